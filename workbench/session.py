@@ -1,0 +1,336 @@
+"""A recording on disk: its reader, writer and checks. The format is documented in ``docs/session.md``.
+
+Format history:
+    1: ``session.json`` with tracks, samples, SHA-256, device, calibration, echo path and provenance.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from workbench.errors import WorkbenchError
+from workbench.files import pretty_json, read_json, replacing, sha256_file, write_text
+from workbench.units import FRAME_SAMPLES, SAMPLE_RATE
+
+FORMAT = 1
+MANIFEST = "session.json"
+LABELS = "labels.csv"
+EVENTS = "events.jsonl"
+PARTIAL = ".recording"
+"""Folder inside a session that is still being recorded, or was cut off: ``record --recover`` finishes it."""
+
+_KEYS = {
+    "format", "name", "sample_rate", "samples", "tracks", "device", "calibration", "echo", "labels", "provenance",
+}  # fmt: skip
+LABEL_SOURCES = ("human", "constructed", "auto")
+_STREAM_FRAMES = 750
+"""Frames read at once when a track is streamed: one minute, 5.8 MB as float32."""
+
+Pcm = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Track:
+    """One audio file of a session: mono FLAC at 24 kHz."""
+
+    name: str
+    path: Path
+    samples: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Session:
+    """An opened session. Opening reads the manifest and the audio headers, never the audio.
+
+    Attributes:
+        samples: length of every track; sample 0 of all tracks is the same moment.
+        echo: ``{"taps": [[delay_ms, gain_db], ...]}``: how the loudspeaker reaches the microphone, or None.
+        labels_source: ``human``, ``constructed`` or ``auto``; None where there are no labels.
+    """
+
+    folder: Path
+    name: str
+    samples: int
+    tracks: Mapping[str, Track]
+    device: Mapping[str, Any] | None = None
+    calibration: Mapping[str, Any] | None = None
+    echo: Mapping[str, Any] | None = None
+    labels_source: str | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def frames(self) -> int:
+        """Whole 80 ms frames: a trailing part of a frame never reaches a model."""
+        return self.samples // FRAME_SAMPLES
+
+    @property
+    def mic(self) -> Track:
+        """The microphone track: every session has one."""
+        return self.tracks["mic"]
+
+    @property
+    def labels_path(self) -> Path:
+        """Where the reference labels are, whether or not there are any."""
+        return self.folder / LABELS
+
+    def read(self, start: int, stop: int, track: str = "mic") -> Pcm:
+        """Samples ``[start, stop)`` of a track, float32 in [-1, 1); zeros beyond either end.
+
+        Raises:
+            WorkbenchError: the file cannot be decoded there.
+        """
+        out = np.zeros(max(0, stop - start), dtype=np.float32)
+        first, last = max(0, start), min(stop, self.samples)
+        if first >= last:
+            return out
+        path = self.tracks[track].path
+        try:
+            with soundfile.SoundFile(path) as file:
+                file.seek(first)
+                block = file.read(last - first, dtype="float32")
+        except (OSError, soundfile.SoundFileError) as error:
+            raise WorkbenchError(f"{path}: cannot be decoded ({error}); restore the file") from None
+        if len(block) != last - first:
+            raise WorkbenchError(f"{path}: ends early, at sample {first + len(block)}; restore the file")
+        out[first - start : first - start + len(block)] = block
+        return out
+
+    def stream(self, track: str = "mic") -> Iterator[Pcm]:
+        """The whole frames of a track in order, as arrays of shape (n, 1920), a minute at a time."""
+        for first in range(0, self.frames, _STREAM_FRAMES):
+            last = min(first + _STREAM_FRAMES, self.frames)
+            yield self.read(first * FRAME_SAMPLES, last * FRAME_SAMPLES, track).reshape(-1, FRAME_SAMPLES)
+
+    @cached_property
+    def levels(self) -> npt.NDArray[np.float32]:
+        """RMS of each whole microphone frame, linear full scale, shape (frames,)."""
+        parts = [frame_rms(block) for block in self.stream()]
+        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
+
+    def verify(self) -> list[str]:
+        """Check every track against its checksum; one line per track that differs, none if all is well."""
+        return [
+            f"{track.path}: checksum differs from {MANIFEST}; restore the file or import it again"
+            for _, track in sorted(self.tracks.items())
+            if sha256_file(track.path) != track.sha256
+        ]
+
+
+def frame_rms(frames: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Root mean square of each frame, shape (n, 1920) → (n,), in float32 as the consumer computes it.
+
+    >>> frame_rms(np.full((1, 1920), 0.5, dtype=np.float32)).tolist()
+    [0.5]
+    """
+    return np.sqrt(np.mean(np.square(frames), axis=1, dtype=np.float32))
+
+
+def open_session(folder: Path) -> Session:
+    """Open a session folder and check all that can be checked without reading the audio.
+
+    Raises:
+        WorkbenchError: not a session, a cut-off recording, an unknown format or key, a track that leaves the
+            folder, has another rate, channel count or length than the manifest says.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise WorkbenchError(f"{folder}: no such session folder ('workbench sessions' lists them)")
+    if not (folder / MANIFEST).exists():
+        if (folder / PARTIAL).exists():
+            raise WorkbenchError(
+                f"{folder}: recording was cut off; finish it with 'workbench record --recover'"
+            )
+        raise WorkbenchError(f"{folder}: not a session, {MANIFEST} is missing ('workbench import' makes one)")
+    return _parse(folder, read_json(folder / MANIFEST))
+
+
+def _parse(folder: Path, data: Any) -> Session:
+    where = folder / MANIFEST
+    if not isinstance(data, dict):
+        raise WorkbenchError(f"{where}: must hold a JSON object")
+    if data.get("format") != FORMAT:
+        raise WorkbenchError(f"{where}: format is {data.get('format')!r}, this version reads {FORMAT}")
+    if unknown := sorted(set(data) - _KEYS):
+        raise WorkbenchError(f"{where}: unknown key {unknown[0]!r}")
+    if data.get("sample_rate") != SAMPLE_RATE:
+        raise WorkbenchError(f"{where}: sample_rate is {data.get('sample_rate')!r}, must be {SAMPLE_RATE}")
+    samples = data.get("samples")
+    if not isinstance(samples, int) or samples <= 0:
+        raise WorkbenchError(f"{where}: samples is {samples!r}, must be a whole number above 0")
+    tracks = data.get("tracks")
+    if not isinstance(tracks, dict) or "mic" not in tracks:
+        raise WorkbenchError(f"{where}: tracks must hold 'mic'")
+    source = data.get("labels")
+    if source is not None and source not in LABEL_SOURCES:
+        raise WorkbenchError(f"{where}: labels is {source!r}, must be one of {', '.join(LABEL_SOURCES)}")
+    name = check_name(data.get("name", folder.name), str(where))
+    return Session(
+        folder=folder,
+        name=name,
+        samples=samples,
+        tracks={key: _track(folder, key, value, samples) for key, value in sorted(tracks.items())},
+        device=data.get("device"),
+        calibration=data.get("calibration"),
+        echo=check_echo(data.get("echo"), str(where)),
+        labels_source=source,
+        provenance=data.get("provenance") or {},
+    )
+
+
+def check_name(name: Any, where: str) -> str:
+    """A session's name is also the stem of its output files: letters, digits, dot, dash and underscore.
+
+    Raises:
+        WorkbenchError: names ``where``.
+    """
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name):
+        raise WorkbenchError(f"{where}: name {name!r} must be letters, digits, '.', '-' and '_'")
+    return name
+
+
+def check_echo(echo: Any, where: str) -> Mapping[str, Any] | None:
+    """Check an echo path: ``{"taps": [[delay_ms, gain_db], ...]}``, delays from 0 to 2000 ms.
+
+    Raises:
+        WorkbenchError: names ``where`` and the tap that is wrong.
+    """
+    if echo is None:
+        return None
+    taps = echo.get("taps") if isinstance(echo, dict) else None
+    if not isinstance(taps, list) or set(echo) != {"taps"}:
+        raise WorkbenchError(f'{where}: echo must be {{"taps": [[delay_ms, gain_db], ...]}}')
+    for tap in taps:
+        good = isinstance(tap, list) and len(tap) == 2 and all(type(v) in (int, float) for v in tap)
+        if not good or not 0 <= tap[0] <= 2000 or not -120 <= tap[1] <= 20:
+            raise WorkbenchError(f"{where}: echo tap {tap!r} must be [0–2000 ms, -120–20 dB]")
+    return {"taps": taps}
+
+
+def _track(folder: Path, key: str, entry: Any, samples: int) -> Track:
+    where = f"{folder / MANIFEST}: tracks.{key}"
+    if not isinstance(entry, dict) or set(entry) != {"file", "samples", "sha256"}:
+        raise WorkbenchError(f"{where} must hold file, samples and sha256")
+    file = PurePosixPath(str(entry["file"]))
+    if file.is_absolute() or ".." in file.parts or (folder / file).is_symlink():
+        raise WorkbenchError(f"{where}: file {str(file)!r} leaves the session folder")
+    path = folder / file
+    try:
+        info = soundfile.info(path)
+    except (OSError, soundfile.SoundFileError):
+        problem = "cannot be decoded; restore it" if path.exists() else "is missing"
+        raise WorkbenchError(f"{path}: track {key!r} {problem}") from None
+    if info.samplerate != SAMPLE_RATE:
+        raise WorkbenchError(
+            f"{path}: {info.samplerate} Hz, must be {SAMPLE_RATE} ('workbench import' converts)"
+        )
+    if info.channels != 1:
+        raise WorkbenchError(f"{path}: {info.channels} channels, must be mono ('workbench import' converts)")
+    if info.frames != entry["samples"] or info.frames != samples:
+        raise WorkbenchError(
+            f"{path}: {info.frames} samples, {MANIFEST} says {entry['samples']} of {samples}"
+        )
+    return Track(key, path, samples, str(entry["sha256"]))
+
+
+def write_track(path: Path, blocks: Iterator[npt.NDArray[Any]], subtype: str = "PCM_16") -> int:
+    """Write mono blocks to a FLAC file, whole or not at all.
+
+    Args:
+        path: ends in ``.flac``.
+        blocks: 1-D float32 in [-1, 1) or int16; concatenated.
+        subtype: ``PCM_16`` or ``PCM_24``.
+
+    Returns:
+        Samples written.
+    """
+    samples = 0
+    with (
+        replacing(path) as beside,
+        soundfile.SoundFile(beside, "w", SAMPLE_RATE, 1, subtype=subtype, format="FLAC") as file,
+    ):
+        for block in blocks:
+            file.write(block)
+            samples += len(block)
+    return samples
+
+
+def write_manifest(
+    folder: Path,
+    *,
+    tracks: Mapping[str, str],
+    device: Mapping[str, Any] | None = None,
+    calibration: Mapping[str, Any] | None = None,
+    echo: Mapping[str, Any] | None = None,
+    labels_source: str | None = None,
+    provenance: Mapping[str, Any] | None = None,
+    name: str | None = None,
+) -> Session:
+    """Write ``session.json`` over tracks that are already in the folder, and open the result.
+
+    Args:
+        folder: the session.
+        tracks: track name → file name inside the folder, ``mic`` among them.
+        device: what recorded it.
+        calibration: noise and speech levels measured there.
+        echo: see :func:`check_echo`.
+        labels_source: where ``labels.csv`` comes from.
+        provenance: where the audio comes from, and its licence.
+        name: defaults to the folder's name.
+
+    Raises:
+        WorkbenchError: a track is missing, or lengths differ.
+    """
+    entries: dict[str, Any] = {}
+    for key, file in sorted(tracks.items()):
+        try:
+            samples = soundfile.info(folder / file).frames
+        except (OSError, soundfile.SoundFileError):
+            raise WorkbenchError(f"{folder / file}: track {key!r} is missing or not audio") from None
+        entries[key] = {"file": file, "samples": samples, "sha256": sha256_file(folder / file)}
+    data = {
+        "format": FORMAT,
+        "name": name or folder.name,
+        "sample_rate": SAMPLE_RATE,
+        "samples": entries["mic"]["samples"],
+        "tracks": entries,
+        "device": device,
+        "calibration": calibration,
+        "echo": echo,
+        "labels": labels_source,
+        "provenance": dict(provenance or {}),
+    }
+    session = _parse(folder, data)
+    write_text(folder / MANIFEST, pretty_json(data))
+    return session
+
+
+def update_manifest(session: Session, **changes: Any) -> Session:
+    """Change some of ``device``, ``calibration``, ``echo`` and ``labels`` in place; the audio stays as it is.
+
+    Raises:
+        WorkbenchError: the result would not open.
+    """
+    if wrong := sorted(set(changes) - {"device", "calibration", "echo", "labels"}):
+        raise TypeError(f"not a field that may change: {wrong[0]}")
+    path = session.folder / MANIFEST
+    data = read_json(path) | changes
+    updated = _parse(session.folder, data)
+    write_text(path, pretty_json(data))
+    return updated
+
+
+def find_sessions(folder: Path) -> list[Path]:
+    """Folders directly inside ``folder`` that are sessions, cut-off recordings included, sorted by name."""
+    if not folder.is_dir():
+        raise WorkbenchError(f"{folder}: no such folder of sessions")
+    return sorted(
+        path for path in folder.iterdir() if (path / MANIFEST).exists() or (path / PARTIAL).exists()
+    )
