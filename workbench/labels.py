@@ -106,7 +106,7 @@ def validate(labels: Sequence[Label], samples: int | None, where: str) -> tuple[
         problem = _problem(label, samples)
         if label.kind == "speech" and not problem:
             if label.turn is None:
-                label = replace(label, turn=next_turn)  # noqa: PLW2901
+                label = replace(label, turn=next_turn)
                 next_turn += 1
             if last is not None and label.start < last.end:
                 problem = "overlaps the speech interval before it"

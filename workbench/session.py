@@ -145,9 +145,7 @@ def open_session(folder: Path) -> Session:
         raise WorkbenchError(f"{folder}: no such session folder ('workbench sessions' lists them)")
     if not (folder / MANIFEST).exists():
         if (folder / PARTIAL).exists():
-            raise WorkbenchError(
-                f"{folder}: recording was cut off; finish it with 'workbench record --recover'"
-            )
+            raise WorkbenchError(f"{folder}: recording was cut off; finish it with 'workbench record --recover'")
         raise WorkbenchError(f"{folder}: not a session, {MANIFEST} is missing ('workbench import' makes one)")
     return _parse(folder, read_json(folder / MANIFEST))
 
@@ -228,15 +226,11 @@ def _track(folder: Path, key: str, entry: Any, samples: int) -> Track:
         problem = "cannot be decoded; restore it" if path.exists() else "is missing"
         raise WorkbenchError(f"{path}: track {key!r} {problem}") from None
     if info.samplerate != SAMPLE_RATE:
-        raise WorkbenchError(
-            f"{path}: {info.samplerate} Hz, must be {SAMPLE_RATE} ('workbench import' converts)"
-        )
+        raise WorkbenchError(f"{path}: {info.samplerate} Hz, must be {SAMPLE_RATE} ('workbench import' converts)")
     if info.channels != 1:
         raise WorkbenchError(f"{path}: {info.channels} channels, must be mono ('workbench import' converts)")
     if info.frames != entry["samples"] or info.frames != samples:
-        raise WorkbenchError(
-            f"{path}: {info.frames} samples, {MANIFEST} says {entry['samples']} of {samples}"
-        )
+        raise WorkbenchError(f"{path}: {info.frames} samples, {MANIFEST} says {entry['samples']} of {samples}")
     return Track(key, path, samples, str(entry["sha256"]))
 
 
@@ -331,6 +325,4 @@ def find_sessions(folder: Path) -> list[Path]:
     """Folders directly inside ``folder`` that are sessions, cut-off recordings included, sorted by name."""
     if not folder.is_dir():
         raise WorkbenchError(f"{folder}: no such folder of sessions")
-    return sorted(
-        path for path in folder.iterdir() if (path / MANIFEST).exists() or (path / PARTIAL).exists()
-    )
+    return sorted(path for path in folder.iterdir() if (path / MANIFEST).exists() or (path / PARTIAL).exists())
