@@ -1,0 +1,118 @@
+"""The roles a stack fills, as protocols. One file per role; ``stacks.py`` says which make up a stack.
+
+What a stage says is a pure function of its input, weights, options and seed; what it costs is not its business (see
+``costs.py``). Each stage names itself by a ``fingerprint``: a digest of code version, weights and options, under which
+its outputs are kept. Two stages with one fingerprint give the same outputs for the same inputs.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.labels import Label
+
+Pcm = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class SttStep:
+    """What one frame brought out of the STT.
+
+    Attributes:
+        piece: text, with a leading space where a word begins; empty on most frames.
+        pause: probability of a pause of 0.5, 1, 2 and 3 s, where the checkpoint has the heads; else None.
+    """
+
+    piece: str
+    pause: tuple[float, ...] | None = None
+
+
+class SttStream(Protocol):
+    """One transcription, from a clean state on."""
+
+    def step(self, frame: Pcm) -> SttStep:
+        """Hear one frame, float32 of shape (1920,)."""
+        ...
+
+
+class Stt(Protocol):
+    """Speech to text, frame by frame.
+
+    Attributes:
+        fingerprint: names code, weights and options.
+        delay_frames: a word's text comes this many frames after its sound.
+        prefix_frames: frames of silence the model wants before the first frame of speech.
+        has_pause_heads: whether the steps carry ``pause``.
+    """
+
+    fingerprint: str
+    delay_frames: int
+    prefix_frames: int
+    has_pause_heads: bool
+
+    def open(self, start_frame: int, fresh: bool = True) -> SttStream:
+        """Start a listen cycle.
+
+        Args:
+            start_frame: session frame that the first step will hear; models have no use for it, stages that read
+                from labels do.
+            fresh: everything reset; if false, only what the published consumer resets, so that state of the cycle
+                before leaks into this one (MLX-Harmony clears neither codec nor caches).
+        """
+        ...
+
+
+class TextLm(Protocol):
+    """Text in, text out."""
+
+    fingerprint: str
+
+    def reply(self, history: tuple[str, ...]) -> tuple[str, ...]:
+        """The answer's tokens as text pieces; joined, they are the reply.
+
+        Args:
+            history: user and agent texts in turn, the newest last.
+        """
+        ...
+
+
+class Tts(Protocol):
+    """Text to speech, step by step."""
+
+    fingerprint: str
+
+    def synthesize(self, text: str, seed: int) -> Iterator[Pcm | None]:
+        """Speak one chunk. Each item is one model step: a PCM frame of shape (1920,), or None for a step without.
+
+        Closing the iterator cancels the rest.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The stages of one stack, for one session."""
+
+    stt: Stt
+    lm: TextLm
+    tts: Tts
+
+
+class Stack(Protocol):
+    """Loads once, serves every session.
+
+    Attributes:
+        name: as in ``[stack] stack``.
+        weights: model name → digest of its weights, for ``run.json``.
+        profile: cost profile that comes with the stack, or None where it must be measured.
+    """
+
+    name: str
+    weights: dict[str, str]
+
+    def stages(self, labels: tuple[Label, ...]) -> Stages:
+        """Stages for a session; only the scripted stack looks at the labels."""
+        ...
