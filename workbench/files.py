@@ -71,3 +71,8 @@ def sha256_file(path: Path) -> str:
         while block := file.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()
+
+
+def source_digest(file: str) -> str:
+    """Digest of a module's own source: the code version under which its outputs are kept."""
+    return sha256_file(Path(file))

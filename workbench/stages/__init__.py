@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from workbench.costs import Profile
 from workbench.labels import Label
 
 Pcm = npt.NDArray[np.float32]
@@ -33,8 +34,14 @@ class SttStep:
 class SttStream(Protocol):
     """One transcription, from a clean state on."""
 
-    def step(self, frame: Pcm) -> SttStep:
-        """Hear one frame, float32 of shape (1920,)."""
+    def step(self, frame: Pcm, at: int) -> SttStep:
+        """Hear one frame.
+
+        Args:
+            frame: float32 of shape (1920,).
+            at: its number in the session, or -1 for silence put in by the listener. Models have no use for it;
+                stages that read from labels do.
+        """
         ...
 
 
@@ -53,12 +60,10 @@ class Stt(Protocol):
     prefix_frames: int
     has_pause_heads: bool
 
-    def open(self, start_frame: int, fresh: bool = True) -> SttStream:
-        """Start a listen cycle.
+    def open(self, fresh: bool = True) -> SttStream:
+        """Start a listen cycle; a stream opened earlier must not be used any more.
 
         Args:
-            start_frame: session frame that the first step will hear; models have no use for it, stages that read
-                from labels do.
             fresh: everything reset; if false, only what the published consumer resets, so that state of the cycle
                 before leaks into this one (MLX-Harmony clears neither codec nor caches).
         """
@@ -112,6 +117,7 @@ class Stack(Protocol):
 
     name: str
     weights: dict[str, str]
+    profile: Profile | None
 
     def stages(self, labels: tuple[Label, ...]) -> Stages:
         """Stages for a session; only the scripted stack looks at the labels."""

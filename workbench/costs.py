@@ -1,0 +1,178 @@
+"""What each model step costs on the virtual clock, in samples.
+
+* ``profile``: drawn from what the stages took on some machine, with a counter-based generator keyed by session, stage
+  and job, so that tails show up and the same job costs the same in every replay and every trial;
+* ``fixed``: a table in the config;
+* ``measured``: what the stages really took just now, for checking a profile. Not reproducible, and said so.
+
+A profile is a small JSON file, ``{"format": 1, "machine": …, "stages": {"stt": [µs, …], …}}``, each list sorted.
+"""
+
+import hashlib
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.config import Costs as CostsConfig
+from workbench.errors import WorkbenchError
+from workbench.files import canonical_json, pretty_json, read_json, sha256_text, write_text
+from workbench.units import SAMPLE_RATE, ms_to_samples
+
+FORMAT = 1
+STAGES = ("stt", "stt_reset", "lm_first", "lm_token", "tts_start", "tts")
+"""``stt``: one frame, codec included; ``stt_reset``: clearing it before a listen cycle; ``lm_first``: transcript to
+first token; ``lm_token``: each further one; ``tts_start``: setting up one chunk; ``tts``: one step with decoding."""
+
+_KEPT = 1000
+"""Quantiles a profile keeps of each stage: enough for a 99.9th percentile, 8 KB of JSON."""
+
+Array = npt.NDArray[np.int64]
+
+
+class CostSource(Protocol):
+    """Where costs come from."""
+
+    name: str
+    digest: str
+
+    def draw(self, stage: str, group: int, jobs: int) -> Array:
+        """Costs of jobs 0 … jobs-1 of a group of jobs of one stage, in samples, shape (jobs,)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Sorted step costs in whole samples by stage, and where they were measured."""
+
+    stages: Mapping[str, tuple[int, ...]]
+    machine: str = ""
+
+    @property
+    def digest(self) -> str:
+        """Names the profile in a trace."""
+        return sha256_text(canonical_json({stage: list(costs) for stage, costs in self.stages.items()}))
+
+
+class FixedCosts:
+    """The table of ``[costs]``."""
+
+    name = "fixed"
+    digest = ""
+
+    def __init__(self, config: CostsConfig) -> None:
+        self._table = {
+            "stt": config.stt_step_ms,
+            "stt_reset": config.stt_reset_ms,
+            "lm_first": config.lm_ttft_ms,
+            "lm_token": config.lm_token_ms,
+            "tts_start": config.tts_start_ms,
+            "tts": config.tts_step_ms,
+        }
+
+    def draw(self, stage: str, group: int, jobs: int) -> Array:
+        """See :class:`CostSource`."""
+        return np.full(jobs, ms_to_samples(self._table[stage]), dtype=np.int64)
+
+
+class ProfileCosts:
+    """Draws from a profile. A draw depends on seed, session, stage, group and job number, and on nothing else."""
+
+    name = "profile"
+
+    def __init__(self, profile: Profile, session: str, seed: int) -> None:
+        self.digest = profile.digest
+        self._sorted = {stage: np.asarray(costs, dtype=np.int64) for stage, costs in profile.stages.items()}
+        self._scope = f"{seed}/{session}"
+        self._drawn: dict[tuple[str, int], Array] = {}
+
+    def draw(self, stage: str, group: int, jobs: int) -> Array:
+        """See :class:`CostSource`."""
+        drawn = self._drawn.get((stage, group))
+        if drawn is None or len(drawn) < jobs:
+            # Philox counts: a longer draw begins with the shorter one.
+            key = hashlib.sha256(f"{self._scope}/{stage}/{group}".encode()).digest()[:16]
+            uniform = np.random.Generator(np.random.Philox(key=int.from_bytes(key, "big"))).random(
+                max(64, 1 << (jobs - 1).bit_length() if jobs else 0)
+            )
+            table = self._sorted[stage]
+            drawn = table[(uniform * len(table)).astype(np.int64)]
+            self._drawn[stage, group] = drawn
+        return drawn[:jobs]
+
+
+class MeasuredCosts:
+    """What was recorded while the stages ran; the stages are timed by :meth:`timed`."""
+
+    name = "measured"
+    digest = ""
+
+    def __init__(self) -> None:
+        self._taken: dict[tuple[str, int], dict[int, int]] = {}
+
+    @contextmanager
+    def timed(self, stage: str, group: int, job: int) -> Iterator[None]:
+        """Time one step of a stage; the first time a job runs is the one that counts."""
+        begun = time.perf_counter_ns()
+        try:
+            yield
+        finally:
+            taken = time.perf_counter_ns() - begun
+            self._taken.setdefault((stage, group), {}).setdefault(job, round(taken * SAMPLE_RATE / 1e9))
+
+    def draw(self, stage: str, group: int, jobs: int) -> Array:
+        """See :class:`CostSource`; a job that never ran costs nothing."""
+        taken = self._taken.get((stage, group), {})
+        return np.asarray([taken.get(job, 0) for job in range(jobs)], dtype=np.int64)
+
+    def profile(self, machine: str) -> Profile:
+        """All that was recorded, as a profile."""
+        pooled: dict[str, list[int]] = {}
+        for (stage, _), taken in sorted(self._taken.items()):
+            pooled.setdefault(stage, []).extend(taken.values())
+        return make_profile(pooled, machine)
+
+
+def make_profile(costs: Mapping[str, list[int]], machine: str) -> Profile:
+    """Sort, and thin to evenly spaced quantiles (both ends kept) where there are many."""
+    stages = {}
+    for stage, values in sorted(costs.items()):
+        ordered = sorted(values)
+        if len(ordered) > _KEPT:
+            picks = np.linspace(0, len(ordered) - 1, _KEPT).round().astype(int)
+            ordered = [ordered[pick] for pick in picks]
+        stages[stage] = tuple(ordered)
+    return Profile(stages, machine)
+
+
+def write_profile(path: Path, profile: Profile) -> None:
+    """Write a profile, in microseconds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    stages = {
+        stage: [round(cost * 1_000_000 / SAMPLE_RATE, 1) for cost in costs] for stage, costs in profile.stages.items()
+    }
+    write_text(path, pretty_json({"format": FORMAT, "machine": profile.machine, "unit": "µs", "stages": stages}))
+
+
+def read_profile(path: Path) -> Profile:
+    """Read a profile.
+
+    Raises:
+        WorkbenchError: names the file and the stage that is missing or wrong.
+    """
+    data = read_json(path)
+    if not isinstance(data, dict) or data.get("format") != FORMAT or not isinstance(data.get("stages"), dict):
+        raise WorkbenchError(f"{path}: not a cost profile of format {FORMAT}; measure one with 'workbench doctor'")
+    stages: dict[str, tuple[int, ...]] = {}
+    for stage in STAGES:
+        costs: Any = data["stages"].get(stage)
+        good = isinstance(costs, list) and costs and all(type(cost) in (int, float) and cost >= 0 for cost in costs)
+        if not good:
+            raise WorkbenchError(f"{path}: stages.{stage} must be a list of costs in µs, 0 or more")
+        stages[stage] = tuple(sorted(round(cost * SAMPLE_RATE / 1_000_000) for cost in costs))
+    return Profile(stages, str(data.get("machine", "")))

@@ -1,0 +1,163 @@
+"""What the microphone hears in a replay: the recording, and the replayed agent through the echo path.
+
+Levels are those of the listener: RMS of each 80 ms frame. The recording's own are kept in the store; where the agent
+is heard they are worked out anew from the mixed samples.
+"""
+
+import hashlib
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.session import Session, frame_rms
+from workbench.store import Store, key_of
+from workbench.units import FRAME_SAMPLES, SAMPLE_RATE, ms_to_samples
+
+Pcm = npt.NDArray[np.float32]
+Levels = npt.NDArray[np.float64]
+Taps = tuple[tuple[int, float], ...]
+"""Echo path: (delay in samples, linear gain)."""
+
+_BLOCK = 60 * SAMPLE_RATE
+"""Samples decoded at once."""
+
+
+def taps_from(echo: dict[str, list[list[float]]] | None) -> Taps:
+    """Echo path from its description in ``session.json``: ``{"taps": [[delay_ms, gain_db], ...]}``."""
+    return tuple((ms_to_samples(delay), 10 ** (gain / 20)) for delay, gain in (echo or {"taps": []})["taps"])
+
+
+class Microphone:
+    """The frames of one session, with the agent's echo mixed in as it is played.
+
+    Attributes:
+        frames: whole frames of the session.
+        levels: RMS of each, float64 (the consumer compares in double precision), shape (frames,).
+    """
+
+    def __init__(self, session: Session, taps: Taps, store: Store) -> None:
+        self._session = session
+        self._taps = taps
+        self.frames = session.frames
+        self.sha256 = session.mic.sha256
+        key = key_of("levels", 1, self.sha256)
+        levels = store.get(key, lambda data: np.frombuffer(data, dtype=np.float32))
+        if levels is None:
+            levels = session.levels
+            store.put(key, levels, lambda value: value.tobytes())
+        self.levels: Levels = levels.astype(np.float64)
+        self._clean = self.levels
+        self._played: list[tuple[int, Pcm]] = []
+        self._echoed = np.zeros(self.frames if taps else 0, dtype=bool)
+        self._block = lru_cache(maxsize=2)(self._read_block)
+        self._gates: dict[float, Gate] = {}
+
+    @property
+    def has_echo(self) -> bool:
+        """Whether the agent can be heard."""
+        return bool(self._taps)
+
+    def _read_block(self, number: int) -> Pcm:
+        return self._session.read(number * _BLOCK, (number + 1) * _BLOCK)
+
+    def _recorded(self, start: int, stop: int) -> Pcm:
+        parts = []
+        for number in range(start // _BLOCK, (stop - 1) // _BLOCK + 1):
+            first = number * _BLOCK
+            parts.append(self._block(number)[max(0, start - first) : stop - first])
+        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
+
+    def frame(self, index: int) -> Pcm:
+        """Samples of a frame as heard, float32 of shape (1920,)."""
+        clean = self._recorded(index * FRAME_SAMPLES, (index + 1) * FRAME_SAMPLES)
+        if not self._taps or not self._echoed[index]:
+            return clean
+        return clean + self._echo(self._played, index, index + 1)
+
+    def mark(self, index: int) -> str:
+        """Names what sets this frame apart from the recording's: a digest of it, or nothing."""
+        if not self._taps or not self._echoed[index]:
+            return ""
+        return hashlib.sha256(self.frame(index).tobytes()).hexdigest()
+
+    def _echo(self, played: list[tuple[int, Pcm]], first: int, last: int) -> Pcm:
+        """The agent through the echo path in frames [first, last)."""
+        start, stop = first * FRAME_SAMPLES, last * FRAME_SAMPLES
+        out = np.zeros(stop - start, dtype=np.float32)
+        for at, pcm in played:
+            for delay, gain in self._taps:
+                begin = at + delay
+                a, b = max(begin, start), min(begin + len(pcm), stop)
+                if a < b:
+                    out[a - start : b - start] += np.float32(gain) * pcm[a - begin : b - begin]
+        return out
+
+    def levels_with(self, played: list[tuple[int, Pcm]], first: int, last: int) -> Levels:
+        """Levels of frames [first, last) if the agent had also played ``played``; nothing is kept."""
+        if not self._taps or not played or first >= last:
+            return self.levels[first:last]
+        mixed = self._recorded(first * FRAME_SAMPLES, last * FRAME_SAMPLES)
+        mixed = mixed + self._echo([*self._played, *played], first, last)
+        return frame_rms(mixed.reshape(-1, FRAME_SAMPLES)).astype(np.float64)
+
+    def hear(self, played: list[tuple[int, Pcm]]) -> None:
+        """The agent has played this: (first sample at the loudspeaker, PCM) in order of time."""
+        if not self._taps or not played:
+            return
+        self._played += played
+        start = played[0][0]
+        stop = max(at + len(pcm) for at, pcm in played) + max(delay for delay, _ in self._taps)
+        first, last = start // FRAME_SAMPLES, min(self.frames, -(-stop // FRAME_SAMPLES))
+        if first >= last:
+            return
+        if self.levels is self._clean:
+            self.levels = self._clean.copy()
+        self.levels[first:last] = self.levels_with([(start, np.zeros(0, dtype=np.float32))], first, last)
+        self._echoed[first:last] = True
+        self._gates.clear()
+
+    def gate(self, threshold: float) -> "Gate":
+        """Where the microphone is loud, at a threshold."""
+        gate = self._gates.get(threshold)
+        if gate is None:
+            gate = self._gates[threshold] = Gate(self.levels, threshold)
+        return gate
+
+
+class Gate:
+    """Runs of loud and of quiet frames at one threshold: what lets a replay skip to the next frame that matters."""
+
+    def __init__(self, levels: Levels, threshold: float) -> None:
+        self.loud = levels >= threshold
+        order = np.arange(len(levels))
+        last_quiet = np.maximum.accumulate(np.where(self.loud, -1, order)) if len(levels) else order
+        last_loud = np.maximum.accumulate(np.where(self.loud, order, -1)) if len(levels) else order
+        self._runs = {True: order - last_quiet, False: order - last_loud}
+        self._reached: dict[tuple[bool, int], npt.NDArray[np.intp]] = {}
+
+    def next_loud(self, start: int, frames: int) -> int:
+        """First frame that ends a run of ``frames`` loud ones, none of them before ``start``; -1 if there is none."""
+        frames = max(1, frames)
+        return self._next(True, start + frames - 1, frames)
+
+    def next_quiet(self, start: int, frames: int) -> int:
+        """First frame from ``start`` on that ends at least ``frames`` quiet ones; -1 if there is none."""
+        if frames <= 0:
+            return start if start < len(self.loud) else -1
+        return self._next(False, start, frames)
+
+    def _next(self, loud: bool, start: int, frames: int) -> int:
+        reached = self._reached.get((loud, frames))
+        if reached is None:
+            reached = self._reached[loud, frames] = np.flatnonzero(self._runs[loud] >= frames)
+        at = int(np.searchsorted(reached, start))
+        return int(reached[at]) if at < len(reached) else -1
+
+    def quiet_run(self, frame: int) -> int:
+        """Quiet frames in a row that end with ``frame``."""
+        return int(self._runs[False][frame])
+
+    def loud_run(self, frame: int) -> int:
+        """Loud frames in a row that end with ``frame``."""
+        return int(self._runs[True][frame])

@@ -1,0 +1,75 @@
+"""The loudspeaker: a device that asks for 1920 samples every 80 ms and plays silence where there are none.
+
+``ready`` says when each PCM frame was there. The device asks on a fixed grid; a frame is played at the first request at
+which it is there and its predecessor has been played.
+"""
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.executors import Times
+from workbench.units import FRAME_SAMPLES
+
+
+@dataclass(frozen=True)
+class Playout:
+    """When each PCM frame was asked for by the device, and which were lost.
+
+    Attributes:
+        at: request time of each played frame, shape (played,); the loudspeaker follows after the device latency.
+        lost: frames that were never played because the stream was closed before.
+    """
+
+    at: Times
+    lost: int = 0
+
+
+def continuous(ready: Times, prebuffer: int) -> Playout:
+    """One stream that stays open: the grid is the session's own, frames of all chunks queue in one line.
+
+    Args:
+        ready: shape (n,), non-decreasing.
+        prebuffer: frames that must be there before the first is played; all of them, if there are fewer.
+    """
+    if not len(ready):
+        return Playout(ready)
+    start = int(ready[min(max(prebuffer, 1), len(ready)) - 1])
+    return Playout(_requests(np.maximum(ready, start), 0))
+
+
+def per_chunk(ready: Times, opened: int, closed: int) -> Playout:
+    """A stream per chunk, as MLX-Harmony has it: opened with the chunk, closed 0.1 s after its last step.
+
+    What has not been asked for by then is lost.
+
+    Args:
+        ready: shape (n,), non-decreasing.
+        opened: where the grid begins.
+        closed: no request from here on.
+    """
+    at = _requests(ready, opened)
+    played = int(np.searchsorted(at, closed))
+    return Playout(at[:played], len(ready) - played)
+
+
+def _requests(ready: Times, grid: int) -> Times:
+    slot = -((grid - ready) // FRAME_SAMPLES)
+    order = np.arange(len(ready))
+    taken: Times = (np.maximum.accumulate(slot - order) + order) * FRAME_SAMPLES + grid
+    return taken
+
+
+def runs(at: Times, chunk: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Cut played frames where the device had nothing, or where another chunk begins: [first, last) pairs.
+
+    >>> runs(np.array([0, 1920, 5760]), np.array([0, 0, 0]))
+    [(0, 2), (2, 3)]
+    """
+    if not len(at):
+        return []
+    borders = np.flatnonzero((np.diff(at) != FRAME_SAMPLES) | (np.diff(chunk) != 0)) + 1
+    edges = [0, *borders.tolist(), len(at)]
+    return list(itertools.pairwise(edges))

@@ -1,0 +1,260 @@
+"""Hearing: one transcription a listen cycle, computed only as far as the listener needs, and kept in the store.
+
+A transcription is a pure function of the frames that were heard, in order. It is kept by *segments*: a run of session
+frames (or of silence put in), named by all that was heard before it and by its first frame. Of a segment the longest
+outputs known are kept, so that settings that listen a little longer share what is there.
+"""
+
+import json
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from workbench.microphone import Microphone
+from workbench.stages import Stt, SttStep, SttStream
+from workbench.store import Store, key_of
+from workbench.units import FRAME_SAMPLES
+
+SILENCE = -1
+"""Number of a frame that is not of the session: zeros put in by the listener."""
+
+_ZEROS = np.zeros(FRAME_SAMPLES, dtype=np.float32)
+
+
+class Timer(Protocol):
+    """Times the steps of a stage, where somebody wants to know."""
+
+    def timed(self, stage: str, group: int, job: int) -> AbstractContextManager[None]:
+        """Context in which one step runs."""
+        ...
+
+
+@dataclass
+class _Segment:
+    """Frames ``first, first + 1, …`` (or silence) heard in a row after what ``before`` names."""
+
+    before: str
+    first: int
+    mark: str
+    frames: int = 0
+    known: list[SttStep] = field(default_factory=list)
+    stored: int = 0
+
+    @property
+    def key(self) -> str:
+        return key_of("stt", self.before, self.first, self.mark)
+
+    @property
+    def after(self) -> str:
+        return key_of(self.key, self.frames)
+
+    def goes_on_with(self, first: int, mark: str) -> bool:
+        if first == SILENCE or self.first == SILENCE:
+            return first == self.first
+        return not mark and not self.mark and first == self.first + self.frames
+
+    def numbers(self) -> Iterable[int]:
+        return (self.first + i if self.first >= 0 else SILENCE for i in range(self.frames))
+
+
+def _encode(steps: list[SttStep]) -> bytes:
+    return json.dumps([[step.piece, step.pause] for step in steps], separators=(",", ":")).encode()
+
+
+def _decode(data: bytes) -> list[SttStep]:
+    return [SttStep(piece, None if pause is None else tuple(pause)) for piece, pause in json.loads(data)]
+
+
+class Hearing:
+    """The STT of one replay: opens transcriptions and lets them share the one model.
+
+    Args:
+        stt: the stage.
+        mic: what there is to hear.
+        store: where outputs are kept.
+        timer: if given, every step really runs and is timed; nothing is taken from the store.
+    """
+
+    def __init__(self, stt: Stt, mic: Microphone, store: Store, timer: Timer | None = None) -> None:
+        self.stt = stt
+        self.mic = mic
+        self._store = store
+        self._timer = timer
+        self._past: list[list[_Segment]] = []
+        self._chain = key_of(stt.fingerprint, mic.sha256)
+        self._cycle = 0
+        self._stream: SttStream | None = None
+        self._at: tuple[int, int] = (-1, 0)
+        self._ended: tuple[int, int] = (-1, -1)
+
+    def open(self, fresh: bool, prefix: int = 0) -> "Transcription":
+        """Begin a listen cycle; the one before it is over.
+
+        Args:
+            fresh: reset all, or only what the published consumer resets.
+            prefix: frames of silence to hear first; they do not count as steps.
+        """
+        if fresh:
+            self._past.clear()
+            self._chain = key_of(self.stt.fingerprint, self.mic.sha256)
+        self._cycle += 1
+        return Transcription(self, self._chain, prefix)
+
+    def close(self, transcription: "Transcription") -> None:
+        """Keep what is known; a cycle that is not reset begins where this one ended."""
+        for segment in transcription.segments:
+            self.save(segment)
+        self._past.append(transcription.segments)
+        self._ended = (self._cycle, sum(segment.frames for segment in transcription.segments))
+        self._chain = key_of("next", transcription.chain)
+
+    def load(self, segment: _Segment) -> None:
+        """Fill a new segment with what the store knows of it."""
+        if self._timer is None and (known := self._store.get(segment.key, _decode)) is not None:
+            segment.known = known
+            segment.stored = len(known)
+
+    def save(self, segment: _Segment) -> None:
+        """Keep a segment of which more is known than the store has."""
+        if self._timer is None and len(segment.known) > segment.stored:
+            self._store.put(segment.key, list(segment.known), _encode)
+            segment.stored = len(segment.known)
+
+    def compute(self, transcription: "Transcription") -> None:
+        """Run the model until every frame heard so far is known."""
+        heard = sum(segment.frames for segment in transcription.segments[:-1])
+        tail = transcription.segments[-1]
+        if self._at != (self._cycle, heard + len(tail.known)):
+            self._rebuild(transcription.segments[:-1], tail)
+        assert self._stream is not None
+        numbers = list(tail.numbers())
+        # A list that came from the store may be shared with it: extend a copy.
+        tail.known = list(tail.known)
+        for number in numbers[len(tail.known) :]:
+            tail.known.append(self._step(self._stream, number, heard + len(tail.known)))
+        self._at = (self._cycle, heard + tail.frames)
+
+    def _rebuild(self, whole: list[_Segment], tail: _Segment) -> None:
+        """Bring the model to where the known part of ``tail`` ends, by hearing again what it has not just heard."""
+        past = [] if self._past and self._at == self._ended else self._past
+        for index, cycle in enumerate([*past, whole]):
+            with self._clock("stt_reset", self._cycle, 0):
+                stream = self.stt.open(fresh=index == 0 and past is self._past)
+            for segment in cycle:
+                for number in segment.numbers():
+                    stream.step(self._frame(number), number)
+        for number in list(tail.numbers())[: len(tail.known)]:
+            stream.step(self._frame(number), number)
+        self._stream = stream
+
+    def _step(self, stream: SttStream, number: int, job: int) -> SttStep:
+        frame = self._frame(number)
+        group, job = (0, number) if number >= 0 else (self._cycle, job)
+        with self._clock("stt", group, job):
+            return stream.step(frame, number)
+
+    def _frame(self, number: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
+        return _ZEROS if number < 0 else self.mic.frame(number)
+
+    def _clock(self, stage: str, group: int, job: int) -> AbstractContextManager[None]:
+        return nullcontext() if self._timer is None else self._timer.timed(stage, group, job)
+
+    @property
+    def cycle(self) -> int:
+        """Number of the running cycle, from 1: the group of its jobs that belong to no session frame."""
+        return self._cycle
+
+
+class Transcription:
+    """What the STT says of the frames heard since the cycle began.
+
+    Attributes:
+        pieces: (step, text) of the steps that brought text; the prefix has no steps.
+        pauses: the pause heads of every step, where the model has them.
+        numbers: session frame of every step, -1 for silence put in.
+        steps: frames heard, the prefix not counted.
+    """
+
+    def __init__(self, hearing: Hearing, chain: str, prefix: int) -> None:
+        self._hearing = hearing
+        self._first = chain
+        self.segments: list[_Segment] = []
+        self.pieces: list[tuple[int, str]] = []
+        self.pauses: list[tuple[float, ...] | None] = []
+        self.numbers: list[int] = []
+        self.silence(prefix)
+        self.pieces, self.pauses, self.numbers = [], [], []
+
+    @property
+    def steps(self) -> int:
+        """Frames heard so far."""
+        return len(self.numbers)
+
+    @property
+    def chain(self) -> str:
+        """Names everything heard so far."""
+        return self.segments[-1].after if self.segments else self._first
+
+    def hear(self, first: int, frames: int) -> None:
+        """Hear session frames ``first … first + frames - 1``."""
+        mic = self._hearing.mic
+        last = first + frames
+        while first < last:
+            mark = mic.mark(first)
+            run = 1
+            if not mark:
+                while first + run < last and not mic.mark(first + run):
+                    run += 1
+            self._extend(first, run, mark)
+            first += run
+
+    def silence(self, frames: int) -> None:
+        """Hear zeros."""
+        if frames > 0:
+            self._extend(SILENCE, frames, "")
+
+    def _extend(self, first: int, frames: int, mark: str) -> None:
+        segment = self.segments[-1] if self.segments else None
+        follows = segment is not None and (
+            (first == segment.first == SILENCE)
+            or (
+                first >= 0 <= segment.first
+                and not mark
+                and not segment.mark
+                and first == segment.first + segment.frames
+            )
+        )
+        if segment is None or not follows:
+            segment = _Segment(self.chain, first, mark)
+            self._hearing.load(segment)
+            self.segments.append(segment)
+        old = segment.frames
+        segment.frames += frames
+        if len(segment.known) < segment.frames:
+            self._hearing.compute(self)
+        for step in segment.known[old : segment.frames]:
+            if step.piece:
+                self.pieces.append((len(self.pauses), step.piece))
+            self.pauses.append(step.pause)
+        self.numbers += [SILENCE] * frames if first < 0 else range(first, first + frames)
+
+    @property
+    def text(self) -> str:
+        """All that was said."""
+        return "".join(piece for _, piece in self.pieces).strip()
+
+    def words(self) -> list[tuple[int, str]]:
+        """(step of its last piece, word): a piece that begins with a space begins a word.
+
+        A word is taken to be whole at its last piece.
+        """
+        out: list[tuple[int, str]] = []
+        for step, piece in self.pieces:
+            if out and not piece.startswith(" "):
+                out[-1] = (step, out[-1][1] + piece)
+            else:
+                out.append((step, piece.strip()))
+        return [(step, word) for step, word in out if word]

@@ -1,0 +1,108 @@
+"""Speaking: the PCM of one chunk and the steps it took, computed once and kept in the store."""
+
+import json
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+
+from workbench.stages import Pcm, Tts
+from workbench.stages.stt import Timer
+from workbench.store import Store, key_of
+from workbench.units import FRAME_SAMPLES
+
+AUDIBLE = 10 ** (-50 / 20)
+"""A sample is audible from this magnitude on: -50 dBFS, 30 dB below speech played at -20 dBFS RMS."""
+
+
+@dataclass(frozen=True)
+class Speech:
+    """One chunk as the TTS speaks it.
+
+    Attributes:
+        steps: model steps it takes.
+        frame_steps: the step that brings each PCM frame.
+        voiced: per frame ``1`` if it holds an audible sample, else ``0``.
+        lead: samples before the first audible one; -1 if there is none.
+        key: where the PCM is kept.
+    """
+
+    steps: int
+    frame_steps: tuple[int, ...]
+    voiced: str
+    lead: int
+    key: str
+
+
+def _encode(speech: Speech) -> bytes:
+    fields = [speech.steps, speech.frame_steps, speech.voiced, speech.lead, speech.key]
+    return json.dumps(fields, separators=(",", ":")).encode()
+
+
+def _decode(data: bytes) -> Speech:
+    steps, frame_steps, voiced, lead, key = json.loads(data)
+    return Speech(steps, tuple(frame_steps), voiced, lead, key)
+
+
+class Speaking:
+    """The TTS of one replay.
+
+    Args:
+        tts: the stage.
+        store: where outputs are kept.
+        seed: of the speech.
+        timer: if given, every step really runs and is timed; nothing is taken from the store.
+    """
+
+    def __init__(self, tts: Tts, store: Store, seed: int, timer: Timer | None = None) -> None:
+        self._tts = tts
+        self._store = store
+        self._seed = seed
+        self._timer = timer
+
+    def speech(self, text: str, group: int) -> Speech:
+        """Speak a chunk, or remember it.
+
+        Args:
+            text: the chunk.
+            group: number of the chunk in the session, under which its steps are timed.
+        """
+        key = key_of("tts", self._tts.fingerprint, text, self._seed)
+        if self._timer is None and (known := self._store.get(key, _decode)) is not None:
+            return known
+        speech, pcm = self._run(text, group, key)
+        self._store.put(speech.key, pcm, lambda value: value.tobytes())
+        self._store.put(key, speech, _encode)
+        return speech
+
+    def pcm(self, speech: Speech, text: str) -> Pcm:
+        """All samples of a chunk, float32 of shape (1920 · frames,)."""
+        pcm = self._store.get(speech.key, lambda data: np.frombuffer(data, dtype=np.float32))
+        if pcm is None:  # dropped from a full store since
+            _, pcm = self._run(text, 0, "")
+        return pcm
+
+    def _run(self, text: str, group: int, key: str) -> tuple[Speech, Pcm]:
+        frames: list[Pcm] = []
+        frame_steps: list[int] = []
+        steps = 0
+        with self._clock("tts_start", group, 0):
+            stepper = self._tts.synthesize(text, self._seed)
+        while True:
+            with self._clock("tts", group, steps):
+                frame = next(stepper, False)
+            if frame is False:
+                break
+            if frame is not None and not isinstance(frame, bool):
+                frames.append(frame)
+                frame_steps.append(steps)
+            steps += 1
+        pcm = np.concatenate(frames) if frames else np.zeros(0, dtype=np.float32)
+        audible = np.abs(pcm) >= AUDIBLE
+        per_frame = audible.reshape(-1, FRAME_SAMPLES).any(axis=1).tolist()
+        voiced = "".join("1" if heard else "0" for heard in per_frame)
+        lead = int(np.argmax(audible)) if audible.any() else -1
+        return Speech(steps, tuple(frame_steps), voiced, lead, key_of("pcm", key)), pcm
+
+    def _clock(self, stage: str, group: int, job: int) -> AbstractContextManager[None]:
+        return nullcontext() if self._timer is None else self._timer.timed(stage, group, job)

@@ -1,0 +1,149 @@
+"""What the stages said, kept by content: weights and code version, options, input.
+
+A value is found under a digest of everything it depends on, so nothing in here can be stale; it can only be missing,
+and then the stage is run again. On disk it is a ``diskcache`` (SQLite and files: several processes may use one store at
+once, and the least recently used entries go when it is full); in front of it, the process keeps what it has decoded.
+"""
+
+import hashlib
+import json
+import os
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from workbench.errors import WorkbenchError
+
+DEFAULT_LIMIT = 4 << 30
+"""Bytes on disk before old entries go."""
+
+_MEMORY_LIMIT = 512 << 20
+"""Bytes of decoded entries one process keeps."""
+
+Value = TypeVar("Value")
+
+
+def default_folder() -> Path:
+    """``$WORKBENCH_STORE``, else ``workbench/store`` in the user's cache folder."""
+    if chosen := os.environ.get("WORKBENCH_STORE"):
+        return Path(chosen)
+    return cache_folder() / "store"
+
+
+def cache_folder() -> Path:
+    """``workbench`` in ``$XDG_CACHE_HOME``, else in ``~/.cache``."""
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "workbench"
+
+
+def key_of(*parts: Any) -> str:
+    """Digest of JSON-able parts; the order counts."""
+    return hashlib.sha256(json.dumps(parts, separators=(",", ":"), sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Usage:
+    """How full a store is."""
+
+    folder: Path
+    entries: int
+    bytes: int
+    limit: int
+
+
+class Store:
+    """Get and put by key.
+
+    Args:
+        folder: where it lives on disk; None keeps everything in this process only.
+        limit: bytes on disk.
+
+    Raises:
+        WorkbenchError: the folder cannot be used.
+    """
+
+    def __init__(self, folder: Path | None, limit: int = DEFAULT_LIMIT) -> None:
+        self._memory: OrderedDict[str, tuple[Any, int]] = OrderedDict()
+        self._held = 0
+        self._limit = limit
+        self._folder = folder
+        self._disk: Any = None
+
+    def _open(self) -> Any:
+        """The disk part, opened when first needed: importing and opening it costs more than a whole short replay."""
+        if self._disk is None and self._folder is not None:
+            import sqlite3
+
+            import diskcache
+
+            try:
+                self._disk = diskcache.Cache(
+                    str(self._folder),
+                    size_limit=self._limit,
+                    eviction_policy="least-recently-used",
+                    disk_min_file_size=1 << 15,
+                )
+            except (OSError, sqlite3.DatabaseError) as error:
+                raise WorkbenchError(
+                    f"{self._folder}: the store cannot be opened ({error}); set WORKBENCH_STORE to another folder"
+                ) from None
+        return self._disk
+
+    def get(self, key: str, decode: Callable[[bytes], Value]) -> Value | None:
+        """The value under ``key``, or None."""
+        if (held := self._memory.get(key)) is not None:
+            self._memory.move_to_end(key)
+            value: Value = held[0]
+            return value
+        disk = self._open()
+        data = None if disk is None else disk.get(key)
+        if data is None:
+            return None
+        value = decode(data)
+        self._keep(key, value, len(data))
+        return value
+
+    def put(self, key: str, value: Any, encode: Callable[[Any], bytes]) -> None:
+        """Keep ``value``; a value that cannot be written (disk full) is kept in this process only."""
+        data = encode(value)
+        self._keep(key, value, len(data))
+        disk = self._open()
+        if disk is not None:
+            import sqlite3
+
+            try:
+                disk.set(key, data)
+            except (OSError, sqlite3.OperationalError):
+                # The store is a memo: losing an entry costs time, never a result.
+                return
+
+    def _keep(self, key: str, value: Any, size: int) -> None:
+        if (old := self._memory.pop(key, None)) is not None:
+            self._held -= old[1]
+        self._memory[key] = (value, size)
+        self._held += size
+        while self._held > _MEMORY_LIMIT and len(self._memory) > 1:
+            _, (_, dropped) = self._memory.popitem(last=False)
+            self._held -= dropped
+
+    def usage(self) -> Usage:
+        """Entries and bytes on disk."""
+        disk = self._open()
+        if disk is None or self._folder is None:
+            return Usage(Path(), len(self._memory), self._held, _MEMORY_LIMIT)
+        return Usage(self._folder, len(disk), int(disk.volume()), self._limit)
+
+    def clear(self) -> int:
+        """Forget everything; returns how many entries went from disk."""
+        self._memory.clear()
+        self._held = 0
+        disk = self._open()
+        return 0 if disk is None else int(disk.clear())
+
+    def close(self) -> None:
+        """Let go of the files."""
+        if self._disk is not None:
+            self._disk.close()
+            self._disk = None
