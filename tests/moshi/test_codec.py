@@ -1,0 +1,102 @@
+"""rustymimi's two defects, shown and put right; moshi_mlx's growing cache bounded without a change."""
+
+import mlx.core as mx
+import numpy as np
+import pytest
+import rustymimi
+from moshi_mlx import models
+
+from workbench.moshi.codec import MlxCodec, RustyCodec
+from workbench.moshi.generate import Recipe
+from workbench.moshi.load import build_mimi, mimi_config
+from workbench.units import FRAME_SAMPLES
+
+BOOKS = 8
+
+
+@pytest.fixture(scope="module")
+def mimi(zoo):
+    """The published size, as the STT's tests have it."""
+    return zoo(Recipe("stt", mimi="full"))
+
+
+def encode(codec, pcm):
+    return np.concatenate([codec.encode(f) for f in pcm.reshape(-1, FRAME_SAMPLES)])
+
+
+def test_rustymimi_needs_the_reset_put_right(mimi, sound):
+    """If this fails because reset() became exact, RustyCodec can use it and save the time of a new object."""
+    frames = [f[None, None] for f in sound[: 8 * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)]
+    raw = rustymimi.Tokenizer(str(mimi.mimi), num_codebooks=BOOKS)
+    fresh = np.concatenate([raw.encode_step(f) for f in frames], -1)
+    raw.reset()
+    again = np.concatenate([raw.encode_step(f) for f in frames], -1)
+    assert not np.array_equal(fresh[..., 0], again[..., 0])
+    np.testing.assert_array_equal(fresh[..., 1:], again[..., 1:])
+
+    codec = RustyCodec(mimi.mimi, BOOKS)
+    first = encode(codec, sound[: 8 * FRAME_SAMPLES])
+    np.testing.assert_array_equal(first, fresh[0].T)
+    said = [codec.decode(c) for c in first]
+    codec.reset()
+    np.testing.assert_array_equal(encode(codec, sound[: 8 * FRAME_SAMPLES]), first)
+    np.testing.assert_array_equal([codec.decode(c) for c in first], said)
+
+
+def test_known_frames_can_be_encoded_in_chunks(mimi, sound):
+    codec = RustyCodec(mimi.mimi, BOOKS)
+    one_by_one = encode(codec, sound)
+    codec.reset()
+    size = codec.chunk_frames * FRAME_SAMPLES
+    chunks = [codec.encode(sound[i : i + size]) for i in range(0, len(sound), size)]
+    np.testing.assert_array_equal(np.concatenate(chunks), one_by_one)
+
+
+def test_the_rotary_table_ends_and_a_stream_does_not(mimi, sound):
+    table = 32  # positions: 16 frames
+    raw = rustymimi.Tokenizer(str(mimi.mimi), num_codebooks=BOOKS, max_seq_len=table)
+    frames = sound.reshape(-1, FRAME_SAMPLES)
+    for f in frames[:16]:
+        raw.encode_step(f[None, None])
+    with pytest.raises(ValueError, match="narrow invalid args"):
+        raw.encode_step(frames[16][None, None])
+
+    short = RustyCodec(mimi.mimi, BOOKS, positions=table, reach=10)
+    endless = RustyCodec(mimi.mimi, BOOKS)
+    got, wanted = encode(short, sound), encode(endless, sound)
+    assert short.rollovers == 2  # after 16 frames, then every 6: 10 of the 16 are heard again
+    # Codes are those of the unbroken stream: with generated weights attention adds little beyond the reach.
+    assert (got == wanted).mean() > 0.98
+    for codes in wanted:
+        short.decode(codes)
+    assert short.rollovers == 4
+
+
+def test_moshi_mlx_mimi_in_a_ring_equals_its_growing_cache(zoo, sound):
+    c = zoo(Recipe("stt"))
+    assert c.mimi_config["transformer"]["context"] == 50  # 25 frames: the ring is full by the end of two passes
+    twice = np.concatenate([sound, sound[::-1]])
+    codec = MlxCodec(c.mimi, c.mimi_config, BOOKS)
+    growing = models.mimi.Mimi(mimi_config(c.mimi_config, BOOKS))
+    growing.load_pytorch_weights(str(c.mimi))
+    for f in twice.reshape(-1, FRAME_SAMPLES):
+        codes = codec.encode(f)[0]
+        np.testing.assert_array_equal(codes, np.array(growing.encode_step(mx.array(f)[None, None]))[0, :, 0])
+        wanted = np.array(growing.decode_step(mx.array(codes)[None, :, None]))[0, 0]
+        np.testing.assert_array_equal(codec.decode(codes), wanted)
+    ring, grown = codec.mimi.encoder_cache[0].self_attn, growing.encoder_cache[0].self_attn
+    assert ring.offset == grown.offset == 100
+    assert ring.keys.shape[2] <= 52 < grown.keys.shape[2]
+
+
+def test_fewer_codebooks_than_the_file_has(zoo, sound):
+    c = zoo(Recipe("stt"))
+    whole, part = MlxCodec(c.mimi, c.mimi_config, 8), MlxCodec(c.mimi, c.mimi_config, 3)
+    pcm = sound[: 3 * FRAME_SAMPLES]
+    np.testing.assert_array_equal(part.encode(pcm), whole.encode(pcm)[:, :3])
+    assert part.decode(part.encode(pcm)[0]).shape == (FRAME_SAMPLES,)
+
+
+def test_building_a_mimi_computes_nothing_of_the_published_size(zoo):
+    c = zoo(Recipe("stt"))
+    assert build_mimi(c.mimi_config, 8).cfg.quantizer_nq == 8

@@ -1,0 +1,130 @@
+"""What is left after a reset: nothing. And what is left when any part of it is skipped: something."""
+
+import numpy as np
+import pytest
+
+from workbench.moshi.duplex import Duplex
+from workbench.moshi.generate import Recipe
+from workbench.moshi.stt import CONSUMER, EVERYTHING, DsmStt
+from workbench.moshi.tts import DsmTts
+from workbench.units import FRAME_SAMPLES
+
+RECIPES = [Recipe("stt"), Recipe("stt", mimi="full")]
+
+
+@pytest.fixture(scope="module", params=RECIPES, ids=["small codec", "published codec"])
+def stt(request, zoo):
+    return DsmStt(zoo(request.param))
+
+
+@pytest.fixture
+def utterances(sound):
+    return sound[: 8 * FRAME_SAMPLES], sound[8 * FRAME_SAMPLES : 16 * FRAME_SAMPLES]
+
+
+def test_two_utterances_through_one_stack_equal_two_stacks(zoo, stt, utterances):
+    long_lived = [list(stt.open().steps(u)) for u in utterances]
+    fresh = [list(DsmStt(stt.model.checkpoint).open().steps(u)) for u in utterances]
+    assert long_lived == fresh
+    assert long_lived[0] != long_lived[1]
+
+
+@pytest.mark.parametrize("left_out", sorted(EVERYTHING))
+def test_every_one_of_the_three_resets_is_needed(stt, utterances, left_out):
+    clean = list(stt.open().steps(utterances[1]))
+    list(stt.open().steps(utterances[0]))
+    assert list(stt.open_with(EVERYTHING - {left_out}).steps(utterances[1])) != clean
+
+
+def test_the_consumers_reset_leaves_the_past_in(stt, utterances):
+    clean = list(stt.open(fresh=True).steps(utterances[1]))
+    list(stt.open().steps(utterances[0]))
+    bled = list(stt.open(fresh=False).steps(utterances[1]))
+    assert bled != clean
+    list(stt.open().steps(utterances[0]))
+    assert list(stt.open_with(CONSUMER).steps(utterances[1])) == bled
+
+
+def test_chunks_and_single_frames_say_the_same(stt, utterances):
+    stream = stt.open()
+    single = [stream.step(utterances[0][i : i + FRAME_SAMPLES]) for i in range(0, len(utterances[0]), FRAME_SAMPLES)]
+    assert list(stt.open().steps(utterances[0])) == single
+
+
+def test_flush_is_silence_for_the_delay(stt, utterances):
+    stream = stt.open()
+    list(stream.steps(utterances[0]))
+    flushed = stream.flush()
+    assert len(flushed) == stt.flush_frames == 8  # Unmute's count for 0.5 s
+    padded = np.concatenate([utterances[0], np.zeros(8 * FRAME_SAMPLES, np.float32)])
+    assert list(stt.open().steps(padded))[8:] == flushed
+
+
+def test_an_older_stream_cannot_go_on(stt, utterances):
+    old = stt.open()
+    stt.open()
+    with pytest.raises(RuntimeError, match="newer one"):
+        old.step(utterances[0][:FRAME_SAMPLES])
+
+
+@pytest.mark.parametrize("shape", [(1919,), (0,), (1, 1920)])
+def test_half_frames_are_refused(stt, shape):
+    with pytest.raises(ValueError, match="whole frames"):
+        stt.open().step(np.zeros(shape, np.float32))
+
+
+def test_duplex_conversations_do_not_meet(zoo, sound):
+    duplex = Duplex(zoo(Recipe("duplex")))
+
+    def talk(seed, pcm):
+        stream = duplex.open(seed)
+        return [stream.step(f) for f in pcm.reshape(-1, FRAME_SAMPLES)]
+
+    def same(a, b):
+        return all(
+            x.piece == y.piece and (x.pcm is y.pcm is None or np.array_equal(x.pcm, y.pcm))
+            for x, y in zip(a, b, strict=True)
+        )
+
+    first = talk(1, sound)
+    talk(2, sound[::-1].copy())
+    assert same(talk(1, sound), first)
+    assert not same(talk(2, sound), first)
+
+
+def test_speech_is_a_function_of_text_and_seed(zoo):
+    tts = DsmTts(zoo(Recipe("tts")))
+
+    def say(text, seed):
+        return np.concatenate([p for p in tts.synthesize(text, seed) if p is not None])
+
+    first = say("one two", 5)
+    assert not np.array_equal(say("one two", 6)[: len(first)], first[: len(say("one two", 6))])
+    say("three", 5)
+    np.testing.assert_array_equal(say("one two", 5), first)
+
+
+def test_a_closed_chunk_stops_between_frames_and_leaves_no_trace(zoo):
+    tts = DsmTts(zoo(Recipe("tts")))
+    whole = [p for p in tts.synthesize("one two", 5) if p is not None]
+    speech = tts.synthesize("one two three", 9)
+    for _ in range(21):
+        next(speech)
+    speech.close()
+    assert list(speech) == []
+    assert len(speech.tokens) == 3
+    again = [p for p in tts.synthesize("one two", 5) if p is not None]
+    np.testing.assert_array_equal(np.concatenate(again), np.concatenate(whole))
+
+
+def test_random_state_outside_is_untouched(zoo, sound):
+    import mlx.core as mx
+
+    mx.random.seed(3)
+    expected = np.array(mx.random.uniform(shape=(4,)))
+    mx.random.seed(3)
+    stream = Duplex(zoo(Recipe("duplex"))).open(0)
+    for frame in sound[: 3 * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES):
+        stream.step(frame)
+    list(DsmTts(zoo(Recipe("tts"))).synthesize("one", 1))
+    np.testing.assert_array_equal(np.array(mx.random.uniform(shape=(4,))), expected)

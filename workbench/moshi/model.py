@@ -1,0 +1,126 @@
+"""A model ready to step: LM, tokenizer and codec of one checkpoint, and the name its outputs are kept under."""
+
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, Literal
+
+from workbench import __version__
+from workbench.errors import WorkbenchError
+from workbench.files import canonical_json, sha256_text
+from workbench.moshi.checkpoint import Checkpoint, check
+from workbench.moshi.codec import Codec, MlxCodec, RustyCodec
+from workbench.moshi.sizes import Kind
+
+Backend = Literal["auto", "rustymimi", "mlx"]
+
+_CODE = 1
+"""Raise when a stage's outputs change though weights, options and package versions do not."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """One checkpoint with its weights loaded.
+
+    Attributes:
+        checkpoint: where it came from.
+        lm: moshi_mlx ``Lm``.
+        text: sentencepiece processor.
+        key: random state as moshi_mlx's own scripts have it once the model is built and warmed up.
+    """
+
+    checkpoint: Checkpoint
+    lm: Any
+    text: Any
+    key: Any
+
+    def piece(self, token: int) -> str:
+        """Text of a token: a leading space where a word begins, empty for padding and word borders.
+
+        Raises:
+            WorkbenchError: the model says a token the tokenizer does not have.
+        """
+        if token in (0, 3):
+            return ""
+        piece: str = self.text.id_to_piece(token)
+        return piece.replace("▁", " ")
+
+
+def load(checkpoint: Checkpoint, kind: Kind, *, quantize: int | None = None) -> Model:
+    """Check a checkpoint, load it, and warm it up as the reference scripts do.
+
+    Args:
+        checkpoint: what to load.
+        kind: the role it must have.
+        quantize: bits to quantise a TTS to while loading.
+
+    Raises:
+        WorkbenchError: the role is another, or a file does not fit.
+    """
+    if checkpoint.kind != kind:
+        raise WorkbenchError(f"{checkpoint.root}: is a {checkpoint.kind} model, a {kind} model is needed here")
+    check(checkpoint)
+    import mlx.core as mx
+    import sentencepiece
+
+    from workbench.moshi import load as loading
+
+    assert checkpoint.weights is not None
+    key = loading.PrivateKey(loading.REFERENCE_SEED)
+    with key.use():
+        lm = loading.load_lm(
+            checkpoint.config, checkpoint.weights, mlx_named=checkpoint.mlx_named, bits=checkpoint.bits
+        )
+        if quantize:
+            loading.quantize_tts(lm, quantize)
+        if kind == "tts":
+            # run_tts builds its codec between the LM and the first draw, and building draws too.
+            loading.build_mimi(checkpoint.mimi_config, checkpoint.codebooks)
+        else:
+            lm.warmup(dialogue_condition(lm))
+    mx.eval(lm.parameters())
+    return Model(checkpoint, lm, sentencepiece.SentencePieceProcessor(str(checkpoint.tokenizer)), key)
+
+
+def dialogue_condition(lm: Any) -> Any:
+    """The condition ``run_inference`` sets on a dialogue model that has conditioners; else None."""
+    provider = lm.condition_provider
+    return None if provider is None else provider.condition_tensor("description", "very_good")
+
+
+def open_codec(checkpoint: Checkpoint, backend: Backend = "auto", codebooks: int | None = None) -> Codec:
+    """Mimi of a checkpoint.
+
+    Args:
+        checkpoint: whose.
+        backend: ``auto`` takes rustymimi for the published size, as Kyutai's scripts do, and moshi_mlx for another.
+        codebooks: how many; by default what the LM needs.
+
+    Raises:
+        WorkbenchError: rustymimi was asked to load another size.
+    """
+    books = codebooks or checkpoint.codebooks
+    if backend == "rustymimi" and not checkpoint.published_mimi:
+        raise WorkbenchError(f"{checkpoint.mimi}: rustymimi loads only Mimi's published size; use the mlx codec")
+    if backend == "mlx" or not checkpoint.published_mimi:
+        return MlxCodec(checkpoint.mimi, checkpoint.mimi_config, books)
+    return RustyCodec(checkpoint.mimi, books)
+
+
+def fingerprint(checkpoint: Checkpoint, options: dict[str, Any]) -> str:
+    """Names outputs: code, package versions, device, configuration, weights and options."""
+    import mlx.core as mx
+
+    packages = {p: version(p) for p in ("mlx", "moshi_mlx", "rustymimi", "sentencepiece")}
+    return sha256_text(
+        canonical_json(
+            {
+                "code": [__version__, _CODE],
+                "packages": packages,
+                "device": str(mx.default_device().type),
+                "config": checkpoint.config,
+                "mimi": checkpoint.mimi_config,
+                "weights": checkpoint.digests,
+                "options": options,
+            }
+        )
+    )

@@ -1,0 +1,174 @@
+"""DSM speech to text: Mimi encodes a frame, the LM takes its codes, a text token comes out.
+
+A word's text comes ``delay_frames`` after its sound. One stream at a time per model, because its past lives in the
+model's caches and the codec.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from workbench.errors import WorkbenchError
+from workbench.moshi.checkpoint import Checkpoint
+from workbench.moshi.codec import Codec, Pcm
+from workbench.moshi.model import Backend, Model, fingerprint, load, open_codec
+from workbench.moshi.stream import TokenStream, reset_caches
+from workbench.stages import SttStep
+from workbench.units import FRAME_RATE, FRAME_SAMPLES
+
+Part = Literal["codec", "caches", "history"]
+"""What a stream remembers: Mimi's encoder, the LM's key-value caches, the tokens of the last steps."""
+
+EVERYTHING: frozenset[Part] = frozenset({"codec", "caches", "history"})
+CONSUMER: frozenset[Part] = frozenset({"history"})
+"""MLX-Harmony refills ``step_idx`` and ``gen_sequence`` and looks for reset methods that rustymimi does not have."""
+
+
+@dataclass(frozen=True)
+class Word:
+    """A transcribed word.
+
+    Attributes:
+        text: without spaces.
+        frame: the frame its sound is in: step of its first piece less the model's delay, never below 0.
+    """
+
+    text: str
+    frame: int
+
+
+class DsmStt:
+    """A DSM STT checkpoint (role ``Stt``).
+
+    Args:
+        checkpoint: an STT model.
+        codec: which implementation of Mimi.
+        temperature: of the text; Kyutai's scripts use 0.
+        seed: seeds sampling at a temperature above 0; None continues as moshi_mlx's ``run_inference`` does.
+    """
+
+    def __init__(
+        self, checkpoint: Checkpoint, *, codec: Backend = "auto", temperature: float = 0.0, seed: int | None = None
+    ) -> None:
+        from moshi_mlx.utils import Sampler
+
+        stt = checkpoint.config.get("stt_config") or {}
+        self.model: Model = load(checkpoint, "stt")
+        self.codec: Codec = open_codec(checkpoint, codec)
+        self.delay_seconds = float(stt.get("audio_delay_seconds", 0.0))
+        # 0.5 s is 6.25 frames; Kyutai's server configuration for this model says 6.
+        self.delay_frames = int(self.delay_seconds * FRAME_RATE)
+        self.prefix_frames = math.ceil(float(stt.get("audio_silence_prefix_seconds", 0.0)) * FRAME_RATE)
+        self.has_pause_heads = len(self.model.lm.extra_heads) > 0
+        backend = type(self.codec).__name__
+        options = {"role": "stt", "temperature": temperature, "seed": seed, "codec": backend}
+        self.fingerprint = fingerprint(checkpoint, options)
+        self._seed, self._live = seed, 0
+        # run_inference keeps the 25 likeliest tokens; at temperature 0 that is the first of them.
+        self._sampler = Sampler(temp=temperature, top_k=25)
+        self._tokens = self._stream()
+
+    @property
+    def flush_frames(self) -> int:
+        """Silent frames that bring out what is still inside: the delay, rounded up, and one more (Unmute)."""
+        return math.ceil(self.delay_seconds * FRAME_RATE) + 1
+
+    def _stream(self) -> TokenStream:
+        from workbench.moshi.load import PrivateKey
+
+        key = self.model.key.copy() if self._seed is None else PrivateKey(self._seed)
+        return TokenStream(self.model.lm, text_sampler=self._sampler, audio_sampler=self._sampler, key=key)
+
+    def open(self, start_frame: int = 0, fresh: bool = True) -> "DsmSttStream":
+        """Start a listen cycle; ends the one before.
+
+        Args:
+            start_frame: not used; the model knows only what it hears.
+            fresh: everything reset; if false, only what MLX-Harmony resets.
+        """
+        return self.open_with(EVERYTHING if fresh else CONSUMER)
+
+    def open_with(self, resets: frozenset[Part]) -> "DsmSttStream":
+        """Start a listen cycle with only some of the past forgotten, to see what the rest leaves behind."""
+        self._live += 1
+        if "codec" in resets:
+            self.codec.reset()
+        if "caches" in resets:
+            reset_caches(self.model.lm)
+        if "history" in resets:
+            self._tokens = self._stream()
+        return DsmSttStream(self, self._live)
+
+    def alive(self, stream: int) -> bool:
+        """Whether this is still the newest stream."""
+        return stream == self._live
+
+    def require_pause_heads(self) -> None:
+        """Refuse ``stt_vad`` for a checkpoint without heads.
+
+        Raises:
+            WorkbenchError: the checkpoint has none.
+        """
+        if not self.has_pause_heads:
+            raise WorkbenchError(
+                f"stt_vad: {self.model.checkpoint.root} has no semantic-VAD heads, so it would never fire; "
+                "use the candle repository's weights (kyutai/stt-1b-en_fr-candle) or set stt_vad=false"
+            )
+
+
+class DsmSttStream:
+    """One transcription (role ``SttStream``)."""
+
+    def __init__(self, stt: DsmStt, number: int) -> None:
+        self._stt, self._number = stt, number
+        self._tokens = stt._tokens
+
+    def step(self, frame: Pcm) -> SttStep:
+        """Hear one frame, float32 of shape (1920,).
+
+        Raises:
+            ValueError: the frame has another shape.
+            RuntimeError: a newer stream has taken the model.
+        """
+        return next(self.steps(frame))
+
+    def steps(self, pcm: Pcm) -> Iterator[SttStep]:
+        """Hear frames that are all known already, float32 of shape (1920 n,): the same steps, encoded in chunks."""
+        if pcm.ndim != 1 or len(pcm) % FRAME_SAMPLES or not len(pcm):
+            raise ValueError(f"whole frames of {FRAME_SAMPLES} samples are needed, not shape {pcm.shape}")
+        size = self._stt.codec.chunk_frames * FRAME_SAMPLES
+        for start in range(0, len(pcm), size):
+            if not self._stt.alive(self._number):
+                raise RuntimeError("this STT stream has ended: a newer one was opened on the same model")
+            codes = self._stt.codec.encode(pcm[start : start + size].astype(np.float32, copy=False))
+            for frame in codes:
+                yield self.hear(frame)
+
+    def hear(self, codes: Sequence[int]) -> SttStep:
+        """One LM step on a frame's codes, (codebooks,)."""
+        model = self._stt.model
+        token = self._tokens.step(codes[: model.lm.cfg.other_codebooks])
+        pause = self._tokens.heads() if self._stt.has_pause_heads else None
+        return SttStep(model.piece(token), pause)
+
+    def flush(self) -> list[SttStep]:
+        """Push silence through until everything heard so far has come out."""
+        return list(self.steps(np.zeros(self._stt.flush_frames * FRAME_SAMPLES, np.float32)))
+
+
+def words(steps: Sequence[SttStep], delay_frames: int) -> list[Word]:
+    """Join pieces to words; a piece with a leading space begins one.
+
+    >>> words([SttStep(" he"), SttStep(""), SttStep("llo"), SttStep(" you")], 1)
+    [Word(text='hello', frame=0), Word(text='you', frame=2)]
+    """
+    found: list[Word] = []
+    for i, step in enumerate(steps):
+        if step.piece.startswith(" ") or (step.piece and not found):
+            found.append(Word(step.piece.strip(), max(0, i - delay_frames)))
+        elif step.piece:
+            found[-1] = Word(found[-1].text + step.piece, found[-1].frame)
+    return [w for w in found if w.text]
