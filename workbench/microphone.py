@@ -5,7 +5,9 @@ is heard they are worked out anew from the mixed samples.
 """
 
 import hashlib
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +25,7 @@ _BLOCK = 60 * SAMPLE_RATE
 """Samples decoded at once."""
 
 
-def taps_from(echo: dict[str, list[list[float]]] | None) -> Taps:
+def taps_from(echo: Mapping[str, Any] | None) -> Taps:
     """Echo path from its description in ``session.json``: ``{"taps": [[delay_ms, gain_db], ...]}``."""
     return tuple((ms_to_samples(delay), 10 ** (gain / 20)) for delay, gain in (echo or {"taps": []})["taps"])
 

@@ -98,10 +98,10 @@ class Speaking:
                 frame_steps.append(steps)
             steps += 1
         pcm = np.concatenate(frames) if frames else np.zeros(0, dtype=np.float32)
-        audible = np.abs(pcm) >= AUDIBLE
-        per_frame = audible.reshape(-1, FRAME_SAMPLES).any(axis=1).tolist()
-        voiced = "".join("1" if heard else "0" for heard in per_frame)
-        lead = int(np.argmax(audible)) if audible.any() else -1
+        audible = np.flatnonzero(np.abs(pcm) >= AUDIBLE)
+        sounding = set((audible // FRAME_SAMPLES).tolist())
+        voiced = "".join("1" if frame in sounding else "0" for frame in range(len(frames)))
+        lead = int(audible[0]) if len(audible) else -1
         return Speech(steps, tuple(frame_steps), voiced, lead, key_of("pcm", key)), pcm
 
     def _clock(self, stage: str, group: int, job: int) -> AbstractContextManager[None]:

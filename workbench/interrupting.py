@@ -1,0 +1,180 @@
+"""Barge-in: how the listener finds out, while the agent speaks, that the user wants the floor."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from workbench.executors import Job, Process, Times, chain, run
+from workbench.microphone import Gate, Microphone, Pcm
+from workbench.speaking import CLOSE_DELAY, Answer, Line, Piece, SpeakOptions, assemble
+from workbench.stages.listener import Cycle, ListenOptions, PublishedLoop, StepCosts, first_frame
+from workbench.stages.stt import Hearing
+from workbench.trace import Steps
+from workbench.units import FRAME_SAMPLES, frame_at, frame_end
+
+Sounds = Callable[[Answer], list[tuple[int, Pcm]]]
+"""What an answer puts out of the loudspeaker, and when."""
+
+
+@dataclass(frozen=True)
+class BargedIn:
+    """The listener's decision to stop the agent.
+
+    Attributes:
+        at: when it was there.
+        onset: first sample of the sound that did it.
+        frame_end: end of the frame that decided it.
+    """
+
+    at: int
+    onset: int
+    frame_end: int
+
+
+def find_barge_in(
+    mic: Microphone, threshold: float, first: int, frames: int, over: int, sounds: list[tuple[int, Pcm]]
+) -> BargedIn | None:
+    """The ``workbench`` listener's rule: so many loud frames in a row, the agent's own echo included.
+
+    Args:
+        mic: what is heard.
+        threshold: from which a frame is loud.
+        first: frame from which on is watched.
+        frames: how many must be loud.
+        over: when the answer ends by itself.
+        sounds: what the agent plays meanwhile.
+    """
+    frames = max(1, frames)
+    last = min(mic.frames, frame_at(over))
+    if mic.has_echo and sounds:
+        found = Gate(mic.levels_with(sounds, first, last), threshold).next_loud(0, frames)
+        frame = first + found if found >= 0 else -1
+    else:
+        frame = mic.gate(threshold).next_loud(first, frames)
+    if not 0 <= frame < last or frame_end(frame) >= over:
+        return None
+    return BargedIn(frame_end(frame), (frame - frames + 1) * FRAME_SAMPLES, frame_end(frame))
+
+
+class BesideSpeech:
+    """The STT of a ``parallel`` or ``split`` assistant: it hears every frame while the agent thinks and speaks.
+
+    Args:
+        hearing: the STT; it only really runs where steps are measured.
+        costs: of its steps.
+        first: frame from which on it runs.
+        measured: whether the steps are to be run and timed.
+    """
+
+    def __init__(self, hearing: Hearing, costs: StepCosts, first: int, measured: bool) -> None:
+        self._hearing = hearing
+        self._costs = costs
+        self._first = first
+        self._measured = measured
+
+    def process(self, over: Callable[[], int | None]) -> Process:
+        """One job a frame, until the answer is over."""
+        hears = self._hearing.open(fresh=True) if self._measured else None
+        for frame in range(self._first, self._hearing.mic.frames):
+            ended = over()
+            if ended is not None and frame_end(frame) >= ended:
+                return
+            if hears is not None:
+                hears.hear(frame, 1)
+            yield Job(frame_end(frame), int(self._costs(frame, 1)[0]), "device")
+
+    def steps(self, stop: int) -> Iterator[Steps]:
+        """What it cost until ``stop``."""
+        last = min(frame_at(stop), self._hearing.mic.frames)
+        if last > self._first:
+            yield Steps(frame_end(self._first), "stt", tuple(self._costs(self._first, last - self._first).tolist()))
+
+
+class PublishedWatch:
+    """MLX-Harmony's barge-in: beside each chunk runs one ``listen_once``, and any text it brings stops the agent.
+
+    The two share the device. The watch hears the agent, and the agent's timing depends on the watch: they are told in
+    turn until neither changes, which they do from the front, since nothing depends on what comes later.
+
+    A watch that is still in speech when its chunk ends is left alone here; in the consumer it goes on beside the next
+    one, on the same model.
+    """
+
+    def __init__(
+        self,
+        hearing: Hearing,
+        mic: Microphone,
+        costs: StepCosts,
+        options: ListenOptions,
+        speak: SpeakOptions,
+        sounds: Sounds,
+    ) -> None:
+        self._hearing = hearing
+        self._mic = mic
+        self._costs = costs
+        self._options = options
+        self._speak = speak
+        self._sounds = sounds
+
+    def answer(self, begun: int, thinking: Times, pieces: Sequence[Piece]) -> tuple[Answer, BargedIn | None]:
+        """The answer on the clock, up to where a watch stops it."""
+        tokens = chain(begun, thinking)
+        lines: list[Line] = []
+        free = int(tokens[-1]) if len(tokens) else begun
+        for piece in pieces:
+            line, cycle = self._chunk(tokens, lines, piece, free, begun)
+            closed = line.ended + CLOSE_DELAY
+            if cycle is None or cycle.ended > closed:
+                lines.append(line)
+                free = closed
+                continue
+            line = self._stopped(line, cycle.ended)
+            answer = assemble(tokens, [*lines, line], self._speak, begun)
+            return answer, BargedIn(cycle.ended, cycle.gate * FRAME_SAMPLES, frame_end(cycle.last))
+        return assemble(tokens, lines, self._speak, begun), None
+
+    def _chunk(
+        self, tokens: Times, lines: list[Line], piece: Piece, free: int, begun: int
+    ) -> tuple[Line, Cycle | None]:
+        line = Line(piece, free, chain(free, piece.costs))
+        line.opened = int(line.steps[0])
+        while True:
+            before = line.steps
+            gate = self._gate(assemble(tokens, [*lines, line], self._speak, begun))
+            hears = self._hearing.open(fresh=False)
+            loop = PublishedLoop(hears, gate, self._costs, self._options, free, free)
+            ends: list[int] = []
+            run([_speak(piece, free, ends), loop.process("device" if self._speak.shared else "stt")])
+            line = Line(piece, free, np.asarray(ends, dtype=np.int64), ends[0])
+            if not self._mic.has_echo or np.array_equal(before, line.steps):
+                break
+        cycle = loop.cycle
+        assert cycle is not None
+        if cycle.ended <= line.ended + CLOSE_DELAY:
+            self._hearing.close(hears)
+        return line, cycle if cycle.committed and hears.pieces else None
+
+    def _gate(self, answer: Answer) -> Gate:
+        sounds = self._sounds(answer) if self._mic.has_echo else []
+        if not sounds:
+            return self._mic.gate(self._options.threshold)
+        first = first_frame(0)
+        return Gate(self._mic.levels_with(sounds, first, self._mic.frames), self._options.threshold)
+
+    def _stopped(self, line: Line, stop: int) -> Line:
+        """The speaker looks at the stop sign when a PCM frame comes; that frame is thrown away."""
+        late = line.ready[line.ready >= stop]
+        if not len(late):
+            return line
+        speech = line.piece.speech
+        frames = len(line.ready) - len(late)
+        heard = replace(speech, frame_steps=speech.frame_steps[:frames], voiced=speech.voiced[:frames])
+        return Line(replace(line.piece, speech=heard), line.handed, line.steps[line.steps <= int(late[0])], line.opened)
+
+
+def _speak(piece: Piece, free: int, ends: list[int]) -> Process:
+    now = free
+    for cost in piece.costs.tolist():
+        now = yield Job(now, cost, "device")
+        ends.append(now)

@@ -1,0 +1,287 @@
+"""One answer on the clock: LM, chunks, TTS and loudspeaker, from the final transcript to the last sample.
+
+The answer is worked out as if nobody interrupted it, and cut afterwards: nothing of it before the cut depends on what
+comes after. Where each stage has its device to itself, the times are closed forms; where stages share one, the
+scheduler of ``executors.py`` tells them.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.costs import CostSource
+from workbench.executors import Job, Process, Times, chain, run
+from workbench.stages.chunker import ChunkOptions, chunk_stream, chunk_text, midword
+from workbench.stages.playback import Playout, continuous, per_chunk, runs
+from workbench.stages.tts import Speaking, Speech
+from workbench.trace import Chunk, Event, Pcm, Play, Steps, Tokens, Underrun
+from workbench.units import FRAME_SAMPLES, ms_to_samples
+
+CLOSE_DELAY = ms_to_samples(100)
+"""The published speaker sleeps 0.1 s after the last step, then closes the stream, whatever is still queued."""
+
+CHUNK_GROUPS = 1 << 10
+"""Chunk *c* of reply *r* draws its costs as group r · 1024 + c."""
+
+
+@dataclass(frozen=True)
+class SpeakOptions:
+    """The knobs of the speaking side."""
+
+    chunks: ChunkOptions
+    stream: bool
+    published: bool
+    prebuffer: int
+    playout: int
+    shared: bool
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A chunk of the answer: its text, the token that completed it, and how it is spoken."""
+
+    text: str
+    token: int
+    midword: bool
+    speech: Speech
+    costs: Times
+
+
+@dataclass
+class Line:
+    """One chunk on the clock.
+
+    Attributes:
+        piece: what is said.
+        handed: when the TTS got it.
+        steps: when each step ended, the set-up first, shape (1 + steps,).
+        opened: when its audio stream opened (published speaker only).
+    """
+
+    piece: Piece
+    handed: int
+    steps: Times
+    opened: int = 0
+
+    @property
+    def ready(self) -> Times:
+        """When each PCM frame was there."""
+        return self.steps[1:][list(self.piece.speech.frame_steps)]
+
+    @property
+    def ended(self) -> int:
+        """When the last step ended."""
+        return int(self.steps[-1])
+
+
+@dataclass
+class Answer:
+    """An answer on the clock, whole or cut.
+
+    Attributes:
+        tokens: when each token was there.
+        lines: the chunks.
+        at: when each played frame was asked for by the device, over all chunks.
+        chunk, offset: which chunk a played frame belongs to, and its number there.
+        over: when the last sample has left the loudspeaker and the listener may open.
+    """
+
+    tokens: Times
+    lines: list[Line]
+    at: Times
+    chunk: npt.NDArray[np.int64]
+    offset: npt.NDArray[np.int64]
+    over: int
+
+
+def cut_into_pieces(
+    tokens: Sequence[str], options: SpeakOptions, speaking: Speaking, costs: CostSource, reply: int
+) -> list[Piece]:
+    """Cut the reply and have every piece spoken."""
+    text = "".join(tokens)
+    if options.stream:
+        found = chunk_stream(tokens, options.chunks)
+    else:
+        found = [(len(tokens) - 1, piece) for piece in chunk_text(text, options.chunks)]
+    torn = midword(text, [piece for _, piece in found])
+    pieces = []
+    for index, ((token, piece), midword_) in enumerate(zip(found, torn, strict=True)):
+        group = reply * CHUNK_GROUPS + index
+        speech = speaking.speech(piece, group)
+        spent = np.concatenate((costs.draw("tts_start", group, 1), costs.draw("tts", group, speech.steps)))
+        pieces.append(Piece(piece, token, midword_, speech, spent))
+    return pieces
+
+
+def token_costs(costs: CostSource, reply: int, tokens: int) -> Times:
+    """What the tokens of a reply cost, the first with the time the LM takes to begin."""
+    if not tokens:
+        return np.zeros(0, dtype=np.int64)
+    return np.concatenate((costs.draw("lm_first", reply, 1), costs.draw("lm_token", reply, tokens - 1)))
+
+
+Background = Callable[[Callable[[], int | None]], Process]
+"""Makes a process that runs beside the answer; it is given a way to ask when the answer is over, once that is known."""
+
+
+def time_answer(
+    begun: int, token_cost: Times, pieces: Sequence[Piece], options: SpeakOptions, background: Background | None = None
+) -> Answer:
+    """Put an answer on the clock.
+
+    Args:
+        begun: when the final transcript was there.
+        token_cost: of each token.
+        pieces: the chunks.
+        options: the knobs.
+        background: what else needs the device meanwhile (the STT of a ``parallel`` assistant).
+    """
+    if background is None and not (options.stream and options.shared):
+        tokens = chain(begun, token_cost)
+        lines = list(_lines_alone(tokens, pieces, options, begun))
+    else:
+        tokens, lines = _lines_scheduled(begun, token_cost, pieces, options, background)
+    return assemble(tokens, lines, options, begun)
+
+
+def _lines_alone(tokens: Times, pieces: Sequence[Piece], options: SpeakOptions, begun: int) -> Iterator[Line]:
+    free = begun
+    for piece in pieces:
+        handed = int(tokens[piece.token]) if options.stream else int(tokens[-1])
+        start = max(handed, free)
+        # The published speaker is handed a chunk when the one before it has been closed.
+        line = Line(piece, start if options.published else handed, chain(start, piece.costs))
+        line.opened = int(line.steps[0])
+        free = line.ended + (CLOSE_DELAY if options.published else 0)
+        yield line
+
+
+def _lines_scheduled(
+    begun: int, token_cost: Times, pieces: Sequence[Piece], options: SpeakOptions, background: Background | None
+) -> tuple[Times, list[Line]]:
+    tokens: list[int] = []
+    lines: list[Line] = []
+
+    def think() -> Process:
+        now = begun
+        for cost in token_cost.tolist():
+            now = yield Job(now, cost, "lm" if not options.shared else "device")
+            tokens.append(now)
+
+    def speak() -> Process:
+        free = begun
+        for piece in pieces:
+            wanted = piece.token if options.stream else len(token_cost) - 1
+            while len(tokens) <= wanted:
+                yield None
+            handed = tokens[wanted]
+            now = max(handed, free)
+            line = Line(piece, now if options.published else handed, np.zeros(0, dtype=np.int64))
+            ends = []
+            for cost in piece.costs.tolist():
+                now = yield Job(now, cost, "tts" if not options.shared else "device")
+                ends.append(now)
+            line.steps = np.asarray(ends, dtype=np.int64)
+            line.opened = ends[0]
+            lines.append(line)
+            free = now + (CLOSE_DELAY if options.published else 0)
+
+    def over() -> int | None:
+        if len(lines) < len(pieces) or len(tokens) < len(token_cost):
+            return None
+        return assemble(np.asarray(tokens, dtype=np.int64), lines, options, begun).over
+
+    processes = [think(), speak()]
+    if background is not None:
+        processes.insert(0, background(over))
+    run(processes)
+    return np.asarray(tokens, dtype=np.int64), lines
+
+
+def assemble(tokens: Times, lines: list[Line], options: SpeakOptions, begun: int) -> Answer:
+    """Send the chunks through the loudspeaker."""
+    empty = np.zeros(0, dtype=np.int64)
+    thought = int(tokens[-1]) if len(tokens) else begun
+    if not lines:
+        return Answer(tokens, lines, empty, empty, empty, thought)
+    if options.published:
+        parts = [per_chunk(line.ready, line.opened, line.ended + CLOSE_DELAY) for line in lines]
+        over = lines[-1].ended + CLOSE_DELAY
+    else:
+        parts = [continuous(np.concatenate([line.ready for line in lines]), options.prebuffer)]
+        over = max(lines[-1].ended, thought)
+    at = np.concatenate([part.at for part in parts])
+    if len(at):
+        over = max(over, int(at[-1]) + FRAME_SAMPLES + options.playout)
+    chunk, offset = _owners(lines, parts if options.published else None)
+    return Answer(tokens, lines, at, chunk, offset, over)
+
+
+def _owners(lines: list[Line], parts: list[Playout] | None) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    counts = [len(line.ready) for line in lines] if parts is None else [len(part.at) for part in parts]
+    chunk = np.repeat(np.arange(len(lines)), counts)
+    offset = np.concatenate([np.arange(count) for count in counts])
+    return chunk, offset
+
+
+def cut(answer: Answer, stop: int, playout: int) -> Answer:
+    """The answer if it is stopped: no step, token or frame counts that was not there by ``stop``.
+
+    A frame that the device had been given by then is heard to its end.
+    """
+    kept = answer.at < stop
+    at = answer.at[kept]
+    lines = [
+        Line(line.piece, line.handed, line.steps[line.steps <= stop], line.opened)
+        for line in answer.lines
+        if line.handed <= stop
+    ]
+    over = max(stop, int(at[-1]) + FRAME_SAMPLES + playout if len(at) else stop)
+    return Answer(answer.tokens[answer.tokens <= stop], lines, at, answer.chunk[kept], answer.offset[kept], over)
+
+
+def events(answer: Answer, reply: int, text: str, playout: int) -> Iterator[Event]:
+    """What the trace says of an answer."""
+    if len(answer.tokens):
+        yield Tokens(int(answer.tokens[0]), reply, text, tuple(answer.tokens.tolist()))
+    for number, line in enumerate(answer.lines):
+        piece = line.piece
+        yield Chunk(line.handed, reply, number, piece.text, piece.midword)
+        steps = len(line.steps) - 1
+        if steps > 0:
+            begun = int(line.steps[0])
+            yield Steps(begun, "tts", tuple(piece.costs[1 : steps + 1].tolist()))
+        frames = int(np.searchsorted(piece.speech.frame_steps, steps))
+        if frames:
+            ready = line.steps[1:][list(piece.speech.frame_steps[:frames])]
+            voiced = piece.speech.voiced[:frames]
+            lead = piece.speech.lead if piece.speech.lead < frames * FRAME_SAMPLES else -1
+            yield Pcm(int(ready[0]), reply, number, tuple(ready.tolist()), voiced, lead)
+    last = 0
+    for play in plays(answer, reply, playout):
+        if last and play.t > last:
+            frame = int(np.searchsorted(answer.at, play.t - playout))
+            sounds = _sounds(answer, frame - 1) and _sounds(answer, frame)
+            yield Underrun(last, reply, play.t - last, sounds)
+        yield play
+        last = play.t + play.samples
+
+
+def plays(answer: Answer, reply: int, playout: int) -> list[Play]:
+    """What leaves the loudspeaker, run by run."""
+    return [
+        Play(
+            int(answer.at[first]) + playout,
+            reply,
+            int(answer.chunk[first]),
+            int(answer.offset[first]) * FRAME_SAMPLES,
+            (stop - first) * FRAME_SAMPLES,
+        )
+        for first, stop in runs(answer.at, answer.chunk)
+    ]
+
+
+def _sounds(answer: Answer, frame: int) -> bool:
+    return answer.lines[int(answer.chunk[frame])].piece.speech.voiced[int(answer.offset[frame])] == "1"

@@ -1,0 +1,28 @@
+"""Which stages make up a stack. Constructors are lazy: naming a stack loads nothing."""
+
+from collections.abc import Callable
+
+from workbench.config import Config
+from workbench.errors import WorkbenchError
+from workbench.stages import Stack
+
+
+def _scripted(config: Config) -> Stack:
+    from workbench.stages.scripted import ScriptedStack
+
+    return ScriptedStack()
+
+
+STACKS: dict[str, Callable[[Config], Stack]] = {"scripted": _scripted}
+
+
+def make_stack(config: Config) -> Stack:
+    """The stack the config names.
+
+    Raises:
+        WorkbenchError: there is no such stack, or its models cannot be loaded.
+    """
+    name = config.stack.stack
+    if name not in STACKS:
+        raise WorkbenchError(f"stack.stack is {name!r}, must be one of {', '.join(sorted(STACKS))}")
+    return STACKS[name](config)
