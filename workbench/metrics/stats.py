@@ -1,0 +1,203 @@
+"""Statistics: percentiles, intervals, and how much evidence is enough.
+
+Conventions:
+    Everything is at 95 %, two-sided, unless a name says otherwise. Sessions are the unit of chance: turns of one
+    session share a room, a microphone and a person, so a bootstrap draws sessions, never turns.
+
+Percentiles:
+    Nearest rank: the smallest measured value that at least p % of the values do not exceed. It is always a value that
+    was measured, and with fewer than 20 values ``p95`` is the largest of them.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
+
+Z = 1.959963984540054
+"""97.5 % point of the normal distribution."""
+
+FEW = 10
+"""A rate over fewer events than this is shown as its counts only."""
+
+DRAWS = 2000
+"""Bootstrap samples."""
+
+MIN_PAIRED = 6
+"""Fewer pairs cannot show a difference at 95 %: were there none, all would still agree in sign with a chance of
+2 / 2**n, which is 6.25 % for five pairs."""
+
+_CELLS = 1 << 22
+"""Largest array a bootstrap makes at once: 32 MB as int64."""
+
+
+def percentile(ordered: Sequence[float] | npt.NDArray[np.generic], percent: int) -> float:
+    """Nearest-rank percentile of ascending values.
+
+    >>> percentile([1, 2, 3, 4], 50), percentile([1, 2, 3, 4], 51)
+    (2.0, 3.0)
+    """
+    return float(ordered[max(0, -(-len(ordered) * percent // 100) - 1)])
+
+
+def wilson(k: int, n: int) -> tuple[float, float]:
+    """Wilson's score interval for k of n (Wilson 1927).
+
+    >>> [round(x, 4) for x in wilson(1, 10)]
+    [0.0179, 0.4042]
+    """
+    p, z2 = k / n, Z * Z
+    centre = (p + z2 / (2 * n)) / (1 + z2 / n)
+    half = Z / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
+    return (0.0 if k == 0 else centre - half), (1.0 if k == n else centre + half)
+
+
+def poisson(k: int, exposure: float) -> tuple[float, float]:
+    """Garwood's exact interval for a rate: k events in ``exposure`` (Garwood 1936)."""
+    from scipy.special import gammaincinv
+
+    low = float(gammaincinv(k, 0.025)) if k else 0.0
+    return low / exposure, float(gammaincinv(k + 1, 0.975)) / exposure
+
+
+def rule_of_three(n: float) -> float:
+    """Upper bound at 95 % (one-sided) of a rate with no event in n trials, or in an exposure of n.
+
+    >>> rule_of_three(30)
+    0.1
+    """
+    return 3 / n
+
+
+def upper_share(k: int, n: int) -> float:
+    """The bound that a share is certified by: rule of three for none of n, else Wilson's upper end."""
+    return min(1.0, rule_of_three(n)) if k == 0 else wilson(k, n)[1]
+
+
+def upper_rate(k: int, exposure: float) -> float:
+    """The bound that a rate in time is certified by: rule of three for no event, else Garwood's upper end."""
+    return rule_of_three(exposure) if k == 0 else poisson(k, exposure)[1]
+
+
+def trials_to_certify(k: int, n: int, limit: float) -> int | None:
+    """Trials needed in all until :func:`upper_share` is within ``limit``, if k of n goes on as it is.
+
+    Returns:
+        None where the share itself is not below the limit: more of the same will not help.
+
+    >>> trials_to_certify(0, 12, 0.05), trials_to_certify(1, 10, 0.05)
+    (60, None)
+    """
+    if k == 0:
+        return max(n, math.ceil(3 / limit)) if limit > 0 else None
+    p = k / n
+    if p >= limit:
+        return None
+
+    def bound(trials: int) -> float:
+        z2 = Z * Z
+        half = Z * math.sqrt(p * (1 - p) / trials + z2 / (4 * trials * trials))
+        return (p + z2 / (2 * trials) + half) / (1 + z2 / trials)
+
+    return _first(lambda trials: bound(trials) <= limit, n)
+
+
+def exposure_to_certify(k: int, exposure: float, limit: float) -> float | None:
+    """Exposure needed in all until :func:`upper_rate` is within ``limit``, if events go on as they do.
+
+    >>> exposure_to_certify(0, 0.5, 2.0), exposure_to_certify(4, 1.0, 3.0)
+    (1.5, None)
+    """
+    if k == 0:
+        return max(exposure, 3 / limit) if limit > 0 else None
+    if k / exposure >= limit:
+        return None
+    from scipy.special import gammaincinv
+
+    def enough(percent: int) -> bool:
+        grown = percent / 100
+        return float(gammaincinv(k * grown + 1, 0.975)) / (exposure * grown) <= limit
+
+    return exposure * _first(enough, 100) / 100
+
+
+def _first(good: Callable[[int], bool], start: int) -> int:
+    """Least integer from ``start`` on for which ``good`` holds; it holds from some point on."""
+    if good(start):
+        return start
+    bad, step = start, 1
+    while not good(bad + step):
+        bad, step = bad + step, step * 2
+    low, high = bad, bad + step
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if good(middle) else (middle, high)
+    return high
+
+
+def draws(sessions: int, seed: int, samples: int = DRAWS) -> Counts:
+    """How often each session is drawn in each bootstrap sample, shape (samples, sessions)."""
+    generator = np.random.default_rng(seed)
+    picked = generator.integers(0, sessions, size=(samples, sessions))
+    flat = picked + sessions * np.arange(samples)[:, None]
+    counts: Counts = np.bincount(flat.ravel(), minlength=samples * sessions).reshape(samples, sessions)
+    return counts.astype(np.int64)
+
+
+def drawn_ratios(weights: Counts, above: Floats, below: Floats) -> Floats:
+    """Pooled ratio in each bootstrap sample; NaN where the denominator is 0.
+
+    Args:
+        weights: from :func:`draws`.
+        above, below: numerator and denominator of each session, shape (sessions,).
+    """
+    denominator = weights @ below
+    ratios: Floats = np.full(len(weights), np.nan)
+    np.divide(weights @ above, denominator, out=ratios, where=denominator != 0)
+    return ratios
+
+
+def drawn_percentiles(weights: Counts, values: Floats, session: Counts, times: Counts, percent: int) -> Floats:
+    """Pooled nearest-rank percentile in each bootstrap sample; NaN where no value was drawn.
+
+    Args:
+        weights: from :func:`draws`.
+        values: ascending, shape (n,).
+        session: which session each value is of.
+        times: how often each value was measured there.
+        percent: 1 to 100.
+    """
+    out: Floats = np.full(len(weights), np.nan)
+    if not len(values):
+        return out
+    rows = max(1, _CELLS // len(values))
+    for first in range(0, len(weights), rows):
+        ranks = np.cumsum(weights[first : first + rows][:, session] * times, axis=1)
+        total = ranks[:, -1]
+        wanted = np.maximum(1, -(-total * percent // 100))
+        found = values[np.minimum((ranks < wanted[:, None]).sum(axis=1), len(values) - 1)]
+        out[first : first + rows] = np.where(total > 0, found, np.nan)
+    return out
+
+
+def interval(drawn: Floats, sessions: int) -> tuple[float, float] | None:
+    """Expanded percentile interval of a bootstrap over ``sessions`` (Hesterberg 2015, section 5.3).
+
+    The plain percentile interval is too narrow for few sessions; reading it at Student's quantile, widened by
+    sqrt(n / (n - 1)), puts that right as far as the draws reach.
+
+    Returns:
+        None for fewer than two sessions, or where no sample had anything to measure.
+    """
+    drawn = drawn[~np.isnan(drawn)]
+    if sessions < 2 or not len(drawn):
+        return None
+    from scipy.special import ndtr, stdtrit
+
+    tail = float(ndtr(math.sqrt(sessions / (sessions - 1)) * stdtrit(sessions - 1, 0.025)))
+    low, high = np.quantile(drawn, [tail, 1 - tail])
+    return float(low), float(high)
