@@ -191,15 +191,14 @@ class _Replay:
 
     def _rest(self, hears: Transcription, cycle: Cycle) -> Cycle:
         """Bring the end of the turn out of the model: what it heard last it says only after its delay."""
-        delay = self._stages.stt.delay_frames
+        flush = self._stages.stt.flush_frames
         if self._listen.flush:
-            steps = hears.steps
-            hears.silence(delay + 1)
-            group = self._hearing.cycle
-            jobs = self._costs.draw("stt", group, self._stages.stt.prefix_frames + steps + delay + 1)[-delay - 1 :]
+            steps = self._stages.stt.prefix_frames + hears.steps
+            hears.silence(flush)
+            jobs = self._costs.draw("stt", self._hearing.cycle, steps + flush)[-flush:]
             return replace(cycle, done=(*cycle.done, *chain(cycle.ended, jobs).tolist()))
         first = cycle.last + 1
-        more = min(delay, self._mic.frames - first)
+        more = min(flush - 1, self._mic.frames - first)
         if more <= 0:
             return cycle
         hears.hear(first, more)

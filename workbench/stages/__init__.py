@@ -58,6 +58,12 @@ class Stt(Protocol):
     fingerprint: str
     delay_frames: int
     prefix_frames: int
+
+    @property
+    def flush_frames(self) -> int:
+        """Frames of silence that bring out what the model still holds back."""
+        ...
+
     has_pause_heads: bool
 
     def open(self, fresh: bool = True) -> SttStream:

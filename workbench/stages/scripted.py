@@ -58,6 +58,7 @@ class ScriptedStt:
     """Says a labelled word ``delay_frames`` steps after its last frame, if it heard at least half of it."""
 
     delay_frames = DELAY_FRAMES
+    flush_frames = DELAY_FRAMES + 1
     prefix_frames = 0
     has_pause_heads = True
 

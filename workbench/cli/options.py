@@ -1,0 +1,51 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from workbench.config import Config, load, parse_assignment
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+RECORDINGS = Path("recordings")
+"""Where session names are looked up."""
+
+session_argument = click.argument("sessions", nargs=-1, required=True, metavar="SESSION...")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+
+
+def config_options(command: Command) -> Command:
+    """``--config --stack --models --listener --costs --set``: what :func:`build_config` takes."""
+    for option in (
+        click.option("--set", "assignments", multiple=True, metavar="KNOB=VALUE", help="Change one knob; repeatable."),
+        click.option("--costs", type=click.Choice(["profile", "fixed", "measured"]), help="What steps cost."),
+        click.option("--listener", type=click.Choice(["workbench", "mlx-harmony"]), help="Whose listen loop."),
+        click.option("--models", metavar="DIR", help="Directory of the stack's models."),
+        click.option("--stack", metavar="NAME", help="Which models speak and hear."),
+        click.option("--config", "config_file", type=click.Path(path_type=Path), help="TOML file with the knobs."),
+    ):
+        command = option(command)
+    return command
+
+
+def build_config(
+    config_file: Path | None,
+    stack: str | None,
+    models: str | None,
+    listener: str | None,
+    costs: str | None,
+    assignments: tuple[str, ...],
+) -> Config:
+    """The config that the shared options describe; ``--set`` has the last word."""
+    changes = {"stack.stack": stack, "stack.models": models, "workbench.listener": listener, "costs.costs": costs}
+    overrides = {name: value for name, value in changes.items() if value is not None}
+    return load(config_file, overrides | dict(parse_assignment(item) for item in assignments))
+
+
+def session_folder(name: str) -> Path:
+    """A session by path, or by its name in ``recordings/``."""
+    path = Path(name)
+    return RECORDINGS / name if not path.exists() and (RECORDINGS / name).exists() else path

@@ -1,0 +1,74 @@
+"""``replay``, ``score``, ``demo`` and ``store``."""
+
+from pathlib import Path
+
+import click
+
+from workbench.cli.options import build_config, config_options, json_option, session_argument, session_folder
+
+
+@click.command()
+@session_argument
+@config_options
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the run; by default named after the config.")
+@click.option("--budget", type=click.Path(path_type=Path), help="Exit 1 and name each figure over this budget.")
+@json_option
+def replay(
+    sessions: tuple[str, ...],
+    config_file: Path | None,
+    stack: str | None,
+    models: str | None,
+    listener: str | None,
+    costs: str | None,
+    assignments: tuple[str, ...],
+    out: Path | None,
+    budget: Path | None,
+    as_json: bool,
+) -> int:
+    """Replay sessions through STT → LM → TTS and score them."""
+    from workbench.cli.run import run_and_show
+
+    config = build_config(config_file, stack, models, listener, costs, assignments)
+    return run_and_show([session_folder(name) for name in sessions], config, out, budget, as_json)
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--budget", type=click.Path(path_type=Path), help="Exit 1 and name each figure over this budget.")
+@json_option
+def score(run: Path, budget: Path | None, as_json: bool) -> int:
+    """Score a run again from its saved traces; no model is loaded."""
+    from workbench.cli.run import score_and_show
+
+    return score_and_show(run, budget, as_json)
+
+
+@click.command()
+@config_options
+@click.option("--out", type=click.Path(path_type=Path), default=Path("reports/demo"), show_default=True)
+def demo(
+    config_file: Path | None,
+    stack: str | None,
+    models: str | None,
+    listener: str | None,
+    costs: str | None,
+    assignments: tuple[str, ...],
+    out: Path,
+) -> int:
+    """Replay the demo sessions and write a report with figures: where to begin."""
+    from workbench.cli.run import run_demo
+
+    return run_demo(build_config(config_file, stack, models, listener, costs, assignments), out)
+
+
+@click.command()
+@click.option("--clear", is_flag=True, help="Forget everything; the next replay runs the models again.")
+@json_option
+def store(clear: bool, as_json: bool) -> None:
+    """Show or clear the store of stage outputs."""
+    from workbench.cli.run import show_store
+
+    show_store(clear, as_json)
+
+
+COMMANDS = (replay, score, demo, store)

@@ -1,0 +1,116 @@
+"""What ``replay``, ``score``, ``demo`` and ``store`` do and print."""
+
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from workbench.budget import check_budget, read_budget, unmeasured
+from workbench.config import Config
+from workbench.errors import WorkbenchError
+from workbench.metrics import SessionScores, Summary, shown
+from workbench.running import Run, read_run, run_sessions, score_run
+from workbench.session import find_sessions
+
+HEADLINES = (
+    "voice_to_voice_ms_p50",
+    "voice_to_voice_ms_p95",
+    "endpoint_delay_ms_p50",
+    "cutin_per_hold",
+    "missed_eot_rate",
+    "onset_clipped_ms_p95",
+    "wer",
+    "false_bargein_per_agent_hour",
+    "missed_bargein_rate",
+    "bargein_reaction_ms_p50",
+    "stall_ratio",
+    "underrun_events",
+    "midword_splits",
+    "rtf",
+    "deadline_miss_rate",
+)
+"""Scores of the console table; ``scores.json`` and the report hold all."""
+
+
+def run_and_show(folders: Sequence[Path], config: Config, out: Path | None, budget: Path | None, as_json: bool) -> int:
+    """Replay, score, print, check the budget."""
+    limits = read_budget(budget) if budget else {}
+    console = Console(stderr=True)
+    live = console.status("loading") if console.is_terminal else nullcontext()
+    with live as status:
+        run = run_sessions(folders, config, out, lambda what: status.update(what) if status else None)
+        scored, summary = score_run(run)
+        _report(run, scored, summary)
+    return _show(run, scored, summary, limits, as_json)
+
+
+def score_and_show(folder: Path, budget: Path | None, as_json: bool) -> int:
+    """Score saved traces, print, check the budget."""
+    limits = read_budget(budget) if budget else {}
+    run = read_run(folder)
+    scored, summary = score_run(run)
+    return _show(run, scored, summary, limits, as_json)
+
+
+def run_demo(config: Config, out: Path) -> int:
+    """Replay every demo session."""
+    folders = find_sessions(Path("recordings"))
+    if not folders:
+        raise WorkbenchError("recordings: no sessions here; run the demo from the project's folder")
+    click.echo(f"Replaying {len(folders)} demo sessions on the {config.stack.stack} stack.")
+    return run_and_show(folders, config, out, None, False)
+
+
+def show_store(clear: bool, as_json: bool) -> None:
+    """Print how full the store is, or clear it."""
+    from workbench.store import Store, default_folder
+
+    store = Store(default_folder())
+    gone = store.clear() if clear else 0
+    usage = store.usage()
+    store.close()
+    if as_json:
+        fields = {"folder": str(usage.folder), "entries": usage.entries, "bytes": usage.bytes, "limit": usage.limit}
+        click.echo(json.dumps(fields | {"cleared": gone}))
+    elif clear:
+        click.echo(f"cleared {gone} entries from {usage.folder}")
+    else:
+        share = f"{usage.bytes / 2**20:.1f} of {usage.limit / 2**20:.0f} MiB"
+        click.echo(f"{usage.folder}: {usage.entries} entries, {share}")
+
+
+def _report(run: Run, scored: Sequence[SessionScores], summary: Summary) -> None:
+    """Write the report beside the scores."""
+
+
+def _show(run: Run, scored: Sequence[SessionScores], summary: Summary, limits: dict[str, float], as_json: bool) -> int:
+    violations = check_budget(summary.scores, limits)
+    if as_json:
+        fields = {"run": str(run.folder), "scores": summary.scores, "over_budget": [item.key for item in violations]}
+        click.echo(json.dumps(fields))
+    else:
+        _print_table(run, scored, summary)
+    for key in unmeasured(summary.scores, limits):
+        click.echo(f"budget: nothing to measure for {key}", err=True)
+    for violation in violations:
+        click.echo(f"over budget: {violation}", err=True)
+    for _, problem in run.failed:
+        click.echo(f"error: {problem}", err=True)
+    return 2 if run.failed else int(bool(violations))
+
+
+def _print_table(run: Run, scored: Sequence[SessionScores], summary: Summary) -> None:
+    width = None if sys.stdout.isatty() else 100
+    console = Console(width=width, highlight=False)
+    table = Table("score", "value", title=f"{len(scored)} sessions, {run.config.stack.stack}", title_justify="left")
+    for key in HEADLINES:
+        table.add_row(key, shown(summary, key))
+    console.print(table)
+    for note in summary.notes:
+        console.print(f"- {note}", soft_wrap=True, markup=False)
+    console.print(f"run: {run.folder}", soft_wrap=True, markup=False)

@@ -1,0 +1,258 @@
+"""A run: sessions replayed with one config, and everything about it on disk.
+
+``reports/<run>/`` holds ``run.json``, a trace and the agent's audio per session, ``scores.json`` and the report. The
+name of a run comes from its config, never from the time of day: the same inputs give the same bytes.
+"""
+
+import importlib.metadata
+import platform
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from workbench.config import Config, override, to_dict
+from workbench.costs import STAGES, Profile, make_profile, read_profile, write_profile
+from workbench.errors import WorkbenchError
+from workbench.files import pretty_json, read_json, write_text
+from workbench.labels import Label, read_labels
+from workbench.metrics import SessionScores, Summary, agent_intervals, evaluate, summarise, write_scores
+from workbench.microphone import Pcm
+from workbench.replay import Replayed, cost_source, replay
+from workbench.session import Session, open_session, write_track
+from workbench.stages import Stack
+from workbench.store import Store, cache_folder, default_folder
+from workbench.trace import Trace, read_trace, write_trace
+from workbench.units import SAMPLE_RATE
+
+FORMAT = 1
+PACKAGES = ("mlx", "moshi_mlx", "rustymimi", "numpy", "soxr", "soundfile")
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class SessionRun:
+    """One session of a run."""
+
+    session: Session
+    labels: tuple[Label, ...]
+    trace: Trace
+    digest: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+        failed: (session folder, why) of those that could not be replayed.
+    """
+
+    folder: Path
+    config: Config
+    sessions: tuple[SessionRun, ...]
+    failed: tuple[tuple[str, str], ...]
+
+
+def default_run_folder(config: Config) -> Path:
+    """``reports/<stack>-<listener>-<fingerprint>``."""
+    return Path("reports") / f"{config.stack.stack}-{config.workbench.listener}-{config.fingerprint[:8]}"
+
+
+def open_labelled(folder: Path) -> tuple[Session, tuple[Label, ...]]:
+    """Open a session, check its audio against its checksums, and read its labels (none is fine).
+
+    Raises:
+        WorkbenchError: names the file that is wrong.
+    """
+    session = open_session(folder)
+    if problems := session.verify():
+        raise WorkbenchError(problems[0])
+    labels = read_labels(session.labels_path, session.samples) if session.labels_path.exists() else ()
+    return session, labels
+
+
+def run_sessions(
+    folders: Sequence[Path], config: Config, out: Path | None = None, progress: Progress = lambda _: None
+) -> Run:
+    """Replay sessions and write traces, audio and ``run.json``.
+
+    A session that fails is reported in the result; the others are finished.
+
+    Raises:
+        WorkbenchError: the stack cannot be loaded, or no session could be replayed.
+    """
+    from workbench.stacks import make_stack
+
+    out = out or default_run_folder(config)
+    stack = make_stack(config)
+    store = Store(default_folder())
+    opened, failed = _open_all(folders)
+    profile = stack_profile(stack, config, opened, store, progress)
+    done: list[SessionRun] = []
+    try:
+        for session, labels in opened:
+            progress(session.name)
+            try:
+                costs = cost_source(config, profile, session.name)
+                result = replay(session, labels, stack.stages(labels), config, costs, store)
+            except WorkbenchError as error:
+                failed.append((str(session.folder), str(error)))
+                continue
+            done.append(_write_session(out, session, labels, result))
+    finally:
+        store.close()
+    if not done:
+        raise WorkbenchError(failed[0][1] if failed else "no session to replay")
+    write_text(out / "run.json", pretty_json(_manifest(config, stack, profile, done)))
+    return Run(out, config, tuple(done), tuple(failed))
+
+
+def _open_all(
+    folders: Sequence[Path],
+) -> tuple[list[tuple[Session, tuple[Label, ...]]], list[tuple[str, str]]]:
+    opened: list[tuple[Session, tuple[Label, ...]]] = []
+    failed: list[tuple[str, str]] = []
+    for folder in folders:
+        try:
+            session, labels = open_labelled(folder)
+        except WorkbenchError as error:
+            failed.append((str(folder), str(error)))
+            continue
+        if twin := next((other.folder for other, _ in opened if other.name == session.name), None):
+            failed.append((str(folder), f"{folder}: has the name of {twin}, {session.name!r}; rename one"))
+            continue
+        opened.append((session, labels))
+    return opened, failed
+
+
+def score_run(run: Run) -> tuple[tuple[SessionScores, ...], Summary]:
+    """Score every session of a run, write ``scores.json``, and pool.
+
+    Raises:
+        WorkbenchError: a trace holds what no replay can do.
+    """
+    scored = []
+    for item in run.sessions:
+        agent = agent_intervals(item.session.stream("agent")) if "agent" in item.session.tracks else ()
+        scored.append(evaluate(item.trace, item.labels, agent))
+    summary = summarise(scored)
+    write_scores(run.folder / "scores.json", scored, summary)
+    return tuple(scored), summary
+
+
+def _write_session(out: Path, session: Session, labels: tuple[Label, ...], result: Replayed) -> SessionRun:
+    out.mkdir(parents=True, exist_ok=True)
+    digest = write_trace(out / f"{session.name}.trace.jsonl", result.trace)
+    write_track(out / f"{session.name}.agent.flac", agent_blocks(result.played, session.samples))
+    return SessionRun(session, labels, result.trace, digest)
+
+
+def agent_blocks(played: Sequence[tuple[int, Pcm]], samples: int) -> Iterator[Pcm]:
+    """What the agent played on the session clock, gaps included, at least as long as the session."""
+    at = 0
+    for begin, pcm in played:
+        yield from _silence(begin - at)
+        yield np.clip(pcm, -1.0, 1.0)
+        at = begin + len(pcm)
+    yield from _silence(samples - at)
+
+
+def _silence(samples: int) -> Iterator[Pcm]:
+    while samples > 0:
+        yield np.zeros(min(samples, SAMPLE_RATE), dtype=np.float32)
+        samples -= SAMPLE_RATE
+
+
+def profile_path(config: Config) -> Path:
+    """Where this machine's profile of a stack is kept."""
+    return cache_folder() / "profiles" / f"{config.stack.stack}.json"
+
+
+def stack_profile(
+    stack: Stack,
+    config: Config,
+    sessions: Sequence[tuple[Session, tuple[Label, ...]]],
+    store: Store,
+    progress: Progress = lambda _: None,
+) -> Profile | None:
+    """The cost profile a replay draws from: the one named, the stack's own, this machine's, or one measured now.
+
+    Measuring replays up to three of the sessions with every stage run and timed.
+    """
+    if config.costs.costs != "profile":
+        return None
+    if config.costs.profile:
+        return read_profile(Path(config.costs.profile))
+    if stack.profile is not None:
+        return stack.profile
+    path = profile_path(config)
+    if path.exists():
+        return read_profile(path)
+    measured = override(config, {"costs.costs": "measured"})
+    pooled: dict[str, list[int]] = {}
+    for session, labels in sessions[:3]:
+        progress(f"measuring step costs on {session.name}")
+        result = replay(session, labels, stack.stages(labels), measured, cost_source(measured, None, ""), store)
+        assert result.measured is not None
+        for stage, costs in result.measured.profile("").stages.items():
+            pooled.setdefault(stage, []).extend(costs)
+    missing = [stage for stage in STAGES if stage not in pooled]
+    if missing:
+        raise WorkbenchError(
+            f"no cost profile for stack {stack.name!r}, and these sessions run no {missing[0]!r} step to measure; "
+            "add a session with a question in it"
+        )
+    write_profile(path, make_profile(pooled, machine_name()))
+    return read_profile(path)
+
+
+def machine_name() -> str:
+    """What a profile was measured on, without naming the host."""
+    return f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
+
+
+def _manifest(config: Config, stack: Stack, profile: Profile | None, done: Sequence[SessionRun]) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "config": to_dict(config),
+        "fingerprint": config.fingerprint,
+        "stack": stack.name,
+        "weights": stack.weights,
+        "profile": {"digest": profile.digest, "machine": profile.machine} if profile else None,
+        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "python": platform.python_version(),
+        "sessions": [
+            {
+                "name": run.session.name,
+                "folder": run.session.folder.as_posix(),
+                "mic": run.session.mic.sha256,
+                "labels": run.session.labels_source,
+                "digest": run.digest,
+            }
+            for run in done
+        ],
+    }
+
+
+def read_run(folder: Path) -> Run:
+    """Read a run back from its traces; no model is loaded.
+
+    Raises:
+        WorkbenchError: not a run, or a trace or session is missing.
+    """
+    if not (folder / "run.json").exists():
+        raise WorkbenchError(f"{folder}: not a run, run.json is missing ('workbench replay' makes one)")
+    data = read_json(folder / "run.json")
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise WorkbenchError(f"{folder / 'run.json'}: format must be {FORMAT}")
+    flat = {f"{section}.{knob}": value for section, values in data["config"].items() for knob, value in values.items()}
+    config = override(Config(), flat)
+    sessions = []
+    for entry in data["sessions"]:
+        session, labels = open_labelled(Path(entry["folder"]))
+        trace = read_trace(folder / f"{entry['name']}.trace.jsonl")
+        sessions.append(SessionRun(session, labels, trace, entry["digest"]))
+    return Run(folder, config, tuple(sessions), ())
