@@ -1,6 +1,7 @@
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,3 +64,13 @@ def test_words_are_normalised_alike_on_both_sides():
     pairs = [("Turn it off.", "turn it OFF"), ("one two three", "one too three four"), ("...", "noise"), ("a b", "")]
     assert word_errors(pairs) == [(3, 0), (3, 2), (0, 0), (2, 2)]
     assert word_errors([]) == []
+
+
+def test_word_errors_once_counted_are_not_counted_again(monkeypatch):
+    known = [("seven of nine", "seven nine"), ("once", "twice")]
+    first = word_errors(known)
+    monkeypatch.setattr("jiwer.process_words", None)
+    assert word_errors(known[::-1]) == first[::-1] == [(1, 1), (3, 1)]
+    monkeypatch.setattr("workbench.metrics.words._ROOM", 1)
+    with pytest.raises(TypeError):
+        word_errors(known)

@@ -7,7 +7,7 @@ from made_traces import Made, labels, ms
 from workbench.metrics import evaluate, summarise
 from workbench.metrics.index import Reply, index
 from workbench.metrics.stutter import reserve
-from workbench.trace import Chunk, Done, Dropped, Header, Heard, Pcm, Play, Steps, Trace, Underrun, Xrun, in_order
+from workbench.trace import Chunk, Done, Dropped, Header, Pcm, Play, Steps, Trace, Underrun, Xrun, in_order
 from workbench.units import FRAME_SAMPLES
 
 FRAME = FRAME_SAMPLES
@@ -93,7 +93,6 @@ def test_midword_splits():
 def test_rtf_and_deadlines():
     found = scores(
         made_of(
-            Heard(50_000, 0, 4 * FRAME),
             Steps(1, "stt", (480, 480, 480, 480)),
             Steps(2, "tts", (1920, 1921)),
             Steps(3, "tts", (960, 960)),

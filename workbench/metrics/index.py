@@ -94,7 +94,6 @@ class Index:
         replies: by number, ascending.
         commits: in order of the frame that decided.
         heard: union of what the STT heard, ascending and apart.
-        stt_audio: samples the STT heard, twice where two cycles heard the same.
         stt_costs, tts_costs: cost of each step, shape (n,).
     """
 
@@ -102,7 +101,6 @@ class Index:
     replies: dict[int, Reply]
     commits: list[Commit]
     heard: list[Span]
-    stt_audio: int
     barge_ins: list[BargeIn]
     stt_costs: Times
     tts_costs: Times
@@ -148,7 +146,6 @@ def index(trace: Trace) -> Index:
         replies=dict(sorted(replies.items())),
         commits=sorted(groups.of(Commit), key=lambda commit: commit.frame_end),
         heard=union([(item.start, item.end) for item in heard]),
-        stt_audio=sum(item.end - item.start for item in heard),
         barge_ins=groups.of(BargeIn),
         stt_costs=_costs(steps, "stt"),
         tts_costs=_costs(steps, "tts"),

@@ -188,6 +188,11 @@ def _steps(pairs: Iterable[tuple[int, int]]) -> int:
     return sum(value * times for value, times in pairs)
 
 
+def _heard(session: SessionScores) -> tuple[int, int]:
+    """Each STT step hears one frame, whether its words are used or not."""
+    return _steps(session.stt_steps), sum(times for _, times in session.stt_steps) * FRAME_SAMPLES
+
+
 def _all_steps(session: SessionScores) -> tuple[tuple[int, int], ...]:
     return session.stt_steps + session.tts_steps
 
@@ -213,8 +218,8 @@ _STUTTER: tuple[Measure, ...] = (
     _distribution("chunk_gap_ms", lambda s: s.chunk_gaps),
     Rate("rtf", lambda s: (_steps(s.tts_steps), s.tts_audio), "ratio", "samples"),
     Rate("speed", lambda s: (_steps(s.tts_steps), s.tts_audio), "ratio", "samples", inverse=True),
-    Rate("stt_rtf", lambda s: (_steps(s.stt_steps), s.stt_audio), "ratio", "samples"),
-    Rate("stt_speed", lambda s: (_steps(s.stt_steps), s.stt_audio), "ratio", "samples", inverse=True),
+    Rate("stt_rtf", _heard, "ratio", "samples"),
+    Rate("stt_speed", _heard, "ratio", "samples", inverse=True),
     Rate("deadline_miss_rate", _late, "share", "steps"),
     Points({"headroom": 99}, _all_steps, lambda cost: 1 - cost / FRAME_SAMPLES, unit=""),
     Points({"buffer_ms_min": 0, "buffer_ms_p5": 5}, lambda s: s.reserve, lambda frames: frames * FRAME_MS),

@@ -166,7 +166,6 @@ class SessionScores:
         chunk_gaps: silence at each chunk border inside an answer.
         reserve: (PCM frames left after one was taken, how often), while more of the answer was still to come.
         stt_steps, tts_steps: (cost of a step, how often), ascending.
-        stt_audio: samples that the STT heard.
         tts_audio: samples that the TTS made.
         replies_unheard: answers that were never audible.
         xruns, xrun_samples: what the audio device reported of itself.
@@ -190,7 +189,6 @@ class SessionScores:
     reserve: tuple[tuple[int, int], ...] = ()
     stt_steps: tuple[tuple[int, int], ...] = ()
     tts_steps: tuple[tuple[int, int], ...] = ()
-    stt_audio: int = 0
     tts_audio: int = 0
     replies_unheard: int = 0
     xruns: int = 0

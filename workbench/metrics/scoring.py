@@ -47,7 +47,6 @@ def evaluate(trace: Trace, labels: Sequence[Label], recorded_agent: Sequence[Spa
         reserve=reserve(found),
         stt_steps=histogram(found.stt_costs),
         tts_steps=histogram(found.tts_costs),
-        stt_audio=found.stt_audio,
         tts_audio=pcm_samples(replies),
         replies_unheard=sum(not reply.audible for reply in replies if reply.commit),
         xruns=len(found.xruns),

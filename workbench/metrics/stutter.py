@@ -24,6 +24,9 @@ from workbench.units import FRAME_SAMPLES
 
 Histogram = tuple[tuple[int, int], ...]
 
+_APART = 1 << 44
+"""Samples: 23 years."""
+
 
 def underruns(reply: Reply) -> list[UnderrunRow]:
     """Maximal runs of missing samples inside the answer."""
@@ -53,38 +56,49 @@ def chunk_gaps(reply: Reply) -> list[int]:
 def reserve(index: Index) -> Histogram:
     """How many PCM frames were left when one was taken, over all answers.
 
+    All answers are looked up at once: each is shifted by a span longer than any session, so that the place of a frame
+    among all frames made is also the number of frames made and taken before it.
+
     Raises:
         WorkbenchError: a frame was played before it was ready.
     """
-    levels = [
-        level for reply in index.replies.values() if reply.plays for level in [_levels(reply, index)] if len(level)
-    ]
-    return histogram(np.concatenate(levels)) if levels else ()
-
-
-def _levels(reply: Reply, index: Index) -> Times:
+    replies = [reply for reply in index.replies.values() if reply.plays]
+    if not replies:
+        return ()
     ready: list[int] = []
+    made, runs = [], []
+    for number, reply in enumerate(replies):
+        runs += [(number, *run) for run in _runs(reply, ready)]
+        made.append(len(ready))
+    answer, begin, first, count = np.array(runs, dtype=np.int64).T
+    step = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    taken = np.repeat(begin + answer * _APART, count) + step * FRAME_SAMPLES
+    ends = np.array(made, dtype=np.int64)
+    times = np.array(ready, dtype=np.int64) + np.repeat(np.arange(len(replies)) * _APART, np.diff(ends, prepend=0))
+    left: Times = np.searchsorted(times, taken, side="right") - 1 - (np.repeat(first, count) + step)
+    if len(left) and left.min() < 0:
+        late, at = divmod(int(taken[left.argmin()]), _APART)
+        where = f"{index.header.session}: reply {replies[late].number}"
+        raise WorkbenchError(f"{where}: a frame is taken at {at}, before it is ready")
+    return histogram(left[taken < np.repeat(times[ends - 1][answer], count)])
+
+
+def _runs(reply: Reply, ready: list[int]) -> list[tuple[int, int, int]]:
+    """Append when each frame of an answer was ready.
+
+    Returns:
+        (when its first frame was taken, that frame's place in ``ready``, frames) of each run of plays.
+    """
     base: dict[int, int] = {}
     for chunk in sorted(reply.pcm):
         base[chunk] = len(ready)
         ready.extend(reply.pcm[chunk].ready)
-    moments: list[int] = []
-    frames: list[int] = []
+    runs = []
     for play in reply.plays:
         first, stop = -(-play.offset // FRAME_SAMPLES), -(-(play.offset + play.samples) // FRAME_SAMPLES)
-        begin = play.t - play.offset - reply.playout
-        moments += range(begin + first * FRAME_SAMPLES, begin + stop * FRAME_SAMPLES, FRAME_SAMPLES)
-        frames += range(base[play.chunk] + first, base[play.chunk] + stop)
-    times = np.asarray(ready, dtype=np.int64)
-    taken = np.asarray(moments, dtype=np.int64)
-    left: Times = np.searchsorted(times, taken, side="right") - 1 - np.asarray(frames, dtype=np.int64)
-    if len(left) and left.min() < 0:
-        at = int(taken[int(left.argmin())])
-        raise WorkbenchError(
-            f"{index.header.session}: reply {reply.number}: a frame is taken at {at}, before it is ready"
-        )
-    counted: Times = left[taken < times[-1]]
-    return counted
+        taken = play.t - reply.playout - play.offset + first * FRAME_SAMPLES
+        runs.append((taken, base[play.chunk] + first, stop - first))
+    return runs
 
 
 def histogram(values: npt.NDArray[np.int64]) -> Histogram:
