@@ -230,12 +230,12 @@ def listen_published(
     if not options.silence or options.vad:
         return PublishedLoop(hears, gate, costs, options, opened, started).run()
     frames = len(gate.loud)
-    begin = first_frame(opened) + WARMUP_BLOCKS
+    begin = min(first_frame(opened) + WARMUP_BLOCKS, frames)
     first = gate.next_loud(begin, options.min_speech_frames)
     deadline = _deadline(options, started)
     # The deadline is looked at before each block, when the block before it has been taken.
-    expired = max(begin, -(-(deadline + 1) // FRAME_SAMPLES)) if deadline >= 0 else frames
-    if (first < 0 or first >= expired) and expired < frames:
+    expired = max(begin, -(-(deadline + 1) // FRAME_SAMPLES)) if deadline >= 0 else frames + 1
+    if (first < 0 or first >= expired) and expired <= frames:
         return Cycle("timeout", ended=frame_end(expired - 1))
     if first < 0:
         return Cycle("end", ended=max(opened, frame_end(frames - 1)))

@@ -1,0 +1,52 @@
+"""Sessions that tests are made of: noise for a room, louder noise for speech, exact labels."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from workbench.labels import Label, read_labels, write_labels
+from workbench.session import Session, open_session, write_manifest, write_track
+from workbench.units import SAMPLE_RATE
+
+ROOM, SPEECH, COUGH = 0.001, 0.05, 0.1
+"""RMS of the room, of speech and of a cough."""
+
+Spoken = tuple[float, float, str, int | None, str]
+"""start s, end s, kind, turn, words."""
+
+MakeSession = Callable[..., tuple[Session, tuple[Label, ...]]]
+
+
+@pytest.fixture(autouse=True)
+def _own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the user's store or profiles."""
+    monkeypatch.setenv("WORKBENCH_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def make_session(tmp_path: Path) -> MakeSession:
+    """``make_session(spoken, seconds, name=, echo=, seed=)`` → session and labels, on disk."""
+
+    def make(
+        spoken: Sequence[Spoken], seconds: float, *, name: str = "made", echo: object = None, seed: int = 0
+    ) -> tuple[Session, tuple[Label, ...]]:
+        folder = tmp_path / "recordings" / name
+        folder.mkdir(parents=True)
+        random = np.random.default_rng(seed)
+        pcm = random.normal(0, ROOM, round(seconds * SAMPLE_RATE)).astype(np.float32)
+        labels = []
+        for start, end, kind, turn, text in spoken:
+            first, last = round(start * SAMPLE_RATE), round(end * SAMPLE_RATE)
+            loud = COUGH if kind == "noise" else SPEECH
+            pcm[first:last] += random.normal(0, loud, last - first).astype(np.float32)
+            labels.append(Label(first, last, kind, turn, text))
+        write_track(folder / "mic.flac", iter([pcm]))
+        write_labels(folder / "labels.csv", labels)
+        write_manifest(folder, tracks={"mic": "mic.flac"}, echo=echo, labels_source="constructed")  # type: ignore[arg-type]
+        session = open_session(folder)
+        return session, read_labels(folder / "labels.csv", session.samples)
+
+    return make

@@ -1,0 +1,78 @@
+"""Devices: the closed forms equal the scheduler, and nothing overlaps."""
+
+import itertools
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workbench.executors import Job, Process, arrivals, chain, run
+
+costs = st.lists(st.integers(0, 5000), min_size=1, max_size=40)
+busy = st.lists(st.integers(1, 5000), min_size=1, max_size=40)
+
+
+def alone(ready: list[int], cost: list[int], ends: list[int]) -> Process:
+    for at, spent in zip(ready, cost, strict=True):
+        ends.append((yield Job(at, spent, "device")))
+
+
+def chained(begun: int, cost: list[int], ends: list[int]) -> Process:
+    now = begun
+    for spent in cost:
+        now = yield Job(now, spent, "device")
+        ends.append(now)
+
+
+@given(costs, st.integers(0, 10_000))
+def test_chain_is_what_the_scheduler_does(cost: list[int], begun: int) -> None:
+    ends: list[int] = []
+    run([chained(begun, cost, ends)])
+    assert chain(begun, cost).tolist() == ends
+
+
+@given(costs, st.integers(1, 4000), st.integers(0, 3000))
+def test_arrivals_are_what_the_scheduler_does(cost: list[int], period: int, free: int) -> None:
+    ready = [period * (i + 1) for i in range(len(cost))]
+    ends: list[int] = []
+    run([alone([free, *ready], [0, *cost], ends)])
+    assert arrivals(ready, cost, free).tolist() == ends[1:]
+
+
+@given(busy, busy, st.integers(1, 3000))
+def test_a_shared_device_does_one_job_at_a_time(first: list[int], second: list[int], period: int) -> None:
+    ends: tuple[list[int], list[int]] = ([], [])
+    run([chained(0, first, ends[0]), alone([period * (i + 1) for i in range(len(second))], second, ends[1])])
+    done = sorted(zip(ends[0] + ends[1], first + second, strict=True))
+    for (end, _), (later, cost) in itertools.pairwise(done):
+        assert later - cost >= end
+    assert len(done) == len(first) + len(second)
+
+
+def test_first_come_first_served_and_ties_go_to_the_process_named_first() -> None:
+    ends: tuple[list[int], list[int]] = ([], [])
+    run([alone([0, 100], [50, 10], ends[0]), alone([0, 60], [30, 10], ends[1])])
+    assert ends == ([50, 110], [80, 90])
+
+
+def test_blocked_processes_go_on_when_another_got_on() -> None:
+    told: list[int] = []
+    ends: list[int] = []
+
+    def waits() -> Process:
+        while not told:
+            yield None
+        ends.append((yield Job(told[0], 5, "device")))
+
+    def tells() -> Process:
+        told.append((yield Job(10, 7, "device")))
+
+    run([waits(), tells()])
+    assert (told, ends) == ([17], [22])
+
+
+def test_nothing_to_do() -> None:
+    run([])
+    assert chain(5, []).tolist() == []
+    assert arrivals([], []).tolist() == []
+    assert np.asarray(arrivals([], [])).dtype == np.int64

@@ -1,0 +1,88 @@
+"""The layer rule: a module imports only from those before it in the flow, and heavy packages stay put."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "workbench"
+
+LAYERS = (
+    "errors", "units", "files", "config",
+    "session", "labels", "autolabel", "importing", "trace", "audio", "recording",
+    "costs", "store", "executors", "microphone", "stages", "moshi", "stacks",
+    "speaking", "interrupting", "replay",
+    "metrics", "budget", "running",
+    "tuning", "reports", "cli", "__main__",
+)  # fmt: skip
+"""The flow audio → session → frames → stages → trace → scores → study → report, bottom first."""
+
+OWNERS = {
+    "mlx": {"moshi"},
+    "moshi_mlx": {"moshi"},
+    "rustymimi": {"moshi"},
+    "sentencepiece": {"moshi"},
+    "sounddevice": {"audio"},
+    "optuna": {"tuning"},
+    "matplotlib": {"reports"},
+    "soundfile": {"session", "importing"},
+}
+"""Who alone may import a package."""
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def layer(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Every module named in an import, lazy ones included."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            assert node.module
+            yield node.module
+            if node.module == "workbench":
+                yield from (f"workbench.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_imports_point_down(path: Path) -> None:
+    own = layer(path)
+    if own == "__init__":
+        assert list(imported(path)) == []
+        return
+    assert own in LAYERS, f"{own} has no place in LAYERS"
+    for name in imported(path):
+        parts = name.split(".")
+        if parts[0] != "workbench":
+            owners = OWNERS.get(parts[0])
+            assert owners is None or own in owners, f"{own} must not import {parts[0]}"
+        elif len(parts) > 1 and parts[1] in LAYERS:
+            assert LAYERS.index(parts[1]) <= LAYERS.index(own), f"{own} imports {parts[1]}, which lies above it"
+
+
+@pytest.mark.parametrize("forbidden", ["stages", "moshi", "replay", "running"])
+def test_metrics_know_no_model(forbidden: str) -> None:
+    for path in sorted((PACKAGE / "metrics").rglob("*.py")):
+        assert not [name for name in imported(path) if name.startswith(f"workbench.{forbidden}")]
+
+
+HEAVY = ("mlx", "moshi_mlx", "rustymimi", "sounddevice", "optuna", "matplotlib", "pandas", "scipy", "numpy", "rich")
+
+
+@pytest.mark.parametrize(
+    "start", ["import workbench", "from workbench.cli import cli; cli(['--help'], standalone_mode=False)"]
+)
+def test_start_loads_nothing_heavy(start: str) -> None:
+    script = f"import sys; {start}; print([name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
