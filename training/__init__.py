@@ -1,0 +1,1 @@
+"""Training of nano, the small Moshi checkpoint set that ships with the package. See README.md."""

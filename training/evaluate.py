@@ -1,0 +1,254 @@
+"""Measure nano through the real path, moshi_mlx's, on held-out sentences; print what it must show."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn
+import numpy as np
+from moshi_mlx import models, utils
+from moshi_mlx.models.mimi import Mimi, MimiConfig
+from moshi_mlx.models.tts import TTSModel
+from moshi_mlx.modules import SeanetConfig, TransformerConfig
+from sentencepiece import SentencePieceProcessor
+
+from training import speech
+from training.export import VOICE
+from training.judge import Judge
+from training.settings import DATA, SEED, SPEECH
+from training.words import word_errors
+
+FRAME, RATE = 1920, 24_000
+TESTS = {"tts-test": "TTS voice", "seen-test": "seen voices", "unseen-test": "unseen voices"}
+LEAD, TAIL = 2 * RATE, 3 * RATE  # silence around each utterance of the STT's test
+PAUSE_HEAD, THRESHOLD = 2, 0.6
+NOISE = 1e-3
+
+
+def mimi(folder: Path) -> Mimi:
+    """The codec of a checkpoint directory, sized by its `mimi_config.json`."""
+    fields: dict[str, Any] = json.loads((folder / "mimi_config.json").read_text())
+    fields["seanet"] = SeanetConfig(**fields["seanet"])
+    fields["transformer"] = TransformerConfig(**fields["transformer"])
+    codec = Mimi(MimiConfig(**fields))
+    codec.load_pytorch_weights(str(folder / "mimi.safetensors"), strict=True)
+    return codec
+
+
+def lm(folder: Path) -> tuple[models.Lm, dict[str, Any], SentencePieceProcessor]:
+    """The quantized language model of a checkpoint directory, its configuration and its tokenizer."""
+    config = json.loads((folder / "config.json").read_text())
+    sizes = models.LmConfig.from_config_dict(config)
+    sizes.transformer.max_seq_len = sizes.transformer.context
+    model = models.Lm(sizes)
+    model.set_dtype(mx.bfloat16)
+    mlx.nn.quantize(model, bits=8, group_size=64)
+    model.load_weights(str(folder / config["moshi_name"]), strict=True)
+    return model, config, SentencePieceProcessor(model_file=str(folder / config["tokenizer_name"]))
+
+
+def bootstrap(rows: np.ndarray, value: Callable[[np.ndarray], float]) -> str:
+    """`value` of the rows, with the 95 % interval of 2,000 resamples of them."""
+    rng = np.random.default_rng(SEED)
+    drawn = [value(rows[rng.integers(len(rows), size=len(rows))]) for _ in range(2000)]
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return f"{value(rows):.3f} [{low:.3f}, {high:.3f}] (n {len(rows)})"
+
+
+def share(hits: int, count: int) -> str:
+    """A proportion with its Wilson 95 % interval."""
+    z, p = 1.96, hits / count
+    middle, half = p + z * z / 2 / count, z * np.sqrt(p * (1 - p) / count + z * z / 4 / count**2)
+    scale = 1 + z * z / count
+    return f"{p:.3f} [{(middle - half) / scale:.3f}, {(middle + half) / scale:.3f}] (n {count})"
+
+
+def _wer(rows: np.ndarray) -> float:
+    """Rows of (errors, words)."""
+    return float(rows[:, 0].sum() / rows[:, 1].sum())
+
+
+def _trimmed(item: speech.Utterance) -> tuple[np.ndarray, int, int]:
+    """Speech at peak 0.5 with its surroundings cut off, and where its words begin and end in it."""
+    begin = max(0, item.words[0][1] - 1440)
+    wave = item.audio[begin : item.words[-1][2] + 2880].astype(np.float32)
+    return wave / np.abs(wave).max() * 0.5, item.words[0][1] - begin, item.words[-1][2] - begin
+
+
+@dataclass
+class Heard:
+    """What the STT made of one recording: words, head values (steps, heads), ms per step."""
+
+    text: str
+    pauses: np.ndarray
+    costs: list[float] = field(default_factory=list)
+
+
+class Stt:
+    """Codec and STT as a session runs them: one frame at a time, everything reset before."""
+
+    def __init__(self, folder: Path) -> None:
+        self.codec = mimi(folder)
+        self.model, _, self.tokenizer = lm(folder)
+
+    def hear(self, audio: np.ndarray) -> Heard:
+        self.codec.reset_all()
+        for cache in self.model.transformer_cache:
+            cache.reset()
+        greedy = utils.Sampler(temp=0.0)
+        steps = len(audio) // FRAME
+        gen = models.LmGen(self.model, max_steps=steps + 1, text_sampler=greedy, audio_sampler=greedy)
+        text, pauses, costs = "", [], []
+        for frame in audio[: steps * FRAME].reshape(steps, 1, 1, FRAME):
+            began = time.perf_counter()
+            codes = self.codec.encode_step(mx.array(frame)).transpose(0, 2, 1)
+            token, heads = gen.step_with_extra_heads(codes[:, :, : self.model.cfg.other_codebooks][0].astype(mx.int32))
+            token_id = int(token[0].item())
+            pauses.append([float(head[0, 0, 0]) for head in heads])
+            costs.append((time.perf_counter() - began) * 1e3)
+            if token_id not in (0, 3):
+                text += self.tokenizer.id_to_piece(token_id).replace("▁", " ")
+        return Heard(text.strip(), np.array(pauses), costs)
+
+
+def codec_rows(codec: Mimi, judge: Judge, kind: str, limit: int) -> str:
+    """WER of the reconstruction minus that of the original, over the same sentences."""
+    rows = []
+    for item in list(speech.load(SPEECH, kind))[:limit]:
+        wave, _, _ = _trimmed(item)
+        wave = np.pad(wave, (FRAME, 2 * FRAME - len(wave) % FRAME))
+        codec.reset_all()
+        made = []
+        for frame in wave.reshape(-1, 1, 1, FRAME):
+            made.append(np.array(codec.decode_step(codec.encode_step(mx.array(frame))))[0, 0])
+        words = len(item.text.split())
+        rows.append((judge.errors(item.text, np.concatenate(made)), judge.errors(item.text, wave), words))
+    table = np.array(rows)
+    print(f"  {TESTS[kind]}: original {_wer(table[:, 1:]):.3f}, reconstructed {_wer(table[:, ::2]):.3f}", flush=True)
+    return bootstrap(table, lambda r: float((r[:, 0] - r[:, 1]).sum() / r[:, 2].sum()))
+
+
+def stt_rows(stt: Stt, kind: str, limit: int, costs: list[float]) -> dict[str, str]:
+    """Word errors, pause latency and the head's values in the silence before."""
+    rng = np.random.default_rng(SEED)
+    words, latency, before, shown = [], [], [], 0
+    for item in list(speech.load(SPEECH, kind))[:limit]:
+        wave, start, end = _trimmed(item)
+        audio = np.pad(wave, (LEAD, TAIL + FRAME - len(wave) % FRAME))
+        audio += rng.standard_normal(len(audio)).astype(np.float32) * NOISE
+        heard = stt.hear(audio)
+        costs += heard.costs
+        errors = word_errors(item.text, heard.text)
+        words.append((errors, len(item.text.split())))
+        if errors and shown < 5:
+            print(f"  {kind}: said '{item.text}', heard '{heard.text}'", flush=True)
+            shown += 1
+        head, now = heard.pauses[:, PAUSE_HEAD] > THRESHOLD, (np.arange(len(heard.pauses)) + 1) * FRAME
+        after = np.flatnonzero(head & (now >= LEAD + end))
+        latency.append((now[after[0]] - LEAD - end) / RATE if len(after) else 3.0)
+        before.append(head[: (LEAD + start) // FRAME].mean())
+    return {
+        "wer": bootstrap(np.array(words), _wer),
+        "latency": bootstrap(np.array(latency), lambda r: float(np.median(r))),
+        "before": bootstrap(np.array(before), lambda r: float(r.mean())),
+    }
+
+
+def holds_row(stt: Stt, limit: int) -> str:
+    """How often head 2 fires inside a hold of 0.2 to 0.8 s between two words."""
+    rng = np.random.default_rng(SEED)
+    fired = count = 0
+    for kind in TESTS:
+        for item in list(speech.load(SPEECH, kind))[:limit]:
+            if len(item.words) < 3:
+                continue
+            at = int(rng.integers(1, len(item.words)))
+            cut = (item.words[at - 1][2] + item.words[at][1]) // 2
+            hold = int(rng.uniform(0.2, 0.78) * RATE)
+            gap = item.words[at][1] - item.words[at - 1][2]
+            hold = max(0, min(hold, int(0.78 * RATE) - gap))
+            wave = item.audio.astype(np.float32) / np.abs(item.audio).max() * 0.5
+            wave = np.concatenate([np.zeros(RATE), wave[:cut], np.zeros(hold), wave[cut:], np.zeros(RATE // 2)])
+            wave = wave.astype(np.float32) + rng.standard_normal(len(wave)).astype(np.float32) * NOISE
+            heard = stt.hear(wave)
+            now = (np.arange(len(heard.pauses)) + 1) * FRAME - RATE
+            inside = (now >= item.words[at - 1][2]) & (now < item.words[at][1] + hold)
+            fired += bool((heard.pauses[inside, PAUSE_HEAD] > THRESHOLD).any())
+            count += 1
+    return share(fired, count)
+
+
+def speak(tts: TTSModel, codec: Mimi, text: str, condition: Any, costs: list[float]) -> np.ndarray:
+    """Generate `text` and decode it frame by frame; the ms of each step with its decoding go to `costs`."""
+    frames: list[np.ndarray] = []
+    ends = [time.perf_counter()]
+
+    def decode(codes: mx.array) -> None:
+        frames.append(np.array(codec.decode_step(codes[:, :, None].astype(mx.uint32)))[0, 0])
+        ends.append(time.perf_counter())
+
+    tts.generate([tts.prepare_script([text])], [condition], on_frame=decode)
+    costs += [(after - before) * 1e3 for before, after in itertools.pairwise(ends)]
+    return np.concatenate(frames)
+
+
+def tts_row(judge: Judge, limit: int, costs: list[float], temperature: float = 0.3) -> str:
+    """WER of `TTSModel.generate` over held-out sentences, decoded frame by frame."""
+    folder = DATA / "tts"
+    model, config, tokenizer = lm(folder)
+    codec = mimi(folder)
+    tts = TTSModel(model, codec, tokenizer, temp=temperature, final_padding=2, max_padding=12, raw_config=config)
+    tts.max_gen_length = 400
+    condition = tts.make_condition_attributes([folder / VOICE], 1.0)
+    rows = []
+    for item in list(speech.load(SPEECH, "tts-test"))[:limit]:
+        mx.random.seed(SEED)
+        audio = speak(tts, codec, item.text, condition, costs)
+        rows.append((judge.errors(item.text, audio), len(item.text.split())))
+    return bootstrap(np.array(rows), _wer)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--limit", type=int, default=100, help="utterances per test set")
+    parser.add_argument("--only", choices=["codec", "stt", "tts"], help="one part alone")
+    options = parser.parse_args()
+    judge, n = Judge(), options.limit
+    table: list[tuple[str, str, str]] = []
+    steps: list[float] = []
+    frames: list[float] = []
+    if options.only in (None, "stt"):
+        stt = Stt(DATA / "stt")
+        found = {kind: stt_rows(stt, kind, n, steps) for kind in TESTS}
+        for (kind, name), aim in zip(TESTS.items(), ("<= 0.05", "<= 0.08", "<= 0.20"), strict=True):
+            table.append((f"STT WER, {name}", aim, found[kind]["wer"]))
+        for kind, name in TESTS.items():
+            table.append((f"pause head 2 after the end, median s, {name}", "<= 1.0", found[kind]["latency"]))
+            table.append((f"pause head 2 in initial silence, {name}", ">= 0.9", found[kind]["before"]))
+        table.append(("pause head 2 fired in a hold under 0.8 s", "<= 0.01", holds_row(stt, n)))
+        table.append(("encode + STT step, ms, median", "<= 20", f"{np.median(steps):.1f}"))
+    if options.only in (None, "tts"):
+        table.append(("TTS WER", "<= 0.15", tts_row(judge, n, frames)))
+        table.append(("TTS step + decode, ms, median", "<= 40", f"{np.median(frames):.1f}"))
+    if options.only in (None, "codec"):
+        codec = mimi(DATA / "stt")
+        for kind, aim in (("tts-test", "<= 0.05"), ("seen-test", ""), ("unseen-test", "<= 0.15")):
+            table.append((f"codec WER difference, {TESTS[kind]}", aim, codec_rows(codec, judge, kind, n)))
+    size = sum(path.stat().st_size for path in DATA.rglob("*") if path.is_file())
+    table.append(("size, MB", "<= 25", f"{size / 1e6:.1f}"))
+    print("| | aim | measured |\n|---|---|---|")
+    for row in table:
+        print(f"| {' | '.join(row)} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,210 @@
+"""Train the STT: codec tokens in, words and pauses out, on conversations put together as it goes."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from training import checkpoint
+from training.lm import ZERO, Lm, LmConfig
+from training.settings import CHECKPOINTS, SEED, STREAMS, TOKENIZER
+from training.streams import LEAD, NOISES, TAIL, Take, takes
+from training.tokenizer import NEW_WORD, PAD, size, word_ids
+from training.words import word_errors
+
+STEP = 0.08  # s
+DELAY = 6  # steps from the start of a word to its new-word token (config: audio_delay_seconds 0.5)
+AFTER = 3  # steps from the frame in which a word ends to its own token, at the earliest
+PAUSES = (0.5, 1.0, 2.0, 3.0)  # s; a head's class 0 is "this silence lasts at least so long in all"
+LENGTH, BATCH = 192, 16  # steps per conversation, conversations per batch
+PASSES = 4  # augmented versions of every utterance
+PATH = CHECKPOINTS / "stt.pt"
+
+
+def events(words: list[tuple[str, float, float]], ids: dict[str, int]) -> list[tuple[int, int]]:
+    """The (step, token) pairs of an utterance: a new-word token per word, then the word itself."""
+    found: list[tuple[int, int]] = []
+    last = -1
+    for word, start, end in words:
+        first = max(int(start / STEP) + DELAY, last + 1)
+        last = max(first + 1, int(end / STEP) + AFTER)
+        found += [(first, NEW_WORD), (last, ids[word])]
+    return found
+
+
+class Conversations:
+    """Draws conversations: takes of like background one after another, with silences between them."""
+
+    def __init__(self, pool: list[Take], ids: dict[str, int]) -> None:
+        spoken = [take for take in pool if take.words]
+        self.by_noise = [[t for t in spoken if t.noise == n] for n in range(len(NOISES))]
+        self.silent = [[t for t in pool if not t.words and t.noise == n] for n in range(len(NOISES))]
+        self.ids = ids
+
+    def _silence(self, frames: int, noise: int, rng: np.random.Generator) -> np.ndarray:
+        source = self.silent[noise][rng.integers(len(self.silent[noise]))].codes[:, 10:]
+        at = int(rng.integers(source.shape[1] - frames)) if frames < source.shape[1] else 0
+        return source[:, at : at + frames]
+
+    @staticmethod
+    def _gap(rng: np.random.Generator) -> int:
+        """Frames of silence after an utterance: mostly the end of a turn, at times a short hold."""
+        kind = rng.random()
+        if kind < 0.7:
+            return int(rng.integers(28, 50))
+        return int(rng.integers(11, 26) if kind < 0.8 else rng.integers(2, 10))
+
+    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Codes (books, T), text tokens (T), pause classes (T, heads; -100 where speech may go on unseen)."""
+        noise = int(rng.integers(len(NOISES)))
+        parts = [self._silence(int(rng.choice([0, 4, 12, 20, 30, 45])), noise, rng)]
+        at, gap_left = parts[0].shape[1], LEAD
+        spans: list[tuple[float, float]] = []
+        pairs: list[tuple[int, int]] = []
+        while at < LENGTH:
+            pick = noise if rng.random() < 0.9 else int(rng.integers(len(NOISES)))
+            take = self.by_noise[pick][rng.integers(len(self.by_noise[pick]))]
+            gap = self._gap(rng)
+            keep = min(TAIL, max(1, gap // 2))
+            end = int(take.words[-1][2] / STEP) + 1 + keep
+            skip = 0 if not spans else max(0, int(take.words[0][1] / STEP) - max(1, gap_left))
+            parts.append(take.codes[:, skip:end])
+            offset = at - skip
+            spans += [(start / STEP + offset, stop / STEP + offset) for _, start, stop in take.words]
+            pairs += [(step + offset, token) for step, token in events(take.words, self.ids)]
+            at += parts[-1].shape[1]
+            gap_left = gap - keep
+            if gap_left > LEAD:
+                switch = noise if rng.random() < 0.85 else int(rng.integers(len(NOISES)))
+                parts.append(self._silence(gap_left - LEAD, switch, rng))
+                at += parts[-1].shape[1]
+                gap_left = LEAD
+        codes = np.concatenate(parts, 1)[:, :LENGTH].astype(np.int64)
+        return codes, self._text(pairs, rng), _pauses(spans)
+
+    @staticmethod
+    def _text(pairs: list[tuple[int, int]], rng: np.random.Generator) -> np.ndarray:
+        """The text stream; now and then a token comes a step or two late, so that late ones are learnt too."""
+        text = np.full(LENGTH, PAD)
+        last = -1
+        for step, token in pairs:
+            late = int(rng.choice([0, 1, 2], p=[0.84, 0.1, 0.06]))
+            last = max(step + late, last + 1)
+            if last < LENGTH:
+                text[last] = token
+        return text
+
+
+def _pauses(spans: list[tuple[float, float]]) -> np.ndarray:
+    classes = np.ones((LENGTH, len(PAUSES)), np.int64)
+    classes[: int(spans[0][0])] = 0  # before the first word, as long a silence as any
+    for (_, end), (start, _) in zip(spans, [*spans[1:], (1e9, 1e9)], strict=False):
+        if start - end < 2.0:  # frames: no silence to speak of
+            continue
+        now = slice(min(LENGTH, int(np.ceil(end))), min(LENGTH, int(start)))
+        classes[now] = [0 if (start - end) * STEP >= pause else 1 for pause in PAUSES]
+    return classes
+
+
+def _corrupt(text: Tensor, audio: Tensor, words: int) -> tuple[Tensor, Tensor]:
+    """Hide or change parts of the inputs, so that the model listens instead of trusting its own history."""
+    batch, books, time_ = audio.shape
+    audio = torch.where(torch.rand(audio.shape) < 0.05, ZERO, audio)
+    kept = torch.randint(3, books + 8, (batch, 1, 1))
+    audio = torch.where(torch.arange(books)[None, :, None] >= kept, ZERO, audio)
+    audio = torch.where(torch.rand(batch, 1, time_) < 0.03, ZERO, audio)
+    audio = torch.where(torch.rand(audio.shape) < 0.03, torch.randint(0, 512, audio.shape), audio)
+    word = (text > PAD) & (text < PAD + 1 + words)
+    other = torch.where(torch.rand(text.shape) < 0.5, torch.randint(PAD + 1, PAD + 1 + words, text.shape), ZERO)
+    return torch.where(word & (torch.rand(text.shape) < 0.4), other, text), audio
+
+
+def transcribe(model: Lm, batch: list[Take], ids: dict[str, int]) -> list[str]:
+    """Greedy, free-running transcripts, step by step as `LmGen` does it."""
+    names = {token: word for word, token in ids.items()}
+    length = max(take.codes.shape[1] for take in batch) + 2
+    books = model.cfg.codebooks
+    audio = torch.full((len(batch), books, length), model.cfg.card)
+    for row, take in enumerate(batch):
+        audio[row, :, 1 : 1 + take.codes.shape[1]] = torch.from_numpy(take.codes.astype(np.int64))
+    text = torch.full((len(batch), length + 1), PAD)
+    text[:, 0] = model.cfg.text_card
+    with torch.no_grad():
+        for step in range(length):
+            begin = max(0, step - 60)
+            hidden = model(text[:, begin : step + 1], audio[:, :, begin : step + 1])[:, -1]
+            text[:, step + 1] = model.text_linear(hidden).argmax(-1)
+    return [" ".join(names[t] for t in row if t in names) for row in text.tolist()]
+
+
+def _report(model: Lm, tests: dict[str, list[Take]], ids: dict[str, int]) -> str:
+    model.eval()
+    parts = []
+    for kind, batch in tests.items():
+        said = [" ".join(word for word, _, _ in take.words) for take in batch]
+        errors = sum(word_errors(s, h) for s, h in zip(said, transcribe(model, batch, ids), strict=True))
+        parts.append(f"{kind} {errors / sum(len(s.split()) for s in said):.3f}")
+    return ", ".join(parts)
+
+
+def train(steps: int, peak: float = 2e-3) -> None:
+    """Train up to step `steps`, going on from the last checkpoint; print free-running word error rates."""
+    torch.manual_seed(SEED)
+    folder = STREAMS
+    pool = [t for p in range(PASSES) for t in takes(folder / f"stt-{p}.npz", ["tts", "many"], p, False)]
+    ids = word_ids(TOKENIZER)
+    tests = {
+        kind: [t for t in takes(folder / f"stt-{kind}.npz", [kind], 90, False) if t.words][:48]
+        for kind in ("tts-test", "seen-test", "unseen-test")
+    }
+    source = Conversations(pool, ids)
+    model = Lm(LmConfig(text_card=size(TOKENIZER), pause_heads=4, dropout=0.05))
+    decayed = [p for p in model.parameters() if p.ndim == 2]
+    plain = [p for p in model.parameters() if p.ndim != 2]
+    groups = [{"params": decayed, "weight_decay": 0.1}, {"params": plain, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, peak, betas=(0.9, 0.98))
+    step, state = 0, checkpoint.load(PATH)
+    if state:
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        step = state["step"]
+    print(f"stt: {len(pool)} takes, from step {step} of {steps}", flush=True)
+    rng = np.random.default_rng((SEED, step))
+    weight = torch.ones(model.cfg.text_card)
+    weight[PAD] = 0.8
+    began, sums, count = time.monotonic(), np.zeros(2), 0
+    while step < steps:
+        for group in optimizer.param_groups:
+            group["lr"] = checkpoint.cosine(step, steps, peak)
+        model.train()
+        drawn = [source.draw(rng) for _ in range(BATCH)]
+        codes, text, pauses = (torch.from_numpy(np.stack(part)) for part in zip(*drawn, strict=True))
+        start = torch.full((BATCH, 1), model.cfg.text_card)
+        silent = torch.full((BATCH, model.cfg.codebooks, 1), model.cfg.card)
+        inputs = torch.cat([start, text[:, :-1]], 1), torch.cat([silent, codes[:, :, :-1]], 2)
+        hidden = model(*_corrupt(*inputs, words=len(ids)))
+        spoken = F.cross_entropy(model.text_linear(hidden).flatten(0, 1), text.flatten(), weight=weight)
+        heads = [
+            F.cross_entropy(head(hidden).flatten(0, 1), pauses[:, :, k].flatten())
+            for k, head in enumerate(model.extra_heads)
+        ]
+        loss = spoken + 0.5 * sum(heads) / len(heads)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        sums += [spoken.item(), sum(heads).item() / len(heads)]
+        count, step = count + 1, step + 1
+        if step % 100 == 0:
+            mean = " ".join(f"{v:.3f}" for v in sums / count)
+            free = f" free-running WER {_report(model, tests, ids)}" if step % 500 == 0 else ""
+            print(f"{step} {time.monotonic() - began:.0f}s text/pause {mean}{free}", flush=True)
+            sums, count = np.zeros(2), 0
+        if step % 500 == 0 or step == steps:
+            checkpoint.save(
+                PATH, model=model.state_dict(), optimizer=optimizer.state_dict(), step=step, config=model.config()
+            )
