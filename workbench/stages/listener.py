@@ -325,7 +325,7 @@ class PublishedLoop:
         """Next block off the queue, waiting for it if there is none; -1 at the end of the session."""
         newest = min(self._now // FRAME_SAMPLES, len(self._gate.loud)) - 1
         oldest = max(self._next, newest - QUEUE_BLOCKS + 1)
-        if self._first >= 0:
+        if self._first >= 0 or self._fed:
             self._dropped += range(self._next, min(oldest, len(self._gate.loud)))
         self._next = oldest + 1
         if oldest >= len(self._gate.loud):
