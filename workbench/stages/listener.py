@@ -252,7 +252,9 @@ def listen_published(
     fed = np.arange(first, last + 1)
     done = arrivals(frame_end_of(fed), costs(first, len(fed)))
     begun = done - costs(first, len(fed))
-    if np.any(begun[:-QUEUE_BLOCKS] > frame_end_of(fed[QUEUE_BLOCKS:])):
+    # A block is lost when the fourth after it arrives before it has been taken.
+    pushed = frame_end_of(fed + QUEUE_BLOCKS)
+    if np.any((begun >= pushed) & (fed + QUEUE_BLOCKS < frames)):
         return Cycle("overrun", ended=opened)
     return Cycle(
         reason=reason,
