@@ -108,10 +108,10 @@ def test_a_wrong_scores_json_is_refused_by_name(tmp_path, change, problem):
 def test_few_events_are_shown_as_counts():
     few, many = summarise([session("a")]), summarise([session(f"s{n}") for n in range(10)])
     assert too_few("cutin_per_hold", few.counts)
-    assert shown(few, "cutin_per_hold") == "0 of 1 holds"
+    assert shown(few, "cutin_per_hold") == "0 of 1 hold"
     assert shown(few, "false_bargein_per_agent_hour").startswith("1 in ")
     assert shown(few, "selectivity_background") == "nothing to measure"
-    assert shown(many, "cutin_per_hold") == "0.0% (0 of 10 holds, 0.0% to 27.8%)"
+    assert shown(many, "cutin_per_hold") == "0.0 % (0 of 10 holds, 0.0 % to 27.8 %)"
     assert shown(many, "voice_to_voice_ms_p50").endswith(" ms)")
     assert "/hour (10 in " in shown(many, "false_bargein_per_agent_hour")
     assert shown(few, "turns_n") == "2"
@@ -122,7 +122,10 @@ def test_few_events_are_shown_as_counts():
 
 def test_zero_events_are_reported_with_what_they_exclude():
     notes = summarise([session(f"s{n}") for n in range(10)]).notes
-    assert "cutin_per_hold: none in 10 holds, at most 30.0% at 95 %" in notes
+    assert "cutin_per_hold: none of 10 holds, at most 30.0 % at 95 %" in notes
+    assert "eot_recall: all of 20 turns, at least 85.0 % at 95 %" in notes
+    assert not any(note.startswith(("selectivity_background", "wer")) for note in notes)
+    assert not any(note.startswith("eot_recall") for note in summarise([session("a")]).notes)
     assert any(note.startswith("false_bargein_per_agent_hour_noise: none in ") for note in notes)
     assert any("counterfactual" in note for note in notes)
     assert any("no interval over sessions" in note for note in summarise([session("a")]).notes)

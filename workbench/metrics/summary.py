@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from workbench.errors import WorkbenchError
-from workbench.metrics.measures import BY_KEY, MEASURES, Points, Rate, Total
+from workbench.metrics.measures import BY_KEY, HIGHER_IS_BETTER, MEASURES, Points, Rate, Total
 from workbench.metrics.rows import SessionScores
 from workbench.metrics.stats import (
     FEW,
@@ -180,16 +180,26 @@ def _notes(scores: dict[str, float | None], counts: dict[str, tuple[float, float
     elif bootstrap and sessions < MIN_PAIRED:
         notes.append(f"{sessions} sessions: intervals over sessions are narrower than 95 %")
     for key, (k, n) in counts.items():
-        if k == 0 and n:
-            notes.append(f"{key}: none in {amount(key, n)}, at most {_bound(key, n)} at 95 %")
+        if n and (note := _nothing_went_wrong(key, k, n)):
+            notes.append(f"{key}: {note} at 95 %")
     return tuple(notes)
 
 
-def _bound(key: str, n: float) -> str:
+def _nothing_went_wrong(key: str, k: float, n: float) -> str:
+    """What no event in n chances excludes; empty where there were events, or too few chances to exclude anything."""
     measure = BY_KEY[key]
+    bound = rule_of_three(n)
     if isinstance(measure, Rate) and measure.kind == "time":
-        return f"{rule_of_three(n):.3g} per {measure.per.removesuffix('s')}"
-    return f"{min(1.0, rule_of_three(n)):.1%}"
+        return f"none in {amount(key, n)}, at most {bound:.3g} per {measure.per.removesuffix('s')}" if k == 0 else ""
+    if bound >= 1 or k != (n if key in HIGHER_IS_BETTER else 0):
+        return ""
+    if k:
+        return f"all of {amount(key, n)}, at least {_percent(1 - bound)}"
+    return f"none of {amount(key, n)}, at most {_percent(bound)}"
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.1f} %"
 
 
 def amount(key: str, n: float) -> str:
@@ -197,7 +207,8 @@ def amount(key: str, n: float) -> str:
     measure = BY_KEY[key]
     assert isinstance(measure, Rate)
     if measure.kind != "time":
-        return f"{n:.0f} {measure.per}"
+        noun, _, rest = measure.per.partition(" ")
+        return f"{n:.0f} {noun.removesuffix('s') if n == 1 else noun} {rest}".rstrip()
     seconds = n * measure.exposure / SAMPLE_RATE
     return f"{n:.2f} {measure.per}" if n >= 1 else f"{seconds:.1f} s of {measure.per.split()[0]} time"
 
@@ -244,7 +255,7 @@ def _figure(key: str, value: float) -> str:
     measure = BY_KEY[key]
     if isinstance(measure, Rate):
         if measure.kind == "share" or key in ("wer", "stall_ratio"):
-            return f"{value:.1%}"
+            return _percent(value)
         return f"{value:.1f}/{measure.per.split()[-1].removesuffix('s')}" if measure.kind == "time" else f"{value:.3f}"
     if key.endswith("_n") or not measure.unit:
         return f"{value:.3f}".rstrip("0").rstrip(".")
