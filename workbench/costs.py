@@ -10,11 +10,11 @@ A profile is a small JSON file, ``{"format": 1, "machine": …, "stages": {"stt"
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,8 @@ _KEPT = 1000
 """Quantiles a profile keeps of each stage: enough for a 99.9th percentile, 8 KB of JSON."""
 
 Array = npt.NDArray[np.int64]
+Item = TypeVar("Item")
+_NO_ITEM = object()
 
 
 class CostSource(Protocol):
@@ -43,6 +45,18 @@ class CostSource(Protocol):
 
     def draw(self, stage: str, group: int, jobs: int) -> Array:
         """Costs of jobs 0 … jobs-1 of a group of jobs of one stage, in samples, shape (jobs,)."""
+        ...
+
+
+class Timer(Protocol):
+    """Times the steps of a stage, where somebody wants to know."""
+
+    def timed(self, stage: str, group: int, job: int) -> AbstractContextManager[None]:
+        """Context in which one step runs."""
+        ...
+
+    def each(self, items: Iterator[Item], group: int, name: Callable[[int], tuple[str, int]]) -> Iterator[Item]:
+        """Pass items on and time how long each took to come; ``name`` gives stage and job of the i-th."""
         ...
 
 
@@ -122,8 +136,24 @@ class MeasuredCosts:
         try:
             yield
         finally:
+            self._record(stage, job, group, time.perf_counter_ns() - begun)
+
+    def each(self, items: Iterator[Item], group: int, name: Callable[[int], tuple[str, int]]) -> Iterator[Item]:
+        """See :class:`Timer`."""
+        index = 0
+        while True:
+            begun = time.perf_counter_ns()
+            item = next(items, _NO_ITEM)
             taken = time.perf_counter_ns() - begun
-            self._taken.setdefault((stage, group), {}).setdefault(job, round(taken * SAMPLE_RATE / 1e9))
+            if item is _NO_ITEM:
+                return
+            self._record(*name(index), group, taken)
+            yield cast(Item, item)
+            index += 1
+
+    def _record(self, stage: str, job: int, group: int, nanoseconds: int) -> None:
+        taken = self._taken.setdefault((stage, group), {})
+        taken.setdefault(job, round(nanoseconds * SAMPLE_RATE / 1e9))
 
     def draw(self, stage: str, group: int, jobs: int) -> Array:
         """See :class:`CostSource`; a job that never ran costs nothing."""

@@ -39,6 +39,7 @@ from workbench.stages.listener import (
     listen,
     listen_published,
 )
+from workbench.stages.lm import Thinking
 from workbench.stages.stt import Hearing, Transcription
 from workbench.stages.tts import Speaking
 from workbench.store import Store
@@ -132,6 +133,7 @@ class _Replay:
         self._measured = timer
         self._mic = Microphone(session, _echo_path(config, session), store)
         self._hearing = Hearing(stages.stt, self._mic, store, timer)
+        self._thinking = Thinking(stages.lm, store, timer)
         self._speaking = Speaking(stages.tts, store, config.workbench.seed, timer)
         self._published = config.workbench.listener == "mlx-harmony"
         self._listen = listen_options(config)
@@ -271,7 +273,7 @@ class _Replay:
         reply = self._replies
         self._replies += 1
         self._history = (*self._history, turn.text)
-        tokens = self._stages.lm.reply(self._history)
+        tokens = self._thinking.reply(self._history, reply)
         text = "".join(tokens)
         self._history = (*self._history, text)
         pieces = cut_into_pieces(tokens, self._speak, self._speaking, self._costs, reply)

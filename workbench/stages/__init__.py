@@ -81,8 +81,8 @@ class TextLm(Protocol):
 
     fingerprint: str
 
-    def reply(self, history: tuple[str, ...]) -> tuple[str, ...]:
-        """The answer's tokens as text pieces; joined, they are the reply.
+    def reply(self, history: tuple[str, ...]) -> Iterator[str]:
+        """The answer's tokens as text pieces, as they come; joined, they are the reply.
 
         Args:
             history: user and agent texts in turn, the newest last.

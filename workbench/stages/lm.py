@@ -1,9 +1,12 @@
 """Where replies come from."""
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from workbench.store import key_of
+from workbench.costs import Timer
+from workbench.stages import TextLm
+from workbench.store import Store, key_of
 
 DEFAULT_REPLIES: tuple[tuple[str, str], ...] = (
     ("stop|wait|quiet", "Okay."),
@@ -30,10 +33,44 @@ class CannedLm:
         self._replies = tuple(replies)
         self.fingerprint = key_of("canned", 1, [list(pair) for pair in self._replies])
 
-    def reply(self, history: tuple[str, ...]) -> tuple[str, ...]:
+    def reply(self, history: tuple[str, ...]) -> Iterator[str]:
         """See :class:`workbench.stages.TextLm`; a token is a word with the space before it."""
         said = history[-1] if history else ""
         for pattern, answer in self._replies:
             if re.search(pattern, said, re.IGNORECASE):
-                return tuple(re.findall(r"\s*\S+", answer))
-        return ()
+                yield from re.findall(r"\s*\S+", answer)
+                return
+
+
+class Thinking:
+    """The LM of one replay: a reply is asked for once per conversation so far, and kept in the store.
+
+    Args:
+        lm: the stage.
+        store: where replies are kept.
+        timer: if given, the LM really answers and is timed; nothing is taken from the store.
+    """
+
+    def __init__(self, lm: TextLm, store: Store, timer: Timer | None = None) -> None:
+        self._lm = lm
+        self._store = store
+        self._timer = timer
+
+    def reply(self, history: tuple[str, ...], group: int) -> tuple[str, ...]:
+        """The tokens of the answer.
+
+        Args:
+            history: user and agent texts in turn, the newest last.
+            group: number of the reply in the session, under which its tokens are timed.
+        """
+        key = key_of("lm", self._lm.fingerprint, history)
+        if self._timer is None and (known := self._store.get(key, lambda data: tuple(json.loads(data)))) is not None:
+            return known
+        stream = self._lm.reply(history)
+        if self._timer is not None:
+            stream = self._timer.each(
+                stream, group, lambda index: ("lm_token", index - 1) if index else ("lm_first", 0)
+            )
+        tokens = tuple(stream)
+        self._store.put(key, tokens, lambda value: json.dumps(value).encode())
+        return tokens

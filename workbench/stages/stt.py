@@ -9,10 +9,10 @@ import json
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 
+from workbench.costs import Timer
 from workbench.microphone import Microphone
 from workbench.stages import Stt, SttStep, SttStream
 from workbench.store import Store, key_of
@@ -22,14 +22,6 @@ SILENCE = -1
 """Number of a frame that is not of the session: zeros put in by the listener."""
 
 _ZEROS = np.zeros(FRAME_SAMPLES, dtype=np.float32)
-
-
-class Timer(Protocol):
-    """Times the steps of a stage, where somebody wants to know."""
-
-    def timed(self, stage: str, group: int, job: int) -> AbstractContextManager[None]:
-        """Context in which one step runs."""
-        ...
 
 
 @dataclass

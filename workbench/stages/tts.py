@@ -1,13 +1,13 @@
 """Speaking: the PCM of one chunk and the steps it took, computed once and kept in the store."""
 
 import json
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 
+from workbench.costs import Timer
 from workbench.stages import Pcm, Tts
-from workbench.stages.stt import Timer
 from workbench.store import Store, key_of
 from workbench.units import FRAME_SAMPLES
 
@@ -86,14 +86,12 @@ class Speaking:
         frames: list[Pcm] = []
         frame_steps: list[int] = []
         steps = 0
-        with self._clock("tts_start", group, 0):
+        with nullcontext() if self._timer is None else self._timer.timed("tts_start", group, 0):
             stepper = self._tts.synthesize(text, self._seed)
-        while True:
-            with self._clock("tts", group, steps):
-                frame = next(stepper, False)
-            if frame is False:
-                break
-            if frame is not None and not isinstance(frame, bool):
+        if self._timer is not None:
+            stepper = self._timer.each(stepper, group, lambda index: ("tts", index))
+        for frame in stepper:
+            if frame is not None:
                 frames.append(frame)
                 frame_steps.append(steps)
             steps += 1
@@ -103,6 +101,3 @@ class Speaking:
         voiced = "".join("1" if frame in sounding else "0" for frame in range(len(frames)))
         lead = int(audible[0]) if len(audible) else -1
         return Speech(steps, tuple(frame_steps), voiced, lead, key_of("pcm", key)), pcm
-
-    def _clock(self, stage: str, group: int, job: int) -> AbstractContextManager[None]:
-        return nullcontext() if self._timer is None else self._timer.timed(stage, group, job)
