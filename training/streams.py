@@ -28,12 +28,12 @@ class Take:
 
 
 def load_codec() -> Codec:
-    """The trained codec."""
+    """The trained codec, rounded to float16 as it is shipped, so that its tokens are those of the package."""
     state = checkpoint.load(CHECKPOINTS / "codec.pt")
     assert state, "train the codec first"
     phones = state["model"]["heads.0.2.bias"].shape[0] // 2
     model = Codec(CodecConfig(phones=phones))
-    model.load_state_dict(state["model"])
+    model.load_state_dict({name: value.half().float() for name, value in state["model"].items()})
     return model.eval()
 
 
