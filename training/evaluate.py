@@ -21,7 +21,7 @@ from moshi_mlx.modules import SeanetConfig, TransformerConfig
 from sentencepiece import SentencePieceProcessor
 
 from training import speech
-from training.export import VOICE
+from training.export import VOICE, quantizable
 from training.judge import Judge
 from training.settings import DATA, SEED, SPEECH
 from training.words import word_errors
@@ -40,6 +40,10 @@ def mimi(folder: Path) -> Mimi:
     fields["transformer"] = TransformerConfig(**fields["transformer"])
     codec = Mimi(MimiConfig(**fields))
     codec.load_pytorch_weights(str(folder / "mimi.safetensors"), strict=True)
+    codec.set_dtype(mx.float32)
+    for module in codec.modules():
+        if hasattr(module, "update_in_place"):
+            module.update_in_place()
     return codec
 
 
@@ -50,7 +54,7 @@ def lm(folder: Path) -> tuple[models.Lm, dict[str, Any], SentencePieceProcessor]
     sizes.transformer.max_seq_len = sizes.transformer.context
     model = models.Lm(sizes)
     model.set_dtype(mx.bfloat16)
-    mlx.nn.quantize(model, bits=8, group_size=64)
+    mlx.nn.quantize(model, bits=8, group_size=64, class_predicate=quantizable)
     model.load_weights(str(folder / config["moshi_name"]), strict=True)
     return model, config, SentencePieceProcessor(model_file=str(folder / config["tokenizer_name"]))
 

@@ -13,7 +13,15 @@ from workbench.moshi import checkpoint, layout, load, sizes, spm
 from workbench.moshi.generate import Recipe, init
 from workbench.moshi.tensors import read_header
 
-ALL = [Recipe("stt"), Recipe("stt", bits=8), Recipe("tts"), Recipe("duplex"), Recipe("duplex", bits=4), Recipe("mimi")]
+ALL = [
+    Recipe("stt"),
+    Recipe("stt", bits=8),
+    Recipe("tts"),
+    Recipe("tts", bits=8),
+    Recipe("duplex"),
+    Recipe("duplex", bits=4),
+    Recipe("mimi"),
+]
 
 
 @pytest.mark.parametrize("recipe", ALL, ids=str)
