@@ -110,6 +110,9 @@ def bad(*events):
         (bad(Pcm(ms(3000), 0, 0, (ms(3000),), "1", 0), Play(ms(3020), 0, 0, 0, 1921)), "beyond its end"),
         (bad(Pcm(ms(3000), 0, 0, (ms(3000),), "11", 0)), "1 frames but 2"),
         (bad(Pcm(ms(3000), 0, 0, (ms(3000),), "1", 1920)), "lead 1920"),
+        (bad(Pcm(ms(3000), 0, 0, (ms(3001),), "1", 0)), "ready must begin with t"),
+        (bad(Pcm(ms(3000), 0, 0, (), "", -1)), "ready must begin with t"),
+        (bad(Pcm(ms(3000), 0, 0, (ms(3000), ms(3002), ms(3001)), "111", 0)), "never run backwards"),
         (bad(Pcm(ms(3000), 0, 0, (ms(3000),), "0", 0)), "lead 0"),
         (bad(Pcm(ms(3000), 0, 0, (ms(3000),), "1", 0), Play(ms(3019), 0, 0, 0, 1920)), "before its pcm"),
         (

@@ -73,8 +73,10 @@ def test_drawn_percentiles_equal_pooling_each_draw():
     values = np.sort(generator.integers(0, 50, 40)).astype(float)
     session, times = generator.integers(0, 5, 40), generator.integers(1, 4, 40)
     weights = stats.draws(5, 0, 200)
-    for percent in (5, 50, 95, 99):
-        found = stats.drawn_percentiles(weights, values, session, times, percent)
+    percents = (5, 50, 95, 99)
+    for percent, found in zip(
+        percents, stats.drawn_percentiles(weights, values, session, times, percents), strict=True
+    ):
         for row, value in zip(weights, found, strict=True):
             pooled = np.repeat(values, row[session] * times)
             if len(pooled):
@@ -86,9 +88,9 @@ def test_drawn_percentiles_equal_pooling_each_draw():
 def test_drawn_percentiles_in_parts_equal_those_at_once(monkeypatch):
     values, zeros, ones = np.arange(30.0), np.arange(30) % 3, np.ones(30, dtype=np.int64)
     weights = stats.draws(3, 0, 100)
-    whole = stats.drawn_percentiles(weights, values, zeros, ones, 90)
+    whole = stats.drawn_percentiles(weights, values, zeros, ones, (90,))
     monkeypatch.setattr(stats, "_CELLS", 70)
-    assert np.array_equal(stats.drawn_percentiles(weights, values, zeros, ones, 90), whole)
+    assert np.array_equal(stats.drawn_percentiles(weights, values, zeros, ones, (90,)), whole)
 
 
 def test_interval_widens_for_few_sessions():

@@ -82,7 +82,7 @@ def _difference(key: str, a: list[SessionScores], b: list[SessionScores], weight
 
 
 def _scaled(measure: Points, pooled: Pool, weights: Counts, percent: int) -> Floats:
-    drawn = drawn_points(pooled, weights, percent)
+    drawn = drawn_points(pooled, weights, (percent,))[0]
     slope = measure.scale(1) - measure.scale(0)
     scaled: Floats = drawn * slope + measure.scale(0)
     return scaled

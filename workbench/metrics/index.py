@@ -224,6 +224,8 @@ def _check_plays(plays: list[Play], where: str) -> None:
 def _check(reply: Reply, where: str) -> None:
     name = f"{where}: reply {reply.number}"
     for chunk, pcm in reply.pcm.items():
+        if not pcm.ready or pcm.ready[0] != pcm.t or sorted(pcm.ready) != list(pcm.ready):
+            raise WorkbenchError(f"{name}: chunk {chunk}: ready must begin with t ({pcm.t}) and never run backwards")
         if len(pcm.voiced) != len(pcm.ready):
             raise WorkbenchError(f"{name}: chunk {chunk} has {len(pcm.ready)} frames but {len(pcm.voiced)} in voiced")
         first = pcm.voiced.find("1")

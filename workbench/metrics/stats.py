@@ -161,26 +161,32 @@ def drawn_ratios(weights: Counts, above: Floats, below: Floats) -> Floats:
     return ratios
 
 
-def drawn_percentiles(weights: Counts, values: Floats, session: Counts, times: Counts, percent: int) -> Floats:
-    """Pooled nearest-rank percentile in each bootstrap sample; NaN where no value was drawn.
+def drawn_percentiles(
+    weights: Counts, values: Floats, session: Counts, times: Counts, percents: Sequence[int]
+) -> Floats:
+    """Pooled nearest-rank percentiles in each bootstrap sample; NaN where no value was drawn.
 
     Args:
         weights: from :func:`draws`.
         values: ascending, shape (n,).
         session: which session each value is of.
         times: how often each value was measured there.
-        percent: 1 to 100.
+        percents: each 0 to 100; 0 is the least value.
+
+    Returns:
+        Shape (percents, samples).
     """
-    out: Floats = np.full(len(weights), np.nan)
+    out: Floats = np.full((len(percents), len(weights)), np.nan)
     if not len(values):
         return out
     rows = max(1, _CELLS // len(values))
     for first in range(0, len(weights), rows):
         ranks = np.cumsum(weights[first : first + rows][:, session] * times, axis=1)
         total = ranks[:, -1]
-        wanted = np.maximum(1, -(-total * percent // 100))
-        found = values[np.minimum((ranks < wanted[:, None]).sum(axis=1), len(values) - 1)]
-        out[first : first + rows] = np.where(total > 0, found, np.nan)
+        for number, percent in enumerate(percents):
+            wanted = np.maximum(1, -(-total * percent // 100))
+            found = values[np.minimum((ranks < wanted[:, None]).sum(axis=1), len(values) - 1)]
+            out[number, first : first + rows] = np.where(total > 0, found, np.nan)
     return out
 
 

@@ -75,6 +75,7 @@ def reserve(index: Index) -> Histogram:
     taken = np.repeat(begin + answer * _APART, count) + step * FRAME_SAMPLES
     ends = np.array(made, dtype=np.int64)
     times = np.array(ready, dtype=np.int64) + np.repeat(np.arange(len(replies)) * _APART, np.diff(ends, prepend=0))
+    times = np.maximum.accumulate(times)  # a frame is of use when all before it are there
     left: Times = np.searchsorted(times, taken, side="right") - 1 - (np.repeat(first, count) + step)
     if len(left) and left.min() < 0:
         late, at = divmod(int(taken[left.argmin()]), _APART)

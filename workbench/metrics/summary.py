@@ -128,16 +128,17 @@ def _total(measure: Total, sessions: Sequence[SessionScores]) -> float:
 
 def _point_intervals(measure: Points, pooled: Pool, weights: Counts) -> dict[str, tuple[float, float]]:
     found = {}
-    for key, percent in measure.keys.items():
-        if 0 < percent < 100 and (span := interval(drawn_points(pooled, weights, percent), weights.shape[1])):
+    inner = {key: percent for key, percent in measure.keys.items() if 0 < percent < 100}
+    for key, drawn in zip(inner, drawn_points(pooled, weights, tuple(inner.values())), strict=True):
+        if span := interval(drawn, weights.shape[1]):
             low, high = sorted(measure.scale(end) for end in span)
             found[key] = low, high
     return found
 
 
-def drawn_points(pooled: Pool, weights: Counts, percent: int) -> Floats:
-    """One percentile in each bootstrap sample."""
-    return drawn_percentiles(weights, pooled.values, pooled.session, pooled.times, percent)
+def drawn_points(pooled: Pool, weights: Counts, percents: Sequence[int]) -> Floats:
+    """Percentiles in each bootstrap sample, shape (percents, samples)."""
+    return drawn_percentiles(weights, pooled.values, pooled.session, pooled.times, percents)
 
 
 def drawn_rate(measure: Rate, parts: Sequence[tuple[int, int]], weights: Counts) -> Floats:
