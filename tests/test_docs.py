@@ -1,0 +1,45 @@
+"""What is promised in the documentation is there, and what is there is documented."""
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from workbench.cli import cli
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def commands(group: click.Group, path: str = "workbench") -> list[tuple[str, click.Command]]:
+    found = []
+    for name, command in sorted(group.commands.items()):
+        found.append((f"{path} {name}", command))
+        if isinstance(command, click.Group):
+            found += commands(command, f"{path} {name}")
+    return found
+
+
+@pytest.mark.parametrize(("path", "command"), commands(cli), ids=lambda value: value if isinstance(value, str) else "")
+def test_every_command_is_documented(path: str, command: click.Command) -> None:
+    documents = [README, *(text.read_text(encoding="utf-8") for text in sorted((ROOT / "docs").glob("*.md")))]
+    assert any(f"`{path}" in text or f"\n{path}" in text for text in documents), f"no document shows `{path}`"
+    assert command.help, f"{path} has no help"
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, f"{path} {parameter.opts[0]} has no help"
+
+
+def test_the_readme_names_no_command_that_is_not_there() -> None:
+    known = {path for path, _ in commands(cli)}
+    for name in re.findall(r"`workbench ([a-z]+)", README):
+        assert f"workbench {name}" in known
+
+
+@pytest.mark.parametrize(
+    "document", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda path: path.name
+)
+def test_links_lead_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text(encoding="utf-8")):
+        assert (document.parent / target).exists(), f"{document.name}: {target}"
