@@ -140,7 +140,7 @@ def test_stt_tokens_and_heads_equal_the_file_script(zoo, sound, recipe):
         token, extra = gen.step_with_extra_heads(codes[0])
         tokens.append(int(token.item()))
         heads.append(tuple(float(h[0, 0, 0].item()) for h in extra))
-    steps = list(stt.open().steps(sound))
+    steps = stt.open().steps(sound)
     assert [s.piece for s in steps] == [stt.model.piece(t) for t in tokens]
     assert [s.pause for s in steps] == heads
     assert len(set(heads)) > 10

@@ -38,13 +38,19 @@ class Codec(Protocol):
     Attributes:
         codebooks: codes per frame.
         chunk_frames: frames that :meth:`encode` may take at once and still give the codes it gives one by one.
+        concurrent: encoding may run in a thread beside the LM.
     """
 
     codebooks: int
     chunk_frames: int
+    concurrent: bool
 
     def encode(self, pcm: Pcm) -> Codes:
         """Codes (n, codebooks) of ``pcm``, float32 of shape (1920 n,)."""
+        ...
+
+    def encode_raw(self, pcm: Pcm) -> npt.NDArray[Any]:
+        """What the package's own ``encode_step`` returns for one frame, for the contract audit; no bookkeeping."""
         ...
 
     def decode(self, codes: Codes) -> Pcm:
@@ -67,6 +73,7 @@ class RustyCodec:
     """
 
     chunk_frames = 8
+    concurrent = True
 
     def __init__(
         self, weights: Path, codebooks: int, *, positions: int = ROTARY_POSITIONS, reach: int = REACH_FRAMES
@@ -97,9 +104,13 @@ class RustyCodec:
         self._encoded += frames
         return self._encode(pcm)
 
+    def encode_raw(self, pcm: Pcm) -> npt.NDArray[Any]:
+        """What ``rustymimi.Tokenizer.encode_step`` returns, (1, codebooks, frames)."""
+        raw: npt.NDArray[Any] = self._tokenizer.encode_step(np.ascontiguousarray(pcm)[None, None])
+        return raw
+
     def _encode(self, pcm: Pcm) -> Codes:
-        codes: Codes = self._tokenizer.encode_step(np.ascontiguousarray(pcm)[None, None])
-        return np.ascontiguousarray(codes[0].T)
+        return np.ascontiguousarray(self.encode_raw(pcm)[0].T)
 
     def decode(self, codes: Codes) -> Pcm:
         """PCM (1920,) of one frame's codes, (codebooks,)."""
@@ -144,6 +155,8 @@ class MlxCodec:
 
     # moshi_mlx lets the positions of one call see each other, so more frames at once give other codes.
     chunk_frames = 1
+    # All MLX work of a model belongs in one thread from mlx 0.31 on.
+    concurrent = False
 
     def __init__(self, weights: Path, config: dict[str, Any], codebooks: int) -> None:
         from workbench.moshi.load import load_mimi
@@ -153,11 +166,14 @@ class MlxCodec:
 
     def encode(self, pcm: Pcm) -> Codes:
         """Codes (n, codebooks) of ``pcm``, float32 of shape (1920 n,)."""
+        frames = pcm.reshape(-1, FRAME_SAMPLES)
+        return np.stack([self.encode_raw(f)[0, :, 0] for f in frames])
+
+    def encode_raw(self, pcm: Pcm) -> npt.NDArray[Any]:
+        """What ``Mimi.encode_step`` returns, (1, codebooks, 1)."""
         import mlx.core as mx
 
-        frames = pcm.reshape(-1, FRAME_SAMPLES)
-        codes = [np.array(self.mimi.encode_step(mx.array(f)[None, None]))[0, :, 0] for f in frames]
-        return np.stack(codes).astype(np.uint32)
+        return np.array(self.mimi.encode_step(mx.array(pcm)[None, None]))
 
     def decode(self, codes: Codes) -> Pcm:
         """PCM (1920,) of one frame's codes, (codebooks,)."""

@@ -1,20 +1,18 @@
 """A model ready to step: LM, tokenizer and codec of one checkpoint, and the name its outputs are kept under."""
 
+import functools
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Literal
 
-from workbench import __version__
 from workbench.errors import WorkbenchError
-from workbench.files import canonical_json, sha256_text
+from workbench.files import canonical_json, sha256_text, source_digest
 from workbench.moshi.checkpoint import Checkpoint, check
 from workbench.moshi.codec import Codec, MlxCodec, RustyCodec
 from workbench.moshi.sizes import Kind
 
 Backend = Literal["auto", "rustymimi", "mlx"]
-
-_CODE = 1
-"""Raise when a stage's outputs change though weights, options and package versions do not."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +112,7 @@ def fingerprint(checkpoint: Checkpoint, options: dict[str, Any]) -> str:
     return sha256_text(
         canonical_json(
             {
-                "code": [__version__, _CODE],
+                "code": _code(),
                 "packages": packages,
                 "device": str(mx.default_device().type),
                 "config": checkpoint.config,
@@ -124,3 +122,11 @@ def fingerprint(checkpoint: Checkpoint, options: dict[str, Any]) -> str:
             }
         )
     )
+
+
+@functools.cache
+def _code() -> list[str]:
+    """Digests of the modules that decide what a stage says."""
+    here = Path(__file__).parent
+    names = ("codec", "duplex", "load", "model", "stream", "stt", "text", "tts")
+    return [source_digest(str(here / f"{name}.py")) for name in names]

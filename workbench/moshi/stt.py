@@ -6,6 +6,7 @@ model's caches and the codec.
 
 import math
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from workbench.errors import WorkbenchError
 from workbench.moshi.checkpoint import Checkpoint
-from workbench.moshi.codec import Codec, Pcm
+from workbench.moshi.codec import Codec, Codes, Pcm
 from workbench.moshi.model import Backend, Model, fingerprint, load, open_codec
 from workbench.moshi.stream import TokenStream, reset_caches
 from workbench.stages import SttStep
@@ -82,11 +83,10 @@ class DsmStt:
         key = self.model.key.copy() if self._seed is None else PrivateKey(self._seed)
         return TokenStream(self.model.lm, text_sampler=self._sampler, audio_sampler=self._sampler, key=key)
 
-    def open(self, start_frame: int = 0, fresh: bool = True) -> "DsmSttStream":
+    def open(self, fresh: bool = True) -> "DsmSttStream":
         """Start a listen cycle; ends the one before.
 
         Args:
-            start_frame: not used; the model knows only what it hears.
             fresh: everything reset; if false, only what MLX-Harmony resets.
         """
         return self.open_with(EVERYTHING if fresh else CONSUMER)
@@ -101,6 +101,21 @@ class DsmStt:
         if "history" in resets:
             self._tokens = self._stream()
         return DsmSttStream(self, self._live)
+
+    def encode_ahead(self, pcm: Pcm) -> Iterator[Codes]:
+        """Codes of ``pcm`` by chunks, (n, codebooks) each; where the codec allows it one chunk ahead in a thread."""
+        size = self.codec.chunk_frames * FRAME_SAMPLES
+        chunks = [pcm[i : i + size] for i in range(0, len(pcm), size)]
+        if len(chunks) == 1 or not self.codec.concurrent:
+            yield from map(self.codec.encode, chunks)
+            return
+        with ThreadPoolExecutor(1) as pool:
+            ahead = pool.submit(self.codec.encode, chunks[0])
+            for chunk in chunks[1:]:
+                codes = ahead.result()
+                ahead = pool.submit(self.codec.encode, chunk)
+                yield codes
+            yield ahead.result()
 
     def alive(self, stream: int) -> bool:
         """Whether this is still the newest stream."""
@@ -126,26 +141,40 @@ class DsmSttStream:
         self._stt, self._number = stt, number
         self._tokens = stt._tokens
 
-    def step(self, frame: Pcm) -> SttStep:
-        """Hear one frame, float32 of shape (1920,).
+    def step(self, frame: Pcm, at: int = 0) -> SttStep:
+        """Hear one frame.
+
+        Args:
+            frame: float32 of shape (1920,).
+            at: not used; the model knows only what it hears.
 
         Raises:
             ValueError: the frame has another shape.
             RuntimeError: a newer stream has taken the model.
         """
-        return next(self.steps(frame))
+        if frame.shape != (FRAME_SAMPLES,):
+            raise ValueError(f"a frame has shape ({FRAME_SAMPLES},), not {frame.shape}")
+        return self.steps(frame)[0]
 
-    def steps(self, pcm: Pcm) -> Iterator[SttStep]:
-        """Hear frames that are all known already, float32 of shape (1920 n,): the same steps, encoded in chunks."""
+    def steps(self, pcm: Pcm) -> list[SttStep]:
+        """Hear frames that are all known already: the same steps, sooner.
+
+        rustymimi encodes a chunk of frames in half the time of single ones and without Python's lock, so the next
+        chunk is encoded while the LM steps through this one.
+
+        Args:
+            pcm: float32 of shape (1920 n,).
+
+        Raises:
+            ValueError: the shape is not whole frames.
+            RuntimeError: a newer stream has taken the model.
+        """
         if pcm.ndim != 1 or len(pcm) % FRAME_SAMPLES or not len(pcm):
             raise ValueError(f"whole frames of {FRAME_SAMPLES} samples are needed, not shape {pcm.shape}")
-        size = self._stt.codec.chunk_frames * FRAME_SAMPLES
-        for start in range(0, len(pcm), size):
-            if not self._stt.alive(self._number):
-                raise RuntimeError("this STT stream has ended: a newer one was opened on the same model")
-            codes = self._stt.codec.encode(pcm[start : start + size].astype(np.float32, copy=False))
-            for frame in codes:
-                yield self.hear(frame)
+        if not self._stt.alive(self._number):
+            raise RuntimeError("this STT stream has ended: a newer one was opened on the same model")
+        pcm = pcm.astype(np.float32, copy=False)
+        return [self.hear(codes) for chunk in self._stt.encode_ahead(pcm) for codes in chunk]
 
     def hear(self, codes: Sequence[int]) -> SttStep:
         """One LM step on a frame's codes, (codebooks,)."""
@@ -156,7 +185,7 @@ class DsmSttStream:
 
     def flush(self) -> list[SttStep]:
         """Push silence through until everything heard so far has come out."""
-        return list(self.steps(np.zeros(self._stt.flush_frames * FRAME_SAMPLES, np.float32)))
+        return self.steps(np.zeros(self._stt.flush_frames * FRAME_SAMPLES, np.float32))
 
 
 def words(steps: Sequence[SttStep], delay_frames: int) -> list[Word]:

@@ -1,0 +1,81 @@
+"""The stacks ``moshi`` and ``nano``: one directory with a model per role, loaded once, serving every session.
+
+``--models DIR`` (or ``[stack] models``) holds a model directory per role: ``DIR/stt``, ``DIR/tts``, ``DIR/duplex``.
+``stt_model_path`` and ``tts_model_path``, the assistant's own keys, name one role each and come first.
+"""
+
+from pathlib import Path
+
+from workbench.config import Config
+from workbench.costs import Profile, read_profile
+from workbench.errors import WorkbenchError
+from workbench.labels import Label
+from workbench.moshi.checkpoint import Checkpoint, find
+from workbench.moshi.sizes import Kind
+from workbench.stages import Stages, TextLm
+
+PROFILE = "profile.json"
+"""Cost profile beside the models, where they come with one."""
+
+
+def locate(config: Config, kind: Kind) -> Checkpoint:
+    """The model of one role.
+
+    Raises:
+        WorkbenchError: says where it was looked for and which key to set.
+    """
+    own = {"stt": ("stt_model_path", "stt_config_path"), "tts": ("tts_model_path", "tts_config_path")}.get(kind)
+    given = getattr(config.assistant, own[0]) if own else ""
+    if own and given:
+        other = getattr(config.assistant, own[1])
+        return _of_kind(find(Path(given), Path(other) if other else None), kind, own[0])
+    if not config.stack.models:
+        keys = f"--models DIR, [stack] models{f' or {own[0]}' if own else ''}"
+        raise WorkbenchError(f"no {kind} model given; set {keys} (`workbench models` shows how to get one)")
+    root = Path(config.stack.models)
+    if not root.is_dir():
+        raise WorkbenchError(f"{root}: no such directory ([stack] models)")
+    here = root / kind if (root / kind).is_dir() else root
+    if not (here / "config.json").exists():
+        raise WorkbenchError(f"{root}: has neither {kind}/config.json nor config.json ([stack] models)")
+    return _of_kind(find(here), kind, "[stack] models")
+
+
+def _of_kind(checkpoint: Checkpoint, kind: Kind, key: str) -> Checkpoint:
+    if checkpoint.kind != kind:
+        raise WorkbenchError(f"{checkpoint.root}: holds a {checkpoint.kind} model, {key} must give a {kind} model")
+    return checkpoint
+
+
+class MoshiStack:
+    """STT and TTS of Kyutai's formats, and whichever LM the config names (role ``Stack``).
+
+    Args:
+        name: as in ``[stack] stack``.
+        config: names the models, the voice, and what the listener needs of the STT.
+        lm: where replies come from.
+    """
+
+    def __init__(self, name: str, config: Config, lm: TextLm) -> None:
+        from workbench.moshi.stt import DsmStt
+        from workbench.moshi.tts import DsmTts, TtsOptions
+
+        self.name = name
+        hears, speaks = locate(config, "stt"), locate(config, "tts")
+        self._stt = DsmStt(hears)
+        if config.assistant.stt_vad:
+            self._stt.require_pause_heads()
+        voice, bits = config.assistant.tts_voice_path, config.assistant.quantize
+        self._tts = DsmTts(speaks, TtsOptions(voice=voice, quantize=bits))
+        self._lm = lm
+        self.weights = {
+            f"{role}.{part}": digest
+            for role, checkpoint in (("stt", hears), ("tts", speaks))
+            for part, digest in checkpoint.digests.items()
+        }
+        path = Path(config.stack.models) / PROFILE
+        self.profile: Profile | None = read_profile(path) if config.stack.models and path.exists() else None
+
+    def stages(self, labels: tuple[Label, ...]) -> Stages:
+        """The same three for every session; models do not look at labels."""
+        return Stages(self._stt, self._lm, self._tts)
