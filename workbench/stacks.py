@@ -13,7 +13,14 @@ def _scripted(config: Config) -> Stack:
     return ScriptedStack()
 
 
-STACKS: dict[str, Callable[[Config], Stack]] = {"scripted": _scripted}
+def _moshi(config: Config) -> Stack:
+    from workbench.moshi.stack import MoshiStack
+    from workbench.stages.lm import open_lm
+
+    return MoshiStack("moshi", config, open_lm(config.stack.lm))
+
+
+STACKS: dict[str, Callable[[Config], Stack]] = {"moshi": _moshi, "scripted": _scripted}
 
 
 def make_stack(config: Config) -> Stack:

@@ -3,10 +3,12 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from workbench.costs import Timer
+from workbench.errors import WorkbenchError
 from workbench.stages import TextLm
-from workbench.store import Store, key_of
+from workbench.store import Store, cache_folder, key_of
 
 DEFAULT_REPLIES: tuple[tuple[str, str], ...] = (
     ("stop|wait|quiet", "Okay."),
@@ -74,3 +76,27 @@ class Thinking:
         tokens = tuple(stream)
         self._store.put(key, tokens, lambda value: json.dumps(value).encode())
         return tokens
+
+
+def open_lm(spec: str) -> TextLm:
+    """The language model that ``[stack] lm`` names.
+
+    Args:
+        spec: ``canned``, ``recorded:FILE`` or ``http://host:port/v1#model``. What an endpoint says is kept in the
+            cache folder and asked for once, so that a second replay is the same.
+
+    Raises:
+        WorkbenchError: it names none of these, or the file cannot be read.
+    """
+    if spec == "canned":
+        return CannedLm()
+    kind, _, rest = spec.partition(":")
+    if kind == "recorded" and rest:
+        from workbench.stages.endpoint import RecordedLm, read_replies
+
+        return RecordedLm(read_replies(Path(rest)))
+    if kind in ("http", "https"):
+        from workbench.stages.endpoint import EndpointLm
+
+        return EndpointLm(spec, cache_folder() / "replies" / f"{key_of(spec)[:16]}.jsonl")
+    raise WorkbenchError(f"[stack] lm is {spec!r}, must be canned, recorded:FILE or http://host:port/v1#model")

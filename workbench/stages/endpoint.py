@@ -1,0 +1,197 @@
+"""Replies from a server, and replies kept from one.
+
+Any server that speaks OpenAI's chat completions with streaming will do: MLX-Harmony's, ``mlx_lm.server``, LM Studio,
+Ollama. A server need not say the same twice, a stage must: every reply is kept with its token times under the
+conversation it answers, and asked for once. The file of replies is all another machine needs (``recorded:FILE``).
+"""
+
+import http.client
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from workbench.errors import WorkbenchError
+from workbench.files import canonical_json, write_text
+from workbench.store import key_of
+
+SYSTEM = "You are a voice assistant. Answer in one to three short spoken sentences, without lists or markup."
+TIMEOUT_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer as it came.
+
+    Attributes:
+        history: user and agent texts in turn, the user's newest last.
+        tokens: pieces of text; joined, they are the answer.
+        times_ms: arrival of each piece after the request was sent.
+    """
+
+    history: tuple[str, ...]
+    tokens: tuple[str, ...]
+    times_ms: tuple[float, ...]
+
+
+def read_replies(path: Path) -> list[Reply]:
+    """Read a file of replies, one JSON object a line.
+
+    Raises:
+        WorkbenchError: names the file and the line that is wrong.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise WorkbenchError(f"{path}: cannot be read ({error.strerror}); [stack] lm names it") from None
+    out = []
+    for number, line in enumerate(lines, 1):
+        try:
+            raw = json.loads(line)
+            reply = Reply(tuple(raw["history"]), tuple(raw["tokens"]), tuple(float(t) for t in raw["times_ms"]))
+            good = all(isinstance(x, str) for x in (*reply.history, *reply.tokens))
+        except (ValueError, KeyError, TypeError):
+            good = False
+        if not good or len(reply.tokens) != len(reply.times_ms) or not reply.history:
+            raise WorkbenchError(f"{path}, line {number}: must be a reply with history, tokens and times_ms")
+        out.append(reply)
+    return out
+
+
+def write_replies(path: Path, replies: list[Reply]) -> None:
+    """Write a file of replies; :func:`read_replies` gives them back."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = [{"history": r.history, "tokens": r.tokens, "times_ms": r.times_ms} for r in replies]
+    write_text(path, "".join(canonical_json(row) + "\n" for row in rows))
+
+
+class RecordedLm:
+    """Replies kept from an earlier run.
+
+    A conversation that is in the file is answered as it was. Another one, because a setting changed what was heard,
+    gets the reply that was given at the same turn, or the last one: what is tuned is when it speaks, not what it says.
+
+    Args:
+        replies: at least one.
+
+    Raises:
+        WorkbenchError: there is none.
+    """
+
+    def __init__(self, replies: list[Reply]) -> None:
+        if not replies:
+            raise WorkbenchError("the file of recorded replies is empty; record some from an endpoint first")
+        self._exact = {r.history: r for r in replies}
+        self._by_turn: dict[int, Reply] = {}
+        for reply in replies:
+            self._by_turn.setdefault(len(reply.history), reply)
+        self._last = replies[-1]
+        self.fingerprint = key_of("recorded", 1, [[list(r.history), list(r.tokens)] for r in replies])
+
+    def reply(self, history: tuple[str, ...]) -> tuple[str, ...]:
+        """See :class:`workbench.stages.TextLm`."""
+        return (self._exact.get(history) or self._by_turn.get(len(history)) or self._last).tokens
+
+
+class EndpointLm:
+    """A chat completions endpoint whose replies are kept.
+
+    Args:
+        url: ``http://host:port/v1``; a fragment names the model, ``…/v1#qwen2.5-3b``.
+        kept: file of replies: read at the start, written after every new one; None keeps them in this process.
+        system: system prompt.
+        max_tokens: bound on an answer.
+    """
+
+    def __init__(self, url: str, kept: Path | None = None, *, system: str = SYSTEM, max_tokens: int = 200) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise WorkbenchError(f"[stack] lm {url!r}: must be like http://127.0.0.1:8080/v1#model")
+        self._parts, self._kept, self._system, self._max = parts, kept, system, max_tokens
+        self._replies = read_replies(kept) if kept is not None and kept.exists() else []
+        self._known = {r.history: r for r in self._replies}
+        self.fingerprint = key_of("endpoint", 1, url, system, max_tokens)
+
+    def reply(self, history: tuple[str, ...]) -> tuple[str, ...]:
+        """See :class:`workbench.stages.TextLm`.
+
+        Raises:
+            WorkbenchError: the server is not there, refuses, or sends what is no chat stream.
+        """
+        return self.ask(history).tokens
+
+    def ask(self, history: tuple[str, ...]) -> Reply:
+        """The kept reply to a conversation, or the server's."""
+        if history not in self._known:
+            reply = self._request(history)
+            self._known[history] = reply
+            self._replies.append(reply)
+            if self._kept is not None:
+                write_replies(self._kept, self._replies)
+        return self._known[history]
+
+    def _request(self, history: tuple[str, ...]) -> Reply:
+        where = f"{self._parts.scheme}://{self._parts.netloc}"
+        roles = [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(history)]
+        body: dict[str, Any] = {
+            "messages": [{"role": "system", "content": self._system}, *roles],
+            "stream": True,
+            "temperature": 0,
+            "max_tokens": self._max,
+        }
+        if self._parts.fragment:
+            body["model"] = self._parts.fragment
+        secure = self._parts.scheme == "https"
+        make = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        connection = make(self._parts.hostname or "", self._parts.port, timeout=TIMEOUT_SECONDS)
+        tokens, times = [], []
+        try:
+            begun = time.perf_counter()
+            path = self._parts.path.rstrip("/") + "/chat/completions"
+            connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            if response.status != 200:
+                text = response.read(300).decode(errors="replace").replace("\n", " ").strip()
+                raise WorkbenchError(f"{where}{path}: answered {response.status} {response.reason}: {text}")
+            for piece in _pieces(response, where):
+                tokens.append(piece)
+                times.append(round((time.perf_counter() - begun) * 1000, 3))
+        except (OSError, http.client.HTTPException) as error:
+            why = str(error) or type(error).__name__
+            raise WorkbenchError(
+                f"{where}: no language model answers there ({why}); start it, or use lm=canned"
+            ) from None
+        finally:
+            connection.close()
+        return Reply(history, tuple(tokens), tuple(times))
+
+
+def _pieces(response: http.client.HTTPResponse, where: str) -> Iterator[str]:
+    """Text of a stream of server-sent events: ``data: {json}`` lines up to ``data: [DONE]``."""
+    for line in response:
+        data = line.decode(errors="replace").strip()
+        if not data.startswith("data:"):
+            continue
+        data = data.removeprefix("data:").strip()
+        if data == "[DONE]":
+            return
+        try:
+            event = json.loads(data)
+            if "error" in event:
+                raise WorkbenchError(f"{where}: {event['error']}")
+            delta = event["choices"][0].get("delta", {}) if event["choices"] else {}
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise WorkbenchError(f"{where}: sent what is no chat completion: {data[:80]}") from None
+        piece = delta.get("content")
+        if piece:
+            yield piece
+
+
+def costs_ms(replies: list[Reply]) -> dict[str, list[float]]:
+    """Times to the first token and between tokens, for a cost profile; empty replies have none."""
+    first = [r.times_ms[0] for r in replies if r.times_ms]
+    later = [b - a for r in replies for a, b in zip(r.times_ms, r.times_ms[1:], strict=False)]
+    return {"lm_first": first, "lm_token": later}
