@@ -9,13 +9,17 @@ import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from workbench.config import Config
 from workbench.errors import WorkbenchError
-from workbench.moshi.checkpoint import Checkpoint, check
+from workbench.moshi.checkpoint import Checkpoint, check, find
 from workbench.moshi.codec import Pcm
+from workbench.moshi.sizes import Kind
+from workbench.moshi.stack import locate
 from workbench.moshi.stt import DsmStt
 from workbench.units import FRAME_SAMPLES
 
@@ -66,6 +70,29 @@ def packages() -> Iterator[Finding]:
     yield Finding("back end", "ok" if device == "gpu" else "note", f"{device} on {where}{slow}")
 
 
+def models(config: Config) -> dict[Kind, Checkpoint]:
+    """The models the config names, by role; none if it names none.
+
+    Raises:
+        WorkbenchError: what it names is no model.
+    """
+    a = config.assistant
+    if not (config.stack.models or a.stt_model_path or a.tts_model_path):
+        return {}
+    if config.stack.stack == "moshi-duplex":
+        return {"duplex": locate(config, "duplex")}
+    root = Path(config.stack.models)
+    if config.stack.models and (root / "config.json").exists():
+        only = find(root)
+        return {only.kind: only}
+    kinds: list[Kind] = ["stt", "tts", "duplex"]
+    given = {"stt": a.stt_model_path, "tts": a.tts_model_path}
+    there = [k for k in kinds if given.get(k) or (config.stack.models and (root / k).is_dir())]
+    if not there:
+        raise WorkbenchError(f"{root}: holds no stt/, tts/ or duplex/ with a model, and is none itself")
+    return {k: locate(config, k) for k in there}
+
+
 def model(checkpoint: Checkpoint) -> Iterator[Finding]:
     """Files against configuration."""
     try:
@@ -91,7 +118,7 @@ def contract(checkpoint: Checkpoint) -> Iterator[Finding]:
     books, hears = checkpoint.codebooks, lm.cfg.other_codebooks
     codec = open_codec(checkpoint)
     raw = codec.encode_raw(np.zeros(FRAME_SAMPLES, np.float32))
-    yield _expect("encode_step(1920 samples)", raw, (1, books, 1), "uint32")
+    yield _expect(checkpoint, "encode_step(1920 samples)", raw, (1, books, 1), "uint32")
     if checkpoint.kind == "tts":
         pcm = codec.decode(raw[0, :, 0])  # a TTS needs its conditions to step; the headroom test speaks with it
     else:
@@ -102,24 +129,28 @@ def contract(checkpoint: Checkpoint) -> Iterator[Finding]:
                 for _ in range(max(lm.delays, default=0) + 2)
             ]
         text, heads = stepped[-1]
-        yield _expect("codes as the LM keeps them", gen.gen_sequence[:, 1 + lm.dep_q :, 0], (1, hears), "int32")
-        yield _expect("text token", text, (1, 1), "int32")
+        yield _expect(
+            checkpoint, "codes as the LM keeps them", gen.gen_sequence[:, 1 + lm.dep_q :, 0], (1, hears), "int32"
+        )
+        yield _expect(checkpoint, "text token", text, (1, 1), "int32")
         if heads:
-            yield _expect("semantic-VAD head", heads[0].astype(mx.float32), (1, 1, lm.cfg.extra_heads_dim), "float32")
+            yield _expect(
+                checkpoint, "semantic-VAD head", heads[0].astype(mx.float32), (1, 1, lm.cfg.extra_heads_dim), "float32"
+            )
         elif checkpoint.kind == "stt":
-            yield Finding("contract", "note", "no semantic-VAD heads: stt_vad is refused for this checkpoint")
+            yield Finding("contract", "note", "stt: no semantic-VAD heads: stt_vad is refused for this checkpoint")
         if not lm.dep_q:
             return
         said = gen.last_audio_tokens()
-        yield _expect("last_audio_tokens", said, (1, lm.dep_q), "int32")
+        yield _expect(checkpoint, "last_audio_tokens", said, (1, lm.dep_q), "int32")
         pcm = codec.decode(np.array(said)[0].astype(np.uint32))
-    yield _expect("decode_step(codes)", pcm, (FRAME_SAMPLES,), "float32")
+    yield _expect(checkpoint, "decode_step(codes)", pcm, (FRAME_SAMPLES,), "float32")
 
 
-def _expect(what: str, value: Any, shape: tuple[int, ...], dtype: str) -> Finding:
+def _expect(checkpoint: Checkpoint, what: str, value: Any, shape: tuple[int, ...], dtype: str) -> Finding:
     found = str(value.dtype).rpartition(".")[2]
     good = tuple(value.shape) == shape and found == dtype
-    text = f"{what} is {tuple(value.shape)} {found}"
+    text = f"{checkpoint.kind}: {what} is {tuple(value.shape)} {found}"
     return Finding("contract", "ok" if good else "bad", text if good else f"{text}, must be {shape} {dtype}")
 
 
@@ -146,3 +177,8 @@ def bleed(stt: DsmStt, frames: int = 25) -> Iterator[Finding]:
         f"MLX-Harmony's own reset changes {other} of {frames} steps of the next cycle (listener = mlx-harmony shows it)"
     )
     yield Finding("bleed", "note" if other else "ok", text)
+
+
+def bleed_of(checkpoint: Checkpoint) -> Iterator[Finding]:
+    """:func:`bleed` of a model that is not loaded yet."""
+    yield from bleed(DsmStt(checkpoint))

@@ -5,6 +5,7 @@ text by ``delay_steps`` plus the acoustic delay, so the first frame comes out of
 every chunk anew. The loop is that of moshi_mlx's ``TTSModel.generate``, turned into an iterator that can be closed.
 """
 
+import copy
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -92,17 +93,25 @@ class DsmTts:
     """
 
     def __init__(self, checkpoint: Checkpoint, options: TtsOptions | None = None) -> None:
-        self.options = options = options or TtsOptions()
-        self.voice = voices.check(_voice_path(checkpoint, options.voice), checkpoint)
-        self.model: Model = load(checkpoint, "tts", quantize=options.quantize or None)
-        self.codec: Codec = open_codec(checkpoint, options.decoder, checkpoint.config["dep_q"])
-        self._tts = _tts_model(self.model, checkpoint, options)
-        self._condition, self._cross = _conditions(self._tts, self.voice.path, options)
+        self.options = options or TtsOptions()
+        # Before the weights, which take seconds: a wrong voice is said at once.
+        voices.check(_voice_path(checkpoint, self.options.voice), checkpoint)
+        self.model: Model = load(checkpoint, "tts", quantize=self.options.quantize or None)
+        self.codec: Codec = open_codec(checkpoint, self.options.decoder, checkpoint.config["dep_q"])
+        self._tts = _tts_model(self.model, checkpoint, self.options)
         self.delay_steps: int = self._tts.delay_steps
         self.start_steps = self.delay_steps + max(self.model.lm.delays)
+        self._live = 0
+        self._use(self.options)
+
+    def _use(self, options: TtsOptions) -> None:
+        """Set the voice of ``options`` and what follows from it."""
+        checkpoint = self.model.checkpoint
+        self.options = options
+        self.voice = voices.check(_voice_path(checkpoint, options.voice), checkpoint)
+        self._condition, self._cross = _conditions(self._tts, self.voice.path, options)
         described = dataclasses.asdict(options) | {"role": "tts", "voice": sha256_file(self.voice.path)}
         self.fingerprint = fingerprint(checkpoint, described | {"decoder": type(self.codec).__name__})
-        self._live = 0
 
     def synthesize(self, text: str, seed: int | None = 0) -> "Synthesis":
         """Speak one chunk; ends the one before.
@@ -126,6 +135,16 @@ class DsmTts:
         self.codec.reset()
         key = self.model.key.copy() if seed is None else PrivateKey(seed)
         return Synthesis(self, self._live, self._tts.machine.new_state(entries), key)
+
+    def with_voice(self, voice: str) -> "DsmTts":
+        """The same loaded model with another voice; this one must not be used beside it.
+
+        Raises:
+            WorkbenchError: the voice is not there or does not suit the model.
+        """
+        other = copy.copy(self)
+        other._use(dataclasses.replace(self.options, voice=voice))
+        return other
 
     def alive(self, number: int) -> bool:
         """Whether this is still the newest chunk."""

@@ -1,0 +1,173 @@
+"""What ``models``, ``voices`` and ``doctor`` do and print."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from workbench.config import Config
+from workbench.errors import WorkbenchError
+
+if TYPE_CHECKING:
+    from workbench.moshi.checkpoint import Checkpoint
+
+AUDITION = "Hello! I can hear you well. It is a quarter past nine, and the next meeting begins in twenty minutes."
+
+
+def list_known() -> None:
+    """Print the published models."""
+    from workbench.moshi.hub import KNOWN
+
+    for name, known in KNOWN.items():
+        click.echo(f"{name:11} {known.kind:7} {known.repo:27} {known.note}")
+    click.echo("\nworkbench models pull NAME FOLDER downloads one (several GB).")
+    click.echo("workbench models init FOLDER --kind stt --size full generates one of the same size, to time a machine.")
+
+
+def _below(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise WorkbenchError(f"{folder}: no such folder")
+    return sorted(p.parent for p in folder.glob("**/config.json"))
+
+
+def list_folder(folder: Path) -> None:
+    """Print the models below a folder, a line each."""
+    from workbench.moshi.checkpoint import find
+
+    found = _below(folder)
+    if not found:
+        raise WorkbenchError(f"{folder}: holds no model (no config.json); `workbench models pull` gets one")
+    for root in found:
+        try:
+            c = find(root)
+            files = ", ".join(p.name for p in (c.weights, c.mimi) if p)
+            click.echo(f"{root}  {c.kind}  {files}" + ("  generated, without meaning" if c.generated else ""))
+        except WorkbenchError as error:
+            click.echo(f"{root}  unusable: {error}")
+
+
+def pull_and_check(name: str, folder: Path, voices: tuple[str, ...]) -> None:
+    """Download a model and check it."""
+    from workbench.moshi.hub import pull
+
+    for path in pull(name, folder, voices=voices):
+        click.echo(str(path))
+    check_folders([folder])
+
+
+def check_folders(folders: Sequence[Path]) -> int:
+    """Check models; report each, and fail if one did."""
+    from workbench.moshi.checkpoint import check, find
+
+    failed = 0
+    for folder in folders:
+        try:
+            c = find(folder)
+            lines = check(c)
+        except WorkbenchError as error:
+            failed = 1
+            click.echo(f"bad  {error}")
+            continue
+        click.echo(f"ok   {folder}: {c.kind}" + (", generated, without meaning" if c.generated else ""))
+        for line in lines:
+            click.echo(f"       {line}")
+    return failed
+
+
+def generate(folder: Path, kind: str, size: str, seed: int, bits: int | None, mimi: str | None) -> None:
+    """Generate a model and say what was written."""
+    from workbench.moshi.generate import Recipe, init
+
+    recipe = Recipe(cast(Any, kind), cast(Any, size), seed, cast(Any, mimi), bits)
+    for path in init(folder, recipe):
+        click.echo(f"{path.stat().st_size / 1e6:10.2f} MB  {path}")
+
+
+def list_voices(folder: Path) -> None:
+    """Print the voices of a TTS model."""
+    from workbench.moshi import voices
+    from workbench.moshi.checkpoint import find
+
+    c = _tts(find(folder))
+    found = voices.available(c)
+    if not found:
+        raise WorkbenchError(f"{folder}: has no voices (*{c.voice_suffix}); `models pull … --voice NAME` gets one")
+    for path in found:
+        click.echo(f"{path.name.removesuffix(c.voice_suffix):40} {path}")
+
+
+def _tts(c: "Checkpoint") -> "Checkpoint":
+    if c.kind != "tts":
+        raise WorkbenchError(f"{c.root}: is a {c.kind} model, a tts model is needed here")
+    return c
+
+
+def check_voices(files: Sequence[Path], tts: Path | None) -> int:
+    """Check voices; report each, and fail if one did."""
+    from workbench.moshi import voices
+    from workbench.moshi.checkpoint import find
+
+    model = _tts(find(tts)) if tts else None
+    failed = 0
+    for path in files:
+        try:
+            v = voices.check(path, model)
+        except WorkbenchError as error:
+            failed = 1
+            click.echo(f"bad  {error}")
+            continue
+        origin = ", ".join(f"{k} {x}" for k, x in sorted(v.metadata.items())) or "no metadata"
+        click.echo(f"ok   {path}: {v.frames} frames of {v.dim}, standard deviation {v.std:.3f}, {origin}")
+    return failed
+
+
+def audition(folder: Path, names: Sequence[str], text: str | None, out: Path, seed: int) -> None:
+    """Speak with each voice, write FLACs and the table."""
+    from workbench.moshi.audition import HEADER, audition, row
+    from workbench.moshi.checkpoint import find
+
+    rows = [HEADER]
+    click.echo(HEADER)
+    for take in audition(_tts(find(folder)), names, text or AUDITION, out, seed):
+        rows.append(row(take))
+        click.echo(rows[-1])
+    (out / "voices.txt").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    click.echo(f"\n{len(names)} FLAC files and voices.txt in {out}")
+
+
+def examine(config: Config, steps: int, profile_path: Path | None) -> int:
+    """Look at everything there is to look at; a line per finding, exit code 1 if one is bad."""
+    from workbench.moshi import doctor, headroom
+
+    bad = 0
+
+    def show(findings: Any) -> None:
+        nonlocal bad
+        for finding in findings:
+            bad |= finding.state == "bad"
+            click.echo(str(finding))
+
+    show(doctor.packages())
+    models = doctor.models(config)
+    if not models:
+        click.echo("note  models     none given; --models FOLDER looks at them (`workbench models list` shows some)")
+        if profile_path:
+            raise WorkbenchError("--profile: needs models to measure; give --models FOLDER")
+        return bad
+    for checkpoint in models.values():
+        show(doctor.model(checkpoint))
+    if bad:
+        return bad
+    for checkpoint in models.values():
+        show(doctor.contract(checkpoint))
+    if "stt" in models:
+        show(doctor.bleed_of(models["stt"]))
+    timings = headroom.measure(models, steps, config.assistant.tts_voice_path)
+    show(headroom.report(timings))
+    if profile_path:
+        from workbench.costs import write_profile
+
+        write_profile(profile_path, headroom.profile(timings, config.costs))
+        click.echo(f"ok    profile    {profile_path}")
+    return bad
