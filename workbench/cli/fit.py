@@ -149,8 +149,9 @@ def examine(config: Config, steps: int, profile_path: Path | None) -> int:
             click.echo(str(finding))
 
     show(doctor.packages())
-    models = doctor.models(config)
-    if not models:
+    models, broken = doctor.models(config)
+    show(broken)
+    if not models and not broken:
         click.echo("note  models     none given; --models FOLDER looks at them (`workbench models list` shows some)")
         if profile_path:
             raise WorkbenchError("--profile: needs models to measure; give --models FOLDER")

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from workbench.errors import WorkbenchError
-from workbench.files import replacing
 from workbench.moshi.checkpoint import Checkpoint
 from workbench.moshi.codec import Pcm
+from workbench.session import write_track
 from workbench.units import SAMPLE_RATE
 
 AUDIBLE = 10 ** (-50 / 20)
@@ -68,19 +68,12 @@ def audition(checkpoint: Checkpoint, voices: Sequence[str], text: str, out: Path
         frames = [f for f in speech if f is not None]
         taken = time.perf_counter() - begun
         pcm = np.concatenate(frames) if frames else np.zeros(1, np.float32)
-        _write(files[voice], pcm)
+        write_track(files[voice], iter([np.clip(pcm, -1, 1)]))
         yield _take(voice, files[voice], pcm, len(speech.words), taken)
 
 
 def _stem(voice: str) -> str:
     return Path(voice).name.split("@")[0].removesuffix(".safetensors") or voice
-
-
-def _write(path: Path, pcm: Pcm) -> None:
-    import soundfile
-
-    with replacing(path) as beside:
-        soundfile.write(beside, np.clip(pcm, -1, 1), SAMPLE_RATE, subtype="PCM_16")
 
 
 def _take(voice: str, path: Path, pcm: Pcm, words: int, taken: float) -> Take:

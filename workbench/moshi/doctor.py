@@ -70,27 +70,31 @@ def packages() -> Iterator[Finding]:
     yield Finding("back end", "ok" if device == "gpu" else "note", f"{device} on {where}{slow}")
 
 
-def models(config: Config) -> dict[Kind, Checkpoint]:
-    """The models the config names, by role; none if it names none.
+def models(config: Config) -> tuple[dict[Kind, Checkpoint], list[Finding]]:
+    """The models the config names, by role, and what keeps others from being used; neither if it names none.
 
     Raises:
-        WorkbenchError: what it names is no model.
+        WorkbenchError: what it names is no place for models.
     """
-    a = config.assistant
-    if not (config.stack.models or a.stt_model_path or a.tts_model_path):
-        return {}
-    if config.stack.stack == "moshi-duplex":
-        return {"duplex": locate(config, "duplex")}
-    root = Path(config.stack.models)
-    if config.stack.models and (root / "config.json").exists():
-        only = find(root)
-        return {only.kind: only}
-    kinds: list[Kind] = ["stt", "tts", "duplex"]
+    a, root = config.assistant, Path(config.stack.models)
     given = {"stt": a.stt_model_path, "tts": a.tts_model_path}
-    there = [k for k in kinds if given.get(k) or (config.stack.models and (root / k).is_dir())]
-    if not there:
-        raise WorkbenchError(f"{root}: holds no stt/, tts/ or duplex/ with a model, and is none itself")
-    return {k: locate(config, k) for k in there}
+    kinds: list[Kind] = ["stt", "tts", "duplex"]
+    alone = bool(config.stack.models) and (root / "config.json").exists()
+    there: list[Kind | None] = [k for k in kinds if given.get(k) or (config.stack.models and (root / k).is_dir())]
+    if config.stack.models and not there and not alone:
+        why = (
+            "holds no stt/, tts/ or duplex/ with a model, and is none itself" if root.is_dir() else "no such directory"
+        )
+        raise WorkbenchError(f"{root}: {why}")
+    found: dict[Kind, Checkpoint] = {}
+    bad = []
+    for kind in there or [None] * alone:
+        try:
+            checkpoint = find(root) if kind is None else locate(config, kind)
+            found[checkpoint.kind] = checkpoint
+        except WorkbenchError as e:
+            bad.append(Finding("models", "bad", str(e)))
+    return found, bad
 
 
 def model(checkpoint: Checkpoint) -> Iterator[Finding]:
