@@ -7,8 +7,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from workbench.errors import WorkbenchError
-from workbench.stages.endpoint import EndpointLm, RecordedLm, costs_ms, read_replies
-from workbench.stages.lm import CannedLm, open_lm
+from workbench.stages.endpoint import EndpointLm, RecordedLm, Reply, costs_ms, read_replies
+from workbench.stages.lm import CannedLm, Thinking, open_lm
+from workbench.store import Store
 
 
 def event(piece):
@@ -22,6 +23,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self):
         self.asked, self.status = [], 200
+        self.before_last = lambda: None
         self.lines = [': ping', 'data: {"choices": [{"delta": {"role": "assistant"}}]}', event("It"), event(" is"),
                       event(" nine."), 'data: {"choices": []}', "data: [DONE]"]  # fmt: skip
 
@@ -32,6 +34,8 @@ class Server(ThreadingHTTPServer):
                 handler.send_response(self.status)
                 handler.end_headers()
                 for line in self.lines:
+                    if line == event(" is"):
+                        self.before_last()
                     handler.wfile.write(line.encode() + b"\n\n")
                     handler.wfile.flush()
 
@@ -39,7 +43,7 @@ class Server(ThreadingHTTPServer):
                 pass
 
         super().__init__(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        threading.Thread(target=lambda: self.serve_forever(0.05), daemon=True).start()
 
     @property
     def url(self):
@@ -57,9 +61,11 @@ def server():
 HISTORY = ("Hello", "Hi.", "What time is it?")
 
 
-def test_streams_a_reply(server):
-    reply = EndpointLm(server.url).ask(HISTORY)
-    assert reply.tokens == ("It", " is", " nine.")
+def test_streams_a_reply(server, tmp_path):
+    lm = EndpointLm(server.url, tmp_path / "a" / "replies.jsonl")
+    assert list(lm.reply(HISTORY)) == ["It", " is", " nine."]
+    [reply] = read_replies(tmp_path / "a" / "replies.jsonl")
+    assert (reply.history, reply.tokens) == (HISTORY, ("It", " is", " nine."))
     assert list(reply.times_ms) == sorted(reply.times_ms)
     [(path, body)] = server.asked
     assert path == "/v1/chat/completions"
@@ -69,25 +75,35 @@ def test_streams_a_reply(server):
     assert body["messages"][-1]["content"] == "What time is it?"
 
 
-def test_a_kept_reply_is_not_asked_for_again(server, tmp_path):
-    kept = tmp_path / "replies.jsonl"
-    first = EndpointLm(server.url, kept).reply(HISTORY)
+def test_pieces_come_while_the_server_still_writes(server):
+    written = threading.Event()
+    server.before_last = lambda: written.wait(10)
+    stream = EndpointLm(server.url).reply(HISTORY)
+    assert next(stream) == "It"
+    assert not written.is_set()
+    written.set()
+    assert list(stream) == [" is", " nine."]
+
+
+def test_a_replay_asks_once_and_a_recording_needs_no_server(server, tmp_path):
+    kept, store = tmp_path / "replies.jsonl", Store(None)
+    lm = EndpointLm(server.url, kept)
+    first = Thinking(lm, store).reply(HISTORY, 0)
     server.lines = [event("Something else")]
-    again = EndpointLm(server.url, kept)
-    assert again.reply(HISTORY) == first
+    assert Thinking(lm, store).reply(HISTORY, 0) == first
     assert len(server.asked) == 1
-    assert again.reply(("Bye",)) == ("Something else",)
-    recorded = open_lm(f"recorded:{kept}")
+    assert Thinking(lm, store).reply(("Bye",), 1) == ("Something else",)
     server.shutdown()
-    assert recorded.reply(HISTORY) == first
-    assert recorded.reply(("Bye",)) == ("Something else",)
-    assert recorded.reply(("Good bye",)) == ("Something else",)  # not in the file: the reply at that turn
-    assert recorded.reply(("a", "b", "c", "d", "e")) == ("Something else",)  # beyond the file: the last
+    recorded = open_lm(f"recorded:{kept}")
+    assert tuple(recorded.reply(HISTORY)) == first
+    assert list(recorded.reply(("Bye",))) == ["Something else"]
+    assert list(recorded.reply(("Good bye",))) == ["Something else"]  # not in the file: the reply at that turn
+    assert list(recorded.reply(("a", "b", "c", "d", "e"))) == ["Something else"]  # beyond the file: the last
 
 
 def test_costs_of_replies(server, tmp_path):
     kept = tmp_path / "replies.jsonl"
-    EndpointLm(server.url, kept).reply(HISTORY)
+    list(EndpointLm(server.url, kept).reply(HISTORY))
     costs = costs_ms(read_replies(kept))
     assert (len(costs["lm_first"]), len(costs["lm_token"])) == (1, 2)
     assert all(c >= 0 for c in costs["lm_token"])
@@ -101,12 +117,14 @@ def refused(work):
 
 
 def test_a_server_that_is_not_there():
-    assert "no language model answers there" in refused(lambda: EndpointLm("http://127.0.0.1:9/v1").reply(HISTORY))
+    assert "no language model answers there" in refused(
+        lambda: list(EndpointLm("http://127.0.0.1:9/v1").reply(HISTORY))
+    )
 
 
 def test_a_server_that_refuses(server):
     server.status, server.lines = 404, ["model not found"]
-    assert "answered 404 Not Found: model not found" in refused(lambda: EndpointLm(server.url).reply(HISTORY))
+    assert "answered 404 Not Found: model not found" in refused(lambda: list(EndpointLm(server.url).reply(HISTORY)))
 
 
 @pytest.mark.parametrize(
@@ -119,7 +137,7 @@ def test_a_server_that_refuses(server):
 )
 def test_a_server_that_sends_nonsense(server, line, said):
     server.lines = [line]
-    assert said in refused(lambda: EndpointLm(server.url).reply(HISTORY))
+    assert said in refused(lambda: list(EndpointLm(server.url).reply(HISTORY)))
 
 
 def test_specs(tmp_path):
@@ -133,8 +151,6 @@ def test_specs(tmp_path):
     assert "must be like http://" in refused(lambda: EndpointLm("ftp://x"))
 
 
-def test_recorded_is_named_by_what_it_says(server, tmp_path):
-    a = EndpointLm(server.url).ask(HISTORY)
-    server.lines = [event("No.")]
-    b = EndpointLm(server.url).ask(HISTORY)
-    assert RecordedLm([a]).fingerprint != RecordedLm([b]).fingerprint
+def test_recorded_is_named_by_what_it_says():
+    a, b = (Reply(HISTORY, (text,), (1.0,)) for text in ("Yes.", "No."))
+    assert RecordedLm([a]).fingerprint == RecordedLm([a]).fingerprint != RecordedLm([b]).fingerprint

@@ -11,7 +11,7 @@ from workbench.moshi.generate import Recipe
 from workbench.replay import cost_source, replay
 from workbench.session import write_manifest, write_track
 from workbench.stacks import make_stack
-from workbench.stages.endpoint import Reply, write_replies
+from workbench.stages.endpoint import Reply, add_reply
 from workbench.store import Store
 from workbench.units import SAMPLE_RATE
 
@@ -32,7 +32,7 @@ def session(tmp_path_factory):
 @pytest.fixture(scope="module")
 def stack_config(zoo, tmp_path_factory):
     replies = tmp_path_factory.mktemp("lm") / "replies.jsonl"
-    write_replies(replies, [Reply(("Hello",), ("It", " is."), (100.0, 110.0))])
+    add_reply(replies, Reply(("Hello",), ("It", " is."), (100.0, 110.0)))
     paths = {"stt_model_path": zoo.directory(Recipe("stt")), "tts_model_path": zoo.directory(Recipe("tts"))}
     changes = {"stack.stack": "moshi", "costs.costs": "fixed", "barge_in": True, "lm": f"recorded:{replies}"}
     return load(None, changes | {k: str(v) for k, v in paths.items()})

@@ -1,8 +1,8 @@
 """Replies from a server, and replies kept from one.
 
 Any server that speaks OpenAI's chat completions with streaming will do: MLX-Harmony's, ``mlx_lm.server``, LM Studio,
-Ollama. A server need not say the same twice, a stage must: every reply is kept with its token times under the
-conversation it answers, and asked for once. The file of replies is all another machine needs (``recorded:FILE``).
+Ollama. A server need not say the same twice, a replay must: its store keeps what was said under the conversation it
+answers. Every reply is also written to a file with its token times: all another machine needs (``recorded:FILE``).
 """
 
 import http.client
@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from workbench.errors import WorkbenchError
-from workbench.files import canonical_json, write_text
+from workbench.files import canonical_json
 from workbench.store import key_of
 
 SYSTEM = "You are a voice assistant. Answer in one to three short spoken sentences, without lists or markup."
@@ -61,11 +61,12 @@ def read_replies(path: Path) -> list[Reply]:
     return out
 
 
-def write_replies(path: Path, replies: list[Reply]) -> None:
-    """Write a file of replies; :func:`read_replies` gives them back."""
+def add_reply(path: Path, reply: Reply) -> None:
+    """Add a reply to a file of them; :func:`read_replies` gives it back."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    rows = [{"history": r.history, "tokens": r.tokens, "times_ms": r.times_ms} for r in replies]
-    write_text(path, "".join(canonical_json(row) + "\n" for row in rows))
+    row = {"history": reply.history, "tokens": reply.tokens, "times_ms": reply.times_ms}
+    with path.open("a", encoding="utf-8", newline="\n") as file:
+        file.write(canonical_json(row) + "\n")
 
 
 class RecordedLm:
@@ -84,57 +85,75 @@ class RecordedLm:
     def __init__(self, replies: list[Reply]) -> None:
         if not replies:
             raise WorkbenchError("the file of recorded replies is empty; record some from an endpoint first")
-        self._exact = {r.history: r for r in replies}
+        self._exact: dict[tuple[str, ...], Reply] = {}
         self._by_turn: dict[int, Reply] = {}
         for reply in replies:
+            self._exact.setdefault(reply.history, reply)
             self._by_turn.setdefault(len(reply.history), reply)
         self._last = replies[-1]
         self.fingerprint = key_of("recorded", 1, [[list(r.history), list(r.tokens)] for r in replies])
 
-    def reply(self, history: tuple[str, ...]) -> tuple[str, ...]:
+    def reply(self, history: tuple[str, ...]) -> Iterator[str]:
         """See :class:`workbench.stages.TextLm`."""
-        return (self._exact.get(history) or self._by_turn.get(len(history)) or self._last).tokens
+        return iter((self._exact.get(history) or self._by_turn.get(len(history)) or self._last).tokens)
 
 
 class EndpointLm:
-    """A chat completions endpoint whose replies are kept.
+    """A chat completions endpoint. It is asked each time; the replay's store asks it once per conversation.
 
     Args:
         url: ``http://host:port/v1``; a fragment names the model, ``…/v1#qwen2.5-3b``.
-        kept: file of replies: read at the start, written after every new one; None keeps them in this process.
+        record: file that every whole reply is added to, for :class:`RecordedLm`.
         system: system prompt.
         max_tokens: bound on an answer.
+
+    Raises:
+        WorkbenchError: the URL is none.
     """
 
-    def __init__(self, url: str, kept: Path | None = None, *, system: str = SYSTEM, max_tokens: int = 200) -> None:
+    def __init__(self, url: str, record: Path | None = None, *, system: str = SYSTEM, max_tokens: int = 200) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise WorkbenchError(f"[stack] lm {url!r}: must be like http://127.0.0.1:8080/v1#model")
-        self._parts, self._kept, self._system, self._max = parts, kept, system, max_tokens
-        self._replies = read_replies(kept) if kept is not None and kept.exists() else []
-        self._known = {r.history: r for r in self._replies}
+        self._parts, self._record, self._system, self._max = parts, record, system, max_tokens
         self.fingerprint = key_of("endpoint", 1, url, system, max_tokens)
 
-    def reply(self, history: tuple[str, ...]) -> tuple[str, ...]:
+    def reply(self, history: tuple[str, ...]) -> Iterator[str]:
         """See :class:`workbench.stages.TextLm`.
 
         Raises:
             WorkbenchError: the server is not there, refuses, or sends what is no chat stream.
         """
-        return self.ask(history).tokens
+        tokens, times = [], []
+        begun = time.perf_counter()
+        for piece in self._request(history):
+            tokens.append(piece)
+            times.append(round((time.perf_counter() - begun) * 1000, 3))
+            yield piece
+        if self._record is not None:
+            add_reply(self._record, Reply(history, tuple(tokens), tuple(times)))
 
-    def ask(self, history: tuple[str, ...]) -> Reply:
-        """The kept reply to a conversation, or the server's."""
-        if history not in self._known:
-            reply = self._request(history)
-            self._known[history] = reply
-            self._replies.append(reply)
-            if self._kept is not None:
-                write_replies(self._kept, self._replies)
-        return self._known[history]
-
-    def _request(self, history: tuple[str, ...]) -> Reply:
+    def _request(self, history: tuple[str, ...]) -> Iterator[str]:
+        secure = self._parts.scheme == "https"
+        make = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        connection = make(self._parts.hostname or "", self._parts.port, timeout=TIMEOUT_SECONDS)
         where = f"{self._parts.scheme}://{self._parts.netloc}"
+        path = self._parts.path.rstrip("/") + "/chat/completions"
+        try:
+            connection.request("POST", path, json.dumps(self._body(history)), {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            if response.status != 200:
+                text = response.read(300).decode(errors="replace").replace("\n", " ").strip()
+                raise WorkbenchError(f"{where}{path}: answered {response.status} {response.reason}: {text}")
+            yield from _pieces(response, where)
+        except (OSError, http.client.HTTPException) as error:
+            why = str(error) or type(error).__name__
+            hint = "start it, or use lm=canned"
+            raise WorkbenchError(f"{where}: no language model answers there ({why}); {hint}") from None
+        finally:
+            connection.close()
+
+    def _body(self, history: tuple[str, ...]) -> dict[str, Any]:
         roles = [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(history)]
         body: dict[str, Any] = {
             "messages": [{"role": "system", "content": self._system}, *roles],
@@ -144,29 +163,7 @@ class EndpointLm:
         }
         if self._parts.fragment:
             body["model"] = self._parts.fragment
-        secure = self._parts.scheme == "https"
-        make = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-        connection = make(self._parts.hostname or "", self._parts.port, timeout=TIMEOUT_SECONDS)
-        tokens, times = [], []
-        try:
-            begun = time.perf_counter()
-            path = self._parts.path.rstrip("/") + "/chat/completions"
-            connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            if response.status != 200:
-                text = response.read(300).decode(errors="replace").replace("\n", " ").strip()
-                raise WorkbenchError(f"{where}{path}: answered {response.status} {response.reason}: {text}")
-            for piece in _pieces(response, where):
-                tokens.append(piece)
-                times.append(round((time.perf_counter() - begun) * 1000, 3))
-        except (OSError, http.client.HTTPException) as error:
-            why = str(error) or type(error).__name__
-            raise WorkbenchError(
-                f"{where}: no language model answers there ({why}); start it, or use lm=canned"
-            ) from None
-        finally:
-            connection.close()
-        return Reply(history, tuple(tokens), tuple(times))
+        return body
 
 
 def _pieces(response: http.client.HTTPResponse, where: str) -> Iterator[str]:

@@ -82,8 +82,8 @@ def open_lm(spec: str) -> TextLm:
     """The language model that ``[stack] lm`` names.
 
     Args:
-        spec: ``canned``, ``recorded:FILE`` or ``http://host:port/v1#model``. What an endpoint says is kept in the
-            cache folder and asked for once, so that a second replay is the same.
+        spec: ``canned``, ``recorded:FILE`` or ``http://host:port/v1#model``. What an endpoint says is also written to
+            ``replies/`` in the cache folder, a file per endpoint, for ``recorded``.
 
     Raises:
         WorkbenchError: it names none of these, or the file cannot be read.
