@@ -46,8 +46,10 @@ def check(folders: tuple[Path, ...]) -> int:
 @models.command()
 @click.argument("folder", type=_PATH)
 @click.option("--kind", type=click.Choice(["stt", "tts", "duplex", "mimi"]), required=True, help="Role of the model.")
-@click.option("--size", type=click.Choice(["tiny", "full"]), default="tiny", show_default=True)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--size", type=click.Choice(["tiny", "full"]), default="tiny", show_default=True, help="full is as published."
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed, same bytes.")
 @click.option("--bits", type=click.Choice(["4", "8"]), help="Quantised, as the -q4 and -q8 repositories are.")
 @click.option("--mimi", type=click.Choice(["tiny", "full"]), help="Size of the codec, if not SIZE.")
 def init(folder: Path, kind: str, size: str, seed: int, bits: str | None, mimi: str | None) -> None:
@@ -89,7 +91,7 @@ def check_voices(files: tuple[Path, ...], tts: Path | None) -> int:
 @click.option("--tts", type=_PATH, metavar="FOLDER", required=True, help="The TTS model.")
 @click.option("--text", help="What they say.")
 @click.option("--out", type=_PATH, default=Path("voices"), show_default=True, help="Where the FLACs go.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the speech.")
 def audition(names: tuple[str, ...], tts: Path, text: str | None, out: Path, seed: int) -> None:
     """Let voices say the same text: a FLAC each, and a table."""
     from workbench.cli.fit import audition as run
