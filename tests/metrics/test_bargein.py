@@ -104,12 +104,27 @@ def test_a_user_who_was_already_speaking_interrupts_from_the_first_sample_on():
         (stopped(12_000), [False]),  # to the sample 2.0 s after the onset
         (stopped(12_001), [True]),
         (talking((12_000 - 3090) / 1000 - 0.05), []),  # ended by itself
+        (talking((12_000 - 3090) / 1000), []),  # to the frame, a little before 2.0 s
         (talking(5), []),  # had ended before
     ],
 )
 def test_a_missed_barge_in_is_an_agent_that_speaks_on_for_2_s(made, outcome):
     found = score(made, (10_000, 10_500, "speech", 2), (10_900, 13_000, "speech", 2))
     assert [row.missed for row in found.floor] == outcome
+
+
+def test_an_answer_that_ends_by_itself_just_2_s_later_shows_nothing():
+    ends = 3090 + 111 * 80
+    assert score(talking(111 * 0.08), (ends - 2000, ends + 500, "speech", 2)).floor == ()
+    assert [row.missed for row in score(talking(111 * 0.08), (ends - 2001, ends, "speech", 2)).floor] == [True]
+
+
+def test_an_answer_that_waits_for_its_next_sample_is_still_being_spoken():
+    # Played until 5090 ms, then nothing came until it was stopped at 6000.
+    made = talking(2.0, stop=6000).add(BargeIn(ms(6000), 0, ms(5500), ms(5990)))
+    found = score(made, (5400, 7000, "speech", 2))
+    assert [row.missed for row in found.floor] == [False]
+    assert found.barge_ins[0].reaction == ms(5090 - 5400)
 
 
 @pytest.mark.parametrize(

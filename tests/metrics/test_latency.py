@@ -147,6 +147,8 @@ def test_counterfactual_from_the_first_difference_on():
         return [row.counterfactual for row in score(made, marks, recorded_agent=recorded).turns]
 
     assert flags() == [False, True, True]
+    at_once = labels((1000, 2000, "speech", 1), (3090, 4000, "speech", 2))
+    assert [row.counterfactual for row in score(made, at_once).turns] == [False, False]
     assert flags(first, second) == [False, False, False]
     assert flags(first) == [False, False, True]
     assert flags((first[0], first[1] + ms(500)), second) == [False, False, False]

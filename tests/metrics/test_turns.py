@@ -77,9 +77,10 @@ def test_the_window_closes_where_the_next_turn_starts():
     assert late.turns[1].cutins == 1
 
 
-def test_a_commit_in_a_hold_never_ends_the_turn_after_it():
+@pytest.mark.parametrize("at", [2560, 2640])
+def test_a_commit_in_a_hold_never_ends_the_turn_after_it(at):
     # The last stretch of speech is shorter than 0.25 s: a commit in the hold before it is no early end.
-    found = rows(((1000, 2000, "speech", 1), (2640, 2740, "speech", 1)), 2560)
+    found = rows(((1000, 2000, "speech", 1), (2640, 2740, "speech", 1)), at)
     assert (found.turns[0].end_found, found.turns[0].cutins, found.holds[0].cut) == (False, 1, True)
 
 
@@ -114,6 +115,8 @@ def test_clipped_speech():
     in_hold = Made().add(Heard(ms(4000), ms(2100), ms(4000)), commit(4720))
     row = evaluate(in_hold.trace(), labels(*WITH_HOLD)).turns[0]
     assert (row.onset_clipped, row.tail_clipped) == (ms(1000), 0)
+    before = Made().add(Heard(ms(900), ms(100), ms(1000)), Heard(ms(4000), ms(1240), ms(2400)))
+    assert evaluate(before.trace(), labels(*WITH_HOLD)).turns[0].onset_clipped == ms(240)
     preroll = Made().add(Heard(ms(4000), ms(700), ms(4000)))
     assert evaluate(preroll.trace(), labels(*WITH_HOLD)).turns[0].onset_clipped == 0
     deaf = evaluate(Made().trace(), labels(*WITH_HOLD))
