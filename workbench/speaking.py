@@ -7,6 +7,7 @@ scheduler of ``executors.py`` tells them.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -100,19 +101,25 @@ def cut_into_pieces(
     tokens: Sequence[str], options: SpeakOptions, speaking: Speaking, costs: CostSource, reply: int
 ) -> list[Piece]:
     """Cut the reply and have every piece spoken."""
-    text = "".join(tokens)
-    if options.stream:
-        found = chunk_stream(tokens, options.chunks)
-    else:
-        found = [(len(tokens) - 1, piece) for piece in chunk_text(text, options.chunks)]
-    torn = midword(text, [piece for _, piece in found])
     pieces = []
-    for index, ((token, piece), midword_) in enumerate(zip(found, torn, strict=True)):
+    for index, (token, piece, torn) in enumerate(_cuts(tuple(tokens), options.chunks, options.stream)):
         group = reply * CHUNK_GROUPS + index
         speech = speaking.speech(piece, group)
         spent = np.concatenate((costs.draw("tts_start", group, 1), costs.draw("tts", group, speech.steps)))
-        pieces.append(Piece(piece, token, midword_, speech, spent))
+        pieces.append(Piece(piece, token, torn, speech, spent))
     return pieces
+
+
+@lru_cache(maxsize=4096)
+def _cuts(tokens: tuple[str, ...], options: ChunkOptions, stream: bool) -> list[tuple[int, str, bool]]:
+    """(token that completed it, text, torn) of each chunk; many trials cut the same reply the same way."""
+    text = "".join(tokens)
+    if stream:
+        found = chunk_stream(tokens, options)
+    else:
+        found = [(len(tokens) - 1, piece) for piece in chunk_text(text, options)]
+    torn = midword(text, [piece for _, piece in found])
+    return [(token, piece, broken) for (token, piece), broken in zip(found, torn, strict=True)]
 
 
 def token_costs(costs: CostSource, reply: int, tokens: int) -> Times:
@@ -188,10 +195,12 @@ def _lines_scheduled(
             lines.append(line)
             free = now + (CLOSE_DELAY if options.published else 0)
 
+    known: list[int] = []
+
     def over() -> int | None:
-        if len(lines) < len(pieces) or len(tokens) < len(token_cost):
-            return None
-        return assemble(np.asarray(tokens, dtype=np.int64), lines, options, begun).over
+        if not known and len(lines) == len(pieces) and len(tokens) == len(token_cost):
+            known.append(assemble(np.asarray(tokens, dtype=np.int64), lines, options, begun).over)
+        return known[0] if known else None
 
     processes = [think(), speak()]
     if background is not None:

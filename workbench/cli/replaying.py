@@ -45,7 +45,9 @@ def score(run: Path, budget: Path | None, as_json: bool) -> int:
 
 @click.command()
 @config_options
-@click.option("--out", type=click.Path(path_type=Path), default=Path("reports/demo"), show_default=True, help="Folder of the run.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("reports/demo"), show_default=True, help="Folder of the run."
+)
 def demo(
     config_file: Path | None,
     stack: str | None,

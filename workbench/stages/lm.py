@@ -57,15 +57,17 @@ class Thinking:
         self._lm = lm
         self._store = store
         self._timer = timer
+        self._so_far = key_of("lm", lm.fingerprint)
 
     def reply(self, history: tuple[str, ...], group: int) -> tuple[str, ...]:
-        """The tokens of the answer.
+        """The tokens of the answer; called once for each turn, in order.
 
         Args:
             history: user and agent texts in turn, the newest last.
             group: number of the reply in the session, under which its tokens are timed.
         """
-        key = key_of("lm", self._lm.fingerprint, history)
+        # What was said before is in the key of the turn before: no turn's key is made of the whole history again.
+        key = self._so_far = key_of(self._so_far, history[-1])
         if self._timer is None and (known := self._store.get(key, lambda data: tuple(json.loads(data)))) is not None:
             return known
         stream = self._lm.reply(history)

@@ -52,6 +52,18 @@ class _Segment:
         return (self.first + i if self.first >= 0 else SILENCE for i in range(self.frames))
 
 
+@dataclass(frozen=True)
+class _Past:
+    """A cycle that is over, while the state it left is not reset."""
+
+    cycle: int
+    segments: list[_Segment]
+
+    @property
+    def ended(self) -> tuple[int, int]:
+        return self.cycle, sum(segment.frames for segment in self.segments)
+
+
 def _encode(steps: list[SttStep]) -> bytes:
     return json.dumps([[step.piece, step.pause] for step in steps], separators=(",", ":")).encode()
 
@@ -75,12 +87,11 @@ class Hearing:
         self.mic = mic
         self._store = store
         self._timer = timer
-        self._past: list[list[_Segment]] = []
+        self._past: list[_Past] = []
         self._chain = key_of(stt.fingerprint, mic.sha256)
         self._cycle = 0
         self._stream: SttStream | None = None
         self._at: tuple[int, int] = (-1, 0)
-        self._ended: tuple[int, int] = (-1, -1)
 
     def open(self, fresh: bool, prefix: int = 0) -> "Transcription":
         """Begin a listen cycle; the one before it is over.
@@ -99,8 +110,7 @@ class Hearing:
         """Keep what is known; a cycle that is not reset begins where this one ended."""
         for segment in transcription.segments:
             self.save(segment)
-        self._past.append(transcription.segments)
-        self._ended = (self._cycle, sum(segment.frames for segment in transcription.segments))
+        self._past.append(_Past(self._cycle, transcription.segments))
         self._chain = key_of("next", transcription.chain)
 
     def load(self, segment: _Segment) -> None:
@@ -131,11 +141,12 @@ class Hearing:
 
     def _rebuild(self, whole: list[_Segment], tail: _Segment) -> None:
         """Bring the model to where the known part of ``tail`` ends, by hearing again what it has not just heard."""
-        past = [] if self._past and self._at == self._ended else self._past
-        for index, cycle in enumerate([*past, whole]):
+        left = [index for index, past in enumerate(self._past) if past.ended == self._at]
+        past = self._past[left[-1] + 1 :] if left else self._past
+        for index, segments in enumerate([*(cycle.segments for cycle in past), whole]):
             with self._clock("stt_reset", self._cycle, 0):
-                stream = self.stt.open(fresh=index == 0 and past is self._past)
-            for segment in cycle:
+                stream = self.stt.open(fresh=index == 0 and not left)
+            for segment in segments:
                 for number in segment.numbers():
                     stream.step(self._frame(number), number)
         for number in list(tail.numbers())[: len(tail.known)]:
