@@ -131,7 +131,7 @@ class _Replay:
         self._config = config
         self._costs = costs
         self._measured = timer
-        self._mic = Microphone(session, _echo_path(config, session), store)
+        self._mic = Microphone(session, echo_path(config, session), store)
         self._hearing = Hearing(stages.stt, self._mic, store, timer)
         self._thinking = Thinking(stages.lm, store, timer)
         self._speaking = Speaking(stages.tts, store, config.workbench.seed, timer)
@@ -325,7 +325,8 @@ class _Replay:
         return out
 
 
-def _echo_path(config: Config, session: Session) -> Taps:
+def echo_path(config: Config, session: Session) -> Taps:
+    """How the agent reaches the microphone under a config; empty where it does not."""
     if config.echo.echo == "off":
         return ()
     if config.echo.echo == "config":

@@ -256,6 +256,20 @@ def write_track(path: Path, blocks: Iterator[npt.NDArray[Any]], subtype: str = "
     return samples
 
 
+def read_track(path: Path, samples: int) -> Pcm:
+    """The first ``samples`` of a mono audio file, fewer if it is shorter, float32 in [-1, 1).
+
+    Raises:
+        WorkbenchError: the file is missing or cannot be decoded.
+    """
+    try:
+        with soundfile.SoundFile(path) as file:
+            pcm: Pcm = file.read(samples, dtype="float32")
+    except (OSError, soundfile.SoundFileError) as error:
+        raise WorkbenchError(f"{path}: cannot be decoded ({error}); make it again") from None
+    return pcm
+
+
 def write_manifest(
     folder: Path,
     *,

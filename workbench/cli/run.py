@@ -45,7 +45,7 @@ def run_and_show(folders: Sequence[Path], config: Config, out: Path | None, budg
     with live as status:
         run = run_sessions(folders, config, out, lambda what: status.update(what) if status else None)
         scored, summary = score_run(run)
-        _report(run, scored, summary)
+        _report(run, scored, summary, limits)
     return _show(run, scored, summary, limits, as_json)
 
 
@@ -54,6 +54,7 @@ def score_and_show(folder: Path, budget: Path | None, as_json: bool) -> int:
     limits = read_budget(budget) if budget else {}
     run = read_run(folder)
     scored, summary = score_run(run)
+    _report(run, scored, summary, limits)
     return _show(run, scored, summary, limits, as_json)
 
 
@@ -84,8 +85,11 @@ def show_store(clear: bool, as_json: bool) -> None:
         click.echo(f"{usage.folder}: {usage.entries} entries, {share}")
 
 
-def _report(run: Run, scored: Sequence[SessionScores], summary: Summary) -> None:
+def _report(run: Run, scored: Sequence[SessionScores], summary: Summary, limits: dict[str, float]) -> None:
     """Write the report beside the scores."""
+    from workbench.reports import write_report
+
+    write_report(run, scored, summary, limits)
 
 
 def _show(run: Run, scored: Sequence[SessionScores], summary: Summary, limits: dict[str, float], as_json: bool) -> int:

@@ -1,0 +1,120 @@
+"""The pictures: what they are drawn from, and that they depend on nothing else."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import matplotlib
+import numpy as np
+import pytest
+from made_runs import SECOND, make_run, make_session, picture, questions
+
+from workbench.metrics.index import index
+from workbench.metrics.rows import PARTS
+from workbench.reports import write_report
+from workbench.reports.drawing import OWNER_COLOURS
+from workbench.reports.figures import MOST_BARS, OWNERS, draw_waterfall
+from workbench.reports.staves import FLOOR_DBFS, buffer_levels, tell
+from workbench.trace import Cancel, Commit, Done, Header, Play, Trace
+from workbench.trace import Pcm as PcmEvent
+from workbench.units import FRAME_SAMPLES
+
+
+def test_every_part_has_an_owner_with_a_colour():
+    assert set(OWNERS) == set(PARTS)
+    assert set(OWNERS.values()) == set(OWNER_COLOURS)
+
+
+def test_the_users_matplotlib_settings_do_not_count(tmp_path):
+    run, scored, summary = make_run(tmp_path, questions(tmp_path)[:1])
+    write_report(run, scored, summary)
+    before = (run.folder / "figures" / "waterfall.png").read_bytes()
+    with matplotlib.rc_context({"font.size": 20, "axes.facecolor": "black", "savefig.dpi": 10}):
+        write_report(run, scored, summary)
+        assert matplotlib.rcParams["font.size"] == 20
+    assert (run.folder / "figures" / "waterfall.png").read_bytes() == before
+
+
+def test_pyplot_is_never_loaded_and_matplotlib_only_to_draw():
+    drawing = "import sys, workbench.reports.timeline, workbench.reports.figures"
+    subprocess.run([sys.executable, "-c", f"{drawing}; assert 'matplotlib.pyplot' not in sys.modules"], check=True)
+    code = "import sys, workbench.reports; assert 'matplotlib' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_many_turns_make_a_picture_of_the_slowest(tmp_path):
+    _, scored, _ = make_run(tmp_path, questions(tmp_path))
+    many = [row for item in scored for row in item.turns if row.waterfall] * MOST_BARS
+    draw_waterfall(tmp_path / "some.png", [replace(scored[0], turns=tuple(many[:MOST_BARS]))])
+    draw_waterfall(tmp_path / "many.png", [replace(scored[0], turns=tuple(many))])
+    assert picture(tmp_path / "some.png").shape == picture(tmp_path / "many.png").shape
+
+
+def test_long_session_is_drawn_in_lines_of_its_first_three_minutes(tmp_path):
+    shapes = {}
+    for seconds in (59, 100, 181, 400):
+        folder = make_session(tmp_path / f"s{seconds}", seconds)
+        run, scored, summary = make_run(tmp_path, [folder], name=f"run{seconds}")
+        write_report(run, scored, summary)
+        shapes[seconds] = picture(run.folder / "figures" / f"s{seconds}.timeline.png").shape
+    assert shapes[59][0] < shapes[100][0] < shapes[181][0] == shapes[400][0]
+
+
+def play_trace(*events):
+    return list(index(Trace(Header("made", 60 * SECOND, playout=480), tuple(events))).replies.values())
+
+
+def test_buffer_rises_when_a_frame_is_ready_and_falls_when_it_is_taken():
+    frame = FRAME_SAMPLES
+    replies = play_trace(
+        Commit(0, 0, 0, "silence", 0),
+        PcmEvent(100, 0, 0, (100, 200, 300), "111", 0),
+        Play(300 + 480, 0, 0, 0, 3 * frame),
+        Done(300 + 480 + 3 * frame, 0),
+    )
+    assert buffer_levels(replies) == [(100, 1), (200, 2), (300, 2), (300 + frame, 1), (300 + 2 * frame, 0)]
+
+
+def test_buffer_is_empty_after_a_cancellation():
+    replies = play_trace(
+        Commit(0, 0, 0, "silence", 0),
+        PcmEvent(100, 0, 0, (100, 200, 300), "111", 0),
+        Play(300 + 480, 0, 0, 0, FRAME_SAMPLES),
+        Cancel(1500, 0, "barge_in"),
+    )
+    assert buffer_levels(replies) == [(100, 1), (200, 2), (300, 2), (1500, 0)]
+
+
+def test_buffer_never_holds_less_than_nothing(tmp_path):
+    for listener in ("workbench", "mlx-harmony"):
+        run, _, _ = make_run(
+            tmp_path, questions(tmp_path / listener), name=listener, **{"workbench.listener": listener}
+        )
+        for item in run.sessions:
+            levels = [level for _, level in buffer_levels(list(index(item.trace).replies.values()))]
+            assert levels
+            assert min(levels) == 0
+            assert levels[-1] == 0
+
+
+def test_level_is_the_recordings_and_with_an_echo_the_agents_too(tmp_path):
+    run, scored, _ = make_run(tmp_path, questions(tmp_path))
+    item, found = run.sessions[1], scored[1]
+    agent = run.folder / "held.agent.flac"
+    clean = tell(item.session, item.trace, found, agent, (), item.session.samples)
+    echoed = tell(item.session, item.trace, found, agent, ((960, 10 ** (-30 / 20)),), item.session.samples)
+    own = 20 * np.log10(item.session.levels)
+    assert clean.level == pytest.approx(np.maximum(own, FLOOR_DBFS), abs=1e-4)
+    start, _ = echoed.audible[-1]
+    frame = start // FRAME_SAMPLES + 10
+    # The scripted tone is at -20 dBFS, the echo path takes 30 dB.
+    assert clean.level[frame] < -60
+    assert echoed.level[frame] == pytest.approx(-50, abs=0.3)
+
+
+def test_markers_tell_a_cut_in_from_a_commit(tmp_path):
+    run, scored, _ = make_run(tmp_path, questions(tmp_path), barge_in=True)
+    item = run.sessions[1]
+    story = tell(item.session, item.trace, scored[1], run.folder / "held.agent.flac", (), item.session.samples)
+    found = [(marker.name, marker.bad) for marker in sorted(story.markers, key=lambda marker: marker.t)]
+    assert found[:3] == [("cut-in", True), ("barge-in: speech", False), ("commit", False)]

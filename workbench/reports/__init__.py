@@ -1,0 +1,5 @@
+"""Reports: what a run shows, for people. ``write_report`` writes ``report.md`` and the figures beside the traces."""
+
+from workbench.reports.writing import write_report
+
+__all__ = ["write_report"]

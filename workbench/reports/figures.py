@@ -1,0 +1,227 @@
+"""The figures of a whole run: where the waiting goes, and how long it is."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from workbench.metrics import SessionScores
+from workbench.metrics.rows import PARTS, TurnRow, Waterfall
+from workbench.metrics.stats import percentile
+from workbench.reports.drawing import (
+    BLUE,
+    FAINT,
+    GRID,
+    INK,
+    ORANGE,
+    OWNER_COLOURS,
+    SMALL,
+    WIDTH,
+    axes,
+    bare,
+    figure,
+    text_inches,
+)
+from workbench.units import SAMPLES_PER_MS, samples_to_ms
+
+OWNERS = {
+    "framing_wait": "framing",
+    "endpoint_hold": "setting",
+    "stt_compute": "compute",
+    "stt_flush": "compute",
+    "lm_ttft": "compute",
+    "text_aggregation": "setting",
+    "tts_ttfb": "compute",
+    "prebuffer_wait": "setting",
+    "playout_delay": "device",
+    "tts_leading_silence": "model",
+}
+"""Part of the waterfall → who it belongs to, as ``docs/metrics.md`` says."""
+
+MOST_BARS = 40
+"""More turns than this are too many for one picture: the slowest are shown."""
+
+_LEFT, _RIGHT, _BAR = 1.9, 1.35, 0.27
+_HEAD = 1.75
+"""Inches above the first turn: title, part names and the mean."""
+
+
+def answered(scored: Sequence[SessionScores]) -> list[tuple[str, TurnRow, Waterfall]]:
+    """(session, turn, its waterfall) of every answered turn, in order."""
+    return [
+        (session.session, row, row.waterfall)
+        for session in sorted(scored, key=lambda item: item.session)
+        for row in session.turns
+        if row.waterfall is not None
+    ]
+
+
+def draw_waterfall(path: Path, scored: Sequence[SessionScores]) -> bool:
+    """Draw one bar per answered turn, cut into its parts; the mean on top.
+
+    Returns:
+        Whether there was anything to draw.
+    """
+    rows = answered(scored)
+    if not rows:
+        return False
+    parts = [[getattr(fall, part) / SAMPLES_PER_MS for part in PARTS] for _, _, fall in rows]
+    mean = [sum(column) / len(rows) for column in zip(*parts, strict=True)]
+    shown = range(len(rows))
+    if len(rows) > MOST_BARS:
+        slowest = sorted(shown, key=lambda i: (-rows[i][2].voice_to_voice, i))[:MOST_BARS]
+        shown = sorted(slowest)  # type: ignore[assignment]
+    height = _HEAD + _BAR * len(shown) + 0.75
+    with figure(height, path) as drawn:
+        area = axes(drawn, _LEFT, _HEAD - 0.45, WIDTH - _LEFT - _RIGHT, height - _HEAD - 0.3)
+        area.set_ylim(len(shown) + 0.5, -1.2)
+        _bar(area, -0.6, mean, 0.86)
+        for y, i in enumerate(shown, 1):
+            _bar(area, y, parts[i], 0.7)
+        _scale_of_bars(area, [mean, *(parts[i] for i in shown)])
+        names = [f"{rows[i][0]} · {rows[i][1].turn}{' *' if rows[i][1].counterfactual else ''}" for i in shown]
+        area.set_yticks([-0.6, *range(1, len(shown) + 1)], ["mean", *(_short(name) for name in names)])
+        _name_parts(area, mean)
+        _title(drawn, len(rows), len(shown), any(rows[i][1].counterfactual for i in shown))
+    return True
+
+
+def _short(name: str) -> str:
+    room = int((_LEFT - 0.15) / text_inches("x", 9.5))
+    return name if len(name) <= room else "…" + name[len(name) - room + 1 :]
+
+
+def _title(drawn: Figure, turns: int, shown: int, moved: bool) -> None:
+    full = drawn.get_figheight()
+    what = f"the {shown} slowest of {turns} answered turns" if shown < turns else f"{turns} answered turns"
+    drawn.text(0.15 / WIDTH, 1 - 0.25 / full, f"From the end of speech to the answer: {what}", fontsize=12, va="center")
+    patches = [Patch(color=colour, label=owner) for owner, colour in OWNER_COLOURS.items()]
+    drawn.legend(
+        handles=patches,
+        loc="center right",
+        bbox_to_anchor=(1, 1 - 0.25 / full),
+        ncol=len(patches),
+        frameon=False,
+        handlelength=1,
+        handletextpad=0.4,
+        columnspacing=1.2,
+    )
+    if moved:
+        drawn.text(0.15 / WIDTH, 0.18 / full, "* counterfactual", fontsize=SMALL, color=FAINT, va="center")
+
+
+def _bar(area: Axes, y: float, parts: Sequence[float], height: float) -> None:
+    """One turn: parts in order of time. A part that runs backwards (a cut-in) is drawn thin, over the others."""
+    at = 0.0
+    for name, part in zip(PARTS, parts, strict=True):
+        colour = OWNER_COLOURS[OWNERS[name]]
+        thick, order = (height, 2.0) if part >= 0 else (height / 3, 2.5)
+        area.barh(y, part, left=at, height=thick, color=colour, edgecolor="white", linewidth=0.8, zorder=order)
+        at += part
+    area.text(at, y, f"  {at:,.0f}".replace(",", " "), va="center_baseline", fontsize=SMALL, zorder=4)
+
+
+def _scale_of_bars(area: Axes, bars: Sequence[Sequence[float]]) -> None:
+    edges = [0.0]
+    for bar in bars:
+        at = 0.0
+        for part in bar:
+            at += part
+            edges.append(at)
+    span = max(edges) - min(edges) or 1.0
+    area.set_xlim(min(edges) - (0.01 * span if min(edges) < 0 else 0), max(edges) + 0.02 * span)
+    bare(area, "bottom")
+    area.tick_params(axis="y", length=0)
+    area.xaxis.set_major_locator(MaxNLocator(9, steps=[1, 2, 5, 10]))
+    area.grid(axis="x", color=GRID, zorder=0)
+    area.axvline(0, color=INK, linewidth=1, zorder=3)
+    area.set_xlabel("ms after the last sample of the user's speech")
+
+
+def _name_parts(area: Axes, mean: Sequence[float]) -> None:
+    """Name each part above the mean bar, with a line to it; names too near one another move right."""
+    low, high = area.get_xlim()
+    step = 0.27 * (high - low) / (WIDTH - _LEFT - _RIGHT)
+    edges = [0.0]
+    for part in mean:
+        edges.append(edges[-1] + part)
+    last = float("-inf")
+    for name, (start, end) in zip(PARTS, pairwise(edges), strict=True):
+        if start == end:
+            continue
+        middle = (start + end) / 2
+        x = last = max(middle, last + step)
+        area.annotate(
+            f"{name} {end - start:.0f}",
+            (middle, -1.03),
+            (x, -1.45),
+            rotation=35,
+            rotation_mode="anchor",
+            ha="left",
+            va="center",
+            fontsize=SMALL,
+            annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": FAINT, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 0},
+        )
+
+
+def draw_latency(path: Path, scored: Sequence[SessionScores]) -> bool:
+    """Draw which share of turns had been answered (and ended) after how long.
+
+    Returns:
+        Whether there was anything to draw.
+    """
+    falls = sorted(samples_to_ms(fall.voice_to_voice) for _, _, fall in answered(scored))
+    delays = sorted(
+        samples_to_ms(row.endpoint_delay)
+        for session in scored
+        for row in session.turns
+        if row.endpoint_delay is not None
+    )
+    if not falls and not delays:
+        return False
+    with figure(4.2, path) as drawn:
+        area = axes(drawn, 0.8, 0.6, WIDTH - 1.2, 2.95)
+        everything = [*falls, *delays, 0.0]
+        span = max(everything) - min(everything) or 1.0
+        area.set_xlim(min(everything) - 0.16 * span, max(everything) + 0.2 * span)
+        area.set_ylim(0, 1.06)
+        bare(area, "bottom", "left")
+        area.grid(color=GRID, zorder=0)
+        area.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:.0%}"))
+        area.xaxis.set_major_locator(MaxNLocator(10, steps=[1, 2, 5, 10]))
+        area.axvline(0, color=INK, linewidth=1)
+        area.set_xlabel("ms after the last sample of the user's speech")
+        area.set_ylabel("share of turns")
+        _ecdf(area, delays, "the turn is taken to be over", ORANGE, "right")
+        _ecdf(area, falls, "the answer is heard", BLUE, "left")
+        title = f"Endpoint delay ({len(delays)} turns) and voice-to-voice latency ({len(falls)} turns)"
+        drawn.text(0.15 / WIDTH, 1 - 0.28 / 4.2, title, fontsize=12, va="center")
+    return True
+
+
+def _ecdf(area: Axes, values: Sequence[float], name: str, colour: str, side: str) -> None:
+    if not values:
+        return
+    shares = [i / len(values) for i in range(len(values) + 1)]
+    area.step([values[0], *values], shares, where="post", color=colour, linewidth=2, zorder=3)
+    for percent in (50, 95):
+        at = percentile(values, percent)
+        area.plot([at], [percent / 100], "o", color=colour, markersize=6, zorder=4, markeredgecolor="white")
+        words = f"p{percent}  {at:,.0f} ms".replace(",", " ")
+        if percent == 50:
+            words = f"{name}\n{words}"
+        area.annotate(
+            words,
+            (at, percent / 100),
+            (8 if side == "left" else -8, 0),
+            textcoords="offset points",
+            ha=side,
+            va="center",
+            zorder=5,
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
+        )

@@ -1,0 +1,219 @@
+"""The sections of single events: turns in parts and words, cut-ins, misses, barge-ins, holes in the speech."""
+
+from collections.abc import Iterator
+
+from workbench.labels import turns as labelled_turns
+from workbench.metrics.rows import PARTS, TurnRow
+from workbench.reports.markdown import escape, table
+from workbench.reports.material import Material, by_reply, cutins, ms, seconds
+from workbench.running import SessionRun
+from workbench.trace import Chunk, Tokens, Transcript
+from workbench.units import SAMPLES_PER_MS
+
+MOST_HOLES = 50
+"""More underruns than this are not listed one by one."""
+
+_ANSWER = 80
+"""Characters of an answer that are shown; the trace has all of it."""
+
+
+def waterfall(data: Material) -> Iterator[str]:
+    """Every answered turn in parts that add up exactly, then mean and percentiles."""
+    yield from ("## Latency: where the waiting goes", "")
+    if not data.answered:
+        yield from ("No labelled turn was answered: there is nothing to measure.", "")
+        return
+    for name, words in (("waterfall", "Waterfall per turn"), ("latency", "Distribution of the latencies")):
+        if f"figures/{name}.png" in data.figures:
+            yield from (f"![{words}](figures/{name}.png)", "")
+    yield (
+        "Milliseconds from the labelled end of the user's speech to the first audible sample of the answer. "
+        "`silence_hold` is a share of `endpoint_hold`, not a part beside it. The residual is what the parts leave "
+        "unexplained, in samples."
+    )
+    yield ""
+    header = ("session", "turn", *PARTS[:2], "silence_hold", *PARTS[2:], "voice_to_voice", "residual")
+    names = header[2:-1]
+    rows = [
+        (
+            escape(session) + (" \\*" if row.counterfactual else ""),
+            str(row.turn),
+            *(ms(getattr(fall, name)) for name in names),
+            str(fall.residual),
+        )
+        for session, row, fall in data.answered
+    ]
+    mean = [
+        f"**{sum(getattr(fall, name) for _, _, fall in data.answered) / len(data.answered) / SAMPLES_PER_MS:.0f}**"
+        for name in names
+    ]
+    worst = max(abs(fall.residual) for _, _, fall in data.answered)
+    rows.append(("**mean**", "", *mean, f"**{worst}**"))
+    for percent in ("p50", "p95"):
+        values = [data.summary.scores[f"{name}_ms_{percent}"] for name in names]
+        rows.append((percent, "", *("–" if value is None else f"{value:.0f}" for value in values), ""))
+    yield from table(header, rows, right=header[1:])
+    yield f"Largest residual: {worst} samples. Percentiles are taken part by part and do not add up."
+    yield ""
+    if any(row.counterfactual for _, row, _ in data.answered):
+        yield from ("\\* counterfactual: the replayed agent had already behaved differently from the recorded one.", "")
+
+
+def turns(data: Material) -> Iterator[str]:
+    """Every labelled turn: what was said, understood and answered."""
+    header = ("session", "turn", "ends at", "said", "understood", "answered", "word errors", "what happened")
+    rows = []
+    for item, scores in data.sessions:
+        heard, answers = by_reply(item, Transcript), by_reply(item, Tokens)
+        spoken = {turn.number: turn.text for turn in labelled_turns(item.labels)}
+        for row in scores.turns:
+            replies = [commit.reply for commit in cutins(item, row)]
+            replies += [row.reply] if row.reply is not None and row.reply not in replies else []
+            understood = " / ".join(escape(event.text) for reply in replies for event in heard.get(reply, ()))
+            said = [escape(_shortened(event.text)) for reply in replies for event in answers.get(reply, ())]
+            rows.append(
+                (
+                    escape(item.session.name),
+                    str(row.turn),
+                    f"{seconds(row.end)} s",
+                    escape(spoken[row.turn]) or "–",
+                    understood or "–",
+                    " / ".join(said) or "–",
+                    f"{row.word_errors} of {row.words}" if row.words else "–",
+                    _became(row),
+                )
+            )
+    if rows:
+        yield from ("## Turns", "", *table(header, rows, right=("turn", "ends at", "word errors")))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _ANSWER else text[: _ANSWER - 1].rstrip() + "…"
+
+
+def _became(row: TurnRow) -> str:
+    words = []
+    if row.cutins and not (row.end_found and row.cutins == 1 and (row.endpoint_delay or 0) < 0):
+        words.append(f"cut in on {row.cutins}×")
+    if row.missed:
+        words.append("end missed")
+    elif row.censored:
+        words.append("session ended first")
+    if row.reply is not None and row.waterfall is None:
+        words.append("answer never heard")
+    if row.onset_clipped is None:
+        words.append("not heard at all")
+    elif row.onset_clipped:
+        words.append(f"first {ms(row.onset_clipped)} ms not heard")
+    if row.counterfactual:
+        words.append("counterfactual")
+    return ", ".join(words) or "answered"
+
+
+def turn_taking(data: Material) -> Iterator[str]:
+    """Cut-ins and missed ends, one row each."""
+    rows = []
+    for item, scores in data.sessions:
+        held = {(row.start, row.end): row for row in scores.holds if row.cut}
+        for row in scores.turns:
+            for commit in cutins(item, row):
+                pause = next((b - a for a, b in held if a < commit.frame_end <= b), None)
+                where = f"in a pause of {ms(pause)} ms" if pause else "in speech, or in a pause too short to count"
+                when = (
+                    f"{ms(row.end - commit.frame_end)} ms before the end, {where}; decided by {escape(commit.reason)}"
+                )
+                rows.append(
+                    (escape(item.session.name), str(row.turn), f"{seconds(commit.frame_end)} s", "cut-in", when)
+                )
+            if row.missed:
+                what = "no commit within 3 s of the end"
+                rows.append((escape(item.session.name), str(row.turn), f"{seconds(row.end)} s", "missed end", what))
+    yield from ("## Turn taking", "")
+    if not any(scores.labelled for _, scores in data.sessions):
+        yield from ("No labels: turn taking cannot be scored.", "")
+    elif not rows:
+        yield from ("No cut-in and no missed end.", "")
+    else:
+        yield from table(("session", "turn", "at", "what", "details"), rows, right=("turn", "at"))
+
+
+def barge_in(data: Material) -> Iterator[str]:
+    """Every stop of an answer with its cause, what did not stop it, and what should have."""
+    rows: list[tuple[str, ...]] = []
+    for item, scores in data.sessions:
+        name = escape(item.session.name)
+        moments: list[tuple[int, tuple[str, ...]]] = []
+        for stop in scores.barge_ins:
+            verdict = "true" if stop.cause == "speech" else "**false**"
+            times = (ms(stop.detection), ms(stop.reaction))
+            moments.append((stop.t, (name, f"{seconds(stop.t)} s", "stopped", stop.cause, verdict, *times)))
+        for event in scores.events:
+            if not event.stopped:
+                moments.append(
+                    (event.start, (name, f"{seconds(event.start)} s", "spoke on", event.kind, "right", "–", "–"))
+                )
+        for take in scores.floor:
+            if take.missed:
+                at = f"{seconds(take.start)} s"
+                cause = f"speech, turn {take.turn}"
+                moments.append((take.start, (name, at, "spoke on for 2 s", cause, "**missed**", "–", "–")))
+        rows += [row for _, row in sorted(moments)]
+    yield from ("## Barge-in", "")
+    if not data.run.config.assistant.barge_in:
+        yield from ("`barge_in` is off: nothing can stop an answer.", "")
+    if rows:
+        header = ("session", "at", "the agent", "cause", "verdict", "detection ms", "reaction ms")
+        yield from table(header, rows, right=("at", "detection ms", "reaction ms"))
+    elif data.run.config.assistant.barge_in:
+        yield from ("Nobody and nothing interrupted the agent.", "")
+
+
+def stutter(data: Material) -> Iterator[str]:
+    """Every hole in the agent's speech, every chunk that ends in the middle of a word."""
+    yield from ("## Stutter", "")
+    holes = [(item.session.name, row) for item, scores in data.sessions for row in scores.underruns]
+    shown = holes
+    if len(holes) > MOST_HOLES:
+        longest = sorted(range(len(holes)), key=lambda i: (-holes[i][1].samples, i))[:MOST_HOLES]
+        shown = [holes[i] for i in sorted(longest)]
+        yield from (f"{len(holes)} underruns; the {MOST_HOLES} longest:", "")
+    if holes:
+        header = ("session", "answer", "at", "ms", "inside speech")
+        rows = (
+            (escape(name), str(row.reply), f"{seconds(row.t)} s", ms(row.samples), "yes" if row.voiced else "no")
+            for name, row in shown
+        )
+        yield from table(header, rows, right=("answer", "at", "ms"))
+    else:
+        yield from ("No underrun.", "")
+    torn = [row for item, _ in data.sessions for row in _torn(item)]
+    if torn:
+        yield from ("Chunks that end in the middle of a word:", "")
+        yield from table(("session", "answer", "chunk", "ends in"), torn, right=("answer", "chunk"))
+
+
+def _torn(item: SessionRun) -> Iterator[tuple[str, ...]]:
+    for event in item.trace.events:
+        if isinstance(event, Chunk) and event.midword:
+            tail = event.text if len(event.text) <= 30 else "…" + event.text[-30:]
+            yield escape(item.session.name), str(event.reply), str(event.chunk), escape(tail)
+
+
+def counterfactual(data: Material) -> Iterator[str]:
+    """How many turns answer an agent that was never recorded."""
+    total = sum(len(scores.turns) for _, scores in data.sessions)
+    moved = [
+        (item.session.name, row.turn) for item, scores in data.sessions for row in scores.turns if row.counterfactual
+    ]
+    yield from ("## What is counterfactual", "")
+    yield (
+        f"{len(moved)} of {total} labelled turns begin after the replayed agent first behaved differently from the "
+        "recorded one: the people in the recording did not react to this agent."
+    )
+    yield ""
+    by_session: dict[str, list[str]] = {}
+    for session, turn in moved:
+        by_session.setdefault(session, []).append(str(turn))
+    yield from (f"- {escape(session)}: turn {', '.join(numbers)}" for session, numbers in by_session.items())
+    if moved:
+        yield ""

@@ -1,0 +1,83 @@
+"""What a report is made of: the run, its raw values and scores, and a few looks at them that several sections take."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from workbench.metrics import SessionScores, Summary
+from workbench.metrics.rows import TurnRow, Waterfall
+from workbench.running import Run, SessionRun
+from workbench.trace import Commit, Event
+from workbench.units import SAMPLE_RATE, samples_to_ms
+
+
+@dataclass(frozen=True)
+class Material:
+    """Everything a section may draw on.
+
+    Attributes:
+        manifest: ``run.json``.
+        limits: the budget: score key → limit; empty where none was given.
+        figures: paths relative to the report of what was drawn.
+    """
+
+    run: Run
+    scored: Sequence[SessionScores]
+    summary: Summary
+    manifest: Mapping[str, Any]
+    limits: Mapping[str, float]
+    figures: frozenset[str]
+
+    @cached_property
+    def sessions(self) -> tuple[tuple[SessionRun, SessionScores], ...]:
+        """Sessions with their raw values, by name."""
+        scores = {item.session: item for item in self.scored}
+        ordered = sorted(self.run.sessions, key=lambda item: item.session.name)
+        return tuple((item, scores[item.session.name]) for item in ordered)
+
+    @cached_property
+    def answered(self) -> tuple[tuple[str, TurnRow, Waterfall], ...]:
+        """(session, turn, its waterfall) of every answered turn."""
+        return tuple(
+            (item.session.name, row, row.waterfall)
+            for item, scores in self.sessions
+            for row in scores.turns
+            if row.waterfall is not None
+        )
+
+
+def cutins(item: SessionRun, row: TurnRow) -> Iterator[Commit]:
+    """The commits before the end of a turn that did not find its end."""
+    for event in item.trace.events:
+        if isinstance(event, Commit) and row.start < event.frame_end < row.end:
+            if row.end_found and event.reply == row.reply:
+                continue
+            yield event
+
+
+def by_reply(item: SessionRun, kind: type[Event]) -> dict[int, list[Any]]:
+    """Events of one kind by the answer they belong to."""
+    found: dict[int, list[Any]] = {}
+    for event in item.trace.events:
+        if isinstance(event, kind):
+            found.setdefault(event.reply, []).append(event)  # type: ignore[union-attr]
+    return found
+
+
+def seconds(samples: int) -> str:
+    """Seconds on the session clock.
+
+    >>> seconds(36_000)
+    '1.50'
+    """
+    return f"{samples / SAMPLE_RATE:.2f}"
+
+
+def ms(samples: int | None) -> str:
+    """Whole milliseconds; a dash where there is nothing.
+
+    >>> ms(5760), ms(None)
+    ('240', '–')
+    """
+    return "–" if samples is None else f"{samples_to_ms(samples):.0f}"
