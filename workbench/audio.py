@@ -1,0 +1,247 @@
+"""Microphone and loudspeaker through PortAudio: the only module that imports sounddevice.
+
+Input and output are two streams, not one duplex stream. Both carry time stamps of one clock, which is all that
+alignment needs, and each keeps its own buffer full. One duplex stream was tried first: through PulseAudio it hands out
+a block of output only when a block of input has come in, runs at the edge of its output buffer, and one sample of
+silence per block slips in that no status flag reports.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.errors import WorkbenchError
+from workbench.units import FRAME_MS, SAMPLE_RATE
+
+Block = npt.NDArray[np.float32]
+InputCallback = Callable[[Block, float, int, float], None]
+"""Block of shape (frames, channels), stamp of its first sample in seconds, status flags, ``perf_counter()`` at entry."""
+OutputCallback = Callable[[Block, float, int, float], None]
+"""As for input, but the block is to be filled, and the stamp is when its first sample leaves the converter."""
+
+_RATES = (48_000, 44_100, 96_000, 32_000, 16_000)
+_LATENCY_SECONDS = 0.16
+"""Device buffering asked for: two blocks. A late callback then costs nothing, and a recording is in no hurry."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """One PortAudio device."""
+
+    index: int
+    name: str
+    host: str
+    inputs: int
+    outputs: int
+    rate: int
+    is_default_input: bool
+    is_default_output: bool
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How a device will be opened, and what is done to fit it to 24 kHz mono."""
+
+    device: Device
+    kind: str
+    rate: int
+    channels: int
+
+    @property
+    def frames(self) -> int:
+        """Samples per 80 ms block at the device's rate: 1920 at 24 kHz."""
+        return self.rate * FRAME_MS // 1000
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the samples pass unchanged."""
+        return self.rate == SAMPLE_RATE and self.channels == 1
+
+    @property
+    def words(self) -> str:
+        """What will be done, for people."""
+        if self.is_exact:
+            return "24 kHz mono, sample for sample"
+        steps = []
+        if self.channels > 1:
+            steps.append(
+                f"{self.channels} channels {'mixed to mono' if self.kind == 'input' else 'get the same signal'}"
+            )
+        if self.rate != SAMPLE_RATE:
+            steps.append(f"{self.rate / 1000:g} kHz {'to' if self.kind == 'input' else 'from'} 24 kHz by soxr")
+        return ", ".join(steps)
+
+
+class Stream(Protocol):
+    """The part of a PortAudio stream that the recorder uses."""
+
+    @property
+    def active(self) -> bool:
+        """False once the device is gone or the stream was stopped."""
+
+    @property
+    def latency(self) -> float:
+        """Buffering in seconds, as PortAudio reports it."""
+
+    def start(self) -> None:
+        """Begin calling back."""
+
+    def close(self) -> None:
+        """Stop and let go of the device."""
+
+
+def _sounddevice() -> Any:
+    try:
+        import sounddevice
+    except OSError as error:
+        if "PortAudio" not in str(error):
+            raise
+        raise WorkbenchError(
+            "PortAudio is not installed: 'apt install libportaudio2' on Debian, 'brew install portaudio' on a Mac"
+        ) from None
+    return sounddevice
+
+
+def devices() -> list[Device]:
+    """All devices PortAudio sees, in its order.
+
+    Raises:
+        WorkbenchError: PortAudio is missing.
+    """
+    sd = _sounddevice()
+    hosts = sd.query_hostapis()
+    default_input, default_output = sd.default.device
+    found = []
+    for index, entry in enumerate(sd.query_devices()):
+        found.append(
+            Device(
+                index=index,
+                name=entry["name"],
+                host=hosts[entry["hostapi"]]["name"],
+                inputs=entry["max_input_channels"],
+                outputs=entry["max_output_channels"],
+                rate=round(entry["default_samplerate"]),
+                is_default_input=index == default_input,
+                is_default_output=index == default_output,
+            )
+        )
+    return found
+
+
+def find_device(wanted: str | None, kind: str) -> Device:
+    """The device of a kind (``input`` or ``output``) by number, name or part of its name; the default for None.
+
+    Raises:
+        WorkbenchError: there is none, none of that name, or more than one that fits.
+    """
+    able = [device for device in devices() if (device.inputs if kind == "input" else device.outputs) > 0]
+    if not able:
+        raise WorkbenchError(f"no audio {kind} device: plug one in, then look at 'workbench devices'")
+    if wanted is None:
+        chosen = [d for d in able if (d.is_default_input if kind == "input" else d.is_default_output)] or able[:1]
+    elif wanted.isdecimal():
+        chosen = [device for device in able if device.index == int(wanted)]
+    else:
+        chosen = [device for device in able if device.name == wanted] or [
+            device for device in able if wanted.lower() in device.name.lower()
+        ]
+    if not chosen:
+        raise WorkbenchError(f"no audio {kind} device {wanted!r} ('workbench devices' lists them)")
+    if len(chosen) > 1:
+        names = ", ".join(f"{device.index} {device.name}" for device in chosen[:4])
+        raise WorkbenchError(f"{kind} device {wanted!r} fits several ({names}): give its number or whole name")
+    return chosen[0]
+
+
+def opening(device: Device, kind: str, rate: int | None = None) -> Opening:
+    """The nearest to 24 kHz mono that a device can do.
+
+    Args:
+        device: what to open.
+        kind: ``input`` or ``output``.
+        rate: use this rate and no other.
+
+    Raises:
+        WorkbenchError: the device cannot be opened at all.
+    """
+    sd = _sounddevice()
+    check = sd.check_input_settings if kind == "input" else sd.check_output_settings
+    most = device.inputs if kind == "input" else device.outputs
+    rates = (rate,) if rate else (SAMPLE_RATE, device.rate, *_RATES)
+    problem = "it takes none of the usual rates"
+    for candidate in rates:
+        for channels in sorted({1, min(2, most), most}):
+            try:
+                check(device=device.index, channels=channels, samplerate=candidate, dtype="float32")
+            except sd.PortAudioError as error:
+                problem = _reason(error)
+            else:
+                return Opening(device, kind, candidate, channels)
+    at = f" at {rate} Hz" if rate else ""
+    raise WorkbenchError(
+        f"{kind} device {device.name!r} cannot be opened{at}: {problem} ('workbench devices' lists others)"
+    )
+
+
+def open_input(how: Opening, callback: InputCallback) -> Stream:
+    """Open a microphone; nothing flows before ``start``.
+
+    Raises:
+        WorkbenchError: the device is busy, gone or refuses.
+    """
+
+    def on_block(block: Block, frames: int, time: Any, status: Any) -> None:
+        began = perf_counter()
+        callback(block, time.inputBufferAdcTime, status._flags, began)
+
+    return _open(_sounddevice().InputStream, how, on_block)
+
+
+def open_output(how: Opening, callback: OutputCallback) -> Stream:
+    """Open a loudspeaker; nothing flows before ``start``.
+
+    Raises:
+        WorkbenchError: the device is busy, gone or refuses.
+    """
+
+    def on_block(block: Block, frames: int, time: Any, status: Any) -> None:
+        began = perf_counter()
+        callback(block, time.outputBufferDacTime, status._flags, began)
+
+    return _open(_sounddevice().OutputStream, how, on_block)
+
+
+def _open(make: Any, how: Opening, on_block: Any) -> Stream:
+    sd = _sounddevice()
+    try:
+        stream: Stream = make(
+            device=how.device.index,
+            samplerate=how.rate,
+            blocksize=how.frames,
+            channels=how.channels,
+            dtype="float32",
+            latency=_LATENCY_SECONDS,
+            callback=on_block,
+            clip_off=True,
+            dither_off=True,
+        )
+    except sd.PortAudioError as error:
+        raise WorkbenchError(f"{how.kind} device {how.device.name!r}: {_reason(error)}") from None
+    return stream
+
+
+def _reason(error: Exception) -> str:
+    """PortAudio's message in words that say what to do."""
+    text = str(error.args[0]) if error.args else str(error)
+    code = error.args[1] if len(error.args) > 1 else None
+    if code == -9985 or "busy" in text.lower():
+        return "busy or gone; close the program that uses it, or choose another with --device"
+    if code == -9997:
+        return "it does not do this sample rate"
+    if code == -9998:
+        return "it does not have that many channels"
+    return text.rstrip(".")

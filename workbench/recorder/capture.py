@@ -1,0 +1,145 @@
+"""What runs inside PortAudio's callbacks: copy one block, move one index. And the thread that reads ahead to play."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import soundfile
+
+from workbench.errors import WorkbenchError
+from workbench.recorder.fit import Fitter, Pcm, dequantise, quantise
+from workbench.recorder.holes import STARVED
+from workbench.recorder.ring import Block, BlockRing
+from workbench.units import SAMPLE_RATE
+
+_READ_FRAMES = 16_384
+
+
+class InputTap:
+    """Input callback: every block goes into the ring with its time stamp and status."""
+
+    def __init__(self, ring: BlockRing) -> None:
+        self._push = ring.push
+
+    def __call__(self, block: Block, stamp: float, flags: int, began: float) -> None:
+        """Take one block from the device."""
+        self._push(block, stamp, flags, began)
+
+
+class OutputTap:
+    """Output callback: plays what is queued, and puts what was handed to the device into a ring.
+
+    Attributes:
+        playing: while False, silence is played and the queue left alone (before the start, and in a pause).
+    """
+
+    def __init__(self, queue: BlockRing, played: BlockRing) -> None:
+        self._queue = queue
+        self._push = played.push
+        self._silence = np.zeros((queue.frames, 1), dtype=np.float32)
+        self.playing = False
+        self.ended = False
+        """Nothing more will be queued, so an empty queue is the end and no fault."""
+
+    def __call__(self, block: Block, stamp: float, flags: int, began: float) -> None:
+        """Fill one block for the device."""
+        queue = self._queue
+        if self.playing and len(queue):
+            block[:] = queue.audio()
+            self._push(queue.audio(), stamp, flags, began)
+            queue.pop()
+            return
+        block[:] = self._silence
+        starved = self.playing and not self.ended
+        self._push(self._silence, stamp, flags | STARVED if starved else flags, began)
+
+    @property
+    def is_done(self) -> bool:
+        """All that was queued has been handed over."""
+        return self.ended and not len(self._queue)
+
+
+class Feeder(threading.Thread):
+    """Reads an audio file ahead of the output callback.
+
+    The samples are rounded to 24 bits first, so that ``agent.flac`` can hold exactly what the device got.
+
+    Args:
+        path: whatever libsndfile reads; any rate, any channel count.
+        queue: of blocks at the output's rate.
+        rate: of the output.
+    """
+
+    def __init__(self, path: Path, queue: BlockRing, tap: OutputTap, rate: int) -> None:
+        super().__init__(name="feeder", daemon=True)
+        self._path, self._queue, self._tap, self._rate = path, queue, tap, rate
+        self._stopping = threading.Event()
+        self.error: str = ""
+
+    def run(self) -> None:
+        """Fill the queue until the file ends or ``stop``."""
+        frames = self._queue.frames
+        rest: Pcm = np.zeros(0, dtype=np.float32)
+        number = 0
+        try:
+            for pcm in read_mono(self._path, self._rate):
+                rest = np.concatenate([rest, dequantise(quantise(pcm))])
+                while len(rest) >= frames:
+                    if not self._put(rest[:frames], number):
+                        return
+                    rest = rest[frames:]
+                    number += 1
+            if len(rest):
+                self._put(np.pad(rest, (0, frames - len(rest))), number)
+        except (OSError, soundfile.SoundFileError) as error:
+            self.error = f"{self._path}: cannot be decoded ({error})"
+        finally:
+            self._tap.ended = True
+
+    def _put(self, pcm: Pcm, number: int) -> bool:
+        while len(self._queue) >= self._queue.slots:
+            if self._stopping.wait(0.1):
+                return False
+        self._queue.push(pcm[:, None], number * self._queue.frames / self._rate, 0, perf_counter())
+        return not self._stopping.is_set()
+
+    def stop(self) -> None:
+        """Ask the thread to end."""
+        self._stopping.set()
+
+
+def check_playable(path: Path) -> str:
+    """Look at a file to be played; returns what will be done to it, empty for nothing.
+
+    Raises:
+        WorkbenchError: it is missing, empty or not audio.
+    """
+    try:
+        info = soundfile.info(path)
+    except (OSError, soundfile.SoundFileError):
+        problem = "cannot be decoded" if path.exists() else "no such file"
+        raise WorkbenchError(f"{path}: {problem}; --play takes what libsndfile reads (WAV, FLAC, Ogg, MP3)") from None
+    if not info.frames:
+        raise WorkbenchError(f"{path}: holds no audio")
+    steps = [f"{info.channels} channels mixed to mono"] if info.channels > 1 else []
+    steps += [f"{info.samplerate / 1000:g} kHz to 24 kHz by soxr"] if info.samplerate != SAMPLE_RATE else []
+    return ", ".join(steps)
+
+
+def read_mono(path: Path, rate: int) -> Iterator[Pcm]:
+    """An audio file as mono float32 blocks at 24 kHz, brought to ``rate`` afterwards, streaming."""
+    with soundfile.SoundFile(path) as file:
+        to_clock = Fitter(file.samplerate, file.channels)
+        to_device = None
+        if rate != SAMPLE_RATE:
+            import soxr
+
+            to_device = soxr.ResampleStream(SAMPLE_RATE, rate, 1, dtype="float32", quality="HQ")
+        ended = False
+        while not ended:
+            block = file.read(_READ_FRAMES, dtype="float32", always_2d=True)
+            ended = not len(block)
+            pcm = to_clock.flush() if ended else to_clock(block)
+            yield pcm if to_device is None else to_device.resample_chunk(pcm, last=ended)

@@ -1,0 +1,235 @@
+"""The writer thread: rings of device blocks to a tape on disk, with time kept true.
+
+It is the only consumer of the rings. It waits for nobody but the disk; while the disk is slow the rings hold a minute.
+"""
+
+import contextlib
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from workbench.recorder.fit import Fitter, Pcm, quantise
+from workbench.recorder.holes import STARVED, HoleFinder, Mark
+from workbench.recorder.levels import Levels
+from workbench.recorder.ring import BlockRing
+from workbench.recorder.tape import TapeWriter
+from workbench.units import SAMPLE_RATE
+
+_WAKE_SECONDS = 0.08
+_COMMIT_SECONDS = 0.9
+"""Between two commits, so that one is on the disk each second."""
+
+_SETTLED = 8
+"""Time stamps of this many blocks must agree before the session starts."""
+_SETTLE_LEAST, _SETTLE_MOST = 12, 40
+"""Blocks given up before the session starts: about 1 s, at most 3.2 s. A stream's first time stamps are off by up to
+half a second (seen on PulseAudio), and microphones click and hunt for their gain."""
+
+
+@dataclass
+class Line:
+    """One stream on its way to one track."""
+
+    track: str
+    ring: BlockRing
+    rate: int
+    fitter: Fitter = field(init=False)
+    finder: HoleFinder = field(init=False)
+    warm: list[float] = field(default_factory=list)
+    started: bool = False
+
+    def __post_init__(self) -> None:
+        self.fitter = Fitter(self.rate, self.ring.channels)
+        self.finder = HoleFinder(self.rate, self.ring.frames)
+
+
+class Writer(threading.Thread):
+    """Moves blocks to the tape until told to stop, then writes what is left.
+
+    Args:
+        tape: where to.
+        lines: one per track; the microphone first.
+        levels: is told each microphone frame.
+        limit: stop taking microphone samples here.
+
+    Attributes:
+        error: why the thread ended early: the disk is full or failed.
+    """
+
+    def __init__(self, tape: TapeWriter, lines: list[Line], levels: Levels, limit: int | None = None) -> None:
+        super().__init__(name="writer", daemon=True)
+        self._tape, self._lines, self._levels, self._limit = tape, lines, levels, limit
+        self._stopping = threading.Event()
+        self._pause = False
+        self._paused_at: int | None = None
+        self._events: list[dict[str, object]] = []
+        self.ready = threading.Event()
+        """Set when the streams have settled: the next block is the session's first."""
+        self.error: OSError | None = None
+        self.counts: dict[str, int] = {"holes": 0, "hole_samples": 0, "xruns": 0, "starved": 0}
+        self.committed = time.monotonic()
+
+    @property
+    def samples(self) -> int:
+        """Microphone samples written."""
+        return self._tape.samples["mic"]
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the limit is reached."""
+        return self._limit is not None and self.samples >= self._limit
+
+    @property
+    def behind_seconds(self) -> float:
+        """Audio waiting to be written."""
+        ring = self._lines[0].ring
+        return len(ring) * ring.frames / self._lines[0].rate
+
+    @property
+    def paused(self) -> bool:
+        """Whether silence is written in the microphone's place."""
+        return self._pause
+
+    def pause(self, on: bool) -> None:
+        """From the next block on, write marked silence in the microphone's place (or stop doing so)."""
+        self._pause = on
+
+    def note(self, event: str, **details: object) -> None:
+        """Record an event at the present end of the microphone track."""
+        self._events.append({"sample": self.samples, "event": event, **details})
+
+    def stop(self) -> None:
+        """Write what is in the rings, commit, and end."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """The thread's work."""
+        try:
+            while not self._stopping.is_set():
+                self.step(last=False)
+                self._stopping.wait(_WAKE_SECONDS)
+            self.step(last=True)
+            self._finish()
+        except OSError as error:
+            self.error = error
+        finally:
+            with contextlib.suppress(OSError):
+                self._tape.close()
+
+    def step(self, last: bool) -> None:
+        """Write all blocks that can be decided on; commit once a second."""
+        if not self.ready.is_set():
+            self._warm_up()
+        if self.ready.is_set():
+            for line in self._lines:
+                while self._write_block(line, last):
+                    pass
+        self._write_events()
+        now = time.monotonic()
+        if now - self.committed >= _COMMIT_SECONDS:
+            self._tape.commit(self._offsets())
+            self.committed = time.monotonic()
+
+    def _warm_up(self) -> None:
+        for line in self._lines:
+            while len(line.ring) and not (line is self._lines[0] and self._settled()):
+                number, stamp, _ = line.ring.mark()
+                line.warm.append(stamp - number * line.ring.frames / line.rate)
+                line.ring.pop()
+        if self._settled():
+            self.ready.set()
+
+    def _settled(self) -> bool:
+        return all(is_settled(line.warm) for line in self._lines)
+
+    def _write_block(self, line: Line, last: bool) -> bool:
+        ring, finder = line.ring, line.finder
+        if not len(ring):
+            return False
+        mark = Mark(*ring.mark())
+        wanted = finder.wants(mark)
+        if len(ring) <= wanted and not last:
+            return False
+        start = finder.position
+        finding = finder.judge(mark, [Mark(*ring.mark(i)) for i in range(1, min(wanted + 1, len(ring)))])
+        if finding.cause:
+            self._mark_hole(line, start, finding.missing, finding.cause)
+        if mark.flags & STARVED:
+            self.counts["starved"] += 1
+            self._event(line, start, "starved", samples=ring.frames)
+        self._fill(line, finding.missing)
+        block = ring.audio()
+        if line.track == "mic":
+            self._follow_pause(line)
+            if self._pause:
+                block = np.zeros_like(block)
+        self._put(line, line.fitter(block))
+        ring.pop()
+        return True
+
+    def _mark_hole(self, line: Line, start: int, missing: int, cause: str) -> None:
+        kind = "hole" if missing else "xrun"
+        fitted = line.fitter.position(start + missing) - line.fitter.position(start)
+        self.counts["holes" if missing else "xruns"] += 1
+        self.counts["hole_samples"] += fitted
+        self._event(line, start, kind, samples=fitted, cause=cause)
+
+    def _fill(self, line: Line, missing: int) -> None:
+        while missing > 0:
+            count = min(missing, line.ring.frames)
+            self._put(line, line.fitter(np.zeros((count, line.ring.channels), dtype=np.float32)))
+            missing -= count
+
+    def _follow_pause(self, line: Line) -> None:
+        here = line.finder.position - line.ring.frames
+        if self._pause and self._paused_at is None:
+            self._paused_at = line.fitter.position(here)
+        elif not self._pause and self._paused_at is not None:
+            end = line.fitter.position(here)
+            self._events.append({"sample": self._paused_at, "event": "pause", "samples": end - self._paused_at})
+            self._paused_at = None
+
+    def _event(self, line: Line, position: int, event: str, **details: object) -> None:
+        self._events.append({"sample": line.fitter.position(position), "event": event, "track": line.track, **details})
+
+    def _write_events(self) -> None:
+        while self._events:
+            self._tape.event(self._events.pop(0))
+
+    def _put(self, line: Line, pcm: Pcm) -> None:
+        if line.track == "mic":
+            if self._limit is not None:
+                pcm = pcm[: max(0, self._limit - self.samples)]
+            self._levels.add(pcm)
+        if len(pcm):
+            self._tape.append(line.track, quantise(pcm))
+
+    def _finish(self) -> None:
+        for line in self._lines:
+            if self.ready.is_set():
+                self._put(line, line.fitter.flush())
+        if self._paused_at is not None:
+            self.note("pause", samples=self.samples - self._paused_at)
+            self._events[-1]["sample"] = self._paused_at
+        self._write_events()
+        self._tape.commit(self._offsets())
+
+    def _offsets(self) -> Mapping[str, float]:
+        """Per track, the moment of its sample 0 in samples at 24 kHz on the streams' clock."""
+        started = [line for line in self._lines if line.finder.position]
+        return {line.track: line.finder.offset * SAMPLE_RATE / line.rate for line in started}
+
+
+def is_settled(offsets: list[float]) -> bool:
+    """Whether a stream's time stamps agree with its count of samples to 1 ms over the last blocks, or never will.
+
+    >>> is_settled([0.0] * 11), is_settled([0.5] * 4 + [0.0] * 8), is_settled([float(i) for i in range(40)])
+    (False, True, True)
+    """
+    if len(offsets) < _SETTLE_LEAST:
+        return False
+    recent = offsets[-_SETTLED:]
+    return len(offsets) >= _SETTLE_MOST or max(recent) - min(recent) < 0.001
