@@ -19,7 +19,7 @@ from workbench.units import FRAME_MS, SAMPLE_RATE
 
 Block = npt.NDArray[np.float32]
 InputCallback = Callable[[Block, float, int, float], None]
-"""Block of shape (frames, channels), stamp of its first sample in seconds, status flags, ``perf_counter()`` at entry."""
+"""Block (frames, channels), stamp of its first sample in seconds, status flags, ``perf_counter()`` at entry."""
 OutputCallback = Callable[[Block, float, int, float], None]
 """As for input, but the block is to be filled, and the stamp is when its first sample leaves the converter."""
 

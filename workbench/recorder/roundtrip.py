@@ -50,7 +50,7 @@ def round_trip(mic: Path, agent: Path) -> dict[str, Any] | None:
 
 
 def find_lag(far: npt.NDArray[np.float32], near: npt.NDArray[np.float32]) -> tuple[int, float] | None:
-    """Lag in samples (negative where ``far`` is early) and gain in dB at which ``near`` is in ``far``, if it clearly is."""
+    """Lag in samples (negative where ``far`` is early) and gain in dB of ``near`` in ``far``, if clearly there."""
     energy = float(np.dot(near, near))
     if energy < 1e-6 * len(near) or len(far) < len(near) // 2:
         return None

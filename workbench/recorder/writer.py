@@ -24,8 +24,8 @@ _COMMIT_SECONDS = 0.9
 
 _SETTLED = 8
 """Time stamps of this many blocks must agree before the session starts."""
-_SETTLE_LEAST, _SETTLE_MOST = 12, 40
-"""Blocks given up before the session starts: about 1 s, at most 3.2 s. A stream's first time stamps are off by up to
+_SETTLE_LEAST, _SETTLE_MOST = 25, 60
+"""Blocks given up before the session starts: 2 s, at most 4.8 s. A stream's first time stamps are off by up to
 half a second (seen on PulseAudio), and microphones click and hunt for their gain."""
 
 
@@ -226,7 +226,7 @@ class Writer(threading.Thread):
 def is_settled(offsets: list[float]) -> bool:
     """Whether a stream's time stamps agree with its count of samples to 1 ms over the last blocks, or never will.
 
-    >>> is_settled([0.0] * 11), is_settled([0.5] * 4 + [0.0] * 8), is_settled([float(i) for i in range(40)])
+    >>> is_settled([0.0] * 24), is_settled([0.5] * 17 + [0.0] * 8), is_settled([float(i) for i in range(60)])
     (False, True, True)
     """
     if len(offsets) < _SETTLE_LEAST:

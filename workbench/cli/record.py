@@ -1,0 +1,159 @@
+"""What ``record`` and ``devices`` do and print."""
+
+import json
+import sys
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from workbench.audio import Opening, devices, find_device, opening
+from workbench.cli.options import session_folder
+from workbench.config import load
+from workbench.errors import WorkbenchError
+from workbench.recorder.capture import check_playable
+from workbench.recorder.finish import Finished, cut_off, finish
+from workbench.recorder.meter import MeterView, PlainView, View
+from workbench.recorder.record import record
+from workbench.recorder.take import Plan, ensure_new
+from workbench.session import check_name, open_session
+from workbench.units import samples_to_seconds
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options of ``record`` as typed."""
+
+    name: str | None
+    device: str | None
+    output: str | None
+    seconds: float | None
+    play: Path | None
+    play_session: str | None
+    rate: int | None
+    calibrate: bool
+    config_file: Path | None
+    no_meter: bool
+    folder: Path
+
+
+def record_and_show(request: Request) -> int:
+    """Record, finish, say what came of it. Exit code 1: it ended before it was asked to."""
+    assistant = load(request.config_file).assistant
+    name = check_name(request.name or datetime.now().strftime("%Y%m%d-%H%M%S"), "record --name")  # noqa: DTZ005
+    folder = request.folder / name
+    ensure_new(folder)
+    for left in cut_off(request.folder):
+        click.echo(f"note: {left} was cut off; finish it with 'workbench record --recover'", err=True)
+    play = _play(request)
+    how = opening(find_device(request.device, "input"), "input", request.rate)
+    out = opening(find_device(request.output, "output"), "output", request.rate) if play else None
+    _say_fit(how, out, play)
+    plan = Plan(
+        folder=folder,
+        input=how,
+        gate=(assistant.stt_silence_threshold, assistant.stt_silence_ms, assistant.stt_min_speech_ms),
+        play=play,
+        output=out,
+        seconds=request.seconds,
+    )
+    recorded = record(plan, _view(request, name))
+    _show(recorded.finished)
+    if not recorded.ended.as_asked:
+        click.echo(f"warning: {recorded.ended.why}; the session holds what was heard until then", err=True)
+    return 0 if recorded.ended.as_asked else 1
+
+
+def recover_and_show(folder: Path, name: str | None) -> int:
+    """Finish recordings that were cut off; one that fails is named and the rest are finished."""
+    left = [folder / name] if name else cut_off(folder)
+    if not left:
+        click.echo(f"{folder}: no recording was cut off here")
+    failed = 0
+    for path in left:
+        try:
+            _show(finish(path))
+        except WorkbenchError as error:
+            click.echo(f"error: {error}", err=True)
+            failed += 1
+    return 2 if failed else 0
+
+
+def show_devices(as_json: bool) -> None:
+    """Print all devices, one row per direction."""
+    rows = [
+        (device, kind)
+        for device in devices()
+        for kind, count in (("input", device.inputs), ("output", device.outputs))
+        if count
+    ]
+    found = []
+    for device, kind in rows:
+        try:
+            fit = opening(device, kind).words
+        except WorkbenchError as error:
+            fit = f"not usable: {str(error).split(': ', 1)[-1].split(' (')[0]}"
+        found.append(
+            {
+                "number": device.index,
+                "name": device.name,
+                "host": device.host,
+                "kind": kind,
+                "channels": device.inputs if kind == "input" else device.outputs,
+                "rate": device.rate,
+                "default": device.is_default_input if kind == "input" else device.is_default_output,
+                "fit": fit,
+            }
+        )
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    if not found:
+        raise WorkbenchError("PortAudio sees no audio device: plug one in, or start the sound server")
+    table = Table("no.", "kind", "name", "host", "channels", "default rate", "what will be done")
+    for row in found:
+        kind = f"{row['kind']} *" if row["default"] else str(row["kind"])
+        cells = (row["number"], kind, row["name"], row["host"], row["channels"], f"{row['rate']} Hz", row["fit"])
+        table.add_row(*(str(cell) for cell in cells))
+    Console(width=None if sys.stdout.isatty() else 110, highlight=False).print(table)
+    click.echo("* default")
+
+
+def _play(request: Request) -> Path | None:
+    if request.play and request.play_session:
+        raise WorkbenchError("--play and --play-session: give one of them")
+    if request.play_session:
+        session = open_session(session_folder(request.play_session))
+        if "agent" not in session.tracks:
+            raise WorkbenchError(f"{session.folder}: has no agent track to play; --play takes any audio file")
+        return session.tracks["agent"].path
+    if request.play:
+        if done := check_playable(request.play):
+            click.echo(f"{request.play}: {done}", err=True)
+        return request.play
+    if request.output:
+        raise WorkbenchError("--output: nothing to play; give --play or --play-session too")
+    return None
+
+
+def _say_fit(how: Opening, out: Opening | None, play: Path | None) -> None:
+    click.echo(f"microphone: {how.device.name} ({how.words})", err=True)
+    if out is not None:
+        click.echo(f"loudspeaker: {out.device.name} ({out.words}), playing {play}", err=True)
+
+
+def _view(request: Request, name: str) -> View:
+    if request.no_meter or not sys.stderr.isatty():
+        return PlainView()
+    return MeterView(name, keys=sys.stdin.isatty())
+
+
+def _show(finished: Finished) -> None:
+    session = finished.session
+    tracks = " and ".join(f"{name}.flac" for name in sorted(session.tracks, reverse=True))
+    click.echo(f"{session.folder}: {samples_to_seconds(session.samples):.2f} s, {tracks}")
+    for remark in finished.remarks:
+        click.echo(f"  {remark}")

@@ -1,0 +1,260 @@
+"""What a person sees while recording: a live meter with keys in a terminal, a plain line per second elsewhere."""
+
+import os
+import select
+import sys
+import time
+from collections import deque
+from types import TracebackType
+from typing import Protocol, Self, TextIO
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.live import Live
+from rich.text import Text
+
+from workbench.recorder.levels import dbfs
+from workbench.recorder.take import Take
+from workbench.units import samples_to_seconds
+
+_FLOOR_DBFS = -80.0
+_BARS = " ▁▂▃▄▅▆▇█"
+_SHORT_DISK_SECONDS = 600
+_HISTORY = 400
+
+History = tuple[tuple[float, bool], ...]
+"""Frame levels and whether the listener took them for speech, oldest first."""
+
+
+class View(Protocol):
+    """What the recording loop tells and asks."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def show(self, take: Take) -> None:
+        """Show the present state; called some ten times a second."""
+
+    def pressed(self) -> str:
+        """Keys pressed since the last call."""
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds, with hours where there are any.
+
+    >>> clock(83.25), clock(3723)
+    ('01:23.2', '1:02:03.0')
+    """
+    tenths = int(seconds * 10)
+    minutes, rest = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest / 10:04.1f}" if hours else f"{minutes:02}:{rest / 10:04.1f}"
+
+
+def span(seconds: float) -> str:
+    """A length of time in its largest unit.
+
+    >>> span(59), span(180), span(86_400)
+    ('59 s', '3 min', '24 h')
+    """
+    if seconds >= 7200:
+        return f"{seconds / 3600:.0f} h"
+    return f"{seconds / 60:.0f} min" if seconds >= 120 else f"{seconds:.0f} s"
+
+
+def state(take: Take) -> str:
+    """SPEAK, SILENT, PAUSED or, before the first sample, OPENING."""
+    if not take.writer.ready.is_set():
+        return "OPENING"
+    if take.writer.paused:
+        return "PAUSED"
+    return "SPEAK" if take.levels.gate.speaking else "SILENT"
+
+
+class PlainView:
+    """A line per second, for logs and pipes."""
+
+    def __init__(self, out: TextIO = sys.stderr) -> None:
+        self._out = out
+        self._next = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def show(self, take: Take) -> None:
+        """Print a line if the last one is a second old."""
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + 1.0
+        levels, counts = take.levels, take.writer.counts
+        print(
+            f"{clock(samples_to_seconds(take.writer.samples))}  {dbfs(levels.rms):6.1f} dBFS  "
+            f"peak {dbfs(levels.peak):6.1f}  {state(take):7}  clipped {levels.clip_share:.2%}  "
+            f"xruns {counts['xruns'] + counts['holes']}  disk {span(take.free_seconds)}{_warning(take)}",
+            file=self._out,
+            flush=True,
+        )
+
+    def pressed(self) -> str:
+        """None: stop a plain recording with Ctrl-C or --seconds."""
+        return ""
+
+
+class MeterView:
+    """The live meter. It takes the terminal's other screen, so that resizing leaves nothing behind."""
+
+    def __init__(self, name: str, keys: bool) -> None:
+        self._name = name
+        self._console = Console(stderr=True, highlight=False)
+        self._live = Live(console=self._console, screen=True, auto_refresh=False)
+        self._keyboard = Keyboard() if keys else None
+        self._history: deque[tuple[float, bool]] = deque(maxlen=_HISTORY)
+        self._frames = 0
+        self._marked = 0.0
+
+    def __enter__(self) -> Self:
+        if self._keyboard is not None:
+            self._keyboard.open()
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+        if self._keyboard is not None:
+            self._keyboard.close()
+
+    def pressed(self) -> str:
+        """Keys pressed since the last call."""
+        pressed = self._keyboard.read() if self._keyboard is not None else ""
+        if "m" in pressed:
+            self._marked = time.monotonic()
+        return pressed
+
+    def show(self, take: Take) -> None:
+        """Draw the present state."""
+        if take.levels.frames != self._frames:
+            self._frames = take.levels.frames
+            self._history.append((take.levels.rms, take.levels.gate.speaking))
+        marked = time.monotonic() - self._marked < 1.5
+        self._live.update(_Picture(self._name, take, tuple(self._history), marked, self._keyboard is not None))
+        self._live.refresh()
+
+
+class _Picture:
+    """One drawing of the meter; it asks for the width when it is drawn."""
+
+    def __init__(
+        self, name: str, take: Take, history: tuple[tuple[float, bool], ...], marked: bool, keys: bool
+    ) -> None:
+        self._name, self._take, self._history, self._marked, self._keys = name, take, history, marked, keys
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width = options.max_width
+        for line in (self._head(), self._bar(width), self._figures(), self._strip(width), self._health(), self._foot()):
+            line.truncate(width, overflow="ellipsis")
+            yield line
+
+    def _head(self) -> Text:
+        take, now = self._take, state(self._take)
+        style = {"SPEAK": "bold green", "SILENT": "cyan", "PAUSED": "bold yellow", "OPENING": "yellow"}[now]
+        text = Text("● " if now != "PAUSED" else "‖ ", style="bold red")
+        text.append(f"{clock(samples_to_seconds(take.writer.samples))}  ", style="bold")
+        text.append(f"{now:8}", style=style)
+        text.append(f"{self._name}  {take.plan.input.device.name}, {take.plan.input.words}", style="default")
+        return text
+
+    def _bar(self, width: int) -> Text:
+        levels = self._take.levels
+        cells = max(10, width - 14)
+        level, hold, line = (_cell(dbfs(v), cells) for v in (levels.rms, levels.peak, levels.gate.threshold))
+        text = Text(f"{dbfs(levels.rms):6.1f} dBFS  ")
+        for cell in range(cells):
+            if cell == line:
+                text.append("│", style="bold yellow")
+            elif cell == hold and hold > level:
+                text.append("╹", style="bold red" if levels.peak >= 0.95 else "bold white")
+            else:
+                text.append("█" if cell < level else "·", style="green" if cell < level else "dim")
+        return text
+
+    def _figures(self) -> Text:
+        levels = self._take.levels
+        threshold = f"threshold {dbfs(levels.gate.threshold):.1f} dBFS ({levels.gate.threshold:.4g})"
+        text = Text(f"{dbfs(levels.peak):6.1f} peak  {threshold}  ")
+        return text.append(f"clipped {levels.clip_share:.2%}", style="bold red" if levels.clipped else "default")
+
+    def _strip(self, width: int) -> Text:
+        text = Text()
+        for rms, speaking in self._history[-width:]:
+            share = 1 - dbfs(rms) / _FLOOR_DBFS
+            bar = _BARS[max(0, min(8, int(share * 9)))]
+            text.append(bar, style="green" if speaking else "cyan")
+        return text
+
+    def _health(self) -> Text:
+        take = self._take
+        counts = take.writer.counts
+        bad = counts["xruns"] + counts["holes"] + counts["starved"]
+        text = Text(f"xruns {counts['xruns'] + counts['holes']}  ", style="bold red" if bad else "default")
+        text.append(f"lost {samples_to_seconds(counts['hole_samples']):.2f} s  ")
+        if take.tap is not None:
+            text.append("playing  " if not take.tap.is_done else "played  ")
+        text.append(f"disk {span(take.free_seconds)}", style="default")
+        return text.append(_warning(take), style="bold red")
+
+    def _foot(self) -> Text:
+        if not self._keys:
+            return Text("Ctrl-C stops", style="dim")
+        text = Text("m mark   space pause   q stop", style="dim")
+        return text.append("   marked", style="bold yellow") if self._marked else text
+
+
+def _cell(decibels: float, cells: int) -> int:
+    return max(0, min(cells - 1, round((1 - decibels / _FLOOR_DBFS) * (cells - 1))))
+
+
+def _warning(take: Take) -> str:
+    if take.writer.ready.is_set() and take.writer.behind_seconds >= 2.0:
+        return f"  DISK IS SLOW: {take.writer.behind_seconds:.0f} s not written yet"
+    return "  DISK NEARLY FULL" if 0 < take.free_seconds < _SHORT_DISK_SECONDS else ""
+
+
+class Keyboard:
+    """Single keys from the terminal, without Enter and without echo."""
+
+    def __init__(self) -> None:
+        self._saved: list[object] | None = None
+
+    def open(self) -> None:
+        """Switch the terminal over."""
+        import termios
+        import tty
+
+        self._saved = termios.tcgetattr(sys.stdin)
+        tty.setcbreak(sys.stdin)
+
+    def close(self) -> None:
+        """Give the terminal back as it was."""
+        import termios
+
+        if self._saved is not None:
+            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._saved)  # type: ignore[arg-type]
+
+    def read(self) -> str:
+        """Keys pressed since the last call."""
+        pressed = b""
+        while select.select([sys.stdin], [], [], 0)[0]:
+            data = os.read(sys.stdin.fileno(), 64)
+            if not data:
+                break
+            pressed += data
+        return pressed.decode(errors="ignore")

@@ -1,0 +1,245 @@
+"""One take: open the devices, run callbacks, writer and feeder, watch them, stop them in order."""
+
+import gc
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from workbench.audio import InputCallback, Opening, OutputCallback, Stream, open_input, open_output
+from workbench.errors import WorkbenchError
+from workbench.recorder.capture import Feeder, InputTap, OutputTap
+from workbench.recorder.levels import Gate, Levels
+from workbench.recorder.ring import BlockRing
+from workbench.recorder.tape import TapeWriter
+from workbench.recorder.writer import Line, Writer
+from workbench.units import SAMPLE_RATE, seconds_to_samples
+
+_RING_SLOTS = 750
+"""Blocks between callback and disk: one minute."""
+_QUEUE_SLOTS = 125
+"""Blocks read ahead for playing: ten seconds."""
+_SILENT_SECONDS = 5.0
+"""A device that gives no block for so long is taken for gone."""
+_TAIL_SECONDS = 1.0
+"""Recorded after the last sample that was played has left the loudspeaker."""
+_BEHIND_SECONDS = 2.0
+"""From here on the writer is said to be behind."""
+_BYTES_PER_SECOND = SAMPLE_RATE * 3 * 2
+"""Disk that a second of one track takes while the take is finished: the tape and the FLAC beside it, at worst."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to record.
+
+    Attributes:
+        folder: the session to make.
+        play: audio that goes out while the microphone comes in.
+        output: where it goes; given if ``play`` is.
+        seconds: length of the session; None is until stopped.
+        gate: (threshold, silence_ms, min_speech_ms) of the listener that the meter shows.
+        about: provenance.
+    """
+
+    folder: Path
+    input: Opening
+    gate: tuple[float, float, float]
+    play: Path | None = None
+    output: Opening | None = None
+    seconds: float | None = None
+    calibration: Mapping[str, Any] | None = None
+    about: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Why a take ended.
+
+    Attributes:
+        as_asked: False when something went wrong; what was heard until then is kept.
+        why: in words.
+    """
+
+    as_asked: bool
+    why: str
+
+
+Opener = tuple[Callable[[Opening, InputCallback], Stream], Callable[[Opening, OutputCallback], Stream]]
+
+
+class Take:
+    """A recording from its first to its last sample.
+
+    Args:
+        plan: what to record.
+        openers: how input and output streams are opened.
+
+    Raises:
+        WorkbenchError: a device cannot be opened, the name is taken, the folder cannot be written.
+    """
+
+    def __init__(self, plan: Plan, openers: Opener = (open_input, open_output)) -> None:
+        self.plan = plan
+        self.levels = Levels(Gate(*plan.gate))
+        self.mic_ring = BlockRing(_RING_SLOTS, plan.input.frames, plan.input.channels)
+        self._streams = [openers[0](plan.input, InputTap(self.mic_ring))]
+        self._names = [f"the microphone ({plan.input.device.name})"]
+        self.lines = [Line("mic", self.mic_ring, plan.input.rate)]
+        self.tap: OutputTap | None = None
+        self._feeder: Feeder | None = None
+        try:
+            if plan.play is not None and plan.output is not None:
+                self._open_output(plan.play, plan.output, openers)
+            limit = None if plan.seconds is None else seconds_to_samples(plan.seconds)
+            tape = TapeWriter(plan.folder, tuple(line.track for line in self.lines), self._header())
+        except BaseException:
+            self._close_streams()
+            raise
+        self.writer = Writer(tape, self.lines, self.levels, limit)
+        self._heard = 0
+        self._heard_at = time.monotonic()
+        self._behind_since: float | None = None
+        self._played_out: int | None = None
+        self._disk = (0.0, 0.0)
+
+    def _open_output(self, play: Path, output: Opening, openers: Opener) -> None:
+        queue = BlockRing(_QUEUE_SLOTS, output.frames, 1)
+        played = BlockRing(_RING_SLOTS, output.frames, 1)
+        self.tap = OutputTap(queue, played)
+        self._streams.append(openers[1](output, self.tap))
+        self._names.append(f"the loudspeaker ({output.device.name})")
+        self._feeder = Feeder(play, queue, self.tap, output.rate)
+        self.lines.append(Line("agent", played, output.rate))
+
+    def start(self) -> None:
+        """Let the streams run. The session's first sample comes once they have settled, in 1 to 3 s."""
+        gc.collect()
+        gc.freeze()  # a collection inside a callback then has little to look at
+        sys.setswitchinterval(0.001)  # a callback waits this long at most for the interpreter
+        self.writer.start()
+        if self._feeder is not None:
+            self._feeder.start()
+        for stream in self._streams:
+            stream.start()
+        self._heard_at = time.monotonic()
+
+    def watch(self) -> Ended | None:
+        """Look after everything; call it some ten times a second. Returns why the take has ended, once it has."""
+        if self.tap is not None:
+            self.tap.playing = self.writer.ready.is_set() and not self.writer.paused
+        self._watch_writer()
+        if self.writer.error is not None:
+            reason = self.writer.error.strerror or str(self.writer.error)
+            return Ended(False, f"the disk gave up ({reason}); the recording up to there is safe")
+        if self.writer.is_full:
+            return Ended(True, "the length asked for is reached")
+        if self._feeder is not None and self._feeder.error:
+            return Ended(False, self._feeder.error)
+        return self._lost_device() or self._play_is_over()
+
+    def _watch_writer(self) -> None:
+        if self.writer.behind_seconds >= _BEHIND_SECONDS:
+            self._behind_since = self._behind_since or time.monotonic()
+        elif self._behind_since is not None:
+            waited = time.monotonic() - self._behind_since
+            self.writer.note("stalled", seconds=round(waited + _BEHIND_SECONDS, 1))
+            self._behind_since = None
+
+    def _lost_device(self) -> Ended | None:
+        now = time.monotonic()
+        if self.mic_ring.pushed != self._heard:
+            self._heard, self._heard_at = self.mic_ring.pushed, now
+        for stream, name in zip(self._streams, self._names, strict=True):
+            if not stream.active:
+                return self._gone(f"{name} went away")
+        if now - self._heard_at > _SILENT_SECONDS:
+            return self._gone(f"{self._names[0]} gave no audio for {_SILENT_SECONDS:g} s")
+        return None
+
+    def _gone(self, why: str) -> Ended:
+        self.writer.note("device_lost", cause=why)
+        return Ended(False, why)
+
+    def _play_is_over(self) -> Ended | None:
+        if self.tap is None or not self.tap.is_done:
+            return None
+        if self._played_out is None:
+            self._played_out = self.writer.samples
+        tail = _TAIL_SECONDS + sum(stream.latency for stream in self._streams)
+        if self.plan.seconds is None and self.writer.samples - self._played_out >= seconds_to_samples(tail):
+            return Ended(True, "all was played")
+        return None
+
+    def stop(self) -> dict[str, Any]:
+        """Stop the streams, write what is left, close the tape; returns what was learned about the devices."""
+        latencies = [round(stream.latency, 3) for stream in self._streams]
+        self._close_streams()
+        if self._feeder is not None and self._feeder.is_alive():
+            self._feeder.stop()
+            self._feeder.join()
+        self.writer.stop()
+        self.writer.join()
+        gc.unfreeze()
+        facts: dict[str, Any] = {"latency_seconds": dict(zip([x.track for x in self.lines], latencies, strict=True))}
+        for line in self.lines:
+            times = line.ring.times
+            facts[f"{line.track}_callback_ms"] = {
+                "n": times.calls,
+                "p50": round(times.percentile(0.5) * 1000, 2),
+                "p99": round(times.percentile(0.99) * 1000, 2),
+                "max": round(times.longest * 1000, 2),
+            }
+        return facts | self.writer.counts
+
+    @property
+    def free_seconds(self) -> float:
+        """How long the disk lasts; asked of the system once a second."""
+        now = time.monotonic()
+        if now - self._disk[0] >= 1.0:
+            with suppress(OSError):
+                free = shutil.disk_usage(self.plan.folder).free
+                self._disk = (now, free / (_BYTES_PER_SECOND * len(self.lines)))
+        return self._disk[1]
+
+    def _header(self) -> dict[str, Any]:
+        plan = self.plan
+        device: dict[str, Any] = {"input": _device_facts(plan.input)}
+        if plan.output is not None:
+            device["output"] = _device_facts(plan.output)
+        return {
+            "name": plan.folder.name,
+            "device": device,
+            "calibration": plan.calibration,
+            "provenance": {"recorded_at": datetime.now(UTC).isoformat(timespec="seconds"), **(plan.about or {})},
+        }
+
+    def _close_streams(self) -> None:
+        for stream in self._streams:
+            with suppress(Exception):  # a device that is gone may refuse even this
+                stream.close()
+
+
+def _device_facts(how: Opening) -> dict[str, Any]:
+    return {
+        "name": how.device.name,
+        "host": how.device.host,
+        "rate": how.rate,
+        "channels": how.channels,
+        "fit": how.words,
+    }
+
+
+def ensure_new(folder: Path) -> None:
+    """Refuse a session name that is taken.
+
+    Raises:
+        WorkbenchError: names the folder.
+    """
+    if folder.exists():
+        raise WorkbenchError(f"{folder}: the name is taken; choose another with --name")
