@@ -28,7 +28,7 @@ OWNERS = {
     "sounddevice": {"audio"},
     "optuna": {"tuning"},
     "matplotlib": {"reports"},
-    "soundfile": {"session", "importing"},
+    "soundfile": {"session", "importing", "recording"},
 }
 """Who alone may import a package."""
 

@@ -6,7 +6,9 @@ a block of output only when a block of input has come in, runs at the edge of it
 silence per block slips in that no status flag reports.
 """
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Protocol
@@ -94,6 +96,19 @@ class Stream(Protocol):
         """Stop and let go of the device."""
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what PortAudio and ALSA print on stderr about every device they try from the user."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
 def _sounddevice() -> Any:
     try:
         import sounddevice
@@ -176,7 +191,8 @@ def opening(device: Device, kind: str, rate: int | None = None) -> Opening:
     for candidate in rates:
         for channels in sorted({1, min(2, most), most}):
             try:
-                check(device=device.index, channels=channels, samplerate=candidate, dtype="float32")
+                with _quiet():
+                    check(device=device.index, channels=channels, samplerate=candidate, dtype="float32")
             except sd.PortAudioError as error:
                 problem = _reason(error)
             else:
@@ -218,17 +234,18 @@ def open_output(how: Opening, callback: OutputCallback) -> Stream:
 def _open(make: Any, how: Opening, on_block: Any) -> Stream:
     sd = _sounddevice()
     try:
-        stream: Stream = make(
-            device=how.device.index,
-            samplerate=how.rate,
-            blocksize=how.frames,
-            channels=how.channels,
-            dtype="float32",
-            latency=_LATENCY_SECONDS,
-            callback=on_block,
-            clip_off=True,
-            dither_off=True,
-        )
+        with _quiet():
+            stream: Stream = make(
+                device=how.device.index,
+                samplerate=how.rate,
+                blocksize=how.frames,
+                channels=how.channels,
+                dtype="float32",
+                latency=_LATENCY_SECONDS,
+                callback=on_block,
+                clip_off=True,
+                dither_off=True,
+            )
     except sd.PortAudioError as error:
         raise WorkbenchError(f"{how.kind} device {how.device.name!r}: {_reason(error)}") from None
     return stream
@@ -244,4 +261,6 @@ def _reason(error: Exception) -> str:
         return "it does not do this sample rate"
     if code == -9998:
         return "it does not have that many channels"
+    if code == -9999 and len(error.args) > 2:
+        return str(error.args[2][2]).lower()  # the system's own words
     return text.rstrip(".")

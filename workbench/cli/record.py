@@ -14,11 +14,11 @@ from workbench.audio import Opening, devices, find_device, opening
 from workbench.cli.options import session_folder
 from workbench.config import load
 from workbench.errors import WorkbenchError
-from workbench.recorder.capture import check_playable
-from workbench.recorder.finish import Finished, cut_off, finish
-from workbench.recorder.meter import MeterView, PlainView, View
-from workbench.recorder.record import record
-from workbench.recorder.take import Plan, ensure_new
+from workbench.recording.capture import check_playable
+from workbench.recording.finish import Finished, cut_off, finish
+from workbench.recording.meter import MeterView, PlainView, View
+from workbench.recording.record import record
+from workbench.recording.take import Plan, ensure_new
 from workbench.session import check_name, open_session
 from workbench.units import samples_to_seconds
 

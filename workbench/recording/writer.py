@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from workbench.recorder.fit import Fitter, Pcm, quantise
-from workbench.recorder.holes import STARVED, HoleFinder, Mark
-from workbench.recorder.levels import Levels
-from workbench.recorder.ring import BlockRing
-from workbench.recorder.tape import TapeWriter
+from workbench.recording.fit import Fitter, Pcm, quantise
+from workbench.recording.holes import STARVED, HoleFinder, Mark
+from workbench.recording.levels import Levels
+from workbench.recording.ring import BlockRing
+from workbench.recording.tape import TapeWriter
 from workbench.units import SAMPLE_RATE
 
 _WAKE_SECONDS = 0.08

@@ -9,9 +9,9 @@ import numpy as np
 import soundfile
 
 from workbench.errors import WorkbenchError
-from workbench.recorder.fit import Fitter, Pcm, dequantise, quantise
-from workbench.recorder.holes import STARVED
-from workbench.recorder.ring import Block, BlockRing
+from workbench.recording.fit import Fitter, Pcm, dequantise, quantise
+from workbench.recording.holes import STARVED
+from workbench.recording.ring import Block, BlockRing
 from workbench.units import SAMPLE_RATE
 
 _READ_FRAMES = 16_384

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from workbench.recorder.finish import Finished, finish
-from workbench.recorder.meter import View
-from workbench.recorder.take import Ended, Plan, Take
+from workbench.recording.finish import Finished, finish
+from workbench.recording.meter import View
+from workbench.recording.take import Ended, Plan, Take
 
 _LOOK_SECONDS = 0.05
 

@@ -12,8 +12,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.text import Text
 
-from workbench.recorder.levels import dbfs
-from workbench.recorder.take import Take
+from workbench.recording.levels import dbfs
+from workbench.recording.take import Take
 from workbench.units import samples_to_seconds
 
 _FLOOR_DBFS = -80.0

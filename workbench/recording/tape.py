@@ -26,7 +26,7 @@ import numpy as np
 
 from workbench.errors import WorkbenchError
 from workbench.files import pretty_json, read_json, write_text
-from workbench.recorder.fit import Pcm24
+from workbench.recording.fit import Pcm24
 from workbench.session import EVENTS, PARTIAL, check_name
 from workbench.units import SAMPLE_RATE
 

@@ -13,11 +13,11 @@ from typing import Any
 
 from workbench.audio import InputCallback, Opening, OutputCallback, Stream, open_input, open_output
 from workbench.errors import WorkbenchError
-from workbench.recorder.capture import Feeder, InputTap, OutputTap
-from workbench.recorder.levels import Gate, Levels
-from workbench.recorder.ring import BlockRing
-from workbench.recorder.tape import TapeWriter
-from workbench.recorder.writer import Line, Writer
+from workbench.recording.capture import Feeder, InputTap, OutputTap
+from workbench.recording.levels import Gate, Levels
+from workbench.recording.ring import BlockRing
+from workbench.recording.tape import TapeWriter
+from workbench.recording.writer import Line, Writer
 from workbench.units import SAMPLE_RATE, seconds_to_samples
 
 _RING_SLOTS = 750
@@ -103,7 +103,7 @@ class Take:
             raise
         self.writer = Writer(tape, self.lines, self.levels, limit)
         self._heard = 0
-        self._heard_at = time.monotonic()
+        self._heard_at = self._looked_at = time.monotonic()
         self._behind_since: float | None = None
         self._played_out: int | None = None
         self._disk = (0.0, 0.0)
@@ -127,7 +127,7 @@ class Take:
             self._feeder.start()
         for stream in self._streams:
             stream.start()
-        self._heard_at = time.monotonic()
+        self._heard_at = self._looked_at = time.monotonic()
 
     def watch(self) -> Ended | None:
         """Look after everything; call it some ten times a second. Returns why the take has ended, once it has."""
@@ -144,11 +144,15 @@ class Take:
         return self._lost_device() or self._play_is_over()
 
     def _watch_writer(self) -> None:
+        now = time.monotonic()
+        if self.writer.ready.is_set() and now - self._looked_at >= _BEHIND_SECONDS:
+            self.writer.note("stalled", seconds=round(now - self._looked_at, 1), cause="the program was stopped")
+        self._looked_at = now
         if self.writer.behind_seconds >= _BEHIND_SECONDS:
             self._behind_since = self._behind_since or time.monotonic()
         elif self._behind_since is not None:
-            waited = time.monotonic() - self._behind_since
-            self.writer.note("stalled", seconds=round(waited + _BEHIND_SECONDS, 1))
+            waited = time.monotonic() - self._behind_since + _BEHIND_SECONDS
+            self.writer.note("stalled", seconds=round(waited, 1), cause="the disk was slow")
             self._behind_since = None
 
     def _lost_device(self) -> Ended | None:

@@ -15,9 +15,9 @@ from workbench import __version__
 from workbench.errors import WorkbenchError
 from workbench.files import write_text
 from workbench.labels import Label, write_labels
-from workbench.recorder.fit import Pcm24
-from workbench.recorder.roundtrip import round_trip
-from workbench.recorder.tape import Tape, open_tape
+from workbench.recording.fit import Pcm24
+from workbench.recording.roundtrip import round_trip
+from workbench.recording.tape import Tape, open_tape
 from workbench.session import (
     EVENTS,
     LABELS,
