@@ -5,10 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 from workbench.labels import Label, read_labels, write_labels
 from workbench.session import Session, open_session, write_manifest, write_track
 from workbench.units import SAMPLE_RATE
+
+# The same examples every time, however busy the machine is.
+settings.register_profile("workbench", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("workbench")
 
 ROOM, SPEECH, COUGH = 0.001, 0.05, 0.1
 """RMS of the room, of speech and of a cough."""
