@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.errors import WorkbenchError
-from workbench.metrics.measures import BY_KEY, HIGHER_IS_BETTER, Rate
+from workbench.metrics.measures import BY_KEY, HIGHER_IS_BETTER, Rate, Total
 from workbench.metrics.stats import exposure_to_certify, trials_to_certify, upper_rate, upper_share
 from workbench.metrics.summary import Summary
+from workbench.units import FRAME_RATE
 
 Budget = Mapping[str, float]
 """Score key → limit."""
@@ -116,8 +117,9 @@ def unmeasured(scores: Mapping[str, float | None], budget: Budget) -> list[str]:
 def certify(summary: Summary, budget: Budget) -> list[Evidence]:
     """Say of each budgeted figure whether the data is enough to hold it to its limit.
 
-    Shares go by Wilson's upper end and rates in time by Garwood's, with the rule of three where nothing happened;
-    everything else by its interval over sessions, of which the width is taken to shrink with the root of the hours.
+    Shares go by Wilson's upper end and rates in time by Garwood's, with the rule of three where nothing happened (for
+    ``wer`` over words, for ``stall_ratio`` over frames played). Totals are what they are. Everything else goes by its
+    interval over sessions, of which the width is taken to shrink with the root of the hours.
 
     Raises:
         WorkbenchError: a budgeted key is not a score.
@@ -132,11 +134,11 @@ def _evidence(key: str, limit: float, summary: Summary, hours: float) -> Evidenc
         return Evidence(key, None, limit, None, False, None)
     if isinstance(measure, Rate) and measure.kind != "ratio" and key not in HIGHER_IS_BETTER:
         k, n = summary.counts[key]
-        timed = measure.kind == "time"
-        bound = upper_rate(int(k), n) if timed else upper_share(int(k), int(n))
-        needed = exposure_to_certify(int(k), n, limit) if timed else trials_to_certify(int(k), int(n), limit)
-        more = None if needed is None else hours * (needed / n - 1)
-        return Evidence(key, value, limit, bound, bound <= limit, 0.0 if bound <= limit else more)
+        return _of_counts(key, limit, summary, hours, int(k), n)
+    if isinstance(measure, Total):
+        return Evidence(key, value, limit, value, value <= limit, 0.0 if value <= limit else None)
+    if value == 0 and (chances := _chances(key, summary)):
+        return _of_counts(key, limit, summary, hours, 0, chances)
     if key not in summary.intervals:
         return Evidence(key, value, limit, None, False, None)
     low, high = summary.intervals[key]
@@ -144,3 +146,21 @@ def _evidence(key: str, limit: float, summary: Summary, hours: float) -> Evidenc
     certified = bound >= limit if key in HIGHER_IS_BETTER else bound <= limit
     more = hours * ((abs(bound - value) / room) ** 2 - 1) if room > 0 else None
     return Evidence(key, value, limit, bound, certified, 0.0 if certified else more)
+
+
+def _chances(key: str, summary: Summary) -> float:
+    """Over what a ratio of 0 was found: words, or frames played."""
+    if key == "wer":
+        return summary.counts[key][1]
+    if key == "stall_ratio":
+        return (summary.scores["agent_speech_seconds"] or 0.0) * FRAME_RATE
+    return 0.0
+
+
+def _of_counts(key: str, limit: float, summary: Summary, hours: float, k: int, n: float) -> Evidence:
+    measure = BY_KEY[key]
+    timed = isinstance(measure, Rate) and measure.kind == "time"
+    bound = upper_rate(k, n) if timed else upper_share(k, int(n))
+    needed = exposure_to_certify(k, n, limit) if timed else trials_to_certify(k, int(n), limit)
+    more = None if needed is None else max(0.0, hours * (needed / n - 1))
+    return Evidence(key, summary.scores[key], limit, bound, bound <= limit, 0.0 if bound <= limit else more)

@@ -1,11 +1,12 @@
 from pathlib import Path
 
 import pytest
+from made_traces import Made, labels
 from test_summary import session
 
 from workbench.budget import certify, check_budget, check_limits, read_budget, unmeasured
 from workbench.errors import WorkbenchError
-from workbench.metrics import summarise
+from workbench.metrics import evaluate, summarise
 
 SHIPPED = Path(__file__).parents[2] / "configs" / "budget.toml"
 
@@ -62,7 +63,9 @@ def test_evidence_says_how_much_more_recording_would_do():
         "false_bargein_per_agent_hour": 10,  # well over
         "voice_to_voice_ms_p50": 100_000,
         "selectivity_background": 0.5,
-        "turns_n": 100,
+        "turns_n": 15,
+        "midword_splits": 0,
+        "wer": 0.6,
     }
     found = {item.key: item for item in certify(few, budget)}
     hours = few.scores["session_seconds"] / 3600
@@ -72,7 +75,18 @@ def test_evidence_says_how_much_more_recording_would_do():
     assert not found["false_bargein_per_agent_hour"].certified
     assert (found["voice_to_voice_ms_p50"].certified, found["voice_to_voice_ms_p50"].more_hours) == (True, 0.0)
     assert found["selectivity_background"].value is None
-    assert not found["turns_n"].certified
+    assert (found["turns_n"].certified, found["midword_splits"].certified) == (False, True)
+    assert found["wer"].bound == few.intervals["wer"][1]
+
+
+def test_no_hole_and_no_wrong_word_are_certified_by_the_rule_of_three():
+    made = Made(session="clean").answer(0, 2800, text="hello there", frames=250)
+    result = summarise([evaluate(made.trace(), labels((1000, 2000, "speech", 1, "hello there")))])
+    assert "stall_ratio" not in result.intervals
+    found = {item.key: item for item in certify(result, {"stall_ratio": 0.02, "wer": 0.1})}
+    assert (found["stall_ratio"].bound, found["stall_ratio"].certified) == (3 / 250, True)
+    assert (found["wer"].bound, found["wer"].certified) == (1.0, False)
+    assert found["wer"].more_hours == pytest.approx((30 / 2 - 1) / 60)
 
 
 def test_width_shrinks_with_the_root_of_the_hours():

@@ -25,6 +25,9 @@ from workbench.metrics.stats import (
 )
 from workbench.units import SAMPLE_RATE
 
+COUNTED = ("wer",)
+"""Ratios whose two sides are counts."""
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -85,7 +88,7 @@ def summarise(sessions: Sequence[SessionScores], bootstrap: bool = True, seed: i
             parts = [measure.parts(session) for session in sessions]
             above, below = sum(part[0] for part in parts), sum(part[1] for part in parts)
             scores[measure.key] = measure.value(above, below)
-            if measure.kind != "ratio" or measure.key == "wer":
+            if measure.kind != "ratio" or measure.key in COUNTED:
                 counts[measure.key] = above, below / measure.exposure
             if weights is not None and (found := _rate_interval(measure, parts, weights)):
                 intervals[measure.key] = found
@@ -152,6 +155,8 @@ def _rate_interval(measure: Rate, parts: Sequence[tuple[int, int]], weights: Cou
     above, below = sum(part[0] for part in parts), sum(part[1] for part in parts)
     if not below:
         return None
+    if measure.kind == "ratio" and not above:
+        return None  # drawing sessions in which nothing happened shows no spread, which is not the same as none
     if measure.kind == "share":
         return wilson(above, below)
     if measure.kind == "time":
