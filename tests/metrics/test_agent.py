@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.metrics import agent_intervals
@@ -44,7 +44,6 @@ spans = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20)), max_size=6).
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(spans, spans.filter(bool))
 def test_parting_agrees_with_marking_every_tenth_of_a_second(replayed, recorded):
     def marked(found):

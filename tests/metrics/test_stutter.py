@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from made_traces import Made, labels, ms
 
@@ -135,7 +135,6 @@ def test_the_reserve_counts_over_chunks():
     assert evaluate(trace, ()).reserve == ((0, 1), (1, 1), (2, 1))
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_the_reserve_agrees_with_counting_one_frame_at_a_time(data):
     sizes = data.draw(st.lists(st.integers(1, 6), min_size=1, max_size=3))
@@ -158,7 +157,6 @@ def test_the_reserve_agrees_with_counting_one_frame_at_a_time(data):
     assert dict(reserve(index(made_of(*pcm, *plays, playout=480)))) == counts
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.booleans(), min_size=1, max_size=8),
     st.integers(0, FRAME - 1),

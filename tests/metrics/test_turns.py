@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from made_traces import Made, labels, ms
 
@@ -167,7 +167,6 @@ def conversations(draw):
     return turns(marks), commits, at + draw(st.integers(0, 100_000))
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(conversations())
 def test_matching_is_one_to_one_and_agrees_with_a_literal_telling(talk):
     reference, commits, samples = talk
