@@ -1,0 +1,87 @@
+"""Sessions put together by number, for tests with known answers: noise at known levels under known labels."""
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from workbench.labels import Label, validate, write_labels
+from workbench.session import Session, write_manifest, write_track
+from workbench.units import seconds_to_samples
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A stretch of noise: seconds, RMS in linear full scale, and what its label says (no label for an empty kind)."""
+
+    start: float
+    end: float
+    rms: float
+    kind: str = "speech"
+    turn: int | None = None
+    text: str = ""
+
+
+def make_session(
+    folder: Path,
+    sounds: Sequence[Sound],
+    seconds: float,
+    *,
+    noise: float = 0.001,
+    seed: int = 0,
+    echo: list[list[float]] | None = None,
+) -> Session:
+    """Write a session whose every stretch has exactly the RMS it is given in each of its samples' neighbourhood."""
+    generator = np.random.default_rng(seed)
+    # Random signs have the same RMS over any stretch, so that a frame's level is known to the last bit.
+    signs = generator.integers(0, 2, seconds_to_samples(seconds)) * 2.0 - 1.0
+    level = np.full(len(signs), noise)
+    for sound in sounds:
+        level[seconds_to_samples(sound.start) : seconds_to_samples(sound.end)] = sound.rms
+    folder.mkdir(parents=True)
+    write_track(folder / "mic.flac", iter([(signs * level).astype(np.float32)]), "PCM_24")
+    labels = [
+        Label(seconds_to_samples(s.start), seconds_to_samples(s.end), s.kind, s.turn, s.text) for s in sounds if s.kind
+    ]
+    write_labels(folder / "labels.csv", validate(labels, len(signs), str(folder)))
+    return write_manifest(
+        folder, tracks={"mic": "mic.flac"}, labels_source="constructed", echo={"taps": echo} if echo else None
+    )
+
+
+def conversation(
+    generator: np.random.Generator,
+    turns: int,
+    *,
+    hold: tuple[float, float] = (0.3, 0.6),
+    speech: float = 0.05,
+    gap: tuple[float, float] = (16.0, 20.0),
+    start: float = 1.0,
+) -> tuple[list[Sound], float]:
+    """Turns of two parts with a pause between them, long enough apart for the canned answers."""
+    sounds: list[Sound] = []
+    now = start
+    for turn in range(1, turns + 1):
+        for part, words in enumerate(("what can you tell me", "about the time of day")):
+            length = generator.uniform(0.9, 1.5)
+            sounds.append(Sound(now, now + length, speech * generator.uniform(0.7, 1.4), "speech", turn, words))
+            now += length + (generator.uniform(*hold) if part == 0 else 0.0)
+        now += generator.uniform(*gap)
+    return sounds, now
+
+
+def with_noises(sounds: Iterable[Sound], generator: np.random.Generator, rms: float, every: float) -> list[Sound]:
+    """Short knocks between the sounds, where there is room."""
+    out = sorted(sounds, key=lambda sound: sound.start)
+    free = [(a.end + 2.5, b.start - 1.0) for a, b in itertools.pairwise(out) if b.start - a.end > 5.0]
+    for first, last in free:
+        at = first
+        while at + 0.4 < last:
+            at += generator.uniform(0.5, 1.5) * every
+            if at + 0.4 < last:
+                out.append(Sound(at, at + generator.uniform(0.1, 0.3), rms, "noise"))
+    return sorted(out, key=lambda sound: sound.start)

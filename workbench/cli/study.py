@@ -1,0 +1,250 @@
+"""What ``tune``, ``worker``, ``studies`` and ``dashboard`` do and print."""
+
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from workbench.budget import read_budget
+from workbench.cli.options import build_config
+from workbench.errors import WorkbenchError
+from workbench.tuning.publish import publish, to_json
+from workbench.tuning.space import read_space
+from workbench.tuning.spec import STUDIES, Spec, read_spec
+from workbench.tuning.storage import open_storage
+from workbench.tuning.study import best, finished, load, outcome_of
+from workbench.tuning.tune import Result, local_url, plan, tune
+from workbench.tuning.words import figure, headline, knob, verdict, warnings
+from workbench.tuning.workers import work
+
+OBJECTIVE = "voice_to_voice_ms_p95"
+PARETO = (OBJECTIVE, "cutin_per_hold")
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options of ``tune``."""
+
+    name: str
+    config_file: Path
+    assignments: tuple[str, ...]
+    stack: str | None
+    models: str | None
+    listener: str | None
+    space: Path
+    budget: Path
+    objectives: tuple[str, ...]
+    pareto: bool
+    trials: int | None
+    sampler: str | None
+    prune: bool
+    seed: int
+    workers: int
+    storage: str | None
+    scheduler: str | None
+    resume: bool
+    moshi_json: Path | None
+    as_json: bool
+
+
+def run_tune(folders: Sequence[Path], request: Request) -> int:
+    """Tune, write the configs, print what may be claimed. Exit code 1: no setting keeps the budget."""
+    if request.workers < 1:
+        raise WorkbenchError(f"--workers is {request.workers}, must be 1 or more")
+    spec = _spec(folders, request)
+    with Bar() as bar:
+        result, folder = tune(
+            spec,
+            bar,
+            storage=request.storage,
+            workers=request.workers,
+            resume=request.resume,
+            progress=bar.say,
+            finish=lambda result, evaluator: publish(result, evaluator, request.moshi_json),
+        )
+    if request.as_json:
+        click.echo(json.dumps({"configs": str(folder)} | to_json(result)))
+    else:
+        show_result(result, folder)
+    return 0 if result.outcome.feasible else 1
+
+
+def _spec(folders: Sequence[Path], request: Request) -> Spec:
+    if request.resume and not folders:
+        spec = read_spec(STUDIES / request.name)
+        return spec if request.trials is None else replace(spec, trials=request.trials)
+    if not folders:
+        raise WorkbenchError("no sessions given ('workbench sessions' lists them); --resume alone can do without")
+    config = build_config(
+        request.config_file, request.stack, request.models, request.listener, None, request.assignments
+    )
+    objectives = request.objectives or (PARETO if request.pareto else (OBJECTIVE,))
+    if len(objectives) > 1 and not request.pareto:
+        raise WorkbenchError("several --objective scores: say --pareto for their front")
+    return plan(
+        request.name,
+        folders,
+        config,
+        read_space(request.space),
+        read_budget(request.budget),
+        objectives,
+        sampler=request.sampler or ("nsga2" if len(objectives) > 1 else "tpe"),
+        seed=request.seed,
+        trials=200 if request.trials is None else request.trials,
+        prune=request.prune,
+    )
+
+
+class Bar(AbstractContextManager["Bar"]):
+    """A progress bar on a terminal, and nothing where there is none."""
+
+    def __init__(self) -> None:
+        console = Console(stderr=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self._progress = Progress(*columns, console=console) if console.is_terminal else None
+        self._task = None if self._progress is None else self._progress.add_task("loading", total=None)
+        self._live = nullcontext() if self._progress is None else self._progress
+
+    def __enter__(self) -> "Bar":
+        self._live.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._live.__exit__(kind, error, traceback)
+
+    def step(self, what: str, done: int, total: int) -> None:
+        """See :class:`workbench.tuning.tune.Watch`."""
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, description=what, completed=done, total=total)
+
+    def say(self, what: str) -> None:
+        """What is being done, where there is nothing to count."""
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, description=what)
+
+
+def show_result(result: Result, folder: Path) -> None:
+    """Print the claim, the changes and the figures."""
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    spec = result.spec
+    judged = result.held_out or result.tuning
+    table = Table("score", "baseline", "tuned", "difference", title_justify="left")
+    table.title = f"{'held out' if result.held_out else 'tuned on'}: {len(judged.sessions)} sessions"
+    for item in judged.differences:
+        table.add_row(item.key, figure(judged.baseline, item.key), figure(judged.tuned, item.key), verdict(item))
+    console.print(table)
+    for row in result.sensitivity.ranges:
+        before = _before(spec, row.name)
+        console.print(
+            f"{row.name}: {before} -> {knob(row.chosen)}" if before != knob(row.chosen) else f"{row.name}: {before}",
+            markup=False,
+        )
+    for text in warnings(judged):
+        console.print(f"- {text}", soft_wrap=True, markup=False)
+    if not result.outcome.feasible:
+        broken = ", ".join(key for key, over in result.outcome.over.items() if over > 0)
+        console.print(f"- no setting in the space keeps the whole budget; over it: {broken}", soft_wrap=True)
+    console.print(headline(result), soft_wrap=True, markup=False)
+    console.print(f"{result.trials} trials; configs and checklist: {folder}", soft_wrap=True, markup=False)
+
+
+def _before(spec: Spec, name: str) -> str:
+    from workbench.config import get
+
+    return knob(get(spec.config, name))
+
+
+def run_worker(storage: str, name: str | None, recordings: Path | None, trials: int | None, heartbeat: int) -> int:
+    """Run trials for a study elsewhere."""
+    if heartbeat < 1:
+        raise WorkbenchError(f"--heartbeat is {heartbeat}, must be 1 or more")
+    with Bar() as bar:
+        run = work(storage, name or _only_study(storage), recordings, trials, heartbeat, bar.say)
+    click.echo(f"{run} trials")
+    return 0
+
+
+def _only_study(storage: str) -> str:
+    import optuna
+
+    names: list[str] = optuna.get_all_study_names(storage=open_storage(storage))
+    if len(names) != 1:
+        listed = f": {', '.join(sorted(names))}" if names else ""
+        raise WorkbenchError(f"the storage holds {len(names)} studies{listed}; choose with --name")
+    return names[0]
+
+
+def show_studies(storage: str | None, as_json: bool) -> None:
+    """Print a line per study."""
+    rows = _studies_in(storage) if storage else _studies_here()
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    if not rows:
+        click.echo("no studies yet ('workbench tune' makes one)")
+        return
+    table = Table("study", "trials", "objective", "best", "trial", "sessions")
+    for row in rows:
+        value = row["value"]
+        shown = "–" if value is None else f"{value:.6g}"
+        table.add_row(
+            row["name"],
+            f"{row['trials']} of {row['wanted']}",
+            row["objective"],
+            shown,
+            str(row["trial"]),
+            str(row["sessions"]),
+        )
+    Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
+
+
+def _studies_here() -> list[dict[str, Any]]:
+    found = sorted(STUDIES.glob("*/study.toml")) if STUDIES.is_dir() else []
+    return [_row(spec.name, local_url(spec)) for path in found for spec in (read_spec(path.parent),)]
+
+
+def _studies_in(storage: str) -> list[dict[str, Any]]:
+    import optuna
+
+    return [_row(name, storage) for name in sorted(optuna.get_all_study_names(storage=open_storage(storage)))]
+
+
+def _row(name: str, url: str) -> dict[str, Any]:
+    study, spec = load(name, open_storage(url))
+    done = len(finished(study))
+    chosen = best(study, spec.goal) if done else None
+    outcome = outcome_of(chosen) if chosen else None
+    return {
+        "name": name,
+        "trials": done,
+        "wanted": spec.trials,
+        "objective": ", ".join(spec.objectives),
+        "value": outcome.values[0] if outcome else None,
+        "feasible": outcome.feasible if outcome else None,
+        "trial": chosen.number if chosen else None,
+        "sessions": len(spec.sessions),
+    }
+
+
+def run_dashboard(name: str, storage: str | None, host: str, port: int) -> None:
+    """Serve optuna-dashboard until it is stopped."""
+    url = storage or local_url(read_spec(STUDIES / name))
+    try:
+        import optuna_dashboard
+    except ImportError:
+        raise WorkbenchError("the dashboard needs a package; pip install 'moshi-workbench[dashboard]'") from None
+    backend = open_storage(url)
+    load(name, backend)
+    click.echo(f"http://{host}:{port}/ shows study {name}; Ctrl-C stops")
+    optuna_dashboard.run_server(backend, host=host, port=port)

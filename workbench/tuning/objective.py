@@ -1,0 +1,230 @@
+"""What a trial is worth: the exact replay of every tuning session, scored, pooled, held against the budget.
+
+Stack, sessions, labels, stages and drawn costs are loaded once a process and stay; what the stages said is in the
+store. So a trial costs what its changed knobs change, and its traces are those of ``workbench replay``.
+"""
+
+import hashlib
+import math
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from workbench.budget import Budget
+from workbench.config import Config, to_dict
+from workbench.costs import CostSource, Profile
+from workbench.errors import WorkbenchError
+from workbench.files import canonical_json
+from workbench.labels import Label
+from workbench.metrics import SessionScores, Summary, agent_intervals, evaluate, summarise
+from workbench.metrics.measures import BY_KEY, HIGHER_IS_BETTER
+from workbench.microphone import Microphone
+from workbench.replay import Replayed, cost_source, listen_options, replay, speak_options
+from workbench.running import Progress, open_labelled, stack_profile
+from workbench.session import Session
+from workbench.stacks import make_stack
+from workbench.stages import Stages
+from workbench.store import Store
+from workbench.units import frames_for_ms
+
+KEPT = 20_000
+"""Scored sessions that one process remembers: some 100 MB of rows at ten turns a session."""
+
+
+def effective(config: Config) -> str:
+    """One spelling for all configs that no replay can tell apart: 700 ms of silence acts as 720.
+
+    The listener that does not read a knob does not tell its values apart either.
+    """
+    listen, speak = asdict(listen_options(config)), asdict(speak_options(config))
+    own = config.workbench
+    published = own.listener == "mlx-harmony"
+    listen["min_speech_frames"] = max(1, listen["min_speech_frames"])
+    unread = ["preroll_frames", "max_speech_frames", "flush"] if published else ["max_wait"]
+    barge = [config.assistant.barge_in_window_seconds] if published else [max(1, frames_for_ms(own.barge_in_min_ms))]
+    if not published:
+        listen["silence_frames"] = max(1, listen["silence_frames"])
+        # Playback starts with one frame at the earliest.
+        speak["prebuffer"] = max(1, speak["prebuffer"])
+    else:
+        speak["prebuffer"] = 0
+    if not listen["vad"] and not (published and config.assistant.barge_in):
+        unread += ["vad_threshold", "vad_hits"]
+    if not listen["silence"]:
+        unread += ["silence_frames"]
+    for name in unread:
+        listen[name] = None
+    tree = to_dict(config)
+    rest = [tree["stack"], tree["costs"], tree["echo"], own.seed, own.timing, own.executors, own.listener]
+    return canonical_json([listen, speak, barge if config.assistant.barge_in else [], rest])
+
+
+@dataclass(frozen=True)
+class Material:
+    """One session, loaded for many replays."""
+
+    session: Session
+    labels: tuple[Label, ...]
+    stages: Stages
+    recorded_agent: tuple[tuple[int, int], ...]
+
+    @property
+    def name(self) -> str:
+        """The session's name."""
+        return self.session.name
+
+    def hears_itself(self, config: Config) -> bool:
+        """Whether the agent can be heard by the microphone."""
+        if config.echo.echo == "session":
+            return bool((self.session.echo or {"taps": []})["taps"])
+        return config.echo.echo == "config"
+
+
+class Evaluator:
+    """Replays and scores sessions under one config after the other.
+
+    Args:
+        folders: of the sessions.
+        baseline: names stack and costs; they stay the same in all trials.
+        store: memo of stage outputs.
+        progress: told what is being loaded.
+
+    Raises:
+        WorkbenchError: a session or the stack cannot be loaded, or costs are to be measured.
+    """
+
+    def __init__(
+        self, folders: Sequence[Path], baseline: Config, store: Store, progress: Progress = lambda _: None
+    ) -> None:
+        if baseline.costs.costs == "measured":
+            raise WorkbenchError("costs is 'measured': such a replay differs each time; tune with 'profile' or 'fixed'")
+        self.store = store
+        progress("loading the stack")
+        self._stack = make_stack(baseline)
+        opened = [open_labelled(folder) for folder in folders]
+        names = [session.name for session, _ in opened]
+        if twin := next((name for name in names if names.count(name) > 1), None):
+            raise WorkbenchError(f"two sessions have the name {twin!r}; rename one")
+        self._profile: Profile | None = stack_profile(self._stack, baseline, opened, store, progress)
+        self._materials = {session.name: self._load(session, labels) for session, labels in opened}
+        self._costs: dict[tuple[str, str], CostSource] = {}
+        self._scored: OrderedDict[tuple[str, str], SessionScores] = OrderedDict()
+        self._gates: dict[tuple[str, float], str] = {}
+        self.replays = 0
+
+    def _load(self, session: Session, labels: tuple[Label, ...]) -> Material:
+        agent = agent_intervals(session.stream("agent")) if "agent" in session.tracks else ()
+        return Material(session, labels, self._stack.stages(labels), agent)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the sessions, in order."""
+        return sorted(self._materials)
+
+    def material(self, name: str) -> Material:
+        """One session."""
+        return self._materials[name]
+
+    @property
+    def weights(self) -> dict[str, str]:
+        """Model name → digest of its weights."""
+        return self._stack.weights
+
+    def replay(self, config: Config, name: str) -> Replayed:
+        """Replay one session as ``workbench replay`` does."""
+        item = self._materials[name]
+        key = (name, canonical_json([asdict(config.costs), config.workbench.seed]))
+        if key not in self._costs:
+            self._costs[key] = cost_source(config, self._profile, name)
+        self.replays += 1
+        return replay(item.session, item.labels, item.stages, config, self._costs[key], self.store)
+
+    def score(self, config: Config, name: str) -> SessionScores:
+        """Raw values of one session; replayed only if no config that acts alike was."""
+        key = (name, self._key(config, name))
+        scored = self._scored.get(key)
+        if scored is None:
+            item = self._materials[name]
+            scored = evaluate(self.replay(config, name).trace, item.labels, item.recorded_agent)
+            self._scored[key] = scored
+            if len(self._scored) > KEPT:
+                self._scored.popitem(last=False)
+        else:
+            self._scored.move_to_end(key)
+        return scored
+
+    def _key(self, config: Config, name: str) -> str:
+        """What tells configs apart on this session: without echo, two thresholds that call the same frames loud act
+        alike.
+        """
+        if self._materials[name].hears_itself(config):
+            return effective(config)
+        threshold = config.assistant.stt_silence_threshold
+        gate = self._gates.get((name, threshold))
+        if gate is None:
+            levels = Microphone(self._materials[name].session, (), self.store).levels
+            gate = hashlib.sha256(np.packbits(levels >= threshold).tobytes()).hexdigest()
+            self._gates[name, threshold] = gate
+        plain = replace(config, assistant=replace(config.assistant, stt_silence_threshold=0.0))
+        return gate + effective(plain)
+
+    def scores(self, config: Config, names: Sequence[str]) -> list[SessionScores]:
+        """Raw values of several sessions."""
+        return [self.score(config, name) for name in names]
+
+    def summary(self, config: Config, names: Sequence[str], bootstrap: bool = False) -> Summary:
+        """Pooled scores of several sessions."""
+        return summarise(self.scores(config, names), bootstrap=bootstrap)
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What is wanted.
+
+    Attributes:
+        objectives: score keys; the first decides which trial is best.
+        budget: limits that the other scores must keep.
+    """
+
+    objectives: tuple[str, ...]
+    budget: Budget
+
+    @cached_property
+    def limits(self) -> dict[str, float]:
+        """The budget without what is an objective anyway, in this or another percentile."""
+        wanted = [BY_KEY[key] for key in self.objectives]
+        return {key: limit for key, limit in self.budget.items() if BY_KEY[key] not in wanted}
+
+    @property
+    def directions(self) -> list[str]:
+        """Optuna's word for each objective."""
+        return ["maximize" if key in HIGHER_IS_BETTER else "minimize" for key in self.objectives]
+
+    def values(self, scores: Mapping[str, float | None]) -> list[float]:
+        """The objectives; where there was nothing to measure, the worst there is."""
+        return [self._value(key, scores.get(key)) for key in self.objectives]
+
+    def _value(self, key: str, value: float | None) -> float:
+        if value is not None:
+            return value
+        return -math.inf if key in HIGHER_IS_BETTER else math.inf
+
+    def constraints(self, scores: Mapping[str, float | None]) -> dict[str, float]:
+        """How far each limit is overstepped, as a share of it; 0 or less is kept.
+
+        A score with nothing to measure oversteps nothing: there was no hold to cut into, no agent to stop.
+        """
+        found = {}
+        for key, limit in self.limits.items():
+            value = scores.get(key)
+            over = 0.0 if value is None else limit - value if key in HIGHER_IS_BETTER else value - limit
+            found[key] = over / abs(limit) if limit else over
+        return found
+
+    def better(self, a: float, b: float) -> bool:
+        """Whether value ``a`` of the first objective is better than ``b``."""
+        return a > b if self.objectives[0] in HIGHER_IS_BETTER else a < b

@@ -1,0 +1,95 @@
+"""What a study leaves behind: ``configs/<name>/`` for the assistant, ``studies/<name>/result.json`` for programs."""
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any
+
+from workbench.config import dump_toml
+from workbench.files import pretty_json, write_text
+from workbench.metrics import Summary
+from workbench.tuning.checklist import checklist
+from workbench.tuning.faults import weigh
+from workbench.tuning.hotmic import suggest
+from workbench.tuning.moshi_json import read_moshi_json, write_moshi_json
+from workbench.tuning.objective import Evaluator
+from workbench.tuning.tune import Comparison, Result
+from workbench.tuning.words import headline
+
+FORMAT = 1
+CONFIGS = Path("configs")
+
+
+def publish(result: Result, evaluator: Evaluator, own: Path | None, configs: Path = CONFIGS) -> Path:
+    """Write ``moshi.json``, ``tuned.toml``, ``checklist.md`` and ``result.json``.
+
+    Args:
+        result: of the study.
+        evaluator: that the study ran on.
+        own: the user's ``moshi.json``, whose paths are kept.
+        configs: where the folder of configs goes.
+
+    Returns:
+        The folder of the three files for the assistant.
+
+    Raises:
+        WorkbenchError: ``own`` is not what the consumer takes.
+    """
+    kept = read_moshi_json(own) if own else {}
+    spec = result.spec
+    folder = configs / spec.name
+    folder.mkdir(parents=True, exist_ok=True)
+    names = tuple(sorted(ref.name for ref in spec.sessions))
+    faults = weigh(evaluator, result.config, names) if result.config.workbench.listener == "mlx-harmony" else None
+    suggestions = [suggest(evaluator.material(name).session) for name in names]
+    write_moshi_json(folder / "moshi.json", result.config, kept)
+    write_text(folder / "tuned.toml", dump_toml(result.config))
+    write_text(folder / "checklist.md", checklist(result, suggestions, kept, faults, folder))
+    write_text(spec.folder / "result.json", pretty_json(to_json(result)))
+    return folder
+
+
+def to_json(result: Result) -> dict[str, Any]:
+    """The result for programs; infinities become null."""
+    data = {
+        "format": FORMAT,
+        "study": result.spec.name,
+        "claim": headline(result),
+        "trials": result.trials,
+        "pruned": result.pruned,
+        "trial": result.trial,
+        "fingerprint": result.config.fingerprint,
+        "tuned": {item.name: item.chosen for item in result.sensitivity.ranges},
+        "values": list(result.outcome.values),
+        "feasible": result.outcome.feasible,
+        "over_budget": [key for key, over in result.outcome.over.items() if over > 0],
+        "split": result.spec.split,
+        "held_out": _comparison(result.held_out) if result.held_out else None,
+        "tuning": _comparison(result.tuning),
+        "sensitivity": dataclasses.asdict(result.sensitivity),
+        "front": [{"trial": number, "values": list(values)} for number, values in result.front],
+    }
+    plain: dict[str, Any] = _plain(data)
+    return plain
+
+
+def _comparison(item: Comparison) -> dict[str, Any]:
+    return {
+        "sessions": list(item.sessions),
+        "baseline": _summary(item.baseline),
+        "tuned": _summary(item.tuned),
+        "differences": [dataclasses.asdict(row) for row in item.differences],
+        "evidence": [dataclasses.asdict(row) for row in item.evidence],
+    }
+
+
+def _summary(summary: Summary) -> dict[str, Any]:
+    return {"scores": summary.scores, "intervals": summary.intervals, "counts": summary.counts}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,81 @@
+"""Optuna's samplers, seeded per trial: trial *n* of a study draws the same whether or not the study was resumed."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, TrialState
+
+from workbench.errors import WorkbenchError
+
+STARTUP = 24
+"""Random trials before the model of a TPE or GP study is used."""
+
+
+class PerTrial(BaseSampler):
+    """Makes a fresh sampler for each trial, seeded by the study's seed and the trial's number.
+
+    Args:
+        make: seed → sampler.
+        seed: of the study.
+    """
+
+    def __init__(self, make: Callable[[int], BaseSampler], seed: int) -> None:
+        self._make = make
+        self._seed = seed
+        self._sampler = make(seed)
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """See :class:`optuna.samplers.BaseSampler`."""
+        draw = np.random.SeedSequence([self._seed, trial.number]).generate_state(1)
+        self._sampler = self._make(int(draw[0]))
+        self._sampler.before_trial(study, trial)
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """See :class:`optuna.samplers.BaseSampler`."""
+        return self._sampler.infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """See :class:`optuna.samplers.BaseSampler`."""
+        return self._sampler.sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """See :class:`optuna.samplers.BaseSampler`."""
+        return self._sampler.sample_independent(study, trial, param_name, param_distribution)
+
+    def after_trial(
+        self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        """See :class:`optuna.samplers.BaseSampler`."""
+        self._sampler.after_trial(study, trial, state, values)
+
+
+def make_sampler(name: str, seed: int) -> BaseSampler:
+    """A sampler by name.
+
+    Raises:
+        WorkbenchError: it needs a package that is not installed.
+    """
+    if name == "gp":
+        try:
+            import torch  # type: ignore[import-not-found,unused-ignore]  # noqa: F401
+        except ImportError:
+            raise WorkbenchError("--sampler gp needs PyTorch (pip install torch); tpe does not") from None
+        return PerTrial(
+            lambda draw: optuna.samplers.GPSampler(seed=draw, deterministic_objective=True, n_startup_trials=STARTUP),
+            seed,
+        )
+    if name == "nsga2":
+        return PerTrial(lambda draw: optuna.samplers.NSGAIISampler(seed=draw, population_size=40), seed)
+    if name in ("random", "grid"):  # a grid's points are queued; nothing is left to be drawn
+        return PerTrial(lambda draw: optuna.samplers.RandomSampler(seed=draw), seed)
+    return PerTrial(
+        lambda draw: optuna.samplers.TPESampler(seed=draw, multivariate=True, n_startup_trials=STARTUP), seed
+    )

@@ -1,0 +1,207 @@
+"""How sharp the optimum is: each knob by itself around the chosen config, by exact replay.
+
+The chosen value of a float is moved to the middle of the range over which nothing changes: of settings that are equal
+on the recordings, the one farthest from where something does change is the safest.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import optuna
+
+from workbench.config import Config, Knob, get
+from workbench.errors import WorkbenchError
+from workbench.tuning.objective import Goal
+from workbench.tuning.space import Parameter, Space, short
+from workbench.tuning.study import Outcome, finished, outcome_of
+from workbench.units import FRAME_MS
+
+NEAR = 0.05
+"""A setting within 5 % of the best objective is as good for most purposes."""
+
+DB = 0.5
+"""Step of a threshold scan in dB."""
+
+NUDGE_DB = 3.0
+"""A microphone moved, or a fan on."""
+
+STEPS = 40
+"""Most steps to either side of the chosen value."""
+
+Judge = Callable[[Config], Outcome]
+
+
+@dataclass(frozen=True)
+class Range:
+    """Where a knob stays within 5 % of the best with all others as chosen.
+
+    Attributes:
+        low, high: the range; for a categorical, both are the chosen value.
+        bounded: whether each end is where it gets worse, and not the end of the space.
+        good: for a categorical, all choices within 5 %.
+    """
+
+    name: str
+    chosen: Knob
+    low: Knob
+    high: Knob
+    bounded: tuple[bool, bool]
+    good: tuple[Knob, ...] = ()
+
+
+@dataclass(frozen=True)
+class Nudge:
+    """What one small change does.
+
+    Attributes:
+        what: the change, for people.
+        value: the first objective after it.
+        broken: limits that it breaks.
+    """
+
+    what: str
+    value: float
+    broken: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """What is known about the neighbourhood of the chosen config."""
+
+    ranges: tuple[Range, ...]
+    nudges: tuple[Nudge, ...]
+    importances: Mapping[str, float]
+
+
+def centre(space: Space, config: Config, judge: Judge) -> Config:
+    """Move each float to the middle of the range in which the outcome is the very same.
+
+    A float at the end of its range stays: nothing is known of what lies beyond.
+    """
+    for parameter in space.parameters:
+        if parameter.type != "float":
+            continue
+        chosen = judge(config)
+        here = _number(get(config, parameter.path))
+        ends = []
+        for side in (-1, 1):
+            last = here
+            for value in _walk(parameter, here, side):
+                if _try(space, config, parameter, value, judge) != chosen:
+                    break
+                last = value
+            ends.append(last)
+        low, high = ends
+        middle = math.sqrt(low * high) if parameter.log else (low + high) / 2
+        if _try(space, config, parameter, short(middle), judge) == chosen:
+            config = space.config(config, {parameter.name: short(middle)})
+    return config
+
+
+def survey(space: Space, config: Config, goal: Goal, judge: Judge, study: optuna.Study | None) -> Sensitivity:
+    """Scan every knob around the chosen config."""
+    best = judge(config)
+    ranges = tuple(_range(space, config, parameter, goal, best, judge) for parameter in space.parameters)
+    nudges = [
+        _nudge(space, config, parameter, value, words, judge)
+        for parameter in space.parameters
+        for value, words in _small_changes(parameter, get(config, parameter.path))
+    ]
+    return Sensitivity(ranges, tuple(nudges), importances(study, goal) if study is not None else {})
+
+
+def importances(study: optuna.Study, goal: Goal) -> dict[str, float]:
+    """Share of each knob in what makes trials differ (Optuna's PED-ANOVA); empty where trials are too few or alike."""
+    usable = [trial for trial in finished(study) if (found := outcome_of(trial)) and math.isfinite(found.values[0])]
+    if len(usable) < 10 or len({trial.values[0] for trial in usable}) < 3:
+        return {}
+    sign = -1.0 if goal.directions[0] == "maximize" else 1.0
+    copy = optuna.create_study()
+    copy.add_trials(
+        [
+            optuna.create_trial(params=item.params, distributions=item.distributions, value=sign * item.values[0])
+            for item in usable
+        ]
+    )
+    try:
+        shares = optuna.importance.get_param_importances(copy)
+    except (RuntimeError, ValueError):
+        return {}
+    return {name: share for name, share in shares.items() if math.isfinite(share)}
+
+
+def _number(value: Knob) -> float:
+    assert isinstance(value, int | float)
+    return float(value)
+
+
+def _walk(parameter: Parameter, here: float, side: int) -> Iterator[float]:
+    """Values away from ``here``, to the end of the space."""
+    for step in range(1, STEPS + 1):
+        if parameter.type == "float":
+            span = parameter.high - parameter.low
+            value = here * 10 ** (side * step * DB / 20) if parameter.log else here + side * step * span / STEPS
+            value = short(value)
+        else:
+            value = here + side * step * parameter.step
+        if not parameter.low <= value <= parameter.high:
+            return
+        yield value
+
+
+def _try(space: Space, config: Config, parameter: Parameter, value: Knob, judge: Judge) -> Outcome | None:
+    """The outcome with one knob changed; None where the config refuses it."""
+    if parameter.type in ("int", "frames"):
+        value = int(value)
+    try:
+        return judge(space.config(config, {parameter.name: value}))
+    except WorkbenchError:
+        return None
+
+
+def near(outcome: Outcome | None, best: Outcome, goal: Goal) -> bool:
+    """Whether an outcome keeps what the best keeps and is within 5 % of its first objective."""
+    if outcome is None or outcome.violation > best.violation:
+        return False
+    a, b = outcome.values[0], best.values[0]
+    return a == b or not goal.better(b, a) or abs(a - b) <= NEAR * abs(b)
+
+
+def _range(space: Space, config: Config, parameter: Parameter, goal: Goal, best: Outcome, judge: Judge) -> Range:
+    chosen = get(config, parameter.path)
+    if parameter.type == "categorical":
+        good = [
+            choice for choice in parameter.choices if near(_try(space, config, parameter, choice, judge), best, goal)
+        ]
+        return Range(parameter.name, chosen, chosen, chosen, (True, True), tuple(good))
+    ends, bounded = [], []
+    for side in (-1, 1):
+        last, stopped = chosen, False
+        for value in _walk(parameter, _number(chosen), side):
+            if not near(_try(space, config, parameter, value, judge), best, goal):
+                stopped = True
+                break
+            last = value if parameter.type == "float" else int(value)
+        ends.append(last)
+        bounded.append(stopped)
+    return Range(parameter.name, chosen, ends[0], ends[1], (bounded[0], bounded[1]))
+
+
+def _small_changes(parameter: Parameter, chosen: Knob) -> Iterator[tuple[Knob, str]]:
+    for side, sign in ((-1, "−"), (1, "+")):
+        if parameter.type == "frames":
+            value = int(_number(chosen)) + side * FRAME_MS
+            if value >= 0:
+                yield value, f"{parameter.name} {sign} 1 frame ({value} ms)"
+        elif parameter.type == "float" and parameter.name.endswith("threshold") and parameter.log:
+            level = short(_number(chosen) * 10 ** (side * NUDGE_DB / 20))
+            if level <= 1:
+                yield level, f"{parameter.name} {sign} 3 dB ({level:g})"
+
+
+def _nudge(space: Space, config: Config, parameter: Parameter, value: Knob, words: str, judge: Judge) -> Nudge:
+    outcome = _try(space, config, parameter, value, judge)
+    if outcome is None:
+        return Nudge(words, math.nan, ("refused",))
+    return Nudge(words, outcome.values[0], tuple(key for key, over in outcome.over.items() if over > 0))

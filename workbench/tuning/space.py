@@ -1,0 +1,276 @@
+"""The search space: which knobs are searched and between what, as data.
+
+``space.toml`` mirrors the config: a section, and in it a knob with what may be tried::
+
+    [assistant]
+    stt_silence_threshold = { type = "float", low = 0.002, high = 0.08, log = true }
+    stt_silence_ms = { type = "frames", low = 160, high = 1600 }
+
+``frames`` is a time in ms that acts in steps of 80 ms: only whole frames are tried.
+"""
+
+import itertools
+import math
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from workbench.config import Config, Knob, get, knobs, override, resolve
+from workbench.errors import WorkbenchError
+from workbench.units import FRAME_MS, frames_for_ms
+
+if TYPE_CHECKING:
+    import optuna
+
+TYPES = ("float", "int", "frames", "categorical")
+_KEYS = {
+    "float": {"low", "high", "log", "points"},
+    "int": {"low", "high", "step"},
+    "frames": {"low", "high"},
+    "categorical": {"choices"},
+}
+_FIXED = {"workbench.listener": "values tuned for one listener are not honest for another", "workbench.seed": "",
+          "workbench.timing": "", "assistant.use_stt": "", "assistant.use_tts": "", "assistant.smoke_test": "",
+          "assistant.enabled": ""}  # fmt: skip
+"""Knobs that a search must not touch, and why where it is not plain."""
+
+POINTS = 13
+"""Points of a float on a grid, unless the space says otherwise."""
+
+DIGITS = 4
+"""Significant digits of a float that is tried: 0.0012 dB for a threshold, and short enough to be typed."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One searched knob.
+
+    Attributes:
+        path: dotted path in the config.
+        type: one of :data:`TYPES`.
+        low, high: ends, both tried; ms for ``frames``.
+        step: of ``int`` and ``frames``.
+        log: whether a float is searched by its logarithm.
+        points: of a float on a grid.
+        choices: of ``categorical``.
+    """
+
+    path: str
+    type: str
+    low: float = 0
+    high: float = 0
+    step: int = 1
+    log: bool = False
+    points: int = POINTS
+    choices: tuple[Knob, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The knob's own name; unique in the config."""
+        return self.path.partition(".")[2]
+
+    def suggest(self, trial: "optuna.Trial") -> Knob:
+        """Let Optuna choose."""
+        if self.type == "categorical":
+            chosen: Any = trial.suggest_categorical(self.name, self.choices)
+            return cast(Knob, chosen)
+        if self.type == "float":
+            return trial.suggest_float(self.name, self.low, self.high, log=self.log)
+        return trial.suggest_int(self.name, int(self.low), int(self.high), step=self.step)
+
+    def grid(self) -> list[Knob]:
+        """All values, or evenly spaced ones of a float."""
+        if self.type == "categorical":
+            return list(self.choices)
+        if self.type != "float":
+            return list(range(int(self.low), int(self.high) + 1, self.step))
+        share = [index / (self.points - 1) for index in range(self.points)]
+        if self.log:
+            values = [self.low * (self.high / self.low) ** part for part in share]
+        else:
+            values = [self.low + (self.high - self.low) * part for part in share]
+        return [min(max(short(value), self.low), self.high) for value in values]
+
+    def fit(self, value: Knob) -> Knob:
+        """The nearest value that the search can express.
+
+        Raises:
+            WorkbenchError: the value is outside the range.
+        """
+        if self.type == "categorical":
+            if value not in self.choices:
+                raise WorkbenchError(f"{self.name} is {value!r} in the baseline, which is not among its choices")
+            return value
+        assert isinstance(value, int | float)
+        if self.type == "frames":
+            value = frames_for_ms(value) * FRAME_MS
+        if not self.low <= value <= self.high:
+            raise WorkbenchError(
+                f"{self.name} is {value:g} in the baseline, not in {self.low:g} to {self.high:g} of the space; widen it"
+            )
+        if self.type == "int":
+            return int(self.low) + round((value - self.low) / self.step) * self.step
+        return value
+
+
+def short(value: float) -> float:
+    """A float with as many digits as matter.
+
+    >>> short(0.012345678)
+    0.01235
+    """
+    return float(f"{value:.{DIGITS}g}")
+
+
+@dataclass(frozen=True)
+class Space:
+    """All searched knobs."""
+
+    parameters: tuple[Parameter, ...]
+
+    def suggest(self, trial: "optuna.Trial") -> dict[str, Knob]:
+        """One point, chosen by Optuna: knob name → value."""
+        return {parameter.name: parameter.suggest(trial) for parameter in self.parameters}
+
+    def config(self, baseline: Config, params: Mapping[str, Knob]) -> Config:
+        """The baseline with a point's values.
+
+        Raises:
+            WorkbenchError: the config refuses the combination.
+        """
+        paths = {parameter.name: parameter.path for parameter in self.parameters}
+        return override(
+            baseline,
+            {paths[name]: short(value) if isinstance(value, float) else value for name, value in params.items()},
+        )
+
+    def point(self, config: Config) -> dict[str, Knob]:
+        """A config as a point of the space.
+
+        Raises:
+            WorkbenchError: a knob's value is outside the space.
+        """
+        return {parameter.name: parameter.fit(get(config, parameter.path)) for parameter in self.parameters}
+
+    def size(self) -> int:
+        """Points of the grid."""
+        return math.prod(len(parameter.grid()) for parameter in self.parameters)
+
+    def grid(self) -> Iterator[dict[str, Knob]]:
+        """Every point of the grid, the last knob changing fastest."""
+        names = [parameter.name for parameter in self.parameters]
+        for values in itertools.product(*(parameter.grid() for parameter in self.parameters)):
+            yield dict(zip(names, values, strict=True))
+
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """As ``space.toml`` has it; :func:`parse` gives the space back."""
+        out: dict[str, dict[str, Any]] = {}
+        for item in self.parameters:
+            section, _, name = item.path.partition(".")
+            values: dict[str, Any] = {"low": item.low, "high": item.high, "step": item.step, "log": item.log}
+            values |= {"points": item.points, "choices": list(item.choices)}
+            keep = _KEYS[item.type]
+            out.setdefault(section, {})[name] = {"type": item.type} | {k: v for k, v in values.items() if k in keep}
+        return out
+
+
+def read_space(path: Path) -> Space:
+    """Read ``space.toml``.
+
+    Raises:
+        WorkbenchError: names the file and the knob that is unknown, has no effect, or whose range is wrong.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise WorkbenchError(f"{path}: no such file; give a search space with --space") from None
+    except OSError as error:
+        raise WorkbenchError(f"{path}: cannot be read ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise WorkbenchError(f"{path}: not valid TOML ({error})") from None
+    return parse(data, str(path))
+
+
+def parse(data: Mapping[str, Any], where: str) -> Space:
+    """Check a space.
+
+    Raises:
+        WorkbenchError: see :func:`read_space`.
+    """
+    found = []
+    for section, entries in data.items():
+        if not isinstance(entries, dict):
+            raise WorkbenchError(f"{where}: {section} must be a section, [{section}]")
+        for name, entry in entries.items():
+            try:
+                found.append(_parameter(f"{section}.{name}", entry))
+            except WorkbenchError as error:
+                raise WorkbenchError(f"{where}: {error}") from None
+    if not found:
+        raise WorkbenchError(f"{where}: names no knob to search")
+    return Space(tuple(found))
+
+
+def _parameter(path: str, entry: Any) -> Parameter:
+    if path not in knobs():
+        resolve(path)
+    if path.partition(".")[0] not in ("assistant", "workbench"):
+        raise WorkbenchError(f"{path}: only knobs of [assistant] and [workbench] can be searched")
+    if knobs()[path].metadata["inert"]:
+        raise WorkbenchError(f"{path}: has no effect in the assistant; take it out")
+    if path in _FIXED or path.endswith("_path"):
+        why = _FIXED.get(path)
+        raise WorkbenchError(f"{path}: cannot be searched{f': {why}' if why else ''}; set it in the baseline")
+    kind = entry.get("type") if isinstance(entry, dict) else None
+    if kind not in TYPES:
+        raise WorkbenchError(f"{path}: type is {kind!r}, must be one of {', '.join(TYPES)}")
+    if unknown := sorted(set(entry) - _KEYS[kind] - {"type"}):
+        raise WorkbenchError(f"{path}: unknown key {unknown[0]!r} for type {kind!r}")
+    if kind == "categorical":
+        parameter = Parameter(path, kind, choices=tuple(_choices(path, entry.get("choices"))))
+    else:
+        parameter = _range(path, kind, entry)
+    for value in (parameter.low, parameter.high) if kind != "categorical" else parameter.choices:
+        # What the config refuses alone it refuses in every trial.
+        override_alone(path, value if kind in ("float", "categorical") else int(value))
+    return parameter
+
+
+def override_alone(path: str, value: Knob) -> None:
+    """Check type and range of one value; combinations are looked at in each trial.
+
+    Raises:
+        WorkbenchError: from the config.
+    """
+    if path in ("assistant.stt_silence", "assistant.stt_vad"):
+        override(Config(), {"assistant.stt_silence": True, "assistant.stt_vad": True, path: value})
+    else:
+        override(Config(), {path: value})
+
+
+def _choices(path: str, choices: Any) -> Sequence[Knob]:
+    if not isinstance(choices, list) or not choices or len(set(choices)) != len(choices):
+        raise WorkbenchError(f"{path}: choices must be a list of different values")
+    return choices
+
+
+def _range(path: str, kind: str, entry: Mapping[str, Any]) -> Parameter:
+    low: Any = entry.get("low")
+    high: Any = entry.get("high")
+    numbers = (int, float) if kind == "float" else (int,)
+    if type(low) not in numbers or type(high) not in numbers or not low < high:
+        raise WorkbenchError(f"{path}: low and high must be numbers ({kind}), low below high")
+    step, log, points = entry.get("step", 1), entry.get("log", False), entry.get("points", POINTS)
+    if type(step) is not int or step < 1 or type(points) is not int or points < 2 or type(log) is not bool:
+        raise WorkbenchError(f"{path}: step must be 1 or more, points 2 or more, log true or false")
+    if log and low <= 0:
+        raise WorkbenchError(f"{path}: low is {low:g}, must be above 0 for a logarithmic search")
+    if kind == "frames":
+        step = FRAME_MS
+        if low % FRAME_MS or high % FRAME_MS:
+            raise WorkbenchError(f"{path}: low and high must be whole frames, multiples of {FRAME_MS} ms")
+    if kind != "float" and (high - low) % step:
+        raise WorkbenchError(f"{path}: {high} is no whole number of steps of {step} above {low}")
+    return Parameter(path, kind, low, high, step, log, points)

@@ -1,0 +1,302 @@
+"""The study: trials on a storage, the baseline first, known-equal settings once, the best feasible one last."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import optuna
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from workbench.config import Config, Knob
+from workbench.errors import WorkbenchError
+from workbench.files import canonical_json
+from workbench.metrics import SessionScores
+from workbench.metrics.measures import BY_KEY, Points, Rate
+from workbench.metrics.summary import point_scores, pool
+from workbench.tuning.objective import Evaluator, Goal, effective
+from workbench.tuning.samplers import make_sampler
+from workbench.tuning.spec import Spec, from_dict
+from workbench.tuning.storage import again
+
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+SHOWN = (
+    "voice_to_voice_ms_p50",
+    "voice_to_voice_ms_p95",
+    "endpoint_delay_ms_p50",
+    "cutin_per_hold",
+    "missed_eot_rate",
+    "false_bargein_per_agent_hour",
+    "missed_bargein_rate",
+    "onset_clipped_ms_p95",
+    "stall_ratio",
+    "wer",
+)
+"""Scores kept with every trial, beside objectives and budget."""
+
+PRUNE_SESSIONS = 8
+"""With fewer sessions a Wilcoxon test at 5 % has next to no power before the trial is over anyway."""
+
+PRUNE_P = 0.02
+"""Looked at after each session: about 5 % in all by Pocock's correction for five looks."""
+
+
+class Scorer(Protocol):
+    """What a trial asks: scores of one session under a config. :class:`Evaluator` in earnest."""
+
+    def score(self, config: Config, name: str) -> SessionScores:
+        """Raw values of one session."""
+        ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a config is worth on the tuning sessions.
+
+    Attributes:
+        values: one per objective.
+        over: how far each limit is overstepped; 0 or less is kept.
+        scores: those kept with the trial.
+    """
+
+    values: tuple[float, ...]
+    over: Mapping[str, float]
+    scores: Mapping[str, float | None]
+
+    @property
+    def feasible(self) -> bool:
+        """Whether every limit is kept."""
+        return all(value <= 0 for value in self.over.values())
+
+    @property
+    def violation(self) -> float:
+        """Sum of what is overstepped."""
+        return sum(max(0.0, value) for value in self.over.values())
+
+
+def pooled(keys: Iterable[str], sessions: list[SessionScores]) -> dict[str, float | None]:
+    """Some scores of :func:`workbench.metrics.summarise`, without the others' cost."""
+    scores: dict[str, float | None] = {}
+    for key in keys:
+        measure = BY_KEY[key]
+        if key in scores:
+            continue
+        if isinstance(measure, Points):
+            scores |= point_scores(measure, pool([list(measure.pairs(session)) for session in sessions]))
+        elif isinstance(measure, Rate):
+            parts = [measure.parts(session) for session in sessions]
+            scores[key] = measure.value(sum(part[0] for part in parts), sum(part[1] for part in parts))
+        else:
+            amount = sum(measure.value(session) for session in sessions)
+            scores[key] = amount if measure.scale == 1 else amount / measure.scale
+    return {key: scores[key] for key in keys}
+
+
+class Objective:
+    """The function Optuna calls.
+
+    Args:
+        spec: the study.
+        scorer: replays and scores.
+        sessions: names of those the search sees.
+    """
+
+    def __init__(self, spec: Spec, scorer: Scorer, sessions: tuple[str, ...]) -> None:
+        self._spec = spec
+        self._goal: Goal = spec.goal
+        self._scorer = scorer
+        self._sessions = sorted(sessions)
+        self._keys = list(dict.fromkeys([*spec.objectives, *spec.budget, *SHOWN]))
+        self._known: dict[str, Outcome] = {}
+        self._read = 0
+
+    def __call__(self, trial: optuna.Trial) -> float | tuple[float, ...]:
+        """Suggest, replay, score; limits become constraints."""
+        params = self._spec.space.suggest(trial)
+        outcome, key = self._outcome(trial, params)
+        for name, over in outcome.over.items():
+            trial.set_constraint(name, over)
+        trial.set_user_attr("scored", {"key": key, "scores": dict(outcome.scores)})
+        return outcome.values if len(outcome.values) > 1 else outcome.values[0]
+
+    def _outcome(self, trial: optuna.Trial, params: Mapping[str, Knob]) -> tuple[Outcome, str]:
+        try:
+            config = self._spec.space.config(self._spec.config, params)
+            key = effective(config)
+            self._learn(trial.study)
+            if key not in self._known:
+                self._known[key] = self._judge(config, trial if self._spec.prune else None)
+            return self._known[key], key
+        except WorkbenchError as error:
+            trial.set_user_attr("refused", str(error))
+            return Outcome(
+                tuple(self._goal.values({})), dict.fromkeys(self._goal.limits, 1.0) or {"refused": 1.0}, {}
+            ), ""
+
+    def judge(self, config: Config) -> Outcome:
+        """Replay and score a config on the sessions that the search sees."""
+        key = effective(config)
+        if key not in self._known:
+            self._known[key] = self._judge(config, None)
+        return self._known[key]
+
+    def _judge(self, config: Config, trial: optuna.Trial | None) -> Outcome:
+        scored: list[SessionScores] = []
+        for step, name in enumerate(self._sessions):
+            scored.append(self._scorer.score(config, name))
+            if trial is not None:
+                value = pooled(self._spec.objectives, scored[-1:])[self._spec.objectives[0]]
+                if value is None:
+                    trial = None  # the sessions cannot be paired from here on
+                    continue
+                trial.report(value, step)
+                if trial.should_prune():
+                    raise optuna.TrialPruned
+        scores = pooled(self._keys, scored)
+        return Outcome(tuple(self._goal.values(scores)), self._goal.constraints(scores), scores)
+
+    def _learn(self, study: optuna.Study) -> None:
+        """Take over what other workers, or this study before it was resumed, have found out."""
+        trials = study.get_trials(deepcopy=False)
+        for trial in trials[self._read :]:
+            if (
+                trial.state == TrialState.COMPLETE
+                and (found := outcome_of(trial))
+                and trial.user_attrs["scored"]["key"]
+            ):
+                self._known.setdefault(trial.user_attrs["scored"]["key"], found)
+        unfinished = (trial.number for trial in trials[self._read :] if not trial.state.is_finished())
+        self._read = next(unfinished, len(trials))
+
+
+def outcome_of(trial: FrozenTrial) -> Outcome | None:
+    """What a finished trial found; None for one that found nothing."""
+    if trial.state != TrialState.COMPLETE or "scored" not in trial.user_attrs:
+        return None
+    return Outcome(tuple(trial.values), trial.constraints, trial.user_attrs["scored"]["scores"])
+
+
+def create(spec: Spec, storage: BaseStorage) -> optuna.Study:
+    """Make the study on its storage, and queue the baseline, and with it a whole grid if that is the sampler.
+
+    Raises:
+        WorkbenchError: the storage has a study of that name, or the baseline is outside the space.
+    """
+    first = spec.space.point(spec.config)
+    try:
+        study = optuna.create_study(
+            study_name=spec.name,
+            storage=storage,
+            directions=spec.goal.directions,  # type: ignore[arg-type]
+            sampler=make_sampler(spec.sampler, spec.seed),
+            pruner=make_pruner(spec),
+        )
+    except optuna.exceptions.DuplicatedStudyError:
+        raise WorkbenchError(f"there is a study {spec.name!r} already; --resume goes on with it") from None
+    study.set_metric_names(list(spec.objectives))
+    study.set_user_attr("spec", spec.to_dict())
+    study.enqueue_trial(first)
+    if spec.sampler == "grid":
+        for point in spec.space.grid():
+            if point != first:
+                study.enqueue_trial(point)
+    return study
+
+
+def load(name: str, storage: BaseStorage) -> tuple[optuna.Study, Spec]:
+    """Take a study from its storage.
+
+    Raises:
+        WorkbenchError: it is not there.
+    """
+    try:
+        study = optuna.load_study(study_name=name, storage=storage)
+    except KeyError:
+        raise WorkbenchError(f"the storage has no study {name!r}") from None
+    if "spec" not in study.user_attrs:
+        raise WorkbenchError(f"study {name!r} was not made by 'workbench tune'")
+    spec = from_dict(study.user_attrs["spec"], f"study {name!r}")
+    study.sampler = make_sampler(spec.sampler, spec.seed)
+    study.pruner = make_pruner(spec)
+    return study, spec
+
+
+def make_pruner(spec: Spec) -> optuna.pruners.BasePruner:
+    """Wilcoxon over sessions where it was asked for, else none.
+
+    Raises:
+        WorkbenchError: it would not be sound.
+    """
+    if not spec.prune:
+        return optuna.pruners.NopPruner()
+    if len(spec.objectives) > 1:
+        raise WorkbenchError("--prune: with several objectives there is no best trial to be worse than; leave it out")
+    if len(spec.tuning) < PRUNE_SESSIONS:
+        raise WorkbenchError(
+            f"--prune: {len(spec.tuning)} tuning sessions, a test needs {PRUNE_SESSIONS}; leave it out"
+        )
+    return optuna.pruners.WilcoxonPruner(p_threshold=PRUNE_P)
+
+
+def finished(study: optuna.Study) -> list[FrozenTrial]:
+    """Trials that count."""
+    return study.get_trials(deepcopy=False, states=FINISHED)
+
+
+def run_trials(
+    study: optuna.Study, objective: Callable[[optuna.Trial], Any], take: Callable[[], bool], done: Callable[[], None]
+) -> None:
+    """Run trials as long as ``take`` gives leave to begin one; ``done`` is told after each."""
+    while take():
+        study.optimize(objective, n_trials=1)
+        done()
+
+
+def take_up(study: optuna.Study) -> int:
+    """Queue again the trials of workers that were killed; nobody else may be working on the study.
+
+    Returns:
+        How many.
+    """
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    for trial in running:
+        again(study, trial)
+    return len(running)
+
+
+def best(study: optuna.Study, goal: Goal) -> FrozenTrial:
+    """The feasible trial with the best first objective; where none is feasible, the one that oversteps least.
+
+    Of equals the earliest, so the baseline before all others.
+
+    Raises:
+        WorkbenchError: no trial was finished.
+    """
+    candidates = [(trial, found) for trial in finished(study) if (found := outcome_of(trial))]
+    if not candidates:
+        raise WorkbenchError(f"study {study.study_name!r} has no finished trial")
+    sign = -1.0 if goal.directions[0] == "maximize" else 1.0
+
+    def rank(item: tuple[FrozenTrial, Outcome]) -> tuple[float, float, int]:
+        return item[1].violation, sign * item[1].values[0], item[0].number
+
+    return min(candidates, key=rank)[0]
+
+
+def front(study: optuna.Study) -> list[FrozenTrial]:
+    """Trials of a study with several objectives that no feasible other beats in all; one of each kind."""
+    seen: dict[str, FrozenTrial] = {}
+    for trial in sorted(study.best_trials, key=lambda item: item.number):
+        seen.setdefault(canonical_json(trial.values), trial)
+    return sorted(seen.values(), key=lambda item: tuple(item.values))
+
+
+def search(spec: Spec, evaluator: Evaluator, sessions: tuple[str, ...], trials: int) -> FrozenTrial:
+    """A study in memory over some of the sessions; its best trial."""
+    study = create(spec, optuna.storages.InMemoryStorage())
+    objective = Objective(spec, evaluator, sessions)
+    while len(finished(study)) < trials:
+        study.optimize(objective, n_trials=1)
+        if spec.sampler == "grid" and not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            break
+    return best(study, spec.goal)

@@ -1,0 +1,292 @@
+"""From sessions to a config: search, centre, survey, judge on sessions that the search did not see."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import optuna
+
+from workbench.budget import Evidence, certify
+from workbench.config import Config
+from workbench.errors import WorkbenchError
+from workbench.metrics import Difference, SessionScores, Summary, compare, summarise
+from workbench.metrics.measures import BY_KEY, Points, Rate
+from workbench.running import Progress, open_labelled
+from workbench.session import check_name
+from workbench.tuning.objective import Evaluator
+from workbench.tuning.sensitivity import Sensitivity, centre, survey
+from workbench.tuning.space import Space
+from workbench.tuning.spec import SessionRef, Spec
+from workbench.tuning.splitting import split
+from workbench.tuning.storage import Presence, Tickets, at_work, mend, open_storage
+from workbench.tuning.study import (
+    SHOWN,
+    Objective,
+    Outcome,
+    best,
+    create,
+    finished,
+    front,
+    load,
+    outcome_of,
+    run_trials,
+    search,
+    take_up,
+)
+from workbench.tuning.workers import make_evaluator, run_beside
+
+Finished = TypeVar("Finished")
+
+
+class Watch(Protocol):
+    """Is told how a study gets on."""
+
+    def step(self, what: str, done: int, total: int) -> None:
+        """``done`` of ``total`` of something."""
+        ...
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Baseline and tuned on the same sessions.
+
+    Attributes:
+        baseline, tuned: scores with intervals.
+        differences: tuned − baseline, paired by session.
+        evidence: whether the sessions are enough to hold the tuned config to its budget.
+    """
+
+    sessions: tuple[str, ...]
+    baseline: Summary
+    tuned: Summary
+    differences: tuple[Difference, ...]
+    evidence: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a study found.
+
+    Attributes:
+        trial: number of the best trial.
+        params: its values, before floats were moved to the middle of their range.
+        config: the tuned config.
+        outcome: of the tuned config on the tuning sessions.
+        tuning: comparison on the sessions the search saw.
+        held_out: comparison on those it did not see; None where there are none.
+        front: (trial, values) of a study with several objectives.
+    """
+
+    spec: Spec
+    trials: int
+    pruned: int
+    trial: int
+    config: Config
+    outcome: Outcome
+    sensitivity: Sensitivity
+    tuning: Comparison
+    held_out: Comparison | None
+    front: tuple[tuple[int, tuple[float, ...]], ...] = ()
+
+
+def plan(
+    name: str,
+    folders: Sequence[Path],
+    config: Config,
+    space: Space,
+    budget: dict[str, float],
+    objectives: Sequence[str],
+    *,
+    sampler: str = "tpe",
+    seed: int = 0,
+    trials: int = 200,
+    prune: bool = False,
+) -> Spec:
+    """Open the sessions, split them, and put the study down.
+
+    Raises:
+        WorkbenchError: names the session, score or knob that is wrong.
+    """
+    check_name(name, "--name")
+    for key in objectives:
+        if not isinstance(BY_KEY.get(key), Points | Rate) or key.endswith("_n"):
+            raise WorkbenchError(f"--objective {key}: not a percentile or a rate (docs/metrics.md lists them)")
+    if trials < 1:
+        raise WorkbenchError(f"--trials is {trials}, must be 1 or more")
+    opened = [open_labelled(folder) for folder in folders]
+    for session, labels in opened:
+        if not labels:
+            raise WorkbenchError(f"{session.folder}: has no labels to tune against; 'workbench label' drafts them")
+    parts = split({session.name: labels for session, labels in opened}, seed)
+    space.point(config)
+    return Spec(
+        name=name,
+        sessions=tuple(SessionRef(item.name, item.folder.as_posix(), item.mic.sha256) for item, _ in opened),
+        split=parts.kind,
+        tuning=parts.tuning,
+        held_out=parts.held_out,
+        config=config,
+        space=space,
+        objectives=tuple(objectives),
+        budget=budget,
+        sampler=sampler,
+        seed=seed,
+        prune=prune,
+        trials=space.size() + 1 if sampler == "grid" else trials,
+    )
+
+
+def local_url(spec: Spec) -> str:
+    """Where a study is kept if nothing else is said."""
+    return f"journal:{spec.folder / 'journal.log'}"
+
+
+def tune(
+    spec: Spec,
+    watch: Watch,
+    *,
+    storage: str | None = None,
+    workers: int = 1,
+    resume: bool = False,
+    progress: Progress = lambda _: None,
+    finish: Callable[[Result, Evaluator], Finished],
+) -> tuple[Result, Finished]:
+    """Run a study to its end and judge what it found.
+
+    Args:
+        spec: from :func:`plan`.
+        watch: told how it gets on.
+        storage: URL; the study's own journal by default.
+        workers: processes on this machine.
+        resume: go on with a study that is there.
+        progress: told what is being loaded.
+        finish: given the result while everything is still loaded; what it returns is handed on.
+
+    Raises:
+        WorkbenchError: see :func:`plan`; or the study is there already, or is not.
+    """
+    url = storage or local_url(spec)
+    with at_work(spec.folder) as presence:
+        if url == local_url(spec) and presence.alone():
+            mend(spec.folder / "journal.log")
+        study = _open(spec, url, resume)
+        spec.write()
+        evaluator = make_evaluator(spec, progress)
+        objective = Objective(spec, evaluator, spec.tuning)
+        _run(study, spec, url, objective, watch, workers, presence, remote=storage is not None)
+        result = conclude(study, spec, evaluator, objective, watch)
+        try:
+            return result, finish(result, evaluator)
+        finally:
+            evaluator.store.close()
+
+
+def _open(spec: Spec, url: str, resume: bool) -> optuna.Study:
+    backend = open_storage(url)
+    if not resume:
+        return create(spec, backend)
+    study, kept = load(spec.name, backend)
+    spec.check_same(kept)
+    study.set_user_attr("spec", spec.to_dict())
+    return study
+
+
+def _run(
+    study: optuna.Study,
+    spec: Spec,
+    url: str,
+    objective: Objective,
+    watch: Watch,
+    workers: int,
+    presence: Presence,
+    remote: bool,
+) -> None:
+    """Rounds of trials until there are enough; the trials of killed workers are queued again between rounds."""
+    tickets = Tickets(spec.folder / "tickets")
+
+    def told() -> None:
+        watch.step("trials", len(finished(study)), spec.trials)
+
+    while True:
+        if not remote and presence.alone():
+            take_up(study)
+        left = spec.trials - len(finished(study))
+        told()
+        if left <= 0:
+            return
+        tickets.issue(left)
+        if workers == 1:
+            run_trials(study, objective, tickets.take, told)
+            continue
+        processes = run_beside(spec, url, tickets, workers)
+        while any(process.is_alive() for process in processes):
+            next(process for process in processes if process.is_alive()).join(timeout=0.5)
+            told()
+        if all(process.exitcode not in (0, None) and process.exitcode > 0 for process in processes):
+            raise WorkbenchError(f"study {spec.name!r}: every worker failed; run it with --workers 1 to see why")
+
+
+def conclude(study: optuna.Study, spec: Spec, evaluator: Evaluator, objective: Objective, watch: Watch) -> Result:
+    """Choose, centre, survey, compare."""
+    goal = spec.goal
+    chosen = best(study, goal)
+    baseline = objective.judge(spec.config)
+    watch.step("sensitivity", 0, 1)
+    config = spec.config
+    if outcome_of(chosen) != baseline:
+        config = centre(spec.space, spec.space.config(spec.config, chosen.params), objective.judge)
+    sensitivity = survey(spec.space, config, goal, objective.judge, study)
+    watch.step("sensitivity", 1, 1)
+    held = None
+    if spec.held_out:
+        before = evaluator.scores(spec.config, spec.held_out)
+        held = _compare(spec, before, _unseen(spec, evaluator, config, watch))
+    done = finished(study)
+    return Result(
+        spec=spec,
+        trials=len(done),
+        pruned=sum(trial.state == optuna.trial.TrialState.PRUNED for trial in done),
+        trial=chosen.number,
+        config=config,
+        outcome=objective.judge(config),
+        sensitivity=sensitivity,
+        tuning=_compare(spec, evaluator.scores(spec.config, spec.tuning), evaluator.scores(config, spec.tuning)),
+        held_out=held,
+        front=tuple((t.number, tuple(t.values)) for t in front(study)) if len(spec.objectives) > 1 else (),
+    )
+
+
+def _unseen(spec: Spec, evaluator: Evaluator, config: Config, watch: Watch) -> list[SessionScores]:
+    """Scores of the held-out sessions under a config found without them."""
+    if spec.split != "leave-one-out":
+        return evaluator.scores(config, spec.held_out)
+    scored = []
+    for number, name in enumerate(spec.held_out):
+        watch.step("leaving one session out", number, len(spec.held_out))
+        others = tuple(other for other in spec.tuning if other != name)
+        scored.append(evaluator.score(_search_without(spec, evaluator, others), name))
+    watch.step("leaving one session out", len(scored), len(scored))
+    return scored
+
+
+def _search_without(spec: Spec, evaluator: Evaluator, sessions: tuple[str, ...]) -> Config:
+    trial = search(spec, evaluator, sessions, spec.trials)
+    objective = Objective(spec, evaluator, sessions)
+    if outcome_of(trial) == objective.judge(spec.config):
+        return spec.config
+    return centre(spec.space, spec.space.config(spec.config, trial.params), objective.judge)
+
+
+def _compare(spec: Spec, before: list[SessionScores], after: list[SessionScores]) -> Comparison:
+    keys = list(dict.fromkeys([*spec.objectives, *spec.budget, *SHOWN]))
+    comparable = [key for key in keys if isinstance(BY_KEY[key], Points | Rate)]
+    comparable = [key for key in comparable if not isinstance(m := BY_KEY[key], Points) or key in m.keys]
+    tuned = summarise(after)
+    return Comparison(
+        sessions=tuple(item.session for item in after),
+        baseline=summarise(before),
+        tuned=tuned,
+        differences=compare(before, after, comparable),
+        evidence=tuple(certify(tuned, spec.budget)),
+    )

@@ -1,0 +1,110 @@
+"""Results in words, for the console and the checklist."""
+
+import math
+
+from workbench.budget import Evidence
+from workbench.config import Knob
+from workbench.metrics import Difference, Summary, shown
+from workbench.metrics.compare import NO_DIFFERENCE
+from workbench.metrics.measures import HIGHER_IS_BETTER
+from workbench.metrics.stats import MIN_PAIRED
+from workbench.tuning.sensitivity import Nudge, Range
+from workbench.tuning.tune import Comparison, Result
+
+
+def knob(value: Knob) -> str:
+    """A knob's value as it is typed."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def verdict(difference: Difference) -> str:
+    """What a comparison of one score shows.
+
+    >>> verdict(Difference("wer", 0.1, 0.1, 0.0, None, None, 3, NO_DIFFERENCE))
+    'no difference shown (3 sessions, 6 are needed to show one)'
+    """
+    if difference.a is None or difference.b is None:
+        return "nothing to compare"
+    if difference.low is None or difference.high is None:
+        few = difference.sessions < MIN_PAIRED
+        why = f"{difference.sessions} sessions, {MIN_PAIRED} are needed to show one" if few else "no interval"
+        return f"{NO_DIFFERENCE} ({why})"
+    span = f"{difference.low:+.4g} to {difference.high:+.4g}"
+    if difference.verdict == NO_DIFFERENCE:
+        return f"{NO_DIFFERENCE} ({span})"
+    better = (difference.verdict == "higher") == (difference.key in HIGHER_IS_BETTER)
+    return f"{'better' if better else 'worse'} ({span})"
+
+
+def headline(result: Result) -> str:
+    """What may be claimed, in one sentence, by the held-out sessions alone."""
+    key = result.spec.objectives[0]
+    comparison = result.held_out
+    if comparison is None:
+        return f"{key}: one session, so nothing could be held out: no claim is made"
+    difference = next(item for item in comparison.differences if item.key == key)
+    how = "held out one at a time" if result.spec.split == "leave-one-out" else "held out"
+    return f"{key} on {len(comparison.sessions)} sessions {how}: {verdict(difference)}"
+
+
+def figure(summary: Summary, key: str) -> str:
+    """One score with its interval."""
+    return shown(summary, key)
+
+
+def evidence(item: Evidence) -> str | None:
+    """What the data cannot certify, and how much more would; None where it can."""
+    if item.certified:
+        return None
+    if item.value is None:
+        return f"{item.key}: nothing to measure in these sessions; the limit {item.limit:g} was not tested"
+    if item.bound is None:
+        return f"{item.key}: {item.value:.4g} against a limit of {item.limit:g}, too little data for a bound"
+    says = f"{item.key}: may be up to {item.bound:.4g} at 95 %, the limit is {item.limit:g}"
+    if item.key in HIGHER_IS_BETTER:
+        says = f"{item.key}: may be as low as {item.bound:.4g} at 95 %, the limit is {item.limit:g}"
+    if item.more_hours is None:
+        return f"{says}; more of the same will not help"
+    return f"{says}; {duration(item.more_hours)} more of sessions like these would certify it"
+
+
+def duration(hours: float) -> str:
+    """Hours for people.
+
+    >>> duration(0.5), duration(3.21)
+    ('30 min', '3.2 h')
+    """
+    return f"{math.ceil(hours * 60)} min" if hours < 2 else f"{hours:.1f} h"
+
+
+def spread(item: Range) -> str:
+    """A knob's range in words."""
+    if item.good:
+        others = [knob(choice) for choice in item.good if choice != item.chosen]
+        return f"{', '.join(others)} within 5 % too" if others else "every other choice is worse"
+    if item.low == item.high:
+        return "no neighbour within 5 %"
+    open_ended = {
+        (True, True): "",
+        (False, True): ", down to the end of the space",
+        (True, False): ", up to the end of the space",
+        (False, False): ", the whole space: it does not matter here",
+    }[item.bounded]
+    return f"{knob(item.low)} to {knob(item.high)} within 5 %{open_ended}"
+
+
+def nudge(item: Nudge, objective: str) -> str:
+    """A small change in words."""
+    if math.isnan(item.value):
+        return f"{item.what}: refused by the config"
+    value = f"{item.value:.4g}" if math.isfinite(item.value) else "nothing answered"
+    return f"{item.what}: {objective} {value}" + (f", breaks {', '.join(item.broken)}" if item.broken else "")
+
+
+def warnings(comparison: Comparison) -> list[str]:
+    """All that the sessions cannot certify."""
+    return [text for item in comparison.evidence if (text := evidence(item))]

@@ -1,0 +1,105 @@
+"""Processes that run trials: here, beside each other, or on other machines."""
+
+import multiprocessing
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+
+from workbench.errors import WorkbenchError
+from workbench.running import Progress
+from workbench.session import open_session
+from workbench.store import Store, default_folder
+from workbench.tuning.objective import Evaluator
+from workbench.tuning.spec import SessionRef, Spec
+from workbench.tuning.storage import HEARTBEAT, Tickets, open_storage, present
+from workbench.tuning.study import Objective, finished, load, run_trials
+
+Done = Callable[[], None]
+
+
+def make_evaluator(spec: Spec, progress: Progress = lambda _: None) -> Evaluator:
+    """Load what a study needs; the sessions must be those it was made with.
+
+    Raises:
+        WorkbenchError: a session is not there, or has other audio.
+    """
+    for ref in spec.sessions:
+        if open_session(Path(ref.folder)).mic.sha256 != ref.mic:
+            raise WorkbenchError(f"{ref.folder}: the study was made with another recording of that name")
+    return Evaluator([Path(ref.folder) for ref in spec.sessions], spec.config, Store(default_folder()), progress)
+
+
+def relocate(spec: Spec, recordings: Path | None) -> Spec:
+    """The study with its sessions where this machine has them: as the study says, else by name in ``recordings``.
+
+    Raises:
+        WorkbenchError: a session is in neither place.
+    """
+    found = []
+    for ref in spec.sessions:
+        places = [Path(ref.folder)] if recordings is None else [recordings / ref.name, Path(ref.folder)]
+        place = next((place for place in places if place.is_dir()), None)
+        if place is None:
+            raise WorkbenchError(f"session {ref.name!r} is not at {places[0]}; say with --recordings where it is")
+        found.append(SessionRef(ref.name, str(place), ref.mic))
+    return replace(spec, sessions=tuple(found))
+
+
+def work(
+    url: str,
+    name: str,
+    recordings: Path | None = None,
+    trials: int | None = None,
+    heartbeat: int = HEARTBEAT,
+    progress: Progress = lambda _: None,
+    done: Done = lambda: None,
+) -> int:
+    """Help with a study until it has its trials (or this worker has run ``trials``).
+
+    Returns:
+        Trials run.
+
+    Raises:
+        WorkbenchError: storage, study or a session is missing.
+    """
+    study, spec = load(name, open_storage(url, heartbeat))
+    spec = relocate(spec, recordings)
+    evaluator = make_evaluator(spec, progress)
+    run = 0
+
+    def take() -> bool:
+        wanted = spec.trials - len(finished(study))
+        waiting = spec.sampler != "grid" or study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,))
+        return wanted > 0 and bool(waiting) and (trials is None or run < trials)
+
+    def count() -> None:
+        nonlocal run
+        run += 1
+        done()
+
+    run_trials(study, Objective(spec, evaluator, spec.tuning), take, count)
+    return run
+
+
+def run_beside(spec: Spec, url: str, tickets: Tickets, workers: int) -> list["multiprocessing.process.BaseProcess"]:
+    """Start worker processes on this machine; they share the tickets and leave when there are none."""
+    context = multiprocessing.get_context("spawn")
+    processes = [
+        context.Process(target=_process, args=(spec, url, tickets), name=f"worker-{number}", daemon=True)
+        for number in range(workers)
+    ]
+    for process in processes:
+        process.start()
+    return list(processes)
+
+
+def _process(spec: Spec, url: str, tickets: Tickets) -> None:
+    """One worker. It ends with its parent, after the trial it is at."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    with present(spec.folder):
+        study, _ = load(spec.name, open_storage(url))
+        objective = Objective(spec, make_evaluator(spec), spec.tuning)
+        run_trials(study, objective, lambda: parent.is_alive() and tickets.take(), lambda: None)
