@@ -20,7 +20,7 @@ from workbench.errors import WorkbenchError
 from workbench.tuning.publish import publish, to_json
 from workbench.tuning.space import read_space
 from workbench.tuning.spec import STUDIES, Spec, read_spec
-from workbench.tuning.storage import open_storage
+from workbench.tuning.storage import open_storage, study_names
 from workbench.tuning.study import best, finished, load, outcome_of
 from workbench.tuning.tune import Result, local_url, plan, tune
 from workbench.tuning.words import figure, headline, knob, verdict, warnings
@@ -176,11 +176,9 @@ def run_worker(storage: str, name: str | None, recordings: Path | None, trials: 
 
 
 def _only_study(storage: str) -> str:
-    import optuna
-
-    names: list[str] = optuna.get_all_study_names(storage=open_storage(storage))
+    names = study_names(open_storage(storage))
     if len(names) != 1:
-        listed = f": {', '.join(sorted(names))}" if names else ""
+        listed = f": {', '.join(names)}" if names else ""
         raise WorkbenchError(f"the storage holds {len(names)} studies{listed}; choose with --name")
     return names[0]
 
@@ -215,9 +213,7 @@ def _studies_here() -> list[dict[str, Any]]:
 
 
 def _studies_in(storage: str) -> list[dict[str, Any]]:
-    import optuna
-
-    return [_row(name, storage) for name in sorted(optuna.get_all_study_names(storage=open_storage(storage)))]
+    return [_row(name, storage) for name in study_names(open_storage(storage))]
 
 
 def _row(name: str, url: str) -> dict[str, Any]:

@@ -43,7 +43,7 @@ from workbench.cli.options import json_option, session_folder
 @click.option("--trials", type=int, help="Finished trials wanted, the baseline's included.  [default: 200]")
 @click.option("--sampler", type=click.Choice(["tpe", "gp", "nsga2", "random", "grid"]), help="[default: tpe]")
 @click.option("--prune", is_flag=True, help="Break hopeless trials off, session by session (Wilcoxon).")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of sampler, split and intervals.")
 @click.option("--workers", type=int, default=1, show_default=True, help="Processes on this machine.")
 @click.option("--storage", metavar="URL", help="postgresql://..., grpc://HOST:PORT or journal:PATH.")
 @click.option("--scheduler", metavar="URL", help="tcp://HOST:PORT of a dask scheduler that runs the models first.")
@@ -85,8 +85,8 @@ def studies(storage: str | None, as_json: bool) -> None:
 @click.command()
 @click.argument("study")
 @click.option("--storage", metavar="URL", help="Where the study is kept; its own journal by default.")
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", type=int, default=8080, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("--port", type=int, default=8080, show_default=True, help="Where to listen.")
 def dashboard(study: str, storage: str | None, host: str, port: int) -> None:
     """Open optuna-dashboard on a study."""
     from workbench.cli.study import run_dashboard

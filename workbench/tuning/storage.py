@@ -113,6 +113,11 @@ def open_storage(url: str, heartbeat: int = HEARTBEAT) -> BaseStorage:
         raise WorkbenchError(f"--storage: {_without_password(url)} cannot be opened ({first})") from None
 
 
+def study_names(storage: BaseStorage) -> list[str]:
+    """All studies of a storage, sorted."""
+    return sorted(optuna.get_all_study_names(storage=storage))
+
+
 def _without_password(url: str) -> str:
     scheme, _, rest = url.partition("://")
     return f"{scheme}://{rest.rpartition('@')[2]}"
