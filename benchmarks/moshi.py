@@ -1,0 +1,218 @@
+"""The Moshi stages against the sequential reference loops, in one run, on the same frames, with the same tokens.
+
+The reference is what moshi_mlx's and the delayed-streams scripts do: encode a frame, step ``LmGen``, read the token,
+next frame. Tokens are compared before any time is printed. Runs of the two alternate, so that a machine that slows down
+slows both, and the median pair counts.
+
+    python benchmarks/moshi.py                   tiny LMs, the published codec: what the loops themselves cost
+    python benchmarks/moshi.py --size full       the published sizes; needs 12 GB of memory and patience without a GPU
+    python benchmarks/moshi.py --frames 10000 --only long
+"""
+
+import argparse
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+import rustymimi
+from moshi_mlx import models, utils
+
+from workbench.moshi.checkpoint import Checkpoint, find
+from workbench.moshi.doctor import probe
+from workbench.moshi.duplex import Duplex
+from workbench.moshi.generate import Recipe, init
+from workbench.moshi.stt import DsmStt
+from workbench.units import FRAME_MS, FRAME_SAMPLES
+
+
+def reference_stt(stt: DsmStt, frames: np.ndarray) -> tuple[list[int], float]:
+    """Encode, step, read; one frame after the other. Tokens and seconds."""
+    c, lm = stt.model.checkpoint, stt.model.lm
+    tokenizer = rustymimi.Tokenizer(str(c.mimi), num_codebooks=c.codebooks)
+    for cache in lm.transformer_cache:
+        cache.reset()
+    sampler = utils.Sampler(top_k=25, temp=0)
+    gen = models.LmGen(lm, max_steps=len(frames), text_sampler=sampler, audio_sampler=sampler)
+    tokens = []
+    begun = time.perf_counter()
+    for frame in frames:
+        codes = mx.array(tokenizer.encode_step(frame[None, None])).transpose(0, 2, 1)[:, :, : c.codebooks]
+        token, heads = gen.step_with_extra_heads(codes[0])
+        tokens.append(int(token[0].item()))
+        _ = [float(h[0, 0, 0].item()) for h in heads]
+    return tokens, time.perf_counter() - begun
+
+
+def ours_stt(stt: DsmStt, frames: np.ndarray, *, known: bool) -> tuple[list[str], float]:
+    """The stage: all frames known, as when a recording is replayed, or one at a time. Pieces and seconds."""
+    stream = stt.open()
+    begun = time.perf_counter()
+    steps = stream.steps(frames.reshape(-1)) if known else [stream.step(f) for f in frames]
+    return [s.piece for s in steps], time.perf_counter() - begun
+
+
+def bench_stt(c: Checkpoint, frames: np.ndarray, runs: int) -> None:
+    """Two ways through the stage against the reference."""
+    stt = DsmStt(c)
+    pairs = {True: [], False: []}
+    for _ in range(runs):
+        tokens, reference = reference_stt(stt, frames)
+        for known, times in pairs.items():
+            pieces, ours = ours_stt(stt, frames, known=known)
+            if pieces != [stt.model.piece(t) for t in tokens]:
+                sys.exit("the tokens differ: no comparison")
+            times.append((reference, ours))
+    for known, times in pairs.items():
+        show("stt, frames known" if known else "stt, frame by frame", len(frames), times)
+
+
+def bench_duplex(c: Checkpoint, frames: np.ndarray, runs: int) -> None:
+    """The dialogue loop: nothing can be known ahead, so only the loop itself can be faster."""
+    duplex = Duplex(c, temperature=0.0)
+    pairs = []
+    for _ in range(runs):
+        tokens, reference = reference_duplex(duplex, frames)
+        stream = duplex.open()
+        begun = time.perf_counter()
+        pieces = [stream.step(f).piece for f in frames]
+        pairs.append((reference, time.perf_counter() - begun))
+        if pieces != [duplex.model.piece(t) for t in tokens]:
+            sys.exit("the tokens differ: no comparison")
+    show("duplex, frame by frame", len(frames), pairs)
+
+
+def reference_duplex(duplex: Duplex, frames: np.ndarray) -> tuple[list[int], float]:
+    """run_inference's loop."""
+    c, lm = duplex.model.checkpoint, duplex.model.lm
+    tokenizer = rustymimi.Tokenizer(str(c.mimi), num_codebooks=c.codebooks)
+    for cache in lm.transformer_cache:
+        cache.reset()
+    gen = models.LmGen(
+        lm,
+        max_steps=len(frames),
+        text_sampler=utils.Sampler(top_k=25, temp=0),
+        audio_sampler=utils.Sampler(top_k=250, temp=0),
+    )
+    tokens = []
+    begun = time.perf_counter()
+    for frame in frames:
+        codes = mx.array(tokenizer.encode_step(frame[None, None])).transpose(0, 2, 1)[:, :, : lm.cfg.other_codebooks]
+        tokens.append(int(gen.step(codes[0])[0].item()))
+        said = gen.last_audio_tokens()
+        if said is not None:
+            tokenizer.decode_step(np.array(said[:, :, None]).astype(np.uint32))
+    return tokens, time.perf_counter() - begun
+
+
+def show(name: str, frames: int, pairs: list[tuple[float, float]]) -> None:
+    """Median pair by ratio."""
+    reference, ours = sorted(pairs, key=lambda p: p[0] / p[1])[len(pairs) // 2]
+    spread = sorted(r / o for r, o in pairs)
+    a, b = reference / frames * 1000, ours / frames * 1000
+    print(
+        f"{name:24} reference {a:8.2f} ms/frame   workbench {b:8.2f} ms/frame"
+        f"   {reference / ours:.2f}x (of {len(pairs)} runs {spread[0]:.2f} to {spread[-1]:.2f}), same tokens"
+    )
+
+
+def bench_overhead(c: Checkpoint, steps: int) -> None:
+    """What the stage adds to the model's own computing: tokens in and out, random state, pieces, heads as numbers."""
+    stt = DsmStt(c)
+    lm, frames = stt.model.lm, probe(steps).reshape(-1, FRAME_SAMPLES)
+    computing, whole, inside = [], [], [0.0]
+    sample, encode = lm._sample, stt.codec.encode
+
+    def timed(work: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            begun = time.perf_counter()
+            out = work(*args, **kwargs)
+            if isinstance(out, tuple):  # the model's: text, audio, hidden
+                mx.eval([x for x in out if x is not None], [mx.softmax(h(out[2]), axis=-1) for h in lm.extra_heads])
+            inside[0] += time.perf_counter() - begun
+            return out
+
+        return run
+
+    lm._sample, stt.codec.encode = timed(sample), timed(encode)
+    stream = stt.open()
+    for frame in frames:
+        inside[0] = 0.0
+        begun = time.perf_counter()
+        stream.step(frame)
+        whole.append(time.perf_counter() - begun)
+        computing.append(inside[0])
+    w, b = (float(np.median(x[3:])) * 1000 for x in (whole, computing))
+    extra = float(np.median(np.subtract(whole, computing)[3:])) * 1000
+    print(
+        f"framework: step {w:.2f} ms, of which codec and model {b:.2f} ms, the rest {extra:.3f} ms: "
+        f"{extra / w:.1%} of this step, {extra / FRAME_MS:.2%} of a frame of {FRAME_MS} ms"
+    )
+
+
+def bench_long(stt_checkpoint: Checkpoint, duplex_checkpoint: Checkpoint, frames: int) -> None:
+    """Past 4096 frames and ``max_steps``: no error, and memory that does not grow."""
+    stt, duplex = DsmStt(stt_checkpoint), Duplex(duplex_checkpoint)
+    hears, talks = stt.open(), duplex.open(0)
+    block = probe(40)
+    for done in range(0, frames, 40):
+        hears.steps(block)
+        for frame in block.reshape(-1, FRAME_SAMPLES):
+            talks.step(frame)
+        if done % (frames // 10) < 40:
+            print(
+                f"  {done + 40:6} frames, resident {resident_mb():7.1f} MB, MLX {mx.get_active_memory() / 1e6:.1f} MB",
+                flush=True,
+            )
+    print(f"long: {frames} frames through codec, STT and duplex without error")
+
+
+def resident_mb() -> float:
+    """Resident memory now; the peak where /proc is not there."""
+    status = Path("/proc/self/statm")
+    if status.exists():
+        return int(status.read_text().split()[1]) * resource.getpagesize() / 1e6
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak / 1e3
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--size", choices=["tiny", "full"], default="tiny", help="of the LMs; the codec is as published"
+    )
+    parser.add_argument("--mimi", choices=["tiny", "full"], default="full", help="of the codec")
+    parser.add_argument("--frames", type=int, default=120)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--only", choices=["stt", "duplex", "overhead", "long"])
+    a = parser.parse_args()
+
+    def wanted(name: str) -> bool:
+        return a.only in (None, name) and (name != "long" or a.only == "long")
+
+    with tempfile.TemporaryDirectory() as folder:
+
+        def made(kind: str) -> Checkpoint:
+            path = Path(folder) / kind
+            if not path.exists():
+                init(path, Recipe(kind, a.size, mimi=a.mimi, bits=8 if (kind, a.size) == ("duplex", "full") else None))
+            return find(path)
+
+        frames = probe(a.frames).reshape(-1, FRAME_SAMPLES)
+        if wanted("stt"):
+            bench_stt(made("stt"), frames, a.runs)
+        if wanted("duplex"):
+            bench_duplex(made("duplex"), frames, a.runs)
+        if wanted("overhead"):
+            bench_overhead(made("stt"), a.frames)
+        if wanted("long"):
+            bench_long(made("stt"), made("duplex"), a.frames)
+
+
+if __name__ == "__main__":
+    main()
