@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from workbench.config import Config
+from workbench.conversing import Conversation
 from workbench.costs import CostSource, FixedCosts, MeasuredCosts, Profile, ProfileCosts
 from workbench.errors import WorkbenchError
 from workbench.executors import Times, chain
@@ -29,7 +30,7 @@ from workbench.speaking import (
     time_answer,
     token_costs,
 )
-from workbench.stages import Stages
+from workbench.stages import Duplex, Stages
 from workbench.stages.chunker import ChunkOptions
 from workbench.stages.listener import (
     Cycle,
@@ -103,7 +104,7 @@ def cost_source(config: Config, profile: Profile | None, session: str) -> CostSo
 
 
 def replay(
-    session: Session, labels: Sequence[Label], stages: Stages, config: Config, costs: CostSource, store: Store
+    session: Session, labels: Sequence[Label], stages: Stages | Duplex, config: Config, costs: CostSource, store: Store
 ) -> Replayed:
     """Replay one session.
 
@@ -118,7 +119,43 @@ def replay(
     Raises:
         WorkbenchError: the config asks for what the stages cannot do.
     """
+    if not isinstance(stages, Stages):
+        return _converse(session, stages, config, costs, store)
     return _Replay(session, stages, config, costs, store).run()
+
+
+def _header(session: Session, config: Config, costs: CostSource, echo: bool) -> Header:
+    return Header(
+        session=session.name,
+        samples=session.samples,
+        playout=speak_options(config).playout,
+        stack=config.stack.stack,
+        listener=config.workbench.listener,
+        executors=config.workbench.executors,
+        costs=costs.name,
+        profile=costs.digest,
+        timing=config.workbench.timing,
+        fingerprint=config.fingerprint,
+        echo=echo,
+    )
+
+
+def _converse(session: Session, duplex: Duplex, config: Config, costs: CostSource, store: Store) -> Replayed:
+    """Replay a model that hears and speaks at once; there is no listener and no chunker whose knobs could matter."""
+    taps, options = echo_path(config, session), speak_options(config)
+    conversation = Conversation(
+        session,
+        duplex,
+        costs,
+        store,
+        taps=taps,
+        prebuffer=options.prebuffer,
+        playout=options.playout,
+        seed=config.workbench.seed,
+    )
+    events = conversation.run()
+    trace = Trace(_header(session, config, costs, bool(taps)), in_order(events))
+    return Replayed(trace, tuple(conversation.played), costs if isinstance(costs, MeasuredCosts) else None)
 
 
 class _Replay:
@@ -147,19 +184,7 @@ class _Replay:
         at, onset, earliest = 0, -1, 0
         while (turn := self._next_turn(at, onset, earliest)) is not None:
             at, onset, earliest = self._answer(turn)
-        header = Header(
-            session=self._session.name,
-            samples=self._session.samples,
-            playout=self._speak.playout,
-            stack=self._config.stack.stack,
-            listener=self._config.workbench.listener,
-            executors=self._config.workbench.executors,
-            costs=self._costs.name,
-            profile=self._costs.digest,
-            timing=self._config.workbench.timing,
-            fingerprint=self._config.fingerprint,
-            echo=self._mic.has_echo,
-        )
+        header = _header(self._session, self._config, self._costs, self._mic.has_echo)
         return Replayed(Trace(header, in_order(self._events)), tuple(self._played), self._measured)
 
     # --- listening ---

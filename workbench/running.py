@@ -16,7 +16,7 @@ import numpy as np
 from workbench.config import Config, override, to_dict
 from workbench.costs import STAGES, Profile, make_profile, read_profile, write_profile
 from workbench.errors import WorkbenchError
-from workbench.files import pretty_json, read_json, write_text
+from workbench.files import canonical_json, pretty_json, read_json, sha256_text, write_text
 from workbench.labels import Label, read_labels
 from workbench.metrics import SessionScores, Summary, agent_intervals, evaluate, summarise, write_scores
 from workbench.microphone import Pcm
@@ -166,9 +166,10 @@ def _silence(samples: int) -> Iterator[Pcm]:
         samples -= SAMPLE_RATE
 
 
-def profile_path(config: Config) -> Path:
-    """Where this machine's profile of a stack is kept."""
-    return cache_folder() / "profiles" / f"{config.stack.stack}.json"
+def profile_path(stack: Stack) -> Path:
+    """Where this machine's profile of a stack is kept; a stack with other weights has another."""
+    weights = f"-{sha256_text(canonical_json(stack.weights))[:8]}" if stack.weights else ""
+    return cache_folder() / "profiles" / f"{stack.name}{weights}.json"
 
 
 def stack_profile(
@@ -188,7 +189,7 @@ def stack_profile(
         return read_profile(Path(config.costs.profile))
     if stack.profile is not None:
         return stack.profile
-    path = profile_path(config)
+    path = profile_path(stack)
     if path.exists():
         return read_profile(path)
     measured = override(config, {"costs.costs": "measured"})

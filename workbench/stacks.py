@@ -20,7 +20,13 @@ def _moshi(config: Config) -> Stack:
     return MoshiStack("moshi", config, open_lm(config.stack.lm))
 
 
-STACKS: dict[str, Callable[[Config], Stack]] = {"moshi": _moshi, "scripted": _scripted}
+def _moshi_duplex(config: Config) -> Stack:
+    from workbench.moshi.stack import DuplexStack
+
+    return DuplexStack(config)
+
+
+STACKS: dict[str, Callable[[Config], Stack]] = {"moshi": _moshi, "moshi-duplex": _moshi_duplex, "scripted": _scripted}
 
 
 def make_stack(config: Config) -> Stack:

@@ -76,7 +76,8 @@ class Commit:
         t: when the decision was there, computing included.
         frame_end: end of the frame that decided it.
         reply: number of the answer that follows, from 0.
-        reason: ``silence``, ``pause`` (the model's head) or ``limit`` (longest speech reached).
+        reason: ``silence``, ``pause`` (the model's head), ``limit`` (longest speech reached) or ``model`` (a duplex
+            model began to speak).
         silence_from: where the silence that was counted began; ``frame_end`` where none was.
     """
 

@@ -5,8 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from workbench.config import load
+from workbench.config import load, override
+from workbench.costs import STAGES
 from workbench.errors import WorkbenchError
+from workbench.labels import Label
+from workbench.metrics import evaluate, summarise
 from workbench.moshi.generate import Recipe
 from workbench.replay import cost_source, replay
 from workbench.session import write_manifest, write_track
@@ -78,3 +81,75 @@ def test_what_is_missing_is_named(zoo, tmp_path):
     deaf = str(zoo.directory(Recipe("stt", heads=False)))
     assert "has no semantic-VAD heads" in refused(stt_model_path=deaf, tts_model_path=tts, stt_vad=True)
     assert "voice nobody: no such file" in refused(stt_model_path=stt, tts_model_path=tts, tts_voice_path="nobody")
+
+
+@pytest.fixture(scope="module")
+def duplex_config(zoo):
+    return load(
+        None, {"stack.stack": "moshi-duplex", "costs.costs": "fixed", "models": str(zoo.directory(Recipe("duplex")))}
+    )
+
+
+def score(trace):
+    labels = (Label(14_400, 36_000, "speech", 1, "hello"), Label(76_800, 98_400, "speech", 2, "there"))
+    return summarise([evaluate(trace, labels)]).scores
+
+
+def test_duplex_replay_is_repeatable_and_scored(session, duplex_config):
+    stack, store = make_stack(duplex_config), Store(None)
+
+    def run(stack, store, config=duplex_config):
+        return replay(session, (), stack.stages(()), config, cost_source(config, None, session.name), store)
+
+    first = run(stack, store)
+    for again in (run(stack, store), run(stack, Store(None)), run(make_stack(duplex_config), Store(None))):
+        assert again.trace.digest == first.trace.digest
+        assert all(np.array_equal(a, b) for (_, a), (_, b) in zip(again.played, first.played, strict=True))
+    events = {
+        kind: [e for e in first.trace.events if type(e).__name__ == kind] for kind in ("Commit", "Steps", "Tokens")
+    }
+    assert len(events["Steps"][0].costs) == session.frames == 75
+    # The stage itself, alone: the same words and samples as the replay put on the clock.
+    stream = stack.stages(()).open(0)
+    alone = [stream.step(session.read(k * 1920, (k + 1) * 1920)) for k in range(75)]
+    pcm = [s.pcm for s in alone if s.pcm is not None]
+    assert all(np.array_equal(a, b) for a, (_, b) in zip(pcm, first.played, strict=True))
+    said = "".join(s.piece for s in alone)
+    assert all(t.text in said for t in events["Tokens"])
+    assert events["Commit"][0].reason == "model"
+    # Fixed costs of 40 ms: frame 1 brings the first sound at 160 + 40 ms; the device asks next at 240 ms, + 20 ms.
+    assert first.played[0][0] == 1920 * 3 + 480
+    scores = score(first.trace)
+    assert scores["deadline_miss_rate"] == 0.0
+    assert scores["rtf"] > 0
+
+
+def test_a_duplex_model_too_slow_for_its_frames_stutters(session, duplex_config):
+    slow = override(duplex_config, {"tts_step_ms": 100.0})
+    duplex = make_stack(slow).stages(())
+    trace = replay(session, (), duplex, slow, cost_source(slow, None, session.name), Store(None)).trace
+    scores = score(trace)
+    assert scores["deadline_miss_rate"] == 1.0
+    assert scores["underrun_events"] > 0
+    assert scores["rtf"] == pytest.approx(100 / 80, rel=0.05)
+
+
+def test_a_duplex_model_hears_its_own_echo(session, duplex_config):
+    echo = override(duplex_config, {"echo.echo": "config", "echo_gain_db": 0.0})
+    stack, store = make_stack(echo), Store(None)
+    played = {}
+    for config in (duplex_config, echo, echo):
+        result = replay(session, (), stack.stages(()), config, cost_source(config, None, session.name), store)
+        played.setdefault(config.echo.echo, []).append(np.concatenate([p for _, p in result.played]))
+    assert np.array_equal(*played["config"])
+    assert not np.array_equal(played["session"][0], played["config"][0])
+
+
+def test_measuring_a_duplex_model_gives_a_whole_profile(session, duplex_config):
+    config = override(duplex_config, {"costs.costs": "measured"})
+    stack = make_stack(config)
+    result = replay(session, (), stack.stages(()), config, cost_source(config, None, ""), Store(None))
+    profile = result.measured.profile("")
+    assert sorted(profile.stages) == sorted(STAGES)
+    assert len(profile.stages["tts"]) == session.frames
+    assert min(profile.stages["tts"]) > 0

@@ -1,31 +1,17 @@
 """Moshi itself: it hears and speaks at once, a frame in and a frame out at every step."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from workbench.moshi.checkpoint import Checkpoint
 from workbench.moshi.codec import Codec, Pcm
 from workbench.moshi.model import Backend, Model, dialogue_condition, fingerprint, load, open_codec
 from workbench.moshi.stream import TokenStream, reset_caches
+from workbench.stages import DuplexStep
 from workbench.units import FRAME_SAMPLES
 
 
-@dataclass(frozen=True)
-class DuplexStep:
-    """What one step brought out.
-
-    Attributes:
-        piece: the agent's own text, with a leading space where a word begins; empty on most frames.
-        pcm: the agent's sound, (1920,); None while the acoustic delay fills.
-    """
-
-    piece: str
-    pcm: Pcm | None
-
-
 class Duplex:
-    """A dialogue checkpoint.
+    """A dialogue checkpoint (role ``Duplex``).
 
     Args:
         checkpoint: a duplex model.

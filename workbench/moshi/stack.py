@@ -12,6 +12,7 @@ from workbench.errors import WorkbenchError
 from workbench.labels import Label
 from workbench.moshi.checkpoint import Checkpoint, find
 from workbench.moshi.sizes import Kind
+from workbench.stages import Duplex as DuplexRole
 from workbench.stages import Stages, TextLm
 
 PROFILE = "profile.json"
@@ -79,3 +80,26 @@ class MoshiStack:
     def stages(self, labels: tuple[Label, ...]) -> Stages:
         """The same three for every session; models do not look at labels."""
         return Stages(self._stt, self._lm, self._tts)
+
+
+class DuplexStack:
+    """Moshi itself (role ``Stack``).
+
+    Args:
+        config: names the model.
+    """
+
+    name = "moshi-duplex"
+
+    def __init__(self, config: Config) -> None:
+        from workbench.moshi.duplex import Duplex
+
+        checkpoint = locate(config, "duplex")
+        self._duplex = Duplex(checkpoint)
+        self.weights = {f"duplex.{part}": digest for part, digest in checkpoint.digests.items()}
+        path = checkpoint.root / PROFILE
+        self.profile: Profile | None = read_profile(path) if path.exists() else None
+
+    def stages(self, labels: tuple[Label, ...]) -> DuplexRole:
+        """The one model, for every session."""
+        return self._duplex

@@ -112,6 +112,41 @@ class Stages:
     tts: Tts
 
 
+@dataclass(frozen=True, slots=True)
+class DuplexStep:
+    """What one frame brought out of a model that hears and speaks at once.
+
+    Attributes:
+        piece: the agent's own text, with a leading space where a word begins; empty on most frames.
+        pcm: the agent's sound, float32 of shape (1920,); None while its first frames are still inside.
+    """
+
+    piece: str
+    pcm: Pcm | None
+
+
+class DuplexStream(Protocol):
+    """One conversation, from a clean state on."""
+
+    def step(self, frame: Pcm) -> DuplexStep:
+        """Hear one frame, float32 of shape (1920,), and say one."""
+        ...
+
+
+class Duplex(Protocol):
+    """Speech to speech, frame by frame.
+
+    Attributes:
+        fingerprint: names code, weights and options.
+    """
+
+    fingerprint: str
+
+    def open(self, seed: int) -> DuplexStream:
+        """Start a conversation; a stream opened earlier must not be used any more."""
+        ...
+
+
 class Stack(Protocol):
     """Loads once, serves every session.
 
@@ -125,6 +160,6 @@ class Stack(Protocol):
     weights: dict[str, str]
     profile: Profile | None
 
-    def stages(self, labels: tuple[Label, ...]) -> Stages:
-        """Stages for a session; only the scripted stack looks at the labels."""
+    def stages(self, labels: tuple[Label, ...]) -> Stages | Duplex:
+        """Stages for a session, or the one model that is all of them; only the scripted stack looks at the labels."""
         ...
