@@ -4,8 +4,10 @@ import json
 import re
 
 import pytest
+from click.testing import CliRunner
 from made_runs import make_run, make_session, questions
 
+from workbench.cli import cli
 from workbench.errors import WorkbenchError
 from workbench.metrics.rows import PARTS
 from workbench.reports import write_report
@@ -127,6 +129,14 @@ def test_links_to_audio_that_is_gone_are_left_out(tmp_path):
     text = section(write_report(run, scored, summary).read_text(), "Sessions")
     assert "clean.agent.flac" in text
     assert "held.agent.flac" not in text
+
+
+def test_score_writes_the_report_anew_and_says_where(tmp_path):
+    run, _, _ = make_run(tmp_path, questions(tmp_path))
+    (tmp_path / "budget.toml").write_text("[budget]\nvoice_to_voice_ms_p50 = 1\n")
+    result = CliRunner().invoke(cli, ["score", str(run.folder), "--budget", str(tmp_path / "budget.toml")])
+    assert f"report: {run.folder / 'report.md'}" in result.stdout
+    assert "**over**" in (run.folder / "report.md").read_text()
 
 
 def test_missing_run_json_is_one_line(tmp_path):

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -17,24 +18,13 @@ from workbench.metrics import SessionScores, Summary, shown
 from workbench.running import Run, read_run, run_sessions, score_run
 from workbench.session import find_sessions
 
-HEADLINES = (
-    "voice_to_voice_ms_p50",
-    "voice_to_voice_ms_p95",
-    "endpoint_delay_ms_p50",
-    "cutin_per_hold",
-    "missed_eot_rate",
-    "onset_clipped_ms_p95",
-    "wer",
-    "false_bargein_per_agent_hour",
-    "missed_bargein_rate",
-    "bargein_reaction_ms_p50",
-    "stall_ratio",
-    "underrun_events",
-    "midword_splits",
-    "rtf",
-    "deadline_miss_rate",
-)
-"""Scores of the console table; ``scores.json`` and the report hold all."""
+HEADLINES = {
+    "latency": ("voice_to_voice_ms_p50", "voice_to_voice_ms_p95", "endpoint_delay_ms_p50"),
+    "turns": ("cutin_per_hold", "missed_eot_rate", "onset_clipped_ms_p95", "wer"),
+    "barge-in": ("false_bargein_per_agent_hour", "missed_bargein_rate", "bargein_reaction_ms_p50"),
+    "stutter": ("stall_ratio", "underrun_events", "midword_splits", "rtf", "deadline_miss_rate"),
+}
+"""Scores of the console table by group; ``scores.json`` and the report hold all."""
 
 
 def run_and_show(folders: Sequence[Path], config: Config, out: Path | None, budget: Path | None, as_json: bool) -> int:
@@ -109,12 +99,19 @@ def _show(run: Run, scored: Sequence[SessionScores], summary: Summary, limits: d
 
 
 def _print_table(run: Run, scored: Sequence[SessionScores], summary: Summary) -> None:
+    from workbench.reports import first_words
+
     width = None if sys.stdout.isatty() else 100
     console = Console(width=width, highlight=False)
-    table = Table("score", "value", title=f"{len(scored)} sessions, {run.config.stack.stack}", title_justify="left")
-    for key in HEADLINES:
-        table.add_row(key, shown(summary, key))
+    title = f"{len(scored)} sessions, {run.config.stack.stack}"
+    table = Table("", "score", "value", title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for group, keys in HEADLINES.items():
+        for number, key in enumerate(keys):
+            table.add_row("" if number else group, key, shown(summary, key))
     console.print(table)
-    for note in summary.notes:
+    # What happened in none of n chances the table shows as 0 of n; the report says what that bounds.
+    notes = [note for note in summary.notes if ": none " not in note]
+    for note in (*first_words(run.config), *notes):
         console.print(f"- {note}", soft_wrap=True, markup=False)
-    console.print(f"run: {run.folder}", soft_wrap=True, markup=False)
+    console.print(f"report: {run.folder / 'report.md'}", soft_wrap=True, markup=False)
+    console.print(f"audio:  {run.folder}/<session>.agent.flac", soft_wrap=True, markup=False)

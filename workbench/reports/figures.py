@@ -70,7 +70,8 @@ def draw_waterfall(path: Path, scored: Sequence[SessionScores]) -> bool:
     if not rows:
         return False
     parts = [[getattr(fall, part) / SAMPLES_PER_MS for part in PARTS] for _, _, fall in rows]
-    mean = [sum(column) / len(rows) for column in zip(*parts, strict=True)]
+    waited = [bar for bar, (_, _, fall) in zip(parts, rows, strict=True) if not early(fall)]
+    mean = [sum(column) / len(waited) for column in zip(*waited, strict=True)] if waited else []
     shown = range(len(rows))
     if len(rows) > MOST_BARS:
         slowest = sorted(shown, key=lambda i: (-rows[i][2].voice_to_voice, i))[:MOST_BARS]
@@ -79,15 +80,30 @@ def draw_waterfall(path: Path, scored: Sequence[SessionScores]) -> bool:
     with figure(height, path) as drawn:
         area = axes(drawn, _LEFT, _HEAD - 0.45, WIDTH - _LEFT - _RIGHT, height - _HEAD - 0.3)
         area.set_ylim(len(shown) + 0.5, -1.2)
-        _bar(area, -0.6, mean, 0.86)
         for y, i in enumerate(shown, 1):
             _bar(area, y, parts[i], 0.7)
-        _scale_of_bars(area, [mean, *(parts[i] for i in shown)])
-        names = [f"{rows[i][0]} · {rows[i][1].turn}{' *' if rows[i][1].counterfactual else ''}" for i in shown]
-        area.set_yticks([-0.6, *range(1, len(shown) + 1)], ["mean", *(_short(name) for name in names)])
-        _name_parts(area, mean)
-        _title(drawn, len(rows), len(shown), any(rows[i][1].counterfactual for i in shown))
+        _scale_of_bars(area, [*([mean] if mean else ()), *(parts[i] for i in shown)])
+        ticks: dict[float, str] = {y: _short(_named(*rows[i])) for y, i in enumerate(shown, 1)}
+        if mean:
+            ticks[-0.6] = "mean without †" if len(waited) < len(rows) else "mean"
+            _bar(area, -0.6, mean, 0.86)
+            _name_parts(area, mean)
+        area.set_yticks(list(ticks), list(ticks.values()))
+        marks = {
+            "* counterfactual": any(rows[i][1].counterfactual for i in shown),
+            "† begins at a commit before the end of the user's speech": any(early(rows[i][2]) for i in shown),
+        }
+        _title(drawn, len(rows), len(shown), "     ".join(text for text, used in marks.items() if used))
     return True
+
+
+def early(fall: Waterfall) -> bool:
+    """Whether the answer was decided before the user's speech had ended: its waterfall runs backwards at first."""
+    return fall.endpoint_hold < 0
+
+
+def _named(session: str, row: TurnRow, fall: Waterfall) -> str:
+    return f"{session} · {row.turn}{' *' if row.counterfactual else ''}{' †' if early(fall) else ''}"
 
 
 def _short(name: str) -> str:
@@ -95,7 +111,7 @@ def _short(name: str) -> str:
     return name if len(name) <= room else "…" + name[len(name) - room + 1 :]
 
 
-def _title(drawn: Figure, turns: int, shown: int, moved: bool) -> None:
+def _title(drawn: Figure, turns: int, shown: int, marks: str) -> None:
     full = drawn.get_figheight()
     what = f"the {shown} slowest of {turns} answered turns" if shown < turns else f"{turns} answered turns"
     drawn.text(0.15 / WIDTH, 1 - 0.25 / full, f"From the end of speech to the answer: {what}", fontsize=12, va="center")
@@ -110,28 +126,35 @@ def _title(drawn: Figure, turns: int, shown: int, moved: bool) -> None:
         handletextpad=0.4,
         columnspacing=1.2,
     )
-    if moved:
-        drawn.text(0.15 / WIDTH, 0.18 / full, "* counterfactual", fontsize=SMALL, color=FAINT, va="center")
+    drawn.text(0.15 / WIDTH, 0.18 / full, marks, fontsize=SMALL, color=FAINT, va="center")
+
+
+def _edges(parts: Sequence[float]) -> list[float]:
+    """Where each part begins, and the end of the last. An early answer's first parts take no room: it begins there."""
+    edges = [0.0]
+    for part in parts:
+        edges.append(edges[-1] + part)
+    if parts[1] < 0:
+        edges[0] = edges[1] = edges[2]
+    return edges
 
 
 def _bar(area: Axes, y: float, parts: Sequence[float], height: float) -> None:
-    """One turn: parts in order of time. A part that runs backwards (a cut-in) is drawn thin, over the others."""
-    at = 0.0
-    for name, part in zip(PARTS, parts, strict=True):
+    """One turn: parts in order of time."""
+    edges = _edges(parts)
+    for name, (start, end) in zip(PARTS, pairwise(edges), strict=True):
         colour = OWNER_COLOURS[OWNERS[name]]
-        thick, order = (height, 2.0) if part >= 0 else (height / 3, 2.5)
-        area.barh(y, part, left=at, height=thick, color=colour, edgecolor="white", linewidth=0.8, zorder=order)
-        at += part
-    area.text(at, y, f"  {at:,.0f}".replace(",", " "), va="center_baseline", fontsize=SMALL, zorder=4)
+        area.barh(y, end - start, left=start, height=height, color=colour, edgecolor="white", linewidth=0.8, zorder=2)
+    area.text(edges[-1], y, f"  {_figure(edges[-1])}", va="center_baseline", fontsize=SMALL, zorder=4)
+
+
+def _figure(ms: float) -> str:
+    """Milliseconds with a thin gap at the thousands."""
+    return f"{ms:,.0f}".replace(",", "\u2009").replace("-", "−")
 
 
 def _scale_of_bars(area: Axes, bars: Sequence[Sequence[float]]) -> None:
-    edges = [0.0]
-    for bar in bars:
-        at = 0.0
-        for part in bar:
-            at += part
-            edges.append(at)
+    edges = [0.0, *(edge for bar in bars for edge in _edges(bar))]
     span = max(edges) - min(edges) or 1.0
     area.set_xlim(min(edges) - (0.01 * span if min(edges) < 0 else 0), max(edges) + 0.02 * span)
     bare(area, "bottom")
@@ -146,17 +169,15 @@ def _name_parts(area: Axes, mean: Sequence[float]) -> None:
     """Name each part above the mean bar, with a line to it; names too near one another move right."""
     low, high = area.get_xlim()
     step = 0.27 * (high - low) / (WIDTH - _LEFT - _RIGHT)
-    edges = [0.0]
-    for part in mean:
-        edges.append(edges[-1] + part)
+    edges = _edges(mean)
     last = float("-inf")
-    for name, (start, end) in zip(PARTS, pairwise(edges), strict=True):
-        if start == end:
+    for name, part, (start, end) in zip(PARTS, mean, pairwise(edges), strict=True):
+        if not part:
             continue
         middle = (start + end) / 2
         x = last = max(middle, last + step)
         area.annotate(
-            f"{name} {end - start:.0f}",
+            f"{name} {part:.0f}",
             (middle, -1.03),
             (x, -1.45),
             rotation=35,
@@ -212,7 +233,7 @@ def _ecdf(area: Axes, values: Sequence[float], name: str, colour: str, side: str
     for percent in (50, 95):
         at = percentile(values, percent)
         area.plot([at], [percent / 100], "o", color=colour, markersize=6, zorder=4, markeredgecolor="white")
-        words = f"p{percent}  {at:,.0f} ms".replace(",", " ")
+        words = f"p{percent}  {_figure(at)} ms"
         if percent == 50:
             words = f"{name}\n{words}"
         area.annotate(

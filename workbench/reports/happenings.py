@@ -1,9 +1,9 @@
 """The sections of single events: turns in parts and words, cut-ins, misses, barge-ins, holes in the speech."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from workbench.labels import turns as labelled_turns
-from workbench.metrics.rows import PARTS, TurnRow
+from workbench.metrics.rows import PARTS, TurnRow, Waterfall
 from workbench.reports.markdown import escape, table
 from workbench.reports.material import Material, by_reply, cutins, ms, seconds
 from workbench.running import SessionRun
@@ -36,27 +36,33 @@ def waterfall(data: Material) -> Iterator[str]:
     names = header[2:-1]
     rows = [
         (
-            escape(session) + (" \\*" if row.counterfactual else ""),
+            escape(session) + (" \\*" if row.counterfactual else "") + (" †" if fall.endpoint_hold < 0 else ""),
             str(row.turn),
             *(ms(getattr(fall, name)) for name in names),
             str(fall.residual),
         )
         for session, row, fall in data.answered
     ]
-    mean = [
-        f"**{sum(getattr(fall, name) for _, _, fall in data.answered) / len(data.answered) / SAMPLES_PER_MS:.0f}**"
-        for name in names
-    ]
-    worst = max(abs(fall.residual) for _, _, fall in data.answered)
-    rows.append(("**mean**", "", *mean, f"**{worst}**"))
+    falls = [fall for _, _, fall in data.answered]
+    waited = [fall for fall in falls if fall.endpoint_hold >= 0]
+    worst = max(abs(fall.residual) for fall in falls)
+    rows.append(("**mean**", "", *_means(falls, names), str(worst)))
+    if waited and len(waited) < len(falls):
+        rows.append(("**mean without †**", "", *_means(waited, names), ""))
     for percent in ("p50", "p95"):
         values = [data.summary.scores[f"{name}_ms_{percent}"] for name in names]
         rows.append((percent, "", *("–" if value is None else f"{value:.0f}" for value in values), ""))
     yield from table(header, rows, right=header[1:])
     yield f"Largest residual: {worst} samples. Percentiles are taken part by part and do not add up."
     yield ""
+    if len(waited) < len(falls):
+        yield from ("† decided before the user's speech had ended: `endpoint_hold` runs backwards.", "")
     if any(row.counterfactual for _, row, _ in data.answered):
         yield from ("\\* counterfactual: the replayed agent had already behaved differently from the recorded one.", "")
+
+
+def _means(falls: Sequence[Waterfall], names: Sequence[str]) -> list[str]:
+    return [f"**{sum(getattr(fall, name) for fall in falls) / len(falls) / SAMPLES_PER_MS:.0f}**" for name in names]
 
 
 def turns(data: Material) -> Iterator[str]:

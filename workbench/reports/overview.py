@@ -25,12 +25,24 @@ LABEL_WORDS = {
 """Where labels come from."""
 
 
+TIMING_WORDS = {"fixed": "fixed: the recording is kept as it is"}
+
+
+def first_words(config: Config) -> tuple[str, ...]:
+    """What must be said of a config before any figure is read."""
+    stack = config.stack.stack
+    if stack in STACK_WORDS:
+        return (STACK_WORDS[stack],)
+    return (
+        ("Costs come from a fixed table: latencies are those of no machine.",) if config.costs.costs == "fixed" else ()
+    )
+
+
 def opening(data: Material) -> Iterator[str]:
     """Title, what must be said first, and what there is to see."""
-    stack = data.run.config.stack.stack
     yield from (f"# Run {escape(data.run.folder.name)}", "")
-    if stack in STACK_WORDS:
-        yield from (f"> **{STACK_WORDS[stack]}**", "")
+    for words in first_words(data.run.config):
+        yield from (f"> **{words}**", "")
     if any(item.session.labels_source == "auto" for item, _ in data.sessions):
         yield from ("> **Some labels are automatic: scores against them are only as good as the detector.**", "")
     scores = data.summary.scores
@@ -58,7 +70,7 @@ def what_was_run(data: Material) -> Iterator[str]:
         ("listener", config.workbench.listener),
         ("executors", config.workbench.executors),
         ("costs", costs or config.costs.costs),
-        ("timing", f"{config.workbench.timing}: the recording is kept as it is"),
+        ("timing", TIMING_WORDS.get(config.workbench.timing, config.workbench.timing)),
         ("echo", _echo(data)),
         ("config fingerprint", f"`{config.fingerprint}`"),
         *((f"weights, {escape(name)}", f"`{digest}`") for name, digest in sorted(manifest.get("weights", {}).items())),

@@ -46,7 +46,7 @@ class Story:
         thinks: from each commit to the first sample of its answer.
         underruns: holes in the agent's speech.
         buffer: (moment, PCM frames in the playback buffer from there on), ascending.
-        markers: commits, cut-ins and barge-ins.
+        markers: commits, cut-ins, missed ends and barge-ins, in order of time.
     """
 
     level: Floats
@@ -86,7 +86,7 @@ def tell(session: Session, trace: Trace, scores: SessionScores, agent: Path, tap
         ),
         underruns=tuple((row.t, row.t + row.samples) for row in scores.underruns),
         buffer=tuple(buffer_levels(replies)),
-        markers=tuple(_markers(found, scores)),
+        markers=tuple(sorted(_markers(found, scores), key=lambda marker: marker.t)),
     )
 
 
@@ -168,6 +168,12 @@ def _markers(found: Index, scores: SessionScores) -> Iterator[Marker]:
     for commit in found.commits:
         inside = any(row.start < commit.frame_end < row.end for row in scores.turns) and commit.reply not in ends
         yield Marker(commit.t, "cut-in" if inside else "commit", inside)
+    for row in scores.turns:
+        if row.missed:
+            yield Marker(row.end, "end missed", True)
+    for take in scores.floor:
+        if take.missed:
+            yield Marker(take.start, "barge-in missed", True)
     causes = {(row.t, row.reply): row.cause for row in scores.barge_ins}
     for event in found.barge_ins:
         cause = causes.get((event.t, event.reply), "")

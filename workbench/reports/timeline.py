@@ -43,8 +43,8 @@ _SINGLE = 60.0
 """Sessions up to this many seconds are drawn in one line."""
 
 _LEFT, _RIGHT = 1.1, 0.9
-_TITLE, _LINE_HEIGHT = 0.5, 3.42
-_LANES = {"mic": (0.42, 1.35), "labels": (1.85, 0.3), "agent": (2.23, 0.3), "buffer": (2.61, 0.5)}
+_TITLE, _LINE_HEIGHT = 0.42, 3.52
+_LANES = {"mic": (0.52, 1.35), "labels": (1.95, 0.3), "agent": (2.33, 0.3), "buffer": (2.71, 0.5)}
 """Lane → (upper edge, height) in inches from the top of its line."""
 
 
@@ -54,7 +54,7 @@ class Heading:
 
     Attributes:
         name: of the session.
-        facts: shown after it.
+        facts: shown beside it.
         threshold: dBFS of the gate, or None where no level gates.
         echo: whether the level holds the agent's echo.
     """
@@ -72,7 +72,8 @@ def draw_timeline(path: Path, heading: Heading, story: Story, labels: Sequence[L
     lines = max(1, -(-samples // round(line * SAMPLE_RATE)))
     with figure(_TITLE + lines * _LINE_HEIGHT + 0.05, path) as drawn:
         full = drawn.get_figheight()
-        drawn.text(0.15 / WIDTH, 1 - 0.25 / full, f"{heading.name} · {heading.facts}", fontsize=12, va="center")
+        drawn.text(0.15 / WIDTH, 1 - 0.25 / full, heading.name, fontsize=12, va="center")
+        drawn.text(1 - 0.15 / WIDTH, 1 - 0.25 / full, heading.facts, color=FAINT, va="center", ha="right")
         for number in range(lines):
             _Line(drawn, _TITLE + number * _LINE_HEIGHT, number * line, line, seconds).draw(heading, story, labels)
 
@@ -201,9 +202,9 @@ class _Line:
                 area.axvspan(*seen, color=RED, alpha=0.8, linewidth=0)
 
     def _markers(self, markers: Sequence[Marker]) -> None:
-        """A line through all lanes at each moment, its name above; names that would meet take turns in two rows."""
-        free = [float("-inf"), float("-inf")]
-        for marker in sorted(markers, key=lambda item: item.t):
+        """A line through all lanes at each moment, its name above; names that would meet take turns in three rows."""
+        free = [float("-inf")] * 3
+        for marker in markers:
             at = marker.t / SAMPLE_RATE
             if not self.begin <= at < self.end:
                 continue
@@ -212,8 +213,8 @@ class _Line:
                 # Behind the boxes of a lane, before the level.
                 order = 1.5 if area in (self.lanes["labels"], self.lanes["agent"]) else 6
                 area.axvline(at, color=colour, linewidth=0.9, linestyle=(0, (3, 2)), zorder=order)
-            row = 0 if at >= free[0] else 1
-            if at < free[row]:
+            row = next((number for number, taken in enumerate(free) if at >= taken), None)
+            if row is None:
                 continue
             name = f"▾ {marker.name}"
             width = text_inches(name) / self.inches
