@@ -51,6 +51,16 @@ def test_waterfall_rows_add_up_and_say_the_residual(tmp_path):
         assert figures["residual"] == "0"
 
 
+def test_early_answers_are_marked_and_left_out_of_the_second_mean(tmp_path):
+    run, scored, summary = make_run(tmp_path, questions(tmp_path))
+    header, _, *lines = rows(section(write_report(run, scored, summary).read_text(), "Latency: where the waiting goes"))
+    column = header.index("endpoint_hold")
+    by_name = {line[0].strip("*"): line[column].strip("*") for line in lines}
+    # Quiet from the frame at 1.52 s on, nine frames for 700 ms: cut at 2.24 s of a turn that ends at 4.0 s.
+    assert float(by_name["held †"]) == -1760
+    assert float(by_name["mean without †"]) == float(by_name["clean"]) > 0 > float(by_name["mean"])
+
+
 def test_cut_in_is_named_with_its_pause_and_the_end_it_made_the_agent_miss(tmp_path):
     run, scored, summary = make_run(tmp_path, questions(tmp_path))
     lines = rows(section(write_report(run, scored, summary).read_text(), "Turn taking"))[2:]

@@ -26,6 +26,7 @@ from workbench.reports.drawing import (
     figure,
     text_inches,
 )
+from workbench.reports.material import early
 from workbench.units import SAMPLES_PER_MS, samples_to_ms
 
 OWNERS = {
@@ -95,11 +96,6 @@ def draw_waterfall(path: Path, scored: Sequence[SessionScores]) -> bool:
         }
         _title(drawn, len(rows), len(shown), "     ".join(text for text, used in marks.items() if used))
     return True
-
-
-def early(fall: Waterfall) -> bool:
-    """Whether the answer was decided before the user's speech had ended: its waterfall runs backwards at first."""
-    return fall.endpoint_hold < 0
 
 
 def _named(session: str, row: TurnRow, fall: Waterfall) -> str:

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
+from workbench.labels import Turn
 from workbench.labels import turns as labelled_turns
 from workbench.metrics.rows import PARTS, TurnRow, Waterfall
+from workbench.metrics.turns import HOLD_MAX, HOLD_MIN
 from workbench.reports.markdown import escape, table
-from workbench.reports.material import Material, by_reply, cutins, ms, seconds
+from workbench.reports.material import Material, by_reply, cutins, early, ms, seconds
 from workbench.running import SessionRun
 from workbench.trace import Chunk, Tokens, Transcript
 from workbench.units import SAMPLES_PER_MS
@@ -20,45 +22,45 @@ _ANSWER = 80
 def waterfall(data: Material) -> Iterator[str]:
     """Every answered turn in parts that add up exactly, then mean and percentiles."""
     yield from ("## Latency: where the waiting goes", "")
-    if not data.answered:
-        yield from ("No labelled turn was answered: there is nothing to measure.", "")
-        return
     for name, words in (("waterfall", "Waterfall per turn"), ("latency", "Distribution of the latencies")):
         if f"figures/{name}.png" in data.figures:
             yield from (f"![{words}](figures/{name}.png)", "")
+    if not data.answered:
+        yield from ("No labelled turn was answered: there is no waterfall.", "")
+        return
     yield (
         "Milliseconds from the labelled end of the user's speech to the first audible sample of the answer. "
         "`silence_hold` is a share of `endpoint_hold`, not a part beside it. The residual is what the parts leave "
-        "unexplained, in samples."
+        "unexplained, in samples. Percentiles are taken part by part and do not add up."
     )
     yield ""
     header = ("session", "turn", *PARTS[:2], "silence_hold", *PARTS[2:], "voice_to_voice", "residual")
-    names = header[2:-1]
-    rows = [
-        (
-            escape(session) + (" \\*" if row.counterfactual else "") + (" †" if fall.endpoint_hold < 0 else ""),
+    yield from table(header, _waterfall_rows(data, header[2:-1]), right=header[1:])
+    worst = max(abs(fall.residual) for _, _, fall in data.answered)
+    yield from (f"Largest residual: {worst} samples.", "")
+    if any(early(fall) for _, _, fall in data.answered):
+        yield from ("† decided before the user's speech had ended: `endpoint_hold` runs backwards.", "")
+    if any(row.counterfactual for _, row, _ in data.answered):
+        yield from ("\\* counterfactual: the replayed agent had already behaved differently from the recorded one.", "")
+
+
+def _waterfall_rows(data: Material, names: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    for session, row, fall in data.answered:
+        marks = (" \\*" if row.counterfactual else "") + (" †" if early(fall) else "")
+        yield (
+            escape(session) + marks,
             str(row.turn),
             *(ms(getattr(fall, name)) for name in names),
             str(fall.residual),
         )
-        for session, row, fall in data.answered
-    ]
     falls = [fall for _, _, fall in data.answered]
-    waited = [fall for fall in falls if fall.endpoint_hold >= 0]
-    worst = max(abs(fall.residual) for fall in falls)
-    rows.append(("**mean**", "", *_means(falls, names), str(worst)))
+    waited = [fall for fall in falls if not early(fall)]
+    yield "**mean**", "", *_means(falls, names), ""
     if waited and len(waited) < len(falls):
-        rows.append(("**mean without †**", "", *_means(waited, names), ""))
+        yield "**mean without †**", "", *_means(waited, names), ""
     for percent in ("p50", "p95"):
         values = [data.summary.scores[f"{name}_ms_{percent}"] for name in names]
-        rows.append((percent, "", *("–" if value is None else f"{value:.0f}" for value in values), ""))
-    yield from table(header, rows, right=header[1:])
-    yield f"Largest residual: {worst} samples. Percentiles are taken part by part and do not add up."
-    yield ""
-    if len(waited) < len(falls):
-        yield from ("† decided before the user's speech had ended: `endpoint_hold` runs backwards.", "")
-    if any(row.counterfactual for _, row, _ in data.answered):
-        yield from ("\\* counterfactual: the replayed agent had already behaved differently from the recorded one.", "")
+        yield percent, "", *("–" if value is None else f"{value:.0f}" for value in values), ""
 
 
 def _means(falls: Sequence[Waterfall], names: Sequence[str]) -> list[str]:
@@ -120,20 +122,16 @@ def turn_taking(data: Material) -> Iterator[str]:
     """Cut-ins and missed ends, one row each."""
     rows = []
     for item, scores in data.sessions:
-        held = {(row.start, row.end): row for row in scores.holds if row.cut}
+        name, reference = escape(item.session.name), {turn.number: turn for turn in labelled_turns(item.labels)}
         for row in scores.turns:
             for commit in cutins(item, row):
-                pause = next((b - a for a, b in held if a < commit.frame_end <= b), None)
-                where = f"in a pause of {ms(pause)} ms" if pause else "in speech, or in a pause too short to count"
-                when = (
-                    f"{ms(row.end - commit.frame_end)} ms before the end, {where}; decided by {escape(commit.reason)}"
-                )
-                rows.append(
-                    (escape(item.session.name), str(row.turn), f"{seconds(commit.frame_end)} s", "cut-in", when)
-                )
+                where = _place(reference[row.turn], commit.frame_end)
+                early = f"{ms(row.end - commit.frame_end)} ms before the end"
+                details = f"{early}, {where}; decided by {escape(commit.reason)}"
+                rows.append((name, str(row.turn), f"{seconds(commit.frame_end)} s", "cut-in", details))
             if row.missed:
-                what = "no commit within 3 s of the end"
-                rows.append((escape(item.session.name), str(row.turn), f"{seconds(row.end)} s", "missed end", what))
+                details = "no commit within 3 s of the end"
+                rows.append((name, str(row.turn), f"{seconds(row.end)} s", "missed end", details))
     yield from ("## Turn taking", "")
     if not any(scores.labelled for _, scores in data.sessions):
         yield from ("No labels: turn taking cannot be scored.", "")
@@ -141,6 +139,19 @@ def turn_taking(data: Material) -> Iterator[str]:
         yield from ("No cut-in and no missed end.", "")
     else:
         yield from table(("session", "turn", "at", "what", "details"), rows, right=("turn", "at"))
+
+
+def _place(turn: Turn, moment: int) -> str:
+    """Where in a turn a moment lies. A commit at the last sample of a pause took the pause for the end."""
+    for start, end in turn.holds:
+        if start < moment <= end:
+            counted = "" if HOLD_MIN <= end - start <= HOLD_MAX else ", which is none of the holds"
+            return f"in a pause of {ms(end - start)} ms{counted}"
+    before = [(start, end) for start, end in turn.holds if end < moment]
+    if not before:
+        return "in speech"
+    start, end = before[-1]
+    return f"{ms(moment - end)} ms into the speech after a pause of {ms(end - start)} ms"
 
 
 def barge_in(data: Material) -> Iterator[str]:

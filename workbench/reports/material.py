@@ -65,6 +65,11 @@ def by_reply(item: SessionRun, kind: type[Event]) -> dict[int, list[Any]]:
     return found
 
 
+def early(fall: Waterfall) -> bool:
+    """Whether the answer was decided before the user's speech had ended: its waterfall runs backwards at first."""
+    return fall.endpoint_hold < 0
+
+
 def seconds(samples: int) -> str:
     """Seconds on the session clock.
 
