@@ -14,7 +14,7 @@ LAYERS = (
     "errors", "units", "files", "config",
     "session", "labels", "autolabel", "importing", "trace", "audio", "recording",
     "costs", "store", "executors", "microphone", "stages", "moshi", "stacks",
-    "speaking", "interrupting", "conversing", "replay",
+    "listening", "speaking", "interrupting", "conversing", "replay",
     "metrics", "budget", "running",
     "tuning", "reports", "cli", "__main__",
 )  # fmt: skip

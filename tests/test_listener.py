@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.microphone import Gate
-from workbench.stages.listener import Cycle, ListenOptions, PublishedLoop, listen, listen_published
+from workbench.stages.listener import Cycle, ListenOptions, listen
+from workbench.stages.published import PublishedLoop, listen_published
 from workbench.units import FRAME_SAMPLES, frame_end, ms_to_samples
 
 OPTIONS = ListenOptions(

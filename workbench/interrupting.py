@@ -8,7 +8,8 @@ import numpy as np
 from workbench.executors import Job, Process, Times, chain, run
 from workbench.microphone import Gate, Microphone, Pcm
 from workbench.speaking import CLOSE_DELAY, Answer, Line, Piece, SpeakOptions, assemble
-from workbench.stages.listener import Cycle, ListenOptions, PublishedLoop, StepCosts, first_frame
+from workbench.stages.listener import Cycle, ListenOptions, StepCosts, first_frame
+from workbench.stages.published import PublishedLoop
 from workbench.stages.stt import Hearing
 from workbench.trace import Steps
 from workbench.units import FRAME_SAMPLES, frame_at, frame_end

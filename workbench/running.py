@@ -146,7 +146,7 @@ def score_run(run: Run) -> tuple[tuple[SessionScores, ...], Summary]:
 def _write_session(out: Path, session: Session, labels: tuple[Label, ...], result: Replayed) -> SessionRun:
     out.mkdir(parents=True, exist_ok=True)
     digest = write_trace(out / f"{session.name}.trace.jsonl", result.trace)
-    write_track(out / f"{session.name}.agent.flac", agent_blocks(result.played, session.samples))
+    write_track(out / f"{session.name}.agent.flac", agent_blocks(result.sounds(), session.samples))
     return SessionRun(session, labels, result.trace, digest)
 
 

@@ -12,6 +12,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from workbench.config import Config
 from workbench.costs import CostSource
 from workbench.executors import Job, Process, Times, chain, run
 from workbench.stages.chunker import ChunkOptions, chunk_stream, chunk_text, midword
@@ -37,6 +38,25 @@ class SpeakOptions:
     prebuffer: int
     playout: int
     shared: bool
+
+
+def speak_options(config: Config) -> SpeakOptions:
+    """The speaking side's knobs out of the config."""
+    assistant, own = config.assistant, config.workbench
+    chunks = ChunkOptions(
+        max_chars=assistant.tts_chunk_chars,
+        min_chars=assistant.tts_chunk_min_chars,
+        sentences=assistant.tts_chunk_sentences,
+        published=own.chunker == "published",
+    )
+    return SpeakOptions(
+        chunks=chunks,
+        stream=assistant.tts_stream,
+        published=own.listener == "mlx-harmony",
+        prebuffer=own.tts_prebuffer_frames,
+        playout=ms_to_samples(own.playout_ms),
+        shared=own.executors != "split",
+    )
 
 
 @dataclass(frozen=True)

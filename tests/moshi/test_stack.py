@@ -52,10 +52,10 @@ def test_replays_the_same_bytes_from_an_empty_store_and_a_full_one(session, stac
     first = run(stack, store)
     kinds = {type(e).__name__ for e in first.trace.events}
     assert {"Commit", "Transcript"} <= kinds
-    assert first.played
+    assert first.sounds()
     for again in (run(stack, store), run(stack, Store(None)), run(make_stack(config), Store(None))):
         assert again.trace.digest == first.trace.digest
-        assert all(np.array_equal(a, b) for (_, a), (_, b) in zip(again.played, first.played, strict=True))
+        assert all(np.array_equal(a, b) for (_, a), (_, b) in zip(again.sounds(), first.sounds(), strict=True))
 
 
 def test_weights_are_named(stack_config):
@@ -104,7 +104,7 @@ def test_duplex_replay_is_repeatable_and_scored(session, duplex_config):
     first = run(stack, store)
     for again in (run(stack, store), run(stack, Store(None)), run(make_stack(duplex_config), Store(None))):
         assert again.trace.digest == first.trace.digest
-        assert all(np.array_equal(a, b) for (_, a), (_, b) in zip(again.played, first.played, strict=True))
+        assert all(np.array_equal(a, b) for (_, a), (_, b) in zip(again.sounds(), first.sounds(), strict=True))
     events = {
         kind: [e for e in first.trace.events if type(e).__name__ == kind] for kind in ("Commit", "Steps", "Tokens")
     }
@@ -113,12 +113,12 @@ def test_duplex_replay_is_repeatable_and_scored(session, duplex_config):
     stream = stack.stages(()).open(0)
     alone = [stream.step(session.read(k * 1920, (k + 1) * 1920)) for k in range(75)]
     pcm = [s.pcm for s in alone if s.pcm is not None]
-    assert all(np.array_equal(a, b) for a, (_, b) in zip(pcm, first.played, strict=True))
+    assert all(np.array_equal(a, b) for a, (_, b) in zip(pcm, first.sounds(), strict=True))
     said = "".join(s.piece for s in alone)
     assert all(t.text in said for t in events["Tokens"])
     assert events["Commit"][0].reason == "model"
     # Fixed costs of 40 ms: frame 1 brings the first sound at 160 + 40 ms; the device asks next at 240 ms, + 20 ms.
-    assert first.played[0][0] == 1920 * 3 + 480
+    assert first.sounds()[0][0] == 1920 * 3 + 480
     scores = score(first.trace)
     assert scores["deadline_miss_rate"] == 0.0
     assert scores["rtf"] > 0

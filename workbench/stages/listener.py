@@ -1,30 +1,21 @@
 """The listen loop: when a turn begins, which frames the STT gets, and when the turn is over.
 
-Two behaviours. ``mlx-harmony`` is the published loop, faults included: it drops two blocks when it opens and the blocks
-that only count towards ``stt_min_speech_ms``, never resets codec and caches, does not flush, keeps four blocks while
-it is busy and drops the oldest, and does not end before it has text. ``workbench`` is that loop put right: pre-roll,
-reset, flush, a queue without a bound, and a longest turn.
-
-Both act on RMS per frame, on the STT's text and, if asked, on its pause head 2 (a pause of 2 s).
+This is the published loop (``published.py``) put right: pre-roll, reset, flush, a queue without a bound, and a longest
+turn. Both act on RMS per frame, on the STT's text and, if asked, on its pause head 2 (a pause of 2 s).
 """
 
-from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from workbench.executors import Job, Process, Times, arrivals, run
+from workbench.executors import Times, arrivals
 from workbench.microphone import Gate
 from workbench.units import FRAME_SAMPLES, frame_end
 
 PAUSE_HEAD = 2
 """Which head both listeners read: probability of a pause of 2 s (as the delayed-streams scripts do)."""
-
-QUEUE_BLOCKS = 4
-WARMUP_BLOCKS = 2
-"""MLX-Harmony's constants; its knobs of like names are not read."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +95,7 @@ def first_frame(t: int) -> int:
     return -(-t // FRAME_SAMPLES)
 
 
-class _Heads:
+class Heads:
     """Counts pause hits. ``consecutive`` clears the count on a miss; the published loop clears it on text only."""
 
     def __init__(self, options: ListenOptions, consecutive: bool) -> None:
@@ -122,9 +113,6 @@ class _Heads:
         if text:
             self.hits = 0
         return self.hits >= self._options.vad_hits
-
-
-# --- the loop put right ---
 
 
 def listen(
@@ -193,7 +181,7 @@ def _end_of_turn(
     quiet = gate.next_quiet(first, max(1, options.silence_frames)) if options.silence else -1
     stop = limit if quiet < 0 else min(quiet, limit)
     if options.vad:
-        heads = _Heads(options, consecutive=True)
+        heads = Heads(options, consecutive=True)
         texts = 0
         for frame in range(fed_from, stop + 1):
             if frame - fed_from >= hears.steps:
@@ -206,170 +194,3 @@ def _end_of_turn(
     if stop == quiet:
         return quiet, "silence"
     return (limit, "limit") if limit == first + options.max_speech_frames - 1 else (-1, "")
-
-
-# --- the published loop ---
-
-
-def listen_published(
-    hears: Hears, gate: Gate, costs: StepCosts, options: ListenOptions, opened: int, started: int
-) -> Cycle:
-    """One call of the published ``listen_once``.
-
-    Where the STT keeps up, the cycle is found by skipping from one frame that matters to the next; where it does not,
-    or without the energy gate, it is told block by block. Both give the same cycle (a property test holds that).
-
-    Args:
-        hears: a transcription, not reset.
-        gate: loud and quiet runs of the microphone.
-        costs: of the STT.
-        options: the knobs; ``max_wait`` in samples, 0 for ever.
-        opened: when the audio stream opens.
-        started: when the call began: the time-out counts from here.
-    """
-    if not options.silence or options.vad:
-        return PublishedLoop(hears, gate, costs, options, opened, started).run()
-    frames = len(gate.loud)
-    begin = min(first_frame(opened) + WARMUP_BLOCKS, frames)
-    first = gate.next_loud(begin, options.min_speech_frames)
-    deadline = _deadline(options, started)
-    # The deadline is looked at before each block, when the block before it has been taken.
-    expired = max(begin, -(-(deadline + 1) // FRAME_SAMPLES)) if deadline >= 0 else frames + 1
-    if (first < 0 or first >= expired) and expired <= frames:
-        return Cycle("timeout", ended=frame_end(expired - 1))
-    if first < 0:
-        return Cycle("end", ended=max(opened, frame_end(frames - 1)))
-    last = gate.next_quiet(first, options.silence_frames)
-    while last >= 0:
-        hears.hear(first + hears.steps, last + 1 - first - hears.steps)
-        if hears.pieces:
-            break
-        last = gate.next_quiet(last + 1, options.silence_frames)
-    reason = "silence"
-    if last < 0:
-        last, reason = frames - 1, "end"
-        hears.hear(first + hears.steps, last + 1 - first - hears.steps)
-    fed = np.arange(first, last + 1)
-    done = arrivals(frame_end_of(fed), costs(first, len(fed)))
-    begun = done - costs(first, len(fed))
-    # A block is lost when the fourth after it arrives before it has been taken.
-    pushed = frame_end_of(fed + QUEUE_BLOCKS)
-    if np.any((begun >= pushed) & (fed + QUEUE_BLOCKS < frames)):
-        return Cycle("overrun", ended=opened)
-    return Cycle(
-        reason=reason,
-        ended=int(done[-1]),
-        last=last,
-        gate=first,
-        fed=tuple(fed.tolist()),
-        done=tuple(done.tolist()),
-        silence_from=frame_end(last - gate.quiet_run(last)),
-    )
-
-
-def _deadline(options: ListenOptions, started: int) -> int:
-    return started + options.max_wait if options.max_wait > 0 else -1
-
-
-class PublishedLoop:
-    """The published loop, block by block: queue of four, drop-oldest, warm-up, gate, STT, end of turn."""
-
-    def __init__(
-        self, hears: Hears, gate: Gate, costs: StepCosts, options: ListenOptions, opened: int, started: int
-    ) -> None:
-        self._hears = hears
-        self._gate = gate
-        self._costs = costs
-        self._options = options
-        self._now = opened
-        self._next = first_frame(opened)
-        self._deadline = _deadline(options, started)
-        self._fed: list[int] = []
-        self._done: list[int] = []
-        self._dropped: list[int] = []
-        self._first = -1
-        self._speech = 0
-        self._silence = 0
-        self._heads = _Heads(options, consecutive=False)
-        self.cycle: Cycle | None = None
-
-    def run(self) -> Cycle:
-        """Run the call to its end, with the device to itself."""
-        run([self.process()])
-        assert self.cycle is not None
-        return self.cycle
-
-    def process(self, device: str = "stt") -> Process:
-        """The call as a process that needs ``device`` for each STT step; ``cycle`` holds the outcome."""
-        self.cycle = yield from self._loop(device)
-
-    def _loop(self, device: str) -> Generator[Job, int, Cycle]:
-        for _ in range(WARMUP_BLOCKS):
-            self._take()
-        while True:
-            if self._deadline >= 0 and self._first < 0 and self._now > self._deadline:
-                return self._cycle("limit" if self._hears.pieces else "timeout", self._next - 1)
-            frame = self._take()
-            if frame < 0:
-                return self._cycle("end", len(self._gate.loud) - 1)
-            if self._options.silence and not self._speaks(frame):
-                continue
-            # The price is known only once the step has run, where steps are timed.
-            step = self._hears.steps
-            self._hears.hear(frame, 1)
-            self._now = yield Job(self._now, int(self._costs(frame, 1)[0]), device)
-            self._fed.append(frame)
-            self._done.append(self._now)
-            if reason := self._over(step):
-                return self._cycle(reason, frame)
-
-    def _take(self) -> int:
-        """Next block off the queue, waiting for it if there is none; -1 at the end of the session."""
-        newest = min(self._now // FRAME_SAMPLES, len(self._gate.loud)) - 1
-        oldest = max(self._next, newest - QUEUE_BLOCKS + 1)
-        if self._first >= 0 or self._fed:
-            self._dropped += range(self._next, min(oldest, len(self._gate.loud)))
-        self._next = oldest + 1
-        if oldest >= len(self._gate.loud):
-            return -1
-        self._now = max(self._now, frame_end(oldest))
-        return oldest
-
-    def _speaks(self, frame: int) -> bool:
-        """The energy gate; whether the block goes on to the STT."""
-        if self._gate.loud[frame]:
-            self._speech += 1
-            self._silence = 0
-            if self._first < 0:
-                if self._speech < self._options.min_speech_frames:
-                    return False
-                self._first = frame
-            return True
-        if self._first < 0:
-            self._speech = 0
-            return False
-        self._silence += 1
-        return True
-
-    def _over(self, step: int) -> str:
-        """Whether the call ends with the block heard last; the reason, or nothing."""
-        hears, options = self._hears, self._options
-        said = bool(hears.pieces) and hears.pieces[-1][0] == step
-        enough = options.vad and self._heads.see(hears.pauses[step], said)
-        if enough and hears.pieces:
-            return "pause"
-        if options.silence and self._silence >= options.silence_frames and hears.pieces:
-            return "silence"
-        return ""
-
-    def _cycle(self, reason: str, last: int) -> Cycle:
-        return Cycle(
-            reason=reason,
-            ended=self._now,
-            last=last,
-            gate=self._first,
-            fed=tuple(self._fed),
-            done=tuple(self._done),
-            dropped=tuple(self._dropped),
-            silence_from=frame_end(last - self._silence),
-        )

@@ -20,14 +20,16 @@ from workbench.costs import CostSource, Profile
 from workbench.errors import WorkbenchError
 from workbench.files import canonical_json
 from workbench.labels import Label
+from workbench.listening import listen_options
 from workbench.metrics import SessionScores, Summary, agent_intervals, evaluate, summarise
 from workbench.metrics.measures import BY_KEY, HIGHER_IS_BETTER
 from workbench.microphone import Microphone
-from workbench.replay import Replayed, cost_source, listen_options, replay, speak_options
+from workbench.replay import Replayed, cost_source, replay
 from workbench.running import Progress, open_labelled, stack_profile
 from workbench.session import Session
+from workbench.speaking import speak_options
 from workbench.stacks import make_stack
-from workbench.stages import Stages
+from workbench.stages import Duplex, Stages
 from workbench.store import Store
 from workbench.units import frames_for_ms
 
@@ -69,7 +71,7 @@ class Material:
 
     session: Session
     labels: tuple[Label, ...]
-    stages: Stages
+    stages: Stages | Duplex
     recorded_agent: tuple[tuple[int, int], ...]
 
     @property

@@ -1,0 +1,179 @@
+"""The listening half of a replay: from the moment a listen cycle opens to the final transcript of a turn."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from workbench.config import Config
+from workbench.costs import CostSource, MeasuredCosts
+from workbench.errors import WorkbenchError
+from workbench.executors import Times, chain
+from workbench.microphone import Microphone
+from workbench.stages import Stt
+from workbench.stages.listener import Cycle, ListenOptions, listen
+from workbench.stages.published import PublishedLoop, listen_published
+from workbench.stages.stt import Hearing, Transcription
+from workbench.store import Store
+from workbench.trace import Commit, Dropped, Event, Heard, Listen, Onset, Steps, Transcript, Word
+from workbench.units import FRAME_SAMPLES, frame_end, frames_for_ms, seconds_to_samples
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A user turn as the listener took it."""
+
+    text: str
+    at: int
+    last: int
+
+
+def listen_options(config: Config) -> ListenOptions:
+    """The listener's knobs out of the config."""
+    assistant, own = config.assistant, config.workbench
+    return ListenOptions(
+        silence=assistant.stt_silence,
+        threshold=assistant.stt_silence_threshold,
+        silence_frames=frames_for_ms(assistant.stt_silence_ms),
+        min_speech_frames=frames_for_ms(assistant.stt_min_speech_ms),
+        vad=assistant.stt_vad,
+        vad_threshold=assistant.stt_vad_threshold,
+        vad_hits=assistant.stt_vad_hits,
+        max_wait=seconds_to_samples(assistant.stt_max_seconds),
+        preroll_frames=frames_for_ms(own.stt_preroll_ms),
+        max_speech_frames=frames_for_ms(own.stt_max_speech_seconds * 1000),
+        flush=own.stt_flush,
+    )
+
+
+class Listening:
+    """Listens to one session, turn by turn.
+
+    Args:
+        stt: the stage.
+        mic: what there is to hear.
+        config: the knobs.
+        costs: of the STT.
+        store: memo of its outputs.
+        events: where it says what happened.
+
+    Attributes:
+        hearing: the STT, for whoever else needs it while the agent speaks.
+        options: the listener's knobs.
+
+    Raises:
+        WorkbenchError: the config wants pause heads that the checkpoint does not have.
+    """
+
+    def __init__(
+        self, stt: Stt, mic: Microphone, config: Config, costs: CostSource, store: Store, events: list[Event]
+    ) -> None:
+        if config.assistant.stt_vad and not stt.has_pause_heads:
+            raise WorkbenchError("stt_vad is true, but this STT checkpoint has no pause heads; set stt_vad to false")
+        self._stt = stt
+        self._mic = mic
+        self._costs = costs
+        self._measured = costs if isinstance(costs, MeasuredCosts) else None
+        self._published = config.workbench.listener == "mlx-harmony"
+        self._turns = 0
+        self.hearing = Hearing(stt, mic, store, self._measured)
+        self.options = listen_options(config)
+        self._events = events
+
+    def next_turn(self, at: int, onset: int, earliest: int) -> Turn | None:
+        """Listen until somebody said something; None at the end of the session."""
+        while True:
+            self._events.append(Listen(at))
+            turn = self._published_cycle(at) if self._published else self._cycle(at, onset, earliest)
+            if turn is None or turn.text:
+                self._turns += turn is not None
+                return turn
+            at, onset, earliest = turn.at, -1, turn.last + 1
+
+    def _cycle(self, at: int, onset: int, earliest: int) -> Turn | None:
+        prefix = self._stt.prefix_frames
+        hears = self.hearing.open(fresh=True, prefix=prefix)
+        group = self.hearing.cycle
+        free = at + int(self._costs.draw("stt_reset", group, 1)[0]) + int(self._costs.draw("stt", group, prefix).sum())
+        gate = self._mic.gate(self.options.threshold)
+        cycle = listen(hears, gate, self.step_costs, self.options, at, free, earliest, onset)
+        if not cycle.committed:
+            self._log_heard(hears, cycle)
+            return None
+        cycle = self._rest(hears, cycle)
+        turn = Turn(hears.text, cycle.done[-1], cycle.fed[-1])
+        self.hearing.close(hears)
+        self._log_heard(hears, cycle)
+        if turn.text:
+            self._log_commit(cycle, turn)
+        return turn
+
+    def _rest(self, hears: Transcription, cycle: Cycle) -> Cycle:
+        """Bring the end of the turn out of the model: what it heard last it says only after its delay."""
+        flush = self._stt.flush_frames
+        if self.options.flush:
+            steps = self._stt.prefix_frames + hears.steps
+            hears.silence(flush)
+            jobs = self._costs.draw("stt", self.hearing.cycle, steps + flush)[-flush:]
+            return replace(cycle, done=(*cycle.done, *chain(cycle.ended, jobs).tolist()))
+        first = cycle.last + 1
+        more = min(flush - 1, self._mic.frames - first)
+        if more <= 0:
+            return cycle
+        hears.hear(first, more)
+        done = list(cycle.done)
+        for frame, cost in zip(range(first, first + more), self.step_costs(first, more).tolist(), strict=True):
+            done.append(max(done[-1], frame_end(frame)) + cost)
+        return replace(cycle, fed=(*cycle.fed, *range(first, first + more)), done=tuple(done))
+
+    def _published_cycle(self, started: int) -> Turn | None:
+        opened = started + int(self._costs.draw("stt_reset", self.hearing.cycle + 1, 1)[0])
+        gate = self._mic.gate(self.options.threshold)
+        hears = self.hearing.open(fresh=False)
+        cycle = listen_published(hears, gate, self.step_costs, self.options, opened, started)
+        if cycle.reason == "overrun":
+            hears = self.hearing.open(fresh=False)
+            cycle = PublishedLoop(hears, gate, self.step_costs, self.options, opened, started).run()
+        self.hearing.close(hears)
+        self._log_heard(hears, cycle)
+        if cycle.reason == "end":
+            return None
+        turn = Turn(hears.text if cycle.committed else "", cycle.ended, cycle.last)
+        if turn.text:
+            self._log_commit(cycle, turn)
+        return turn
+
+    def step_costs(self, first: int, frames: int) -> Times:
+        """What hearing session frames ``first … first + frames - 1`` costs."""
+        if self._measured is not None:
+            return self._measured.draw("stt", 0, first + frames)[first:]
+        return self._costs.draw("stt", 0, self._mic.frames)[first : first + frames]
+
+    def _log_heard(self, hears: Transcription, cycle: Cycle) -> None:
+        if cycle.gate >= 0 and cycle.fed:
+            self._events.append(Onset(frame_end(cycle.gate), cycle.fed[0] * FRAME_SAMPLES))
+        if not cycle.fed:
+            return
+        done = np.asarray(cycle.done)
+        position = np.asarray([*cycle.fed, *range(cycle.fed[-1] + 1, cycle.fed[-1] + 1 + len(done) - len(cycle.fed))])
+        delay = self._stt.delay_frames
+        for step, word in hears.words():
+            heard_at = max(0, frame_end(int(position[step]) - delay))
+            self._events.append(Word(int(done[step]), word, heard_at))
+        fed = np.asarray(cycle.fed)
+        costs = self._costs_of(fed)
+        self._events.append(Steps(cycle.done[0] - int(costs[0]), "stt", tuple(costs.tolist())))
+        borders = np.flatnonzero(np.diff(fed) != 1) + 1
+        for part in np.split(fed, borders):
+            self._events.append(Heard(cycle.done[-1], int(part[0]) * FRAME_SAMPLES, frame_end(int(part[-1]))))
+        for frame in cycle.dropped:
+            self._events.append(Dropped(frame_end(frame), frame * FRAME_SAMPLES, frame_end(frame)))
+
+    def _costs_of(self, frames: "np.ndarray[tuple[int, ...], np.dtype[np.int64]]") -> Times:
+        first = int(frames[0])
+        return self.step_costs(first, int(frames[-1]) + 1 - first)[frames - first]
+
+    def _log_commit(self, cycle: Cycle, turn: Turn) -> None:
+        end = frame_end(cycle.last)
+        silence = cycle.silence_from if cycle.reason == "silence" else end
+        self._events.append(Commit(cycle.ended, end, self._turns, cycle.reason, silence))
+        self._events.append(Transcript(turn.at, self._turns, turn.text))
