@@ -58,7 +58,7 @@ def test_every_part_is_accounted_for(make_session, listener, executors, barge_in
     assert len(scores.turns) == 4
     assert any(row.waterfall for row in scores.turns)
     assert all(row.waterfall.residual == 0 for row in scores.turns if row.waterfall)
-    assert scores.played == sum(len(pcm) for _, pcm in replayed.played)
+    assert scores.played == sum(len(pcm) for _, pcm in replayed.sounds())
     replies = index(replayed.trace).replies.values()
     spoken = sum(reply.plays[-1].t + reply.plays[-1].samples - reply.plays[0].t for reply in replies if reply.plays)
     assert scores.played + sum(row.samples for row in scores.underruns) == spoken

@@ -140,7 +140,7 @@ def test_a_duplex_model_hears_its_own_echo(session, duplex_config):
     played = {}
     for config in (duplex_config, echo, echo):
         result = replay(session, (), stack.stages(()), config, cost_source(config, None, session.name), store)
-        played.setdefault(config.echo.echo, []).append(np.concatenate([p for _, p in result.played]))
+        played.setdefault(config.echo.echo, []).append(np.concatenate([p for _, p in result.sounds()]))
     assert np.array_equal(*played["config"])
     assert not np.array_equal(played["session"][0], played["config"][0])
 
