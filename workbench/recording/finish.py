@@ -3,13 +3,14 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
+import soundfile
 
 from workbench import __version__
 from workbench.errors import WorkbenchError
@@ -29,7 +30,9 @@ from workbench.session import (
     write_manifest,
     write_track,
 )
-from workbench.units import samples_to_seconds
+from workbench.units import SAMPLE_RATE, samples_to_seconds
+
+_LITTLE_BYTES = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,11 @@ def finish(folder: Path, device: Mapping[str, Any] | None = None) -> Finished:
             return Finished(session, remarks)
         shutil.rmtree(folder / PARTIAL)
         return Finished(session, ("it was complete already",))
-    except OSError as error:
+    except (OSError, soundfile.SoundFileError) as error:
+        full = shutil.disk_usage(folder).free < _LITTLE_BYTES  # libsndfile has other words for it
+        why = "No space left on the disk" if full else getattr(error, "strerror", None) or str(error)
         raise WorkbenchError(
-            f"{folder}: the recording is safe but could not be finished ({error.strerror or error}); "
+            f"{folder}: the recording is safe but could not be finished ({why}); "
             "free some space, then 'workbench record --recover'"
         ) from None
     finally:
@@ -72,19 +77,20 @@ def finish(folder: Path, device: Mapping[str, Any] | None = None) -> Finished:
 
 
 def _make(folder: Path, tape: Tape, device: Mapping[str, Any]) -> tuple[Session, tuple[str, ...]]:
-    samples = tape.samples["mic"]
-    if not samples:
+    if not tape.samples["mic"]:
         shutil.rmtree(folder)
         raise WorkbenchError(f"{folder}: nothing was recorded before it was cut off; the empty folder is removed")
     for left in folder.glob(".*.tmp*"):
         left.unlink()
     align = alignment(tape)
-    tracks = {"mic": "mic.flac"}
-    _write(folder / "mic.flac", tape.read("mic"))
-    if "agent" in tape.samples:
-        tracks["agent"] = "agent.flac"
-        _write(folder / "agent.flac", _placed(tape.read("agent"), align.get("agent_offset", 0), samples))
-    events = _events(tape, align.get("agent_offset", 0), samples)
+    holes = {track: holes_of(tape, track) for track in tape.samples}
+    samples = tape.samples["mic"] + sum(missing for _, missing in holes["mic"])
+    samples = min(samples, tape.header.get("limit") or samples)
+    offsets = {"mic": 0, "agent": align.get("agent_offset", 0)}
+    tracks = {track: f"{track}.flac" for track in tape.samples}
+    for track, file in tracks.items():
+        _write(folder / file, placed(filled(tape.read(track), holes[track]), offsets[track], samples))
+    events = _events(tape, holes, offsets, samples)
     write_text(folder / EVENTS, "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in events))
     notes = [Label(e["sample"], e["sample"], "note", None, e.get("text", "")) for e in events if e["event"] == "mark"]
     if notes:
@@ -121,23 +127,59 @@ def alignment(tape: Tape) -> dict[str, Any]:
     }
     if len(apart) >= 60:
         seconds = np.linspace(0.0, samples_to_seconds(tape.samples["mic"]), len(apart))
-        found["drift_ppm"] = round(float(np.polyfit(seconds, apart, 1)[0]) / 24_000 * 1e6, 1)
+        found["drift_ppm"] = round(float(np.polyfit(seconds, apart, 1)[0]) / SAMPLE_RATE * 1e6, 1)
     return found
 
 
-def _placed(blocks: Iterator[Pcm24], offset: int, samples: int) -> Iterator[Pcm24]:
-    """A track moved by ``offset`` samples, cut or filled with zeros to ``samples``."""
-    here = 0
-    if offset > 0:
-        here = min(offset, samples)
-        yield np.zeros(here, dtype=np.int32)
+def holes_of(tape: Tape, track: str) -> list[tuple[int, int]]:
+    """Holes of a track as (tape sample before which it lies, samples missing), in order."""
+    found = [e for e in tape.events if e["event"] == "hole" and e["track"] == track]
+    return sorted((event["sample"], event["samples"]) for event in found)
+
+
+def filled(blocks: Iterator[Pcm24], holes: Sequence[tuple[int, int]]) -> Iterator[Pcm24]:
+    """A track with zeros where samples are missing.
+
+    >>> [part.tolist() for part in filled(iter([np.array([1, 2], np.int32), np.array([3], np.int32)]), [(1, 2)])]
+    [[1], [0, 0], [2], [3]]
+    """
+    here, left = 0, list(holes)
+    for block in blocks:
+        start = 0
+        while left and left[0][0] < here + len(block):
+            at, missing = left.pop(0)
+            yield block[start : at - here]
+            yield from _zeros(missing)
+            start = at - here
+        yield block[start:]
+        here += len(block)
+    for _, missing in left:
+        yield from _zeros(missing)
+
+
+def placed(blocks: Iterator[Pcm24], offset: int, samples: int) -> Iterator[Pcm24]:
+    """A track moved by ``offset`` samples, cut or filled with zeros to ``samples``.
+
+    >>> [part.tolist() for part in placed(iter([np.array([1, 2, 3], np.int32)]), 1, 6)]
+    [[0], [1, 2, 3], [0, 0]]
+    """
+    here = min(max(0, offset), samples)
+    yield from _zeros(here)
     skip = max(0, -offset)
     for block in blocks:
         kept = block[skip:][: samples - here]
         skip = max(0, skip - len(block))
         here += len(kept)
         yield kept
-    yield np.zeros(samples - here, dtype=np.int32)
+    yield from _zeros(samples - here)
+
+
+def _zeros(count: int) -> Iterator[Pcm24]:
+    """Zeros in blocks of ten seconds at most: a hole can be long."""
+    while count > 0:
+        part = min(count, 10 * SAMPLE_RATE)
+        yield np.zeros(part, dtype=np.int32)
+        count -= part
 
 
 def _write(path: Path, blocks: Iterator[Pcm24]) -> None:
@@ -150,12 +192,15 @@ def _write(path: Path, blocks: Iterator[Pcm24]) -> None:
         os.close(handle)
 
 
-def _events(tape: Tape, offset: int, samples: int) -> list[dict[str, Any]]:
+def _events(
+    tape: Tape, holes: Mapping[str, list[tuple[int, int]]], offsets: Mapping[str, int], samples: int
+) -> list[dict[str, Any]]:
     """Events on the session's clock, in order, inside the session."""
     out = []
     for event in tape.events:
-        sample = event["sample"] + (offset if event.get("track") == "agent" else 0)
-        out.append({**event, "sample": min(max(0, sample), samples)})
+        track = event.get("track", "mic")
+        before = sum(missing for at, missing in holes[track] if at < event["sample"])
+        out.append({**event, "sample": min(max(0, event["sample"] + before + offsets[track]), samples)})
     if tape.problem:
         out.append({"sample": samples, "event": "cut", "cause": tape.problem})
     return sorted(out, key=lambda event: event["sample"])
@@ -169,6 +214,11 @@ def _remarks(tape: Tape, events: list[dict[str, Any]]) -> tuple[str, ...]:
     if holes:
         lost = samples_to_seconds(sum(event["samples"] for event in holes))
         remarks.append(f"{len(holes)} holes, {lost:.3f} s in all, are filled with zeros and marked in {EVENTS}")
+    for event in events:
+        if event["event"] == "stalled":
+            stopped = "stopped" in event["cause"]
+            what = "the program was stopped for" if stopped else "the disk kept the writer waiting for"
+            remarks.append(f"{what} {event['seconds']:g} s; no sample is missing unless a hole says so")
     if "agent" in tape.samples and not tape.offsets["agent"]:
         remarks.append("too short to tell how the agent track lies on the microphone's clock: it starts at sample 0")
     return tuple(remarks)

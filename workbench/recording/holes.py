@@ -2,13 +2,13 @@
 
 A device that loses samples says so with a status flag, late and without a count; a system that stalls may say nothing.
 Two things tell the truth: the number of each block (a full ring shows as a jump), and the stream's time stamps. Where
-nothing is lost ``stamp · rate − position`` is constant but for jitter (below 1 ms on an idle machine; up to about 90 ms
-was seen on PulseAudio with every core busy). A step in it that stays is a hole. Whether it stays is seen from the
-blocks that follow, so a suspicious block is held until enough of them are there.
+nothing is lost ``stamp · rate − position`` is constant but for jitter: below 1 ms on an idle machine, tenths of a
+second for a while on PulseAudio with every core busy. A step in it that stays is a hole; whether it stays is seen from
+the blocks that follow. All blocks go to the disk at once; what is missing is put in when the recording is finished.
 """
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 
 INPUT_UNDERFLOW, INPUT_OVERFLOW, OUTPUT_UNDERFLOW, OUTPUT_OVERFLOW, PRIMING = 1, 2, 4, 8, 16
@@ -25,8 +25,8 @@ SUSPECT_SECONDS = 0.08
 FLAGGED_SECONDS = 0.001
 """A step that a flag announced is a hole from here on."""
 
-HOLD_BLOCKS = 8
-"""Blocks looked at after a suspicious one: 0.64 s."""
+SUSPECT_BLOCKS, FLAGGED_BLOCKS = 50, 25
+"""Blocks after which it is decided (4 s, 2 s), by the median over the later half of them."""
 
 _MEMORY = 25
 """Blocks whose median is the reference: 2 s, so that the drift of a device clock (ppm) is followed."""
@@ -43,19 +43,21 @@ class Mark:
 
 @dataclass(frozen=True)
 class Finding:
-    """What to do before a block is written.
+    """Something happened to a stream.
 
     Attributes:
-        missing: samples to fill with zeros.
-        cause: why, in words; empty where nothing happened.
+        at: samples of the stream that came before it.
+        missing: samples lost there; 0 where a device reported trouble and nothing is missing.
+        cause: why, in words.
     """
 
-    missing: int = 0
-    cause: str = ""
+    at: int
+    missing: int
+    cause: str
 
 
 class HoleFinder:
-    """Judges the blocks of one stream in order.
+    """Hears of the blocks of one stream in order, and says what is missing between them.
 
     Args:
         rate: samples per second of the stream.
@@ -66,63 +68,67 @@ class HoleFinder:
         self._rate = rate
         self._frames = frames
         self._expected: int | None = None
-        self._position = 0
+        self._heard = 0
+        self._missing = 0
         self._recent: deque[float] = deque(maxlen=_MEMORY)
+        self._open: _Suspicion | None = None
 
     @property
-    def position(self) -> int:
-        """Samples that the blocks judged so far stand for, holes included."""
-        return self._position
+    def heard(self) -> int:
+        """Samples heard so far, without what is missing."""
+        return self._heard
 
     @property
     def offset(self) -> float:
-        """Stamp of the stream's sample 0, in samples on the stream's clock: the reference."""
+        """Stamp of the stream's sample 0, in samples on the stream's clock."""
         return median(self._recent) if self._recent else 0.0
 
-    def wants(self, block: Mark) -> int:
-        """How many following blocks ``judge`` must see before it can decide on this one."""
-        return HOLD_BLOCKS if self._suspicious(block, self._lost(block)) else 0
-
-    def judge(self, block: Mark, following: list[Mark]) -> Finding:
-        """Decide what is missing before ``block``, and count it as written.
-
-        Args:
-            block: the oldest one not yet judged.
-            following: the blocks after it; fewer than ``wants`` said only when no more will come.
-        """
-        lost = self._lost(block)
-        finding = Finding(lost, "the writer was behind and the ring full") if lost else Finding()
-        if self._suspicious(block, lost):
-            step = self._settled(block, following, lost) - self.offset
-            flagged = bool(block.flags & XRUN)
-            if step > (FLAGGED_SECONDS if flagged else SUSPECT_SECONDS) * self._rate:
-                cause = "the device reported lost samples" if flagged else "the stream's clock stepped"
-                finding = Finding(lost + round(step), finding.cause or cause)
-            else:
-                if flagged:
-                    finding = Finding(lost, finding.cause or "the device reported an xrun, nothing is missing")
-                if step < -SUSPECT_SECONDS * self._rate:
-                    self._recent.clear()  # time stamps went back: nothing can be cut out, follow them
-        self._position += finding.missing
-        self._recent.append(block.stamp * self._rate - self._position)
-        self._position += self._frames
+    def hear(self, block: Mark) -> list[Finding]:
+        """Take the next block; returns what has been decided, which may lie some seconds back."""
+        found = []
+        lost = 0 if self._expected is None else (block.number - self._expected) * self._frames
+        if lost:
+            self._missing += lost
+            found.append(Finding(self._heard, lost, "the writer was behind and the ring full"))
         self._expected = block.number + 1
-        return finding
+        offset = block.stamp * self._rate - self._heard - self._missing
+        flagged = bool(block.flags & XRUN)
+        if self._open is None and self._recent:
+            if flagged or abs(offset - self.offset) > SUSPECT_SECONDS * self._rate:
+                self._open = _Suspicion(self._heard, flagged)
+        elif self._open is not None and flagged:
+            self._open = _Suspicion(self._open.at, True)
+        self._heard += self._frames
+        if self._open is None:
+            self._recent.append(offset)
+        else:
+            self._open.offsets.append(offset)
+            if len(self._open.offsets) >= (FLAGGED_BLOCKS if self._open.flagged else SUSPECT_BLOCKS):
+                found += self.decide()
+        return found
 
-    def _lost(self, block: Mark) -> int:
-        return 0 if self._expected is None else (block.number - self._expected) * self._frames
+    def decide(self) -> list[Finding]:
+        """Decide on an open suspicion with what was heard until now; at the end of a stream, or once enough was."""
+        suspicion, self._open = self._open, None
+        if suspicion is None or not suspicion.offsets:
+            return []
+        settled = suspicion.offsets[len(suspicion.offsets) // 2 :]
+        step = median(settled) - self.offset
+        if step > (FLAGGED_SECONDS if suspicion.flagged else SUSPECT_SECONDS) * self._rate:
+            missing = round(step)
+            self._missing += missing
+            self._recent = deque((offset - missing for offset in settled), maxlen=_MEMORY)
+            cause = "the device reported lost samples" if suspicion.flagged else "the stream's clock stepped"
+            return [Finding(suspicion.at, missing, cause)]
+        if step < -SUSPECT_SECONDS * self._rate:  # stamps went back for good: nothing can be cut out, follow them
+            self._recent = deque(settled, maxlen=_MEMORY)
+        if suspicion.flagged:
+            return [Finding(suspicion.at, 0, "the device reported an xrun; nothing is missing")]
+        return []
 
-    def _suspicious(self, block: Mark, lost: int) -> bool:
-        if not self._recent:
-            return False
-        step = block.stamp * self._rate - (self._position + lost) - self.offset
-        return bool(block.flags & XRUN) or abs(step) > SUSPECT_SECONDS * self._rate
 
-    def _settled(self, block: Mark, following: list[Mark], lost: int) -> float:
-        """Offset after the step: the median over the later half of the blocks in hand."""
-        marks = [block, *following]
-        offsets = [
-            mark.stamp * self._rate - (self._position + lost + (mark.number - block.number) * self._frames)
-            for mark in marks
-        ]
-        return median(offsets[len(offsets) // 2 :])
+@dataclass
+class _Suspicion:
+    at: int
+    flagged: bool
+    offsets: list[float] = field(default_factory=list)

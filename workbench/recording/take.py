@@ -30,6 +30,8 @@ _TAIL_SECONDS = 1.0
 """Recorded after the last sample that was played has left the loudspeaker."""
 _BEHIND_SECONDS = 2.0
 """From here on the writer is said to be behind."""
+_CATCH_UP_SECONDS = 0.5
+"""A writer that is behind no longer than this has only been handed much at once."""
 _BYTES_PER_SECOND = SAMPLE_RATE * 3 * 2
 """Disk that a second of one track takes while the take is finished: the tape and the FLAC beside it, at worst."""
 
@@ -149,11 +151,12 @@ class Take:
             self.writer.note("stalled", seconds=round(now - self._looked_at, 1), cause="the program was stopped")
         self._looked_at = now
         if self.writer.behind_seconds >= _BEHIND_SECONDS:
-            self._behind_since = self._behind_since or time.monotonic()
+            self._behind_since = self._behind_since or now
         elif self._behind_since is not None:
-            waited = time.monotonic() - self._behind_since + _BEHIND_SECONDS
-            self.writer.note("stalled", seconds=round(waited, 1), cause="the disk was slow")
+            waited = now - self._behind_since
             self._behind_since = None
+            if waited >= _CATCH_UP_SECONDS:
+                self.writer.note("stalled", seconds=round(waited + _BEHIND_SECONDS, 1), cause="the disk was slow")
 
     def _lost_device(self) -> Ended | None:
         now = time.monotonic()
@@ -218,6 +221,7 @@ class Take:
             device["output"] = _device_facts(plan.output)
         return {
             "name": plan.folder.name,
+            "limit": None if plan.seconds is None else seconds_to_samples(plan.seconds),
             "device": device,
             "calibration": plan.calibration,
             "provenance": {"recorded_at": datetime.now(UTC).isoformat(timespec="seconds"), **(plan.about or {})},

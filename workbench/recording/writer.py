@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from workbench.recording.fit import Fitter, Pcm, quantise
-from workbench.recording.holes import STARVED, HoleFinder, Mark
+from workbench.recording.holes import STARVED, Finding, HoleFinder, Mark
 from workbench.recording.levels import Levels
 from workbench.recording.ring import BlockRing
 from workbench.recording.tape import TapeWriter
@@ -79,8 +79,8 @@ class Writer(threading.Thread):
 
     @property
     def is_full(self) -> bool:
-        """Whether the limit is reached."""
-        return self._limit is not None and self.samples >= self._limit
+        """Whether the limit is reached, holes counted."""
+        return self._limit is not None and self.samples + self.counts["hole_samples"] >= self._limit
 
     @property
     def behind_seconds(self) -> float:
@@ -109,9 +109,9 @@ class Writer(threading.Thread):
         """The thread's work."""
         try:
             while not self._stopping.is_set():
-                self.step(last=False)
+                self.step()
                 self._stopping.wait(_WAKE_SECONDS)
-            self.step(last=True)
+            self.step()
             self._finish()
         except OSError as error:
             self.error = error
@@ -119,13 +119,13 @@ class Writer(threading.Thread):
             with contextlib.suppress(OSError):
                 self._tape.close()
 
-    def step(self, last: bool) -> None:
-        """Write all blocks that can be decided on; commit once a second."""
+    def step(self) -> None:
+        """Write all blocks that are there; commit once a second."""
         if not self.ready.is_set():
             self._warm_up()
         if self.ready.is_set():
             for line in self._lines:
-                while self._write_block(line, last):
+                while self._write_block(line):
                     pass
         self._write_events()
         now = time.monotonic()
@@ -145,55 +145,47 @@ class Writer(threading.Thread):
     def _settled(self) -> bool:
         return all(is_settled(line.warm) for line in self._lines)
 
-    def _write_block(self, line: Line, last: bool) -> bool:
-        ring, finder = line.ring, line.finder
+    def _write_block(self, line: Line) -> bool:
+        ring = line.ring
         if not len(ring):
             return False
         mark = Mark(*ring.mark())
-        wanted = finder.wants(mark)
-        if len(ring) <= wanted and not last:
-            return False
-        start = finder.position
-        finding = finder.judge(mark, [Mark(*ring.mark(i)) for i in range(1, min(wanted + 1, len(ring)))])
-        if finding.cause:
-            self._mark_hole(line, start, finding.missing, finding.cause)
         if mark.flags & STARVED:
             self.counts["starved"] += 1
-            self._event(line, start, "starved", samples=ring.frames)
-        self._fill(line, finding.missing)
+            self._event(line, line.finder.heard, "starved", samples=line.fitter.position(ring.frames))
+        for finding in line.finder.hear(mark):
+            self._report(line, finding)
         block = ring.audio()
         if line.track == "mic":
-            self._follow_pause(line)
+            self._follow_pause()
             if self._pause:
                 block = np.zeros_like(block)
         self._put(line, line.fitter(block))
         ring.pop()
         return True
 
-    def _mark_hole(self, line: Line, start: int, missing: int, cause: str) -> None:
-        kind = "hole" if missing else "xrun"
-        fitted = line.fitter.position(start + missing) - line.fitter.position(start)
+    def _report(self, line: Line, finding: Finding) -> None:
+        missing = line.fitter.position(finding.missing)
         self.counts["holes" if missing else "xruns"] += 1
-        self.counts["hole_samples"] += fitted
-        self._event(line, start, kind, samples=fitted, cause=cause)
+        if line.track == "mic":
+            self.counts["hole_samples"] += missing
+        self._event(line, finding.at, "hole" if missing else "xrun", samples=missing, cause=finding.cause)
 
-    def _fill(self, line: Line, missing: int) -> None:
-        while missing > 0:
-            count = min(missing, line.ring.frames)
-            self._put(line, line.fitter(np.zeros((count, line.ring.channels), dtype=np.float32)))
-            missing -= count
-
-    def _follow_pause(self, line: Line) -> None:
-        here = line.finder.position - line.ring.frames
+    def _follow_pause(self) -> None:
         if self._pause and self._paused_at is None:
-            self._paused_at = line.fitter.position(here)
+            self._paused_at = self.samples
         elif not self._pause and self._paused_at is not None:
-            end = line.fitter.position(here)
-            self._events.append({"sample": self._paused_at, "event": "pause", "samples": end - self._paused_at})
+            self._end_pause()
+
+    def _end_pause(self) -> None:
+        if self._paused_at is not None:
+            self._events.append(
+                {"sample": self._paused_at, "event": "pause", "samples": self.samples - self._paused_at}
+            )
             self._paused_at = None
 
-    def _event(self, line: Line, position: int, event: str, **details: object) -> None:
-        self._events.append({"sample": line.fitter.position(position), "event": event, "track": line.track, **details})
+    def _event(self, line: Line, at: int, event: str, **details: object) -> None:
+        self._events.append({"sample": line.fitter.position(at), "event": event, "track": line.track, **details})
 
     def _write_events(self) -> None:
         while self._events:
@@ -211,15 +203,15 @@ class Writer(threading.Thread):
         for line in self._lines:
             if self.ready.is_set():
                 self._put(line, line.fitter.flush())
-        if self._paused_at is not None:
-            self.note("pause", samples=self.samples - self._paused_at)
-            self._events[-1]["sample"] = self._paused_at
+            for finding in line.finder.decide():
+                self._report(line, finding)
+        self._end_pause()
         self._write_events()
         self._tape.commit(self._offsets())
 
     def _offsets(self) -> Mapping[str, float]:
         """Per track, the moment of its sample 0 in samples at 24 kHz on the streams' clock."""
-        started = [line for line in self._lines if line.finder.position]
+        started = [line for line in self._lines if line.finder.heard]
         return {line.track: line.finder.offset * SAMPLE_RATE / line.rate for line in started}
 
 

@@ -1,0 +1,80 @@
+"""Kill recorders at random moments and see what is left; used by a test and by ``benchmarks/record.py``."""
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from workbench.session import PARTIAL, open_session
+
+from .conftest import RATE, Noise, Sound, find, track
+
+_NEEDLE = 240
+"""Samples that identify a place in the noise: 10 ms."""
+
+
+class Listener(threading.Thread):
+    """Reads the room's monitor beside the recorder, to know what sounded at any moment."""
+
+    def __init__(self, sound: Sound) -> None:
+        super().__init__(daemon=True)
+        self._process = subprocess.Popen(
+            ["parec", "-d", "room.monitor", "--format=s16le", f"--rate={RATE}", "--channels=1", "--latency-msec=20"],
+            stdout=subprocess.PIPE, env=sound.env,
+        )  # fmt: skip
+        self._last = b""
+        self.start()
+
+    def run(self) -> None:
+        assert self._process.stdout is not None
+        while data := os.read(self._process.stdout.fileno(), 4096):
+            self._last = (self._last + data)[-_NEEDLE * 8 :]
+
+    def last(self) -> Noise:
+        """The newest samples, a whole number of them."""
+        data = self._last
+        return np.frombuffer(data[len(data) % 2 :], dtype=np.int16)[-_NEEDLE:]
+
+    def close(self) -> None:
+        self._process.terminate()
+        self._process.wait()
+
+
+@dataclass(frozen=True)
+class Crash:
+    """What came of one killed recorder."""
+
+    lost_seconds: float
+    kept_seconds: float
+
+
+def crash(sound: Sound, where: Path, name: str, played: Noise, listener: Listener, wait: float) -> Crash:
+    """Record, kill after ``wait`` seconds of tape, recover, verify, compare with what was played, bit for bit."""
+    process = sound.popen("record", "--name", name, "--device", "room_mic", where=where)
+    folder = where / "recordings" / name
+    tape = folder / PARTIAL / "mic.s24"
+    deadline = time.monotonic() + 60
+    while not (tape.exists() and tape.stat().st_size):
+        assert time.monotonic() < deadline, "the recorder did not start"
+        time.sleep(0.02)
+    time.sleep(wait)
+    needle = listener.last()
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    done = sound.run("record", "--recover", "--name", name, where=where)
+    assert done.returncode == 0, done.stderr
+    session = open_session(folder)
+    assert session.verify() == []
+    mic = track(folder)
+    assert session.frames == sum(len(part) for part in session.stream())
+    start = find(mic[: _NEEDLE * 4], played)
+    assert start >= 0, "the first samples are not what was played"
+    assert np.array_equal(mic, played[start : start + len(mic)]), "not bit for bit"
+    sounded = find(needle, played)
+    assert sounded >= 0
+    return Crash((sounded + _NEEDLE - start - len(mic)) / RATE, len(mic) / RATE)

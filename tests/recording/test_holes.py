@@ -1,0 +1,94 @@
+"""Whatever is lost, when and how loudly: the finder says where and how much, and never invents a hole."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workbench.recording.holes import (
+    FLAGGED_BLOCKS,
+    INPUT_OVERFLOW,
+    SUSPECT_BLOCKS,
+    Finding,
+    HoleFinder,
+    Mark,
+)
+
+RATE, FRAMES = 24_000, 1920
+START = 1_795_367_000.25
+
+
+def stamp(samples: float) -> float:
+    return START + samples / RATE
+
+
+def hear(marks: list[Mark]) -> tuple[list[Finding], HoleFinder]:
+    finder = HoleFinder(RATE, FRAMES)
+    found = [finding for mark in marks for finding in finder.hear(mark)]
+    return found + finder.decide(), finder
+
+
+@given(
+    losses=st.lists(
+        st.tuples(st.integers(2000, 200_000), st.booleans(), st.integers(SUSPECT_BLOCKS + 1, 90)), max_size=4
+    ),
+    jitter=st.lists(st.integers(-11, 11), min_size=500, max_size=500),
+    ppm=st.integers(-50, 50),
+)
+def test_every_loss_is_found_where_it_is(losses: list[tuple[int, bool, int]], jitter: list[int], ppm: int) -> None:
+    marks: list[Mark] = []
+    expected = []
+    missing = 0
+    drift = 1 + ppm * 1e-6
+
+    def add(blocks: int, flags: int = 0) -> None:
+        for _ in range(blocks):
+            number = len(marks)
+            marks.append(Mark(number, stamp((number * FRAMES + missing) * drift + jitter[number]), flags))
+            flags = 0
+
+    add(60)
+    for size, flagged, gap in losses:
+        missing += size
+        expected.append((len(marks) * FRAMES, size))
+        add(gap, INPUT_OVERFLOW if flagged else 0)
+    found, finder = hear(marks)
+    assert [f.at for f in found] == [at for at, _ in expected]
+    for finding, (_, size) in zip(found, expected, strict=True):
+        assert abs(finding.missing - size) <= 50, "within 2 ms for this jitter and drift"
+    assert finder.heard == len(marks) * FRAMES
+
+
+@given(
+    shakes=st.lists(st.tuples(st.integers(40, 400), st.integers(-20_000, 20_000), st.integers(1, 20)), max_size=5),
+)
+def test_time_stamps_that_shake_for_a_while_are_no_hole(shakes: list[tuple[int, int, int]]) -> None:
+    """Twenty blocks are 1.6 s; the samples kept coming."""
+    offsets = [0] * 600
+    for at, size, blocks in shakes[:1]:
+        offsets[at : at + blocks] = [size] * blocks
+    found, _ = hear([Mark(n, stamp(n * FRAMES + offset), 0) for n, offset in enumerate(offsets)])
+    assert found == []
+
+
+def test_blocks_lost_to_a_full_ring_are_counted_exactly() -> None:
+    numbers = [*range(50), *range(73, 120)]
+    found, _ = hear([Mark(n, stamp(n * FRAMES), 0) for n in numbers])
+    assert found == [Finding(50 * FRAMES, 23 * FRAMES, "the writer was behind and the ring full")]
+
+
+def test_an_xrun_without_loss_is_told_and_fills_nothing() -> None:
+    marks = [Mark(n, stamp(n * FRAMES), INPUT_OVERFLOW if n == 40 else 0) for n in range(41 + FLAGGED_BLOCKS)]
+    found, _ = hear(marks)
+    assert [(f.at, f.missing) for f in found] == [(40 * FRAMES, 0)]
+
+
+def test_a_loss_shortly_before_the_end_is_decided_by_what_there_is() -> None:
+    lost = [0] * 60 + [9600] * 5
+    found, _ = hear([Mark(n, stamp(n * FRAMES + loss), 0) for n, loss in enumerate(lost)])
+    assert [(f.at, f.missing) for f in found] == [(60 * FRAMES, 9600)]
+
+
+def test_stamps_that_go_back_for_good_are_followed() -> None:
+    shift = [0] * 60 + [-9600] * 120 + [0] * 60
+    found, finder = hear([Mark(n, stamp(n * FRAMES + s), 0) for n, s in enumerate(shift)])
+    assert [(f.at, f.missing) for f in found] == [(180 * FRAMES, 9600)]
+    assert finder.heard == 240 * FRAMES

@@ -1,0 +1,209 @@
+"""The tape: what a crash or a bad disk leaves behind is read as far as it is good, and becomes a session."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workbench.errors import WorkbenchError
+from workbench.labels import read_labels
+from workbench.recording.finish import cut_off, finish
+from workbench.recording.fit import Fitter, dequantise, quantise
+from workbench.recording.ring import BlockRing
+from workbench.recording.tape import TapeWriter, open_tape, pack, unpack
+from workbench.session import PARTIAL, open_session
+
+SECOND = 24_000
+
+
+def ramp(samples: int, start: int = 0) -> np.ndarray:
+    return ((np.arange(start, start + samples) * 7919) % (1 << 24) - (1 << 23)).astype(np.int32)
+
+
+def write(folder: Path, seconds: int = 3, agent: bool = False, close: bool = True) -> TapeWriter:
+    tape = TapeWriter(folder, ("mic", "agent") if agent else ("mic",), {"name": folder.name})
+    for second in range(seconds):
+        tape.append("mic", ramp(SECOND, second * SECOND))
+        if agent:
+            tape.append("agent", ramp(SECOND, second * SECOND))
+        tape.commit({"mic": 100.0, "agent": 340.4} if agent else {"mic": 100.0})
+    if close:
+        tape.close()
+    return tape
+
+
+def samples(folder: Path, track: str = "mic") -> np.ndarray:
+    import soundfile
+
+    return soundfile.read(folder / f"{track}.flac", dtype="int32")[0] >> 8
+
+
+@given(st.lists(st.integers(-(1 << 23), (1 << 23) - 1), max_size=50))
+def test_24_bits_go_round(values: list[int]) -> None:
+    pcm = np.array(values, dtype=np.int32)
+    assert np.array_equal(unpack(pack(pcm)), pcm)
+    assert np.array_equal(quantise(dequantise(pcm)), pcm)
+
+
+def test_every_16_bit_sample_survives_float_and_flac(tmp_path: Path) -> None:
+    every = np.arange(-(1 << 15), 1 << 15, dtype=np.int32)
+    tape = TapeWriter(tmp_path / "s", ("mic",), {})
+    tape.append("mic", quantise((every / 32768).astype(np.float32)))
+    tape.commit({})
+    tape.close()
+    session = finish(tmp_path / "s").session
+    assert np.array_equal(samples(session.folder), every << 8)
+    assert np.array_equal(session.read(0, 1 << 16), (every / 32768).astype(np.float32))
+
+
+def test_a_tape_becomes_a_session_and_goes(tmp_path: Path) -> None:
+    tape = write(tmp_path / "s", close=False)
+    tape.event({"sample": SECOND, "event": "mark", "text": "here"})
+    tape.close()
+    session = finish(tmp_path / "s").session
+    assert session.verify() == []
+    assert np.array_equal(samples(session.folder), ramp(3 * SECOND))
+    assert not (tmp_path / "s" / PARTIAL).exists()
+    (note,) = read_labels(session.labels_path, session.samples)
+    assert (note.start, note.kind, note.text) == (SECOND, "note", "here")
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 71_999, 72_000, 72_001, 200_000])
+def test_a_file_that_ends_anywhere_is_read_to_its_last_whole_sample(tmp_path: Path, cut: int) -> None:
+    """The process was killed: what came after the last journal line counts too."""
+    tape = write(tmp_path / "s", close=False)
+    tape.append("mic", ramp(SECOND, 3 * SECOND))
+    tape.close()
+    path = tmp_path / "s" / PARTIAL / "mic.s24"
+    os.truncate(path, path.stat().st_size - cut)
+    done = finish(tmp_path / "s")
+    whole = (4 * SECOND * 3 - cut) // 3
+    kept = whole if whole >= 3 * SECOND else whole // SECOND * SECOND
+    assert np.array_equal(samples(done.session.folder), ramp(kept))
+
+
+def test_a_damaged_second_ends_the_session_before_it_and_is_said(tmp_path: Path) -> None:
+    write(tmp_path / "s")
+    path = tmp_path / "s" / PARTIAL / "mic.s24"
+    data = bytearray(path.read_bytes())
+    data[SECOND * 3 + 1000] ^= 1
+    path.write_bytes(data)
+    done = finish(tmp_path / "s")
+    assert done.session.samples == SECOND
+    assert "differs from its checksum after sample 24000" in done.remarks[0]
+    assert json.loads((done.session.folder / "events.jsonl").read_text())["event"] == "cut"
+
+
+def test_half_a_journal_line_is_no_line(tmp_path: Path) -> None:
+    write(tmp_path / "s")
+    with (tmp_path / "s" / PARTIAL / "journal.jsonl").open("a") as journal:
+        journal.write('{"tracks": {"mic": [96000, 12')
+    assert finish(tmp_path / "s").session.samples == 3 * SECOND
+
+
+def test_tracks_are_laid_on_one_clock_by_their_stamps(tmp_path: Path) -> None:
+    write(tmp_path / "s", agent=True)
+    session = finish(tmp_path / "s").session
+    agent = samples(session.folder, "agent")
+    assert len(agent) == 3 * SECOND
+    assert not agent[:240].any()
+    assert np.array_equal(agent[240:], ramp(3 * SECOND - 240))
+    assert session.device is not None
+    assert session.device["agent_offset"] == 240
+
+
+def test_holes_become_zeros_and_later_events_move(tmp_path: Path) -> None:
+    tape = write(tmp_path / "s", close=False)
+    tape.event({"sample": 2 * SECOND, "event": "mark", "text": "after"})
+    tape.event({"sample": SECOND, "event": "hole", "track": "mic", "samples": 500, "cause": "test"})
+    tape.close()
+    session = finish(tmp_path / "s").session
+    heard = samples(session.folder)
+    assert len(heard) == 3 * SECOND + 500
+    assert np.array_equal(heard[:SECOND], ramp(SECOND))
+    assert not heard[SECOND : SECOND + 500].any()
+    assert np.array_equal(heard[SECOND + 500 :], ramp(2 * SECOND, SECOND))
+    events = [json.loads(line) for line in (session.folder / "events.jsonl").read_text().splitlines()]
+    assert [(e["event"], e["sample"]) for e in events] == [("hole", SECOND), ("mark", 2 * SECOND + 500)]
+
+
+def test_a_living_recording_is_not_recovered(tmp_path: Path) -> None:
+    tape = write(tmp_path / "s", close=False)
+    with pytest.raises(WorkbenchError, match="is being recorded right now"):
+        finish(tmp_path / "s")
+    tape.close()
+    assert finish(tmp_path / "s").session.samples == 3 * SECOND
+
+
+def test_cut_off_while_finishing_starts_again(tmp_path: Path) -> None:
+    """Killed at any moment of finishing: half a FLAC, whole tracks without a manifest, a manifest beside its tape."""
+    write(tmp_path / "a")
+    (tmp_path / "a" / ".mic.77.tmp.flac").write_bytes(b"half")
+    (tmp_path / "a" / "mic.flac").write_bytes(b"older")
+    assert finish(tmp_path / "a").session.samples == 3 * SECOND
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["events.jsonl", "mic.flac", "session.json"]
+    (tmp_path / "a" / PARTIAL).mkdir()
+    write(tmp_path / "b")
+    for left in (tmp_path / "b" / PARTIAL).iterdir():
+        left.rename(tmp_path / "a" / PARTIAL / left.name)
+    assert "complete already" in finish(tmp_path / "a").remarks[0]
+    assert open_session(tmp_path / "a").verify() == []
+
+
+def test_an_empty_tape_is_removed_and_said(tmp_path: Path) -> None:
+    write(tmp_path / "s", seconds=0)
+    assert cut_off(tmp_path) == [tmp_path / "s"]
+    with pytest.raises(WorkbenchError, match="nothing was recorded"):
+        finish(tmp_path / "s")
+    assert cut_off(tmp_path) == []
+
+
+def test_a_name_is_taken_once(tmp_path: Path) -> None:
+    write(tmp_path / "s")
+    with pytest.raises(WorkbenchError, match="the name is taken"):
+        TapeWriter(tmp_path / "s", ("mic",), {})
+
+
+@pytest.mark.parametrize("problem", ["{", "[]", '{"format": 99}'])
+def test_a_header_that_cannot_be_read_is_named(tmp_path: Path, problem: str) -> None:
+    write(tmp_path / "s")
+    (tmp_path / "s" / PARTIAL / "header.json").write_text(problem)
+    with pytest.raises(WorkbenchError, match=r"header\.json"):
+        open_tape(tmp_path / "s")
+
+
+@given(st.lists(st.sampled_from(["push", "pop"]), max_size=200))
+def test_the_ring_loses_nothing_but_what_it_says(steps: list[str]) -> None:
+    ring = BlockRing(slots=5, frames=2, channels=1)
+    waiting: list[int] = []
+    for step in steps:
+        if step == "push":
+            number = ring.pushed
+            room = ring.push(np.full((2, 1), number, dtype=np.float32), number / 10, 0, 0.0)
+            assert room == (len(waiting) < 5)
+            waiting += [number] if room else []
+        elif waiting:
+            expected = waiting.pop(0)
+            assert ring.mark()[0] == expected
+            assert ring.audio().ravel().tolist() == [expected, expected]
+            ring.pop()
+        assert len(ring) == len(waiting)
+
+
+@pytest.mark.parametrize("rate", [44_100, 48_000, 16_000])
+def test_a_stream_is_resampled_as_a_whole_file_would_be(rate: int) -> None:
+    import soxr
+
+    tone = np.sin(np.arange(rate * 2) * (2 * np.pi * 440 / rate)).astype(np.float32)
+    fitter = Fitter(rate, 2)
+    stereo = np.stack([tone, tone], axis=1)
+    block = rate * 80 // 1000
+    parts = [fitter(stereo[at : at + block]) for at in range(0, len(tone), block)]
+    streamed = np.concatenate([*parts, fitter.flush()])
+    whole = soxr.resample(tone, rate, SECOND, quality="HQ")
+    assert len(streamed) == 2 * SECOND
+    assert np.abs(streamed - whole).max() < 1e-5
