@@ -122,6 +122,7 @@ def test_duplex_replay_is_repeatable_and_scored(session, duplex_config):
     scores = score(first.trace)
     assert scores["deadline_miss_rate"] == 0.0
     assert scores["rtf"] > 0
+    assert scores["wer"] is None
 
 
 def test_a_duplex_model_too_slow_for_its_frames_stutters(session, duplex_config):

@@ -149,6 +149,7 @@ def examine(config: Config, steps: int, profile_path: Path | None) -> int:
             click.echo(str(finding))
 
     show(doctor.packages())
+    show(doctor.audio())
     models, broken = doctor.models(config)
     show(broken)
     if not models and not broken:

@@ -85,6 +85,7 @@ def _turn_rows(
 ) -> tuple[TurnRow, ...]:
     heard_agent = [(start, end) for reply in found.replies.values() for start, end, _ in reply.audible]
     parted = parting(heard_agent, recorded_agent)
+    listens = not any(commit.reason == "model" for commit in found.commits)  # a duplex model writes nothing down
     words = word_errors(
         [(turn.text, _transcript(found, reference, ends, number)) for number, turn in enumerate(reference)]
     )
@@ -107,8 +108,8 @@ def _turn_rows(
                 waterfall=waterfall(turn.end, reply) if reply else None,
                 onset_clipped=None if heard is None else speech_within(turn, turn.start, heard),
                 tail_clipped=speech_within(turn, commit.frame_end, turn.end) if commit else None,
-                words=spoken,
-                word_errors=errors,
+                words=spoken if listens else 0,
+                word_errors=errors if listens else 0,
                 counterfactual=parted is not None and turn.start > parted,
             )
         )

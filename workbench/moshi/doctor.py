@@ -70,6 +70,21 @@ def packages() -> Iterator[Finding]:
     yield Finding("back end", "ok" if device == "gpu" else "note", f"{device} on {where}{slow}")
 
 
+def audio() -> Iterator[Finding]:
+    """PortAudio, and what its default devices can do; only recording needs them."""
+    from workbench.audio import find_device, opening
+
+    for kind in ("input", "output"):
+        try:
+            how = opening(find_device(None, kind), kind)
+        except WorkbenchError as e:
+            yield Finding("audio", "note", f"{e}; only `workbench record` needs it")
+            if "PortAudio" in str(e):
+                return
+            continue
+        yield Finding("audio", "ok" if how.is_exact else "note", f"{kind}: {how.device.name}: {how.words}")
+
+
 def models(config: Config) -> tuple[dict[Kind, Checkpoint], list[Finding]]:
     """The models the config names, by role, and what keeps others from being used; neither if it names none.
 
