@@ -120,7 +120,10 @@ class Evaluator:
 
     def _load(self, session: Session, labels: tuple[Label, ...]) -> Material:
         agent = agent_intervals(session.stream("agent")) if "agent" in session.tracks else ()
-        return Material(session, labels, self._stack.stages(labels), agent)
+        stages = self._stack.stages(labels)
+        if not isinstance(stages, Stages):
+            raise WorkbenchError(f"stack {self._stack.name!r} has no listener and no chunker: there is nothing to tune")
+        return Material(session, labels, stages, agent)
 
     @property
     def names(self) -> list[str]:
