@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "workbench"
 
 LAYERS = (
     "errors", "units", "files", "config",
-    "session", "labels", "autolabel", "importing", "trace", "audio", "recording",
+    "session", "labels", "labelfiles", "autolabel", "importing", "trace", "audio", "recording",
     "costs", "store", "executors", "microphone", "stages", "moshi", "stacks",
     "listening", "speaking", "interrupting", "conversing", "replay",
     "metrics", "budget", "running",

@@ -158,7 +158,7 @@ def read_labels(path: Path, samples: int | None = None) -> tuple[Label, ...]:
         if turn and not turn.isdecimal():
             raise WorkbenchError(f"{where}: turn {turn!r} is not a whole number")
         found.append(
-            Label(_seconds(start, where), _seconds(end, where), kind, int(turn) if turn else None, words.strip())
+            Label(_seconds(start, where), _seconds(end, where), kind, int(turn) if turn else None, one_line(words))
         )
     return validate(found, samples, str(path))
 
@@ -170,7 +170,7 @@ def format_labels(labels: Iterable[Label]) -> str:
     writer.writerow(COLUMNS)
     for label in sorted(labels):
         turn = "" if label.turn is None else label.turn
-        writer.writerow([_stamp(label.start), _stamp(label.end), label.kind, turn, label.text])
+        writer.writerow([_stamp(label.start), _stamp(label.end), label.kind, turn, one_line(label.text)])
     return out.getvalue()
 
 
@@ -196,7 +196,7 @@ def read_audacity(path: Path, samples: int | None = None) -> tuple[Label, ...]:
         cells = line.split("\t", 2)
         if len(cells) < 2:
             raise WorkbenchError(f"{where}: must be start, end and text with tabs between")
-        words = cells[2].strip() if len(cells) == 3 else ""
+        words = one_line(cells[2]) if len(cells) == 3 else ""
         match = _AUDACITY.fullmatch(words)
         if match and match["kind"] in KINDS:
             turn = int(match["turn"]) if match["turn"] else None
@@ -213,7 +213,8 @@ def format_audacity(labels: Iterable[Label]) -> str:
     lines = []
     for label in sorted(labels):
         name = label.kind if label.turn is None else f"{label.kind}#{label.turn}"
-        text = f"{name}: {label.text}" if label.text else name
+        words = one_line(label.text)
+        text = f"{name}: {words}" if words else name
         lines.append(f"{_stamp(label.start)}\t{_stamp(label.end)}\t{text}\n")
     return "".join(lines)
 
@@ -295,6 +296,11 @@ def _seconds(cell: str, where: str) -> int:
     if not abs(seconds) < 2**53 / SAMPLE_RATE:  # also refuses NaN
         raise WorkbenchError(f"{where}: {cell!r} is not a time in seconds")
     return seconds_to_samples(seconds)
+
+
+def one_line(text: str) -> str:
+    """Words with single spaces between: no format has room for a line break or a tab inside a text."""
+    return " ".join(text.split())
 
 
 def _stamp(sample: int) -> str:

@@ -8,7 +8,7 @@ import sys
 import click
 
 from workbench import __version__
-from workbench.cli import models, recording, replaying, tuning
+from workbench.cli import models, recording, replaying, sessions, tuning
 from workbench.errors import WorkbenchError
 
 
@@ -18,7 +18,7 @@ def cli() -> None:
     """Record, replay, measure and tune a local Moshi voice assistant at exact 80 ms frames."""
 
 
-for _module in (recording, replaying, models, tuning):
+for _module in (recording, sessions, replaying, models, tuning):
     for _command in _module.COMMANDS:
         cli.add_command(_command)
 
