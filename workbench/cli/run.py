@@ -109,8 +109,8 @@ def _print_table(run: Run, scored: Sequence[SessionScores], summary: Summary) ->
         for number, key in enumerate(keys):
             table.add_row("" if number else group, key, shown(summary, key))
     console.print(table)
-    # What happened in none of n chances the table shows as 0 of n; the report says what that bounds.
-    notes = [note for note in summary.notes if ": none " not in note]
+    # What happened in none of n chances, or all, the table shows as a count; the report says what that bounds.
+    notes = [note for note in summary.notes if ": none " not in note and ": all " not in note]
     for note in (*first_words(run.config), *notes):
         console.print(f"- {note}", soft_wrap=True, markup=False)
     console.print(f"report: {run.folder / 'report.md'}", soft_wrap=True, markup=False)

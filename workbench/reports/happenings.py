@@ -7,7 +7,7 @@ from workbench.labels import turns as labelled_turns
 from workbench.metrics.rows import PARTS, TurnRow, Waterfall
 from workbench.metrics.turns import HOLD_MAX, HOLD_MIN
 from workbench.reports.markdown import escape, table
-from workbench.reports.material import Material, by_reply, cutins, early, ms, seconds
+from workbench.reports.material import Material, by_reply, commits, cutins, early, ms, seconds
 from workbench.running import SessionRun
 from workbench.trace import Chunk, Tokens, Transcript
 from workbench.units import SAMPLES_PER_MS
@@ -72,10 +72,10 @@ def turns(data: Material) -> Iterator[str]:
     header = ("session", "turn", "ends at", "said", "understood", "answered", "word errors", "what happened")
     rows = []
     for item, scores in data.sessions:
-        heard, answers = by_reply(item, Transcript), by_reply(item, Tokens)
+        decided, heard, answers = commits(item), by_reply(item, Transcript), by_reply(item, Tokens)
         spoken = {turn.number: turn.text for turn in labelled_turns(item.labels)}
         for row in scores.turns:
-            replies = [commit.reply for commit in cutins(item, row)]
+            replies = [commit.reply for commit in cutins(decided, row)]
             replies += [row.reply] if row.reply is not None and row.reply not in replies else []
             understood = " / ".join(escape(event.text) for reply in replies for event in heard.get(reply, ()))
             said = [escape(_shortened(event.text)) for reply in replies for event in answers.get(reply, ())]
@@ -122,9 +122,10 @@ def turn_taking(data: Material) -> Iterator[str]:
     """Cut-ins and missed ends, one row each."""
     rows = []
     for item, scores in data.sessions:
-        name, reference = escape(item.session.name), {turn.number: turn for turn in labelled_turns(item.labels)}
+        name, decided = escape(item.session.name), commits(item)
+        reference = {turn.number: turn for turn in labelled_turns(item.labels)}
         for row in scores.turns:
-            for commit in cutins(item, row):
+            for commit in cutins(decided, row):
                 where = _place(reference[row.turn], commit.frame_end)
                 early = f"{ms(row.end - commit.frame_end)} ms before the end"
                 details = f"{early}, {where}; decided by {escape(commit.reason)}"

@@ -47,13 +47,16 @@ class Material:
         )
 
 
-def cutins(item: SessionRun, row: TurnRow) -> Iterator[Commit]:
+def commits(item: SessionRun) -> list[Commit]:
+    """Every commit of a session."""
+    return [event for event in item.trace.events if isinstance(event, Commit)]
+
+
+def cutins(found: Sequence[Commit], row: TurnRow) -> Iterator[Commit]:
     """The commits before the end of a turn that did not find its end."""
-    for event in item.trace.events:
-        if isinstance(event, Commit) and row.start < event.frame_end < row.end:
-            if row.end_found and event.reply == row.reply:
-                continue
-            yield event
+    for commit in found:
+        if row.start < commit.frame_end < row.end and not (row.end_found and commit.reply == row.reply):
+            yield commit
 
 
 def by_reply(item: SessionRun, kind: type[Event]) -> dict[int, list[Any]]:

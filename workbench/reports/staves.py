@@ -145,6 +145,8 @@ def buffer_levels(replies: Sequence[Reply]) -> list[tuple[int, int]]:
 
     for reply in replies:
         for chunk, pcm in reply.pcm.items():
+            if not pcm.ready:
+                continue
             taken = [t for play in reply.plays if play.chunk == chunk for t in _requests(reply, play.t, play.samples)]
             for t in pcm.ready:
                 change(t, 1)
