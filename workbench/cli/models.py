@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from workbench.cli.options import build_config, config_options
+from workbench.cli.options import config_options
+from workbench.config import Config
 
 _PATH = click.Path(path_type=Path)
 
@@ -100,16 +101,11 @@ def audition(names: tuple[str, ...], tts: Path, text: str | None, out: Path, see
 
 
 @click.command()
-@config_options
+@config_options()
 @click.option("--steps", type=click.IntRange(10), default=100, show_default=True, help="Steps timed of each kind.")
 @click.option("--profile", "profile_path", type=_PATH, help="Write the step costs as a profile for replays.")
 def doctor(
-    config_file: Path | None,
-    stack: str | None,
-    models: str | None,
-    listener: str | None,
-    costs: str | None,
-    assignments: tuple[str, ...],
+    config: Config,
     steps: int,
     profile_path: Path | None,
 ) -> int:
@@ -119,7 +115,6 @@ def doctor(
     """
     from workbench.cli.fit import examine
 
-    config = build_config(config_file, stack, models, listener, costs, assignments)
     return examine(config, steps, profile_path)
 
 

@@ -1,34 +1,65 @@
 """Options that several commands share."""
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from workbench.config import Config, load, parse_assignment
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
 RECORDINGS = Path("recordings")
 """Where session names are looked up."""
+
+BASELINE = Path("configs/baseline.toml")
+"""The assistant as most people run it: where ``demo`` and ``tune`` start."""
 
 session_argument = click.argument("sessions", nargs=-1, required=True, metavar="SESSION...")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
 
-def config_options(command: Command) -> Command:
-    """``--config --stack --models --listener --costs --set``: what :func:`build_config` takes."""
-    for option in (
-        click.option("--set", "assignments", multiple=True, metavar="KNOB=VALUE", help="Change one knob; repeatable."),
-        click.option("--costs", type=click.Choice(["profile", "fixed", "measured"]), help="What steps cost."),
-        click.option("--listener", type=click.Choice(["workbench", "mlx-harmony"]), help="Whose listen loop."),
-        click.option("--models", metavar="DIR", help="Directory of the stack's models."),
-        click.option("--stack", metavar="NAME", help="Which models speak and hear."),
-        click.option("--config", "config_file", type=click.Path(path_type=Path), help="TOML file with the knobs."),
-    ):
-        command = option(command)
-    return command
+def config_options(default: Path | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add ``--config --stack --models --listener --costs --set``; the command is given one ``config`` made of them.
+
+    Args:
+        default: config file where none is given, if it is there.
+    """
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(command)
+        def with_config(
+            *arguments: Any,
+            config_file: Path | None,
+            stack: str | None,
+            models: str | None,
+            listener: str | None,
+            costs: str | None,
+            assignments: tuple[str, ...],
+            **others: Any,
+        ) -> Any:
+            if config_file is None and default is not None and default.exists():
+                config_file = default
+            config = build_config(config_file, stack, models, listener, costs, assignments)
+            return command(*arguments, config=config, **others)
+
+        wrapped: Callable[..., Any] = with_config
+        for option in _CONFIG_OPTIONS:
+            wrapped = option(wrapped)
+        return wrapped
+
+    return decorate
+
+
+_CONFIG_OPTIONS = (
+    click.option("--set", "assignments", multiple=True, metavar="KNOB=VALUE", help="Change one knob; repeatable."),
+    click.option("--costs", type=click.Choice(["profile", "fixed", "measured"]), help="What steps cost."),
+    click.option("--listener", type=click.Choice(["workbench", "mlx-harmony"]), help="Whose listen loop."),
+    click.option("--models", metavar="DIR", help="Directory of the stack's models."),
+    click.option("--stack", metavar="NAME", help="Which models speak and hear."),
+    click.option("--config", "config_file", type=click.Path(path_type=Path), help="TOML file with the knobs."),
+)
+"""Last first: click lists them in the order they were put on."""
 
 
 def build_config(

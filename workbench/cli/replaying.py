@@ -4,23 +4,19 @@ from pathlib import Path
 
 import click
 
-from workbench.cli.options import build_config, config_options, json_option, session_argument, session_folder
+from workbench.cli.options import BASELINE, config_options, json_option, session_argument, session_folder
+from workbench.config import Config
 
 
 @click.command()
 @session_argument
-@config_options
+@config_options()
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run; by default named after the config.")
 @click.option("--budget", type=click.Path(path_type=Path), help="Exit 1 and name each figure over this budget.")
 @json_option
 def replay(
     sessions: tuple[str, ...],
-    config_file: Path | None,
-    stack: str | None,
-    models: str | None,
-    listener: str | None,
-    costs: str | None,
-    assignments: tuple[str, ...],
+    config: Config,
     out: Path | None,
     budget: Path | None,
     as_json: bool,
@@ -28,7 +24,6 @@ def replay(
     """Replay sessions through STT → LM → TTS and score them."""
     from workbench.cli.run import run_and_show
 
-    config = build_config(config_file, stack, models, listener, costs, assignments)
     return run_and_show([session_folder(name) for name in sessions], config, out, budget, as_json)
 
 
@@ -44,23 +39,21 @@ def score(run: Path, budget: Path | None, as_json: bool) -> int:
 
 
 @click.command()
-@config_options
+@config_options(BASELINE)
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("reports/demo"), show_default=True, help="Folder of the run."
 )
 def demo(
-    config_file: Path | None,
-    stack: str | None,
-    models: str | None,
-    listener: str | None,
-    costs: str | None,
-    assignments: tuple[str, ...],
+    config: Config,
     out: Path,
 ) -> int:
-    """Replay the demo sessions and write a report with figures: where to begin."""
+    """Replay the demo sessions and write a report with figures: where to begin.
+
+    Starts from configs/baseline.toml unless told otherwise.
+    """
     from workbench.cli.run import run_demo
 
-    return run_demo(build_config(config_file, stack, models, listener, costs, assignments), out)
+    return run_demo(config, out)
 
 
 @click.command()
