@@ -88,7 +88,7 @@ def budget(data: Material) -> Iterator[str]:
         "",
         f"{over} of {len(rows)} figures are over budget." if over else "Nothing is over budget.",
     )
-    yield from ("", *table(("score", "value", "limit", "verdict", "is the evidence enough?"), rows))
+    yield from ("", *table(("score", "value", "limit", "verdict", "certified within the limit?"), rows))
 
 
 def _limit(item: Evidence) -> str:
