@@ -83,6 +83,34 @@ def turns(labels: Iterable[Label]) -> tuple[Turn, ...]:
     return tuple(sorted((Turn(n, tuple(parts)) for n, parts in groups.items()), key=lambda turn: turn.start))
 
 
+def words_of(text: str) -> list[str]:
+    """The words of a text: lower case, punctuation out, apostrophes kept.
+
+    >>> words_of("It's ten, Anna!")
+    ["it's", 'ten', 'anna']
+    """
+    return re.findall(r"[\w']+", text.lower())
+
+
+def only_known(labels: Sequence[Label], vocabulary: frozenset[str] | None) -> tuple[tuple[Label, ...], int]:
+    """Take the words out of turns that say what a model with a closed vocabulary cannot know.
+
+    A turn without words is in every score but those of words, so such a model is not charged for them.
+
+    Args:
+        labels: the reference.
+        vocabulary: all words the model knows, lower case; None where it is open.
+
+    Returns:
+        The labels, and how many turns lost their words.
+    """
+    if vocabulary is None:
+        return tuple(labels), 0
+    strange = {turn.number for turn in turns(labels) if not vocabulary.issuperset(words_of(turn.text))}
+    cleared = tuple(replace(label, text="") if label.turn in strange else label for label in labels)
+    return cleared, len(strange)
+
+
 def validate(labels: Sequence[Label], samples: int | None, where: str) -> tuple[Label, ...]:
     """Check labels and give every ungrouped ``speech`` interval a turn of its own.
 

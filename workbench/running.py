@@ -7,7 +7,7 @@ name of a run comes from its config, never from the time of day: the same inputs
 import importlib.metadata
 import platform
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from workbench.config import Config, override, to_dict
 from workbench.costs import STAGES, Profile, make_profile, read_profile, write_profile
 from workbench.errors import WorkbenchError
 from workbench.files import canonical_json, pretty_json, read_json, sha256_text, write_text
-from workbench.labels import Label, read_labels
+from workbench.labels import Label, only_known, read_labels
 from workbench.metrics import SessionScores, Summary, agent_intervals, evaluate, summarise, write_scores
 from workbench.microphone import Pcm
 from workbench.replay import Replayed, cost_source, replay
@@ -48,12 +48,14 @@ class Run:
 
     Attributes:
         failed: (session folder, why) of those that could not be replayed.
+        vocabulary: all words the stack knows, None where any can be said.
     """
 
     folder: Path
     config: Config
     sessions: tuple[SessionRun, ...]
     failed: tuple[tuple[str, str], ...]
+    vocabulary: frozenset[str] | None = None
 
 
 def default_run_folder(config: Config) -> Path:
@@ -107,7 +109,7 @@ def run_sessions(
     if not done:
         raise WorkbenchError(failed[0][1] if failed else "no session to replay")
     write_text(out / "run.json", pretty_json(_manifest(config, stack, profile, done)))
-    return Run(out, config, tuple(done), tuple(failed))
+    return Run(out, config, tuple(done), tuple(failed), stack.vocabulary)
 
 
 def _open_all(
@@ -135,10 +137,16 @@ def score_run(run: Run) -> tuple[tuple[SessionScores, ...], Summary]:
         WorkbenchError: a trace holds what no replay can do.
     """
     scored = []
+    unknown = 0
     for item in run.sessions:
         agent = agent_intervals(item.session.stream("agent")) if "agent" in item.session.tracks else ()
-        scored.append(evaluate(item.trace, item.labels, agent))
+        labels, strange = only_known(item.labels, run.vocabulary)
+        unknown += strange
+        scored.append(evaluate(item.trace, labels, agent))
     summary = summarise(scored)
+    if unknown:
+        note = f"{unknown} turns hold words outside the stack's vocabulary: their words are not scored"
+        summary = replace(summary, notes=(*summary.notes, note))
     write_scores(run.folder / "scores.json", scored, summary)
     return tuple(scored), summary
 
@@ -222,6 +230,7 @@ def _manifest(config: Config, stack: Stack, profile: Profile | None, done: Seque
         "fingerprint": config.fingerprint,
         "stack": stack.name,
         "weights": stack.weights,
+        "vocabulary": sorted(stack.vocabulary) if stack.vocabulary is not None else None,
         "profile": {"digest": profile.digest, "machine": profile.machine} if profile else None,
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
         "python": platform.python_version(),
@@ -256,4 +265,5 @@ def read_run(folder: Path) -> Run:
         session, labels = open_labelled(Path(entry["folder"]))
         trace = read_trace(folder / f"{entry['name']}.trace.jsonl")
         sessions.append(SessionRun(session, labels, trace, entry["digest"]))
-    return Run(folder, config, tuple(sessions), ())
+    vocabulary = data.get("vocabulary")
+    return Run(folder, config, tuple(sessions), (), frozenset(vocabulary) if vocabulary is not None else None)

@@ -26,7 +26,19 @@ def _moshi_duplex(config: Config) -> Stack:
     return DuplexStack(config)
 
 
-STACKS: dict[str, Callable[[Config], Stack]] = {"moshi": _moshi, "moshi-duplex": _moshi_duplex, "scripted": _scripted}
+def _nano(config: Config) -> Stack:
+    from workbench.moshi.nano import NanoStack
+    from workbench.stages.lm import open_lm
+
+    return NanoStack(config, None if config.stack.lm == "canned" else open_lm(config.stack.lm))
+
+
+STACKS: dict[str, Callable[[Config], Stack]] = {
+    "moshi": _moshi,
+    "moshi-duplex": _moshi_duplex,
+    "nano": _nano,
+    "scripted": _scripted,
+}
 
 
 def make_stack(config: Config) -> Stack:

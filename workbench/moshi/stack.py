@@ -57,6 +57,8 @@ class MoshiStack:
         lm: where replies come from.
     """
 
+    vocabulary: frozenset[str] | None = None
+
     def __init__(self, name: str, config: Config, lm: TextLm) -> None:
         from workbench.moshi.stt import DsmStt
         from workbench.moshi.tts import DsmTts, TtsOptions
@@ -90,6 +92,7 @@ class DuplexStack:
     """
 
     name = "moshi-duplex"
+    vocabulary: frozenset[str] | None = None
 
     def __init__(self, config: Config) -> None:
         from workbench.moshi.duplex import Duplex

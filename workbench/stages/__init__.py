@@ -154,11 +154,13 @@ class Stack(Protocol):
         name: as in ``[stack] stack``.
         weights: model name → digest of its weights, for ``run.json``.
         profile: cost profile that comes with the stack, or None where it must be measured.
+        vocabulary: all words the stack knows, or None where any word can be said.
     """
 
     name: str
     weights: dict[str, str]
     profile: Profile | None
+    vocabulary: frozenset[str] | None
 
     def stages(self, labels: tuple[Label, ...]) -> Stages | Duplex:
         """Stages for a session, or the one model that is all of them; only the scripted stack looks at the labels."""

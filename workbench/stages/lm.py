@@ -28,7 +28,8 @@ class CannedLm:
     """A small table, so that a replay never depends on a server being up.
 
     Args:
-        replies: (regular expression, reply) pairs; the last should match everything.
+        replies: (regular expression, reply) pairs; the last should match everything. ``{name}`` in a reply stands for
+            what the pattern's group of that name found.
     """
 
     def __init__(self, replies: Sequence[tuple[str, str]] = DEFAULT_REPLIES) -> None:
@@ -39,8 +40,8 @@ class CannedLm:
         """See :class:`workbench.stages.TextLm`; a token is a word with the space before it."""
         said = history[-1] if history else ""
         for pattern, answer in self._replies:
-            if re.search(pattern, said, re.IGNORECASE):
-                yield from re.findall(r"\s*\S+", answer)
+            if match := re.search(pattern, said, re.IGNORECASE):
+                yield from re.findall(r"\s*\S+", answer.format_map(match.groupdict()))
                 return
 
 

@@ -119,6 +119,7 @@ class ScriptedStack:
     """See :class:`workbench.stages.Stack`."""
 
     name = "scripted"
+    vocabulary: frozenset[str] | None = None
 
     def __init__(self) -> None:
         self.weights: dict[str, str] = {}

@@ -19,7 +19,7 @@ from workbench.config import Config, to_dict
 from workbench.costs import CostSource, Profile
 from workbench.errors import WorkbenchError
 from workbench.files import canonical_json
-from workbench.labels import Label
+from workbench.labels import Label, only_known
 from workbench.listening import listen_options
 from workbench.metrics import SessionScores, Summary, agent_intervals, evaluate, summarise
 from workbench.metrics.measures import BY_KEY, HIGHER_IS_BETTER
@@ -123,7 +123,7 @@ class Evaluator:
         stages = self._stack.stages(labels)
         if not isinstance(stages, Stages):
             raise WorkbenchError(f"stack {self._stack.name!r} has no listener and no chunker: there is nothing to tune")
-        return Material(session, labels, stages, agent)
+        return Material(session, only_known(labels, self._stack.vocabulary)[0], stages, agent)
 
     @property
     def names(self) -> list[str]:
