@@ -10,7 +10,7 @@ from workbench.microphone import Gate, Microphone, Pcm
 from workbench.speaking import CLOSE_DELAY, Answer, Line, Piece, SpeakOptions, assemble
 from workbench.stages.listener import Cycle, ListenOptions, StepCosts, first_frame
 from workbench.stages.published import PublishedLoop
-from workbench.stages.stt import Hearing
+from workbench.stages.stt import Hearing, Transcription
 from workbench.trace import Steps
 from workbench.units import FRAME_SAMPLES, frame_at, frame_end
 
@@ -110,7 +110,9 @@ class PublishedWatch:
         options: ListenOptions,
         speak: SpeakOptions,
         sounds: Sounds,
+        log: Callable[[Transcription, Cycle], None],
     ) -> None:
+        self._log = log
         self._hearing = hearing
         self._mic = mic
         self._costs = costs
@@ -154,6 +156,7 @@ class PublishedWatch:
         assert cycle is not None
         if cycle.ended <= line.ended + CLOSE_DELAY:
             self._hearing.close(hears)
+            self._log(hears, cycle)
         return line, cycle if cycle.committed and hears.pieces else None
 
     def _gate(self, answer: Answer) -> Gate:

@@ -97,12 +97,12 @@ class Listening:
         gate = self._mic.gate(self.options.threshold)
         cycle = listen(hears, gate, self.step_costs, self.options, at, free, earliest, onset)
         if not cycle.committed:
-            self._log_heard(hears, cycle)
+            self.log_heard(hears, cycle)
             return None
         cycle = self._rest(hears, cycle)
         turn = Turn(hears.text, cycle.done[-1], cycle.fed[-1])
         self.hearing.close(hears)
-        self._log_heard(hears, cycle)
+        self.log_heard(hears, cycle)
         if turn.text:
             self._log_commit(cycle, turn)
         return turn
@@ -134,7 +134,7 @@ class Listening:
             hears = self.hearing.open(fresh=False)
             cycle = PublishedLoop(hears, gate, self.step_costs, self.options, opened, started).run()
         self.hearing.close(hears)
-        self._log_heard(hears, cycle)
+        self.log_heard(hears, cycle)
         if cycle.reason == "end":
             return None
         turn = Turn(hears.text if cycle.committed else "", cycle.ended, cycle.last)
@@ -148,7 +148,8 @@ class Listening:
             return self._measured.draw("stt", 0, first + frames)[first:]
         return self._costs.draw("stt", 0, self._mic.frames)[first : first + frames]
 
-    def _log_heard(self, hears: Transcription, cycle: Cycle) -> None:
+    def log_heard(self, hears: Transcription, cycle: Cycle) -> None:
+        """Put into the trace what one cycle heard, and what the STT made of it."""
         if cycle.gate >= 0 and cycle.fed:
             self._events.append(Onset(frame_end(cycle.gate), cycle.fed[0] * FRAME_SAMPLES))
         if not cycle.fed:

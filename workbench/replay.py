@@ -199,7 +199,13 @@ class _Replay:
                 max_wait=seconds_to_samples(self._config.assistant.barge_in_window_seconds),
             )
             watcher = PublishedWatch(
-                listening.hearing, self._mic, listening.step_costs, watch, self._speak, self._sounds
+                listening.hearing,
+                self._mic,
+                listening.step_costs,
+                watch,
+                self._speak,
+                self._sounds,
+                listening.log_heard,
             )
             return watcher.answer(turn.at, thinking, pieces)
         first = turn.last + 1

@@ -262,7 +262,10 @@ def read_run(folder: Path) -> Run:
     config = override(Config(), flat)
     sessions = []
     for entry in data["sessions"]:
-        session, labels = open_labelled(Path(entry["folder"]))
+        try:
+            session, labels = open_labelled(Path(entry["folder"]))
+        except WorkbenchError as error:
+            raise WorkbenchError(f"{folder / 'run.json'}: {error}; score from the folder it was replayed in") from None
         trace = read_trace(folder / f"{entry['name']}.trace.jsonl")
         sessions.append(SessionRun(session, labels, trace, entry["digest"]))
     vocabulary = data.get("vocabulary")
