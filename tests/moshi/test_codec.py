@@ -1,14 +1,21 @@
 """rustymimi's two defects, shown and put right; moshi_mlx's growing cache bounded without a change."""
 
+import json
+
 import mlx.core as mx
 import numpy as np
 import pytest
 import rustymimi
 from moshi_mlx import models
 
+from workbench.errors import WorkbenchError
+from workbench.moshi import generate, layout, sizes
+from workbench.moshi.checkpoint import find
 from workbench.moshi.codec import MlxCodec, RustyCodec
 from workbench.moshi.generate import Recipe
 from workbench.moshi.load import build_mimi, mimi_config
+from workbench.moshi.model import open_codec
+from workbench.moshi.tensors import Spec, write
 from workbench.units import FRAME_SAMPLES
 
 BOOKS = 8
@@ -100,3 +107,45 @@ def test_fewer_codebooks_than_the_file_has(zoo, sound):
 def test_building_a_mimi_computes_nothing_of_the_published_size(zoo):
     c = zoo(Recipe("stt"))
     assert build_mimi(c.mimi_config, 8).cfg.quantizer_nq == 8
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A small Mimi without a transformer, as nano's: the sort that can be written in the published size."""
+    root = tmp_path_factory.mktemp("small")
+    config = sizes.mimi_config("tiny", BOOKS)
+    config["transformer"]["num_layers"] = 0
+    specs = [Spec(n, "F32", s) for n, s in sorted(layout.mimi_table(config).items())]
+    write(root / "mimi.safetensors", specs, generate._values(specs, 5), {})
+    (root / "mimi_config.json").write_text(json.dumps(config))
+    (root / "config.json").write_text('{"mimi_name": "mimi.safetensors"}')
+    return find(root)
+
+
+def test_a_small_codec_in_the_published_size_gives_its_own_codes(small, sound, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    own, large = open_codec(small), open_codec(small, "rustymimi")
+    assert (type(own), type(large)) == (MlxCodec, RustyCodec)
+    pcm = sound[: 8 * FRAME_SAMPLES]
+    codes = own.encode(pcm)
+    np.testing.assert_array_equal(large.encode(pcm), codes)
+    assert len(np.unique(codes[:, 0])) > 3
+    for row in codes:
+        wanted = own.decode(row)
+        np.testing.assert_allclose(large.decode(row), wanted, atol=1e-5 * np.abs(wanted).max())
+    assert len(list((tmp_path / "workbench" / "mimi").iterdir())) == 1
+
+
+def test_a_codec_that_cannot_be_expanded_is_refused(zoo):
+    with pytest.raises(WorkbenchError, match=r"published size \(its transformer\), which is all rustymimi loads"):
+        open_codec(zoo(Recipe("stt")), "rustymimi")
+
+
+def test_rustymimi_decodes_nearly_but_not_what_moshi_mlx_does(mimi, sound):
+    """Why the TTS decodes with moshi_mlx: if this fails because both agree, take rustymimi on a CPU."""
+    rusty, mlx = RustyCodec(mimi.mimi, BOOKS), MlxCodec(mimi.mimi, mimi.mimi_config, BOOKS)
+    codes = rusty.encode(sound[: 4 * FRAME_SAMPLES])
+    a = np.concatenate([rusty.decode(row) for row in codes])
+    b = np.concatenate([mlx.decode(row) for row in codes])
+    apart = np.abs(a - b).max() / np.abs(b).max()
+    assert 1e-5 < apart < 0.05

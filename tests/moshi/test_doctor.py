@@ -1,6 +1,7 @@
 """doctor, models and voices as a person calls them, on good directories and broken ones."""
 
 import http.server
+import json
 import shutil
 import threading
 
@@ -69,6 +70,13 @@ def test_doctor_without_models_looks_at_the_machine():
     assert "none given" in out
 
 
+def test_doctor_as_json():
+    code, out = run("doctor", "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert {"area": "packages", "state": "ok", "text": "moshi_mlx 0.3.0"} in found
+
+
 def test_doctor_mistakes(tmp_path):
     assert run("doctor", "--models", tmp_path / "none")[0] == 2
     assert "holds no stt/, tts/ or duplex/" in run("doctor", "--models", tmp_path)[1]
@@ -130,7 +138,7 @@ def test_voices_commands(zoo, tmp_path):
     assert code == 0
     assert (tmp_path / "v/generated.flac").exists()
     assert (tmp_path / "v/voices.txt").read_text().count("\n") == 2
-    assert "is a stt model, a tts model is needed" in run("voices", "list", zoo.directory(Recipe("stt")))[1]
+    assert "is of kind stt, a tts model is needed" in run("voices", "list", zoo.directory(Recipe("stt")))[1]
 
 
 class Hub(http.server.BaseHTTPRequestHandler):

@@ -76,7 +76,7 @@ def test_what_is_missing_is_named(zoo, tmp_path):
     assert "no stt model given; set --models DIR" in refused()
     assert "no such directory" in refused(models=str(tmp_path / "none"))
     assert "has neither stt/config.json nor config.json" in refused(models=str(tmp_path))
-    assert "holds a tts model, stt_model_path must give a stt model" in refused(stt_model_path=tts)
+    assert "is of kind tts, stt_model_path must give a model of kind stt" in refused(stt_model_path=tts)
     assert "no tts model given" in refused(stt_model_path=stt)
     deaf = str(zoo.directory(Recipe("stt", heads=False)))
     assert "has no semantic-VAD heads" in refused(stt_model_path=deaf, tts_model_path=tts, stt_vad=True)

@@ -1,6 +1,8 @@
 """What ``models``, ``voices`` and ``doctor`` do and print."""
 
-from collections.abc import Sequence
+import dataclasses
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,6 +13,7 @@ from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
     from workbench.moshi.checkpoint import Checkpoint
+    from workbench.moshi.doctor import Finding
 
 AUDITION = "Hello! I can hear you well. It is a quarter past nine, and the next meeting begins in twenty minutes."
 
@@ -99,7 +102,7 @@ def list_voices(folder: Path) -> None:
 
 def _tts(c: "Checkpoint") -> "Checkpoint":
     if c.kind != "tts":
-        raise WorkbenchError(f"{c.root}: is a {c.kind} model, a tts model is needed here")
+        raise WorkbenchError(f"{c.root}: is of kind {c.kind}, a tts model is needed here")
     return c
 
 
@@ -127,49 +130,52 @@ def audition(folder: Path, names: Sequence[str], text: str | None, out: Path, se
     from workbench.moshi.audition import HEADER, audition, row
     from workbench.moshi.checkpoint import find
 
-    rows = [HEADER]
-    click.echo(HEADER)
+    rows: list[str] = []
     for take in audition(_tts(find(folder)), names, text or AUDITION, out, seed):
-        rows.append(row(take))
-        click.echo(rows[-1])
+        for line in [row(take)] if rows else [HEADER, row(take)]:
+            rows.append(line)
+            click.echo(line)
     (out / "voices.txt").write_text("\n".join(rows) + "\n", encoding="utf-8")
     click.echo(f"\n{len(names)} FLAC files and voices.txt in {out}")
 
 
-def examine(config: Config, steps: int, profile_path: Path | None) -> int:
+def examine(config: Config, steps: int, profile_path: Path | None, as_json: bool) -> int:
     """Look at everything there is to look at; a line per finding, exit code 1 if one is bad."""
+    found: list[Finding] = []
+    for finding in _findings(config, steps, profile_path):
+        found.append(finding)
+        if not as_json:
+            click.echo(str(finding))
+    if as_json:
+        click.echo(json.dumps([dataclasses.asdict(finding) for finding in found], indent=2, ensure_ascii=False))
+    return int(any(finding.state == "bad" for finding in found))
+
+
+def _findings(config: Config, steps: int, profile_path: Path | None) -> Iterator["Finding"]:
+    """The machine, then the models' files, and only if those are sound the models at work."""
     from workbench.moshi import doctor, headroom
 
-    bad = 0
-
-    def show(findings: Any) -> None:
-        nonlocal bad
-        for finding in findings:
-            bad |= finding.state == "bad"
-            click.echo(str(finding))
-
-    show(doctor.packages())
-    show(doctor.audio())
     models, broken = doctor.models(config)
-    show(broken)
+    if profile_path and not models and not broken:
+        raise WorkbenchError("--profile: needs models to measure; give --models FOLDER")
+    yield from doctor.packages()
+    yield from doctor.audio()
+    yield from broken
     if not models and not broken:
-        click.echo("note  models     none given; --models FOLDER looks at them (`workbench models list` shows some)")
-        if profile_path:
-            raise WorkbenchError("--profile: needs models to measure; give --models FOLDER")
-        return bad
+        yield doctor.Finding("models", "note", "none given; --models FOLDER looks at them (`workbench models list`)")
+        return
+    files = [finding for checkpoint in models.values() for finding in doctor.model(checkpoint)]
+    yield from files
+    if broken or any(finding.state == "bad" for finding in files):
+        return
     for checkpoint in models.values():
-        show(doctor.model(checkpoint))
-    if bad:
-        return bad
-    for checkpoint in models.values():
-        show(doctor.contract(checkpoint))
+        yield from doctor.contract(checkpoint)
     if "stt" in models:
-        show(doctor.bleed_of(models["stt"]))
+        yield from doctor.bleed_of(models["stt"])
     timings = headroom.measure(models, steps, config.assistant.tts_voice_path)
-    show(headroom.report(timings))
+    yield from headroom.report(timings)
     if profile_path:
         from workbench.costs import write_profile
 
         write_profile(profile_path, headroom.profile(timings, config.costs))
-        click.echo(f"ok    profile    {profile_path}")
-    return bad
+        yield doctor.Finding("profile", "ok", str(profile_path))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from workbench.cli.options import config_options
+from workbench.cli.options import config_options, json_option
 from workbench.config import Config
 
 _PATH = click.Path(path_type=Path)
@@ -104,10 +104,12 @@ def audition(names: tuple[str, ...], tts: Path, text: str | None, out: Path, see
 @config_options()
 @click.option("--steps", type=click.IntRange(10), default=100, show_default=True, help="Steps timed of each kind.")
 @click.option("--profile", "profile_path", type=_PATH, help="Write the step costs as a profile for replays.")
+@json_option
 def doctor(
     config: Config,
     steps: int,
     profile_path: Path | None,
+    as_json: bool,
 ) -> int:
     """Check packages, audio, models, resets and speed; exit 1 if this machine is not fit.
 
@@ -115,7 +117,7 @@ def doctor(
     """
     from workbench.cli.fit import examine
 
-    return examine(config, steps, profile_path)
+    return examine(config, steps, profile_path, as_json)
 
 
 COMMANDS = (models, voices, doctor)

@@ -55,7 +55,7 @@ def load(checkpoint: Checkpoint, kind: Kind, *, quantize: int | None = None) -> 
         WorkbenchError: the role is another, or a file does not fit.
     """
     if checkpoint.kind != kind:
-        raise WorkbenchError(f"{checkpoint.root}: is a {checkpoint.kind} model, a {kind} model is needed here")
+        raise WorkbenchError(f"{checkpoint.root}: is of kind {checkpoint.kind}, a model of kind {kind} is needed here")
     check(checkpoint)
     import mlx.core as mx
     import sentencepiece
@@ -90,18 +90,21 @@ def open_codec(checkpoint: Checkpoint, backend: Backend = "auto", codebooks: int
 
     Args:
         checkpoint: whose.
-        backend: ``auto`` takes rustymimi for the published size, as Kyutai's scripts do, and moshi_mlx for another.
+        backend: ``auto`` takes rustymimi for the published size, as Kyutai's scripts do, and moshi_mlx for another;
+            ``rustymimi`` for another size runs it written in the published one (``expand``).
         codebooks: how many; by default what the LM needs.
 
     Raises:
-        WorkbenchError: rustymimi was asked to load another size.
+        WorkbenchError: rustymimi was asked for, and this codec is no part of the published one.
     """
     books = codebooks or checkpoint.codebooks
-    if backend == "rustymimi" and not checkpoint.published_mimi:
-        raise WorkbenchError(f"{checkpoint.mimi}: rustymimi loads only Mimi's published size; use the mlx codec")
-    if backend == "mlx" or not checkpoint.published_mimi:
+    if backend == "mlx" or (backend == "auto" and not checkpoint.published_mimi):
         return MlxCodec(checkpoint.mimi, checkpoint.mimi_config, books)
-    return RustyCodec(checkpoint.mimi, books)
+    if checkpoint.published_mimi:
+        return RustyCodec(checkpoint.mimi, books)
+    from workbench.moshi.expand import expanded
+
+    return RustyCodec(expanded(checkpoint), books)
 
 
 def fingerprint(checkpoint: Checkpoint, options: dict[str, Any]) -> str:

@@ -44,7 +44,7 @@ def locate(config: Config, kind: Kind) -> Checkpoint:
 
 def _of_kind(checkpoint: Checkpoint, kind: Kind, key: str) -> Checkpoint:
     if checkpoint.kind != kind:
-        raise WorkbenchError(f"{checkpoint.root}: holds a {checkpoint.kind} model, {key} must give a {kind} model")
+        raise WorkbenchError(f"{checkpoint.root}: is of kind {checkpoint.kind}, {key} must give a model of kind {kind}")
     return checkpoint
 
 

@@ -153,7 +153,7 @@ class DsmTts:
 
 def _voice_path(checkpoint: Checkpoint, voice: str) -> Path:
     if checkpoint.kind != "tts":
-        raise WorkbenchError(f"{checkpoint.root}: is a {checkpoint.kind} model, a tts model is needed here")
+        raise WorkbenchError(f"{checkpoint.root}: is of kind {checkpoint.kind}, a tts model is needed here")
     if "speaker_wavs" not in checkpoint.config.get("conditioners", {}):
         raise WorkbenchError(
             f"{checkpoint.root}: this TTS takes its voice from an audio prefix, which moshi_mlx 0.3.0 cannot do"
