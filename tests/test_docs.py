@@ -7,6 +7,7 @@ import click
 import pytest
 
 from workbench.cli import cli
+from workbench.config import knobs
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -43,3 +44,14 @@ def test_the_readme_names_no_command_that_is_not_there() -> None:
 def test_links_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text(encoding="utf-8")):
         assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_every_knob_is_in_the_config_document() -> None:
+    text = (ROOT / "docs" / "config.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    assert len(rows) == len(knobs())
+    for row, (path, knob) in zip(rows, knobs().items(), strict=True):
+        name, default, _, words = (cell.strip(" `") for cell in row.strip("|").split("|"))
+        assert (name, words) == (path.partition(".")[2], knob.metadata["help"])
+        shown = str(knob.default).lower() if isinstance(knob.default, bool) else str(knob.default)
+        assert default.strip('"') in (shown, f"{knob.default:g}" if isinstance(knob.default, float) else shown)
