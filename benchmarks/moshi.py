@@ -2,7 +2,7 @@
 
 The reference is what moshi_mlx's and the delayed-streams scripts do: encode a frame, step ``LmGen``, read the token,
 next frame. Tokens are compared before any time is printed. Runs of the two alternate, so that a machine that slows down
-slows both, and the median pair counts.
+slows both.
 
     python benchmarks/moshi.py                   tiny LMs, the published codec: what the loops themselves cost
     python benchmarks/moshi.py --size full       the published sizes; needs 12 GB of memory and patience without a GPU
@@ -28,10 +28,22 @@ from workbench.moshi.doctor import probe
 from workbench.moshi.duplex import Duplex
 from workbench.moshi.generate import Recipe, init
 from workbench.moshi.stt import DsmStt
+from workbench.moshi.tts import DsmTts
 from workbench.units import FRAME_MS, FRAME_SAMPLES
 
+Spent = np.ndarray
+"""Wall and processor seconds."""
 
-def reference_stt(stt: DsmStt, frames: np.ndarray) -> tuple[list[int], float]:
+
+def clock() -> Spent:
+    """Now, on both clocks."""
+    return np.array([time.perf_counter(), time.process_time()])
+
+
+TEXT = "A quarter past nine."
+
+
+def reference_stt(stt: DsmStt, frames: np.ndarray) -> tuple[list[int], Spent]:
     """Encode, step, read; one frame after the other. Tokens and seconds."""
     c, lm = stt.model.checkpoint, stt.model.lm
     tokenizer = rustymimi.Tokenizer(str(c.mimi), num_codebooks=c.codebooks)
@@ -40,21 +52,21 @@ def reference_stt(stt: DsmStt, frames: np.ndarray) -> tuple[list[int], float]:
     sampler = utils.Sampler(top_k=25, temp=0)
     gen = models.LmGen(lm, max_steps=len(frames), text_sampler=sampler, audio_sampler=sampler)
     tokens = []
-    begun = time.perf_counter()
+    begun = clock()
     for frame in frames:
         codes = mx.array(tokenizer.encode_step(frame[None, None])).transpose(0, 2, 1)[:, :, : c.codebooks]
         token, heads = gen.step_with_extra_heads(codes[0])
         tokens.append(int(token[0].item()))
         _ = [float(h[0, 0, 0].item()) for h in heads]
-    return tokens, time.perf_counter() - begun
+    return tokens, clock() - begun
 
 
-def ours_stt(stt: DsmStt, frames: np.ndarray, *, known: bool) -> tuple[list[str], float]:
+def ours_stt(stt: DsmStt, frames: np.ndarray, *, known: bool) -> tuple[list[str], Spent]:
     """The stage: all frames known, as when a recording is replayed, or one at a time. Pieces and seconds."""
     stream = stt.open()
-    begun = time.perf_counter()
+    begun = clock()
     steps = stream.steps(frames.reshape(-1)) if known else [stream.step(f) for f in frames]
-    return [s.piece for s in steps], time.perf_counter() - begun
+    return [s.piece for s in steps], clock() - begun
 
 
 def bench_stt(c: Checkpoint, frames: np.ndarray, runs: int) -> None:
@@ -79,15 +91,15 @@ def bench_duplex(c: Checkpoint, frames: np.ndarray, runs: int) -> None:
     for _ in range(runs):
         tokens, reference = reference_duplex(duplex, frames)
         stream = duplex.open()
-        begun = time.perf_counter()
+        begun = clock()
         pieces = [stream.step(f).piece for f in frames]
-        pairs.append((reference, time.perf_counter() - begun))
+        pairs.append((reference, clock() - begun))
         if pieces != [duplex.model.piece(t) for t in tokens]:
             sys.exit("the tokens differ: no comparison")
     show("duplex, frame by frame", len(frames), pairs)
 
 
-def reference_duplex(duplex: Duplex, frames: np.ndarray) -> tuple[list[int], float]:
+def reference_duplex(duplex: Duplex, frames: np.ndarray) -> tuple[list[int], Spent]:
     """run_inference's loop."""
     c, lm = duplex.model.checkpoint, duplex.model.lm
     tokenizer = rustymimi.Tokenizer(str(c.mimi), num_codebooks=c.codebooks)
@@ -100,25 +112,62 @@ def reference_duplex(duplex: Duplex, frames: np.ndarray) -> tuple[list[int], flo
         audio_sampler=utils.Sampler(top_k=250, temp=0),
     )
     tokens = []
-    begun = time.perf_counter()
+    begun = clock()
     for frame in frames:
         codes = mx.array(tokenizer.encode_step(frame[None, None])).transpose(0, 2, 1)[:, :, : lm.cfg.other_codebooks]
         tokens.append(int(gen.step(codes[0])[0].item()))
         said = gen.last_audio_tokens()
         if said is not None:
             tokenizer.decode_step(np.array(said[:, :, None]).astype(np.uint32))
-    return tokens, time.perf_counter() - begun
+    return tokens, clock() - begun
 
 
-def show(name: str, frames: int, pairs: list[tuple[float, float]]) -> None:
-    """Median pair by ratio."""
-    reference, ours = sorted(pairs, key=lambda p: p[0] / p[1])[len(pairs) // 2]
-    spread = sorted(r / o for r, o in pairs)
-    a, b = reference / frames * 1000, ours / frames * 1000
-    print(
-        f"{name:24} reference {a:8.2f} ms/frame   workbench {b:8.2f} ms/frame"
-        f"   {reference / ours:.2f}x (of {len(pairs)} runs {spread[0]:.2f} to {spread[-1]:.2f}), same tokens"
-    )
+def bench_tts(c: Checkpoint, runs: int) -> None:
+    """One chunk spoken, decoded frame by frame: moshi_mlx's generate, then the stage. Frames are steps here."""
+    tts = DsmTts(c)
+    pairs = []
+    steps = 0
+    for _ in range(runs):
+        seen, reference = reference_tts(tts)
+        begun = clock()
+        speech = tts.synthesize(TEXT, 0)
+        for _ in speech:
+            pass
+        pairs.append((reference, clock() - begun))
+        steps = speech.steps
+        if not np.array_equal(np.stack(speech.tokens), np.concatenate(seen)):
+            sys.exit("the tokens differ: no comparison")
+    show("tts, step by step", steps, pairs)
+
+
+def reference_tts(tts: DsmTts) -> tuple[list[np.ndarray], Spent]:
+    """TTSModel.generate with decoding in ``on_frame``, as MLX-Harmony does it."""
+    model, mimi, seen = tts._tts, tts.codec.mimi, []
+    own, model.mimi = model.mimi, mimi
+    attributes = model.make_condition_attributes([tts.voice.path], tts.options.cfg)
+    entries = model.prepare_script([TEXT], padding_between=tts.options.padding_between)
+
+    def on_frame(frame: mx.array) -> None:
+        seen.append(np.array(frame))
+        np.array(mimi.decode_step(frame[:, :, None]))
+
+    mx.random.seed(0)
+    begun = clock()
+    model.generate([entries], [attributes], on_frame=on_frame)
+    taken = clock() - begun
+    model.mimi = own
+    return seen, taken
+
+
+def show(name: str, frames: int, pairs: list[tuple[Spent, Spent]]) -> None:
+    """Median over the runs of each ratio: by the clock on the wall, and by processor time, which load leaves alone."""
+    for kind, index in (("wall", 0), ("CPU", 1)):
+        ratios = sorted(reference[index] / ours[index] for reference, ours in pairs)
+        a, b = (float(np.median([pair[side][index] for pair in pairs])) / frames * 1000 for side in (0, 1))
+        print(
+            f"{name:20} {kind:4} reference {a:8.2f} ms/frame   workbench {b:8.2f} ms/frame   "
+            f"{np.median(ratios):.2f}x ({ratios[0]:.2f} to {ratios[-1]:.2f} in {len(pairs)} runs), same tokens"
+        )
 
 
 def bench_overhead(c: Checkpoint, steps: int) -> None:
@@ -189,12 +238,14 @@ def main() -> None:
     parser.add_argument("--mimi", choices=["tiny", "full"], default="full", help="of the codec")
     parser.add_argument("--frames", type=int, default=120)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--only", choices=["stt", "duplex", "overhead", "long"])
+    parser.add_argument("--only", choices=["stt", "duplex", "tts", "overhead", "long"])
     a = parser.parse_args()
 
     def wanted(name: str) -> bool:
         return a.only in (None, name) and (name != "long" or a.only == "long")
 
+    if a.mimi == "tiny" and any(wanted(name) for name in ("stt", "duplex")):
+        parser.error("--mimi tiny: the reference loops of stt and duplex use rustymimi, which loads the published size")
     with tempfile.TemporaryDirectory() as folder:
 
         def made(kind: str) -> Checkpoint:
@@ -208,6 +259,8 @@ def main() -> None:
             bench_stt(made("stt"), frames, a.runs)
         if wanted("duplex"):
             bench_duplex(made("duplex"), frames, a.runs)
+        if wanted("tts"):
+            bench_tts(made("tts"), a.runs)
         if wanted("overhead"):
             bench_overhead(made("stt"), a.frames)
         if wanted("long"):

@@ -79,6 +79,41 @@ def test_the_rotary_table_ends_and_a_stream_does_not(mimi, sound):
     assert short.rollovers == 4
 
 
+class Counter:
+    """rustymimi's bookkeeping alone: positions used up, and the failure when there are no more."""
+
+    def __init__(self, path, *, num_codebooks, max_seq_len):
+        self.left = {"encode": max_seq_len, "decode": max_seq_len}
+        self.books = num_codebooks
+
+    def _use(self, side, frames):
+        self.left[side] -= 2 * frames
+        assert self.left[side] >= 0, "narrow invalid args"
+
+    def encode_step(self, pcm):
+        frames = pcm.shape[-1] // FRAME_SAMPLES
+        self._use("encode", frames)
+        return np.zeros((1, self.books, frames), np.uint32)
+
+    def decode_step(self, codes):
+        self._use("decode", 1)
+        return np.zeros((1, 1, FRAME_SAMPLES), np.float32)
+
+
+def test_a_day_of_frames_never_runs_out_of_positions(monkeypatch):
+    """24 hours on the counters; the real object needs hours for it."""
+    monkeypatch.setattr(rustymimi, "Tokenizer", Counter)
+    codec = RustyCodec("none", 1)
+    block, codes = np.zeros(codec.chunk_frames * FRAME_SAMPLES, np.float32), np.zeros(1, np.uint32)
+    day = 24 * 3600 * 25 // 2
+    for _ in range(day // codec.chunk_frames):
+        codec.encode(block)
+        codec.decode(codes)
+    # 8192 frames fit; every later object hears 1024 of them again. It takes whole chunks.
+    fresh = (8192 - 1024) // 24 * 24
+    assert codec.rollovers == -(-(day - 8192 // 24 * 24) // fresh)
+
+
 def test_moshi_mlx_mimi_in_a_ring_equals_its_growing_cache(zoo, sound):
     c = zoo(Recipe("stt"))
     assert c.mimi_config["transformer"]["context"] == 50  # 25 frames: the ring is full by the end of two passes

@@ -51,6 +51,14 @@ def test_chunks_and_single_frames_say_the_same(stt, utterances):
     assert stt.open().steps(utterances[0]) == single
 
 
+def test_encoding_ahead_in_a_thread_says_the_same(stt, sound, monkeypatch):
+    monkeypatch.setattr(stt.codec, "chunk_frames", 4)
+    pcm = sound[: 10 * FRAME_SAMPLES]
+    wanted = stt.open().steps(pcm)
+    monkeypatch.setattr(stt, "overlap", stt.codec.concurrent)
+    assert stt.open().steps(pcm) == wanted
+
+
 def test_flush_is_silence_for_the_delay(stt, utterances):
     stream = stt.open()
     stream.steps(utterances[0])

@@ -74,7 +74,7 @@ class RustyCodec:
         reach: frames heard again when a stream outlives the table.
     """
 
-    chunk_frames = 8
+    chunk_frames = 24
     concurrent = True
 
     def __init__(

@@ -68,6 +68,7 @@ class TokenStream:
         self._said: deque[Tokens] = deque(maxlen=self._span + 1)
         self._heard: deque[Sequence[int]] = deque(maxlen=self._span + 1)
         self.hidden: mx.array | None = None
+        self._heads: list[mx.array] = []
 
     def step(self, other: Sequence[int] | npt.NDArray[np.integer] = ()) -> int:
         """Advance one frame.
@@ -88,7 +89,8 @@ class TokenStream:
                 cross_attention_src=self._cross,
                 on_text_hook=self._text_hook if self._on_text else None,
             )
-        mx.eval([text, self.hidden] if audio is None else [text, audio, self.hidden])
+        self._heads = [mx.softmax(head(self.hidden), axis=-1)[0, 0, 0] for head in self._model.extra_heads]
+        mx.eval([text, *self._heads] if audio is None else [text, audio])
         self.text = int(text.item())
         if audio is not None:
             said = np.array(audio)[0, :, 0]
@@ -126,9 +128,7 @@ class TokenStream:
 
     def heads(self) -> tuple[float, ...]:
         """Semantic-VAD heads of this step: probability of a pause of 0.5, 1, 2 and 3 s; empty without heads."""
-        probabilities = [mx.softmax(h(self.hidden), axis=-1)[0, 0, 0] for h in self._model.extra_heads]
-        mx.eval(probabilities)
-        return tuple(float(p.item()) for p in probabilities)
+        return tuple(float(p.item()) for p in self._heads)
 
 
 def reset_caches(model: Lm) -> None:

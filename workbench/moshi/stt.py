@@ -44,6 +44,9 @@ class Word:
 class DsmStt:
     """A DSM STT checkpoint (role ``Stt``).
 
+    Attributes:
+        overlap: known frames are encoded in a thread while the LM steps.
+
     Args:
         checkpoint: an STT model.
         codec: which implementation of Mimi.
@@ -54,11 +57,14 @@ class DsmStt:
     def __init__(
         self, checkpoint: Checkpoint, *, codec: Backend = "auto", temperature: float = 0.0, seed: int | None = None
     ) -> None:
+        import mlx.core as mx
         from moshi_mlx.utils import Sampler
 
         stt = checkpoint.config.get("stt_config") or {}
         self.model: Model = load(checkpoint, "stt")
         self.codec: Codec = open_codec(checkpoint, codec)
+        # Beside an LM on the GPU the codec's cores are free. On the CPU both fight for them: slower than in turn.
+        self.overlap = self.codec.concurrent and mx.default_device() == mx.gpu
         self.delay_seconds = float(stt.get("audio_delay_seconds", 0.0))
         # 0.5 s is 6.25 frames; Kyutai's server configuration for this model says 6.
         self.delay_frames = int(self.delay_seconds * FRAME_RATE)
@@ -103,10 +109,10 @@ class DsmStt:
         return DsmSttStream(self, self._live)
 
     def encode_ahead(self, pcm: Pcm) -> Iterator[Codes]:
-        """Codes of ``pcm`` by chunks, (n, codebooks) each; where the codec allows it one chunk ahead in a thread."""
+        """Codes of ``pcm`` by chunks, (n, codebooks) each; one chunk ahead in a thread if :attr:`overlap`."""
         size = self.codec.chunk_frames * FRAME_SAMPLES
         chunks = [pcm[i : i + size] for i in range(0, len(pcm), size)]
-        if len(chunks) == 1 or not self.codec.concurrent:
+        if len(chunks) == 1 or not self.overlap:
             yield from map(self.codec.encode, chunks)
             return
         with ThreadPoolExecutor(1) as pool:
@@ -159,8 +165,7 @@ class DsmSttStream:
     def steps(self, pcm: Pcm) -> list[SttStep]:
         """Hear frames that are all known already: the same steps, sooner.
 
-        rustymimi encodes a chunk of frames in half the time of single ones and without Python's lock, so the next
-        chunk is encoded while the LM steps through this one.
+        rustymimi encodes a chunk of frames in half the time of single ones, and without Python's lock.
 
         Args:
             pcm: float32 of shape (1920 n,).
