@@ -7,7 +7,7 @@ its outputs are kept. Two stages with one fingerprint give the same outputs for 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +42,15 @@ class SttStream(Protocol):
             at: its number in the session, or -1 for silence put in by the listener. Models have no use for it;
                 stages that read from labels do.
         """
+        ...
+
+
+@runtime_checkable
+class KnownFramesStream(Protocol):
+    """A transcription that hears frames known beforehand sooner than one by one, and says the same."""
+
+    def steps(self, pcm: Pcm) -> list[SttStep]:
+        """Hear whole frames, float32 of shape (1920 n,); as many steps."""
         ...
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from workbench.costs import Timer
 from workbench.microphone import Microphone
-from workbench.stages import Stt, SttStep, SttStream
+from workbench.stages import KnownFramesStream, Stt, SttStep, SttStream
 from workbench.store import Store, key_of
 from workbench.units import FRAME_SAMPLES
 
@@ -135,8 +135,7 @@ class Hearing:
         numbers = list(tail.numbers())
         # A list that came from the store may be shared with it: extend a copy.
         tail.known = list(tail.known)
-        for number in numbers[len(tail.known) :]:
-            tail.known.append(self._step(self._stream, number, heard + len(tail.known)))
+        tail.known += self._hear(self._stream, numbers[len(tail.known) :], heard + len(tail.known))
         self._at = (self._cycle, heard + tail.frames)
 
     def _rebuild(self, whole: list[_Segment], tail: _Segment) -> None:
@@ -147,17 +146,27 @@ class Hearing:
             with self._clock("stt_reset", self._cycle, 0):
                 stream = self.stt.open(fresh=index == 0 and not left)
             for segment in segments:
-                for number in segment.numbers():
-                    stream.step(self._frame(number), number)
-        for number in list(tail.numbers())[: len(tail.known)]:
-            stream.step(self._frame(number), number)
+                self._again(stream, list(segment.numbers()))
+        self._again(stream, list(tail.numbers())[: len(tail.known)])
         self._stream = stream
 
-    def _step(self, stream: SttStream, number: int, job: int) -> SttStep:
-        frame = self._frame(number)
-        group, job = (0, number) if number >= 0 else (self._cycle, job)
-        with self._clock("stt", group, job):
-            return stream.step(frame, number)
+    def _hear(self, stream: SttStream, numbers: list[int], first: int) -> list[SttStep]:
+        """Frames by number, timed one by one where somebody wants to know; ``first`` counts them in the cycle."""
+        if self._timer is None:
+            return self._again(stream, numbers)
+        out = []
+        for job, number in enumerate(numbers, first):
+            frame = self._frame(number)
+            group, name = (0, number) if number >= 0 else (self._cycle, job)
+            with self._clock("stt", group, name):
+                out.append(stream.step(frame, number))
+        return out
+
+    def _again(self, stream: SttStream, numbers: list[int]) -> list[SttStep]:
+        """Frames by number, together where the stream can."""
+        if len(numbers) > 1 and isinstance(stream, KnownFramesStream):
+            return stream.steps(np.concatenate([self._frame(number) for number in numbers]))
+        return [stream.step(self._frame(number), number) for number in numbers]
 
     def _frame(self, number: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
         return _ZEROS if number < 0 else self.mic.frame(number)
