@@ -12,22 +12,22 @@ from workbench.tuning.hotmic import RELEASE_MS, Suggestion
 from workbench.tuning.moshi_json import KEYS, OWN, moshi_json
 from workbench.tuning.sensitivity import Range
 from workbench.tuning.tune import Comparison, Result
-from workbench.tuning.words import evidence, figure, headline, knob, nudge, spread, verdict
+from workbench.tuning.words import evidence, figure, headline, knob, nudge, number, spread, verdict
 from workbench.units import FRAME_MS, frames_for_ms
 
 ITEMS = (
-    ("24 kHz audio in blocks of 80 ms (1920 samples), whole and in order", "workbench sessions --verify {sessions}"),
+    ("24 kHz audio in blocks of 80 ms (1920 samples), whole and in order", "workbench sessions --verify $SESSIONS"),
     ("token shapes: a frame is (1, codebooks, 1) from the codec and (1, codebooks) for the model",
      "workbench doctor --models DIR"),
     ("codec and model are reset explicitly before each turn: no state bleeds from one into the next",
      "workbench doctor --models DIR"),
     ("chunks cut between words, spoken without a gap, and none costs more frames than playback has",
-     "workbench replay {sessions} --config {tuned} --set costs=profile"),
+     "workbench replay $SESSIONS --config {tuned} --set costs=profile"),
     ("the voice file has the right key, shape and spread", "workbench voices check FILE"),
     ("STT beside TTS fits the machine, and noise and backchannels do not stop the agent",
-     "workbench replay {sessions} --config {tuned} --set executors=parallel"),
+     "workbench replay $SESSIONS --config {tuned} --set executors=parallel"),
     ("this mapping: the values below are what the replay was run with",
-     "workbench replay {sessions} --config {tuned}"),
+     "workbench replay $SESSIONS --config {tuned}"),
 )  # fmt: skip
 """(what must hold, the command that checks it)."""
 
@@ -151,20 +151,28 @@ def _evidence(key: str, result: Result, found: Range | None, kept: Mapping[str, 
 
 def _searched(key: str, result: Result, found: Range) -> str:
     before, after = get(result.spec.config, key), get(result.config, key)
-    judged = result.held_out or result.tuning
-    objective = result.spec.objectives[0]
-    difference = next(item for item in judged.differences if item.key == objective)
-    words = [f"was {knob(before)}" if before != after else "as in the baseline", spread(found)]
+    if before == after:
+        words = ["as in the baseline: nothing better was found", spread(found)]
+    else:
+        words = [_put_back(result, key), spread(found)]
     if key.endswith("_ms") and isinstance(after, int):
         acts = frames_for_ms(after) * FRAME_MS
         words.append(f"acts as {acts} ms ({acts // FRAME_MS} frames)")
     if (share := result.sensitivity.importances.get(key)) is not None:
         words.append(f"importance {share:.0%}")
-    words.append(
-        f"`{objective}` {figure(judged.baseline, objective)} → {figure(judged.tuned, objective)} with all changes, "
-        f"{difference.sessions} sessions, {verdict(difference)}"
-    )
     return "; ".join(words)
+
+
+def _put_back(result: Result, name: str) -> str:
+    """What the change is good for."""
+    item = next((item for item in result.put_back if item.name == name), None)
+    if item is None:
+        return f"was {knob(get(result.spec.config, name))}, which does not go with the rest"
+    row = item.difference
+    where = "held-out" if result.spec.split == "held-out" else "tuning"
+    figures = f"{number(row.a)} → {number(row.b)}" if row.a is not None and row.b is not None else "nothing to measure"
+    words = f"put back to {knob(item.value)}: `{row.key}` {figures} on {row.sessions} {where} sessions, {verdict(row)}"
+    return words + (f"; then over budget: {', '.join(item.broken)}" if item.broken else "")
 
 
 def _workbench_keys(result: Result) -> str:
@@ -172,8 +180,9 @@ def _workbench_keys(result: Result) -> str:
     for item in result.sensitivity.ranges:
         path = next(path for path in knobs() if path.partition(".")[2] == item.name)
         if path.startswith("workbench."):
-            before = knob(get(result.spec.config, item.name))
-            rows.append(f"| `{item.name}` | {before} | {knob(item.chosen)} | {spread(item)} |")
+            before = get(result.spec.config, item.name)
+            why = spread(item) if before == item.chosen else f"{_put_back(result, item.name)}; {spread(item)}"
+            rows.append(f"| `{item.name}` | {knob(before)} | {knob(item.chosen)} | {why} |")
     if not rows:
         return ""
     head = [
@@ -182,7 +191,7 @@ def _workbench_keys(result: Result) -> str:
         "MLX-Harmony has no key for these; they are in `tuned.toml` and never in `moshi.json`. A figure above that "
         "rests on one of them cannot be had from the assistant as published.",
         "",
-        "| knob | baseline | tuned | range |",
+        "| knob | baseline | tuned | evidence |",
         "|---|---|---|---|",
     ]
     return "\n".join([*head, *rows])
@@ -240,9 +249,9 @@ def _front(result: Result) -> str:
 def _items(result: Result, folder: Path) -> str:
     names = " ".join(item.folder for item in result.spec.sessions)
     tuned = (folder / "tuned.toml").as_posix()
-    lines = ["## To tick", "", "Each with the command that checks it.", ""]
+    lines = ["## To tick", "", "Each with the command that checks it.", "", "```sh", f'SESSIONS="{names}"', "```", ""]
     for text, command in ITEMS:
-        lines.append(f"- [ ] {text}\n      `{command.format(sessions=names, tuned=tuned)}`")
+        lines.append(f"- [ ] {text}\n      `{command.format(tuned=tuned)}`")
     assistant = result.config.assistant
     if assistant.tts_stream and assistant.barge_in:
         lines.append("- [ ] `tts_stream` with `barge_in` stops MLX-Harmony with an error: set one of them to false")

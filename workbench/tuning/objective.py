@@ -221,13 +221,16 @@ class Goal:
     def constraints(self, scores: Mapping[str, float | None]) -> dict[str, float]:
         """How far each limit is overstepped, as a share of it; 0 or less is kept.
 
-        A score with nothing to measure oversteps nothing: there was no hold to cut into, no agent to stop.
+        What is overstepped counts ``x / (1 + x)``, so that one limit that no setting can keep does not buy the breaking
+        of all others. A score with nothing to measure oversteps nothing: there was no hold to cut into, no agent to
+        stop.
         """
         found = {}
         for key, limit in self.limits.items():
             value = scores.get(key)
             over = 0.0 if value is None else limit - value if key in HIGHER_IS_BETTER else value - limit
-            found[key] = over / abs(limit) if limit else over
+            share = over / abs(limit) if limit else over
+            found[key] = share / (1 + share) if share > 0 else share
         return found
 
     def better(self, a: float, b: float) -> bool:

@@ -67,6 +67,7 @@ def to_json(result: Result) -> dict[str, Any]:
         "held_out": _comparison(result.held_out) if result.held_out else None,
         "tuning": _comparison(result.tuning),
         "sensitivity": dataclasses.asdict(result.sensitivity),
+        "put_back": [dataclasses.asdict(row) for row in result.put_back],
         "front": [{"trial": number, "values": list(values)} for number, values in result.front],
     }
     plain: dict[str, Any] = _plain(data)

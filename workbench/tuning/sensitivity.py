@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import optuna
 
-from workbench.config import Config, Knob, get
+from workbench.config import Config, Knob, get, override
 from workbench.errors import WorkbenchError
 from workbench.tuning.objective import Goal
 from workbench.tuning.space import Parameter, Space, short
@@ -72,6 +72,25 @@ class Sensitivity:
     ranges: tuple[Range, ...]
     nudges: tuple[Nudge, ...]
     importances: Mapping[str, float]
+
+
+def simplify(space: Space, baseline: Config, config: Config, goal: Goal, judge: Judge) -> Config:
+    """Put every knob back to the baseline's value that does no good where the search left it.
+
+    With hundreds of trials many knobs end somewhere by chance; what brings nothing on the tuning sessions is no reason
+    to change a running assistant.
+    """
+    while True:
+        before = config
+        for parameter in space.parameters:
+            value = get(baseline, parameter.path)
+            if get(config, parameter.path) == value:
+                continue
+            back = _try(space, config, parameter, value, judge)
+            if back is not None and back.no_worse(judge(config), goal):
+                config = override(config, {parameter.path: value})
+        if config == before:
+            return config
 
 
 def centre(space: Space, config: Config, judge: Judge) -> Config:

@@ -73,6 +73,10 @@ class Outcome:
         """Sum of what is overstepped."""
         return sum(max(0.0, value) for value in self.over.values())
 
+    def no_worse(self, other: "Outcome", goal: Goal) -> bool:
+        """Whether it oversteps no more and is as good in the first objective."""
+        return self.violation <= other.violation and not goal.better(other.values[0], self.values[0])
+
 
 def pooled(keys: Iterable[str], sessions: list[SessionScores]) -> dict[str, float | None]:
     """Some scores of :func:`workbench.metrics.summarise`, without the others' cost."""

@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 import optuna
+from optuna.trial import FrozenTrial
 
 from workbench.budget import Evidence, certify
-from workbench.config import Config
+from workbench.config import Config, Knob, get, override
 from workbench.errors import WorkbenchError
 from workbench.metrics import Difference, SessionScores, Summary, compare, summarise
 from workbench.metrics.measures import BY_KEY, Points, Rate
 from workbench.running import Progress, open_labelled
 from workbench.session import check_name
 from workbench.tuning.objective import Evaluator
-from workbench.tuning.sensitivity import Sensitivity, centre, survey
+from workbench.tuning.sensitivity import Sensitivity, centre, simplify, survey
 from workbench.tuning.space import Space
 from workbench.tuning.spec import SessionRef, Spec
 from workbench.tuning.splitting import split
@@ -29,7 +30,6 @@ from workbench.tuning.study import (
     finished,
     front,
     load,
-    outcome_of,
     run_trials,
     search,
     take_up,
@@ -65,6 +65,23 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class PutBack:
+    """One change taken back, all others kept.
+
+    Attributes:
+        value: the baseline's.
+        difference: of the first objective, put back − tuned; on held-out sessions where a third was held out, else on
+            the tuning sessions.
+        broken: limits that are broken on the tuning sessions with the knob put back.
+    """
+
+    name: str
+    value: Knob
+    difference: Difference
+    broken: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Result:
     """What a study found.
 
@@ -85,6 +102,7 @@ class Result:
     config: Config
     outcome: Outcome
     sensitivity: Sensitivity
+    put_back: tuple[PutBack, ...]
     tuning: Comparison
     held_out: Comparison | None
     front: tuple[tuple[int, tuple[float, ...]], ...] = ()
@@ -231,11 +249,8 @@ def conclude(study: optuna.Study, spec: Spec, evaluator: Evaluator, objective: O
     """Choose, centre, survey, compare."""
     goal = spec.goal
     chosen = best(study, goal)
-    baseline = objective.judge(spec.config)
     watch.step("sensitivity", 0, 1)
-    config = spec.config
-    if outcome_of(chosen) != baseline:
-        config = centre(spec.space, spec.space.config(spec.config, chosen.params), objective.judge)
+    config = refine(spec, chosen, objective)
     sensitivity = survey(spec.space, config, goal, objective.judge, study)
     watch.step("sensitivity", 1, 1)
     held = None
@@ -251,6 +266,7 @@ def conclude(study: optuna.Study, spec: Spec, evaluator: Evaluator, objective: O
         config=config,
         outcome=objective.judge(config),
         sensitivity=sensitivity,
+        put_back=put_back(spec, evaluator, config, objective),
         tuning=_compare(spec, evaluator.scores(spec.config, spec.tuning), evaluator.scores(config, spec.tuning)),
         held_out=held,
         front=tuple((t.number, tuple(t.values)) for t in front(study)) if len(spec.objectives) > 1 else (),
@@ -272,10 +288,39 @@ def _unseen(spec: Spec, evaluator: Evaluator, config: Config, watch: Watch) -> l
 
 def _search_without(spec: Spec, evaluator: Evaluator, sessions: tuple[str, ...]) -> Config:
     trial = search(spec, evaluator, sessions, spec.trials)
-    objective = Objective(spec, evaluator, sessions)
-    if outcome_of(trial) == objective.judge(spec.config):
+    return refine(spec, trial, Objective(spec, evaluator, sessions))
+
+
+def refine(spec: Spec, trial: FrozenTrial, objective: Objective) -> Config:
+    """From the best trial to the config: no change that brings nothing, and floats in the middle of their range."""
+    found = spec.space.config(spec.config, trial.params)
+    if objective.judge(spec.config).no_worse(objective.judge(found), spec.goal):
         return spec.config
-    return centre(spec.space, spec.space.config(spec.config, trial.params), objective.judge)
+    config = simplify(spec.space, spec.config, found, spec.goal, objective.judge)
+    moved = space_without(spec.space, spec.config, config)
+    return centre(moved, config, objective.judge)
+
+
+def space_without(space: Space, baseline: Config, config: Config) -> Space:
+    """The space of those knobs that differ from the baseline."""
+    return Space(tuple(item for item in space.parameters if get(config, item.path) != get(baseline, item.path)))
+
+
+def put_back(spec: Spec, evaluator: Evaluator, config: Config, objective: Objective) -> tuple[PutBack, ...]:
+    """What each single change is good for: the tuned config against itself with that knob as it was."""
+    sessions = spec.held_out if spec.split == "held-out" else spec.tuning
+    tuned = evaluator.scores(config, sessions)
+    found = []
+    for item in space_without(spec.space, spec.config, config).parameters:
+        was = get(spec.config, item.path)
+        try:
+            other = override(config, {item.path: was})
+        except WorkbenchError:
+            continue
+        without = evaluator.scores(other, sessions)
+        broken = tuple(key for key, over in objective.judge(other).over.items() if over > 0)
+        found.append(PutBack(item.name, was, compare(tuned, without, spec.objectives[:1])[0], broken))
+    return tuple(found)
 
 
 def _compare(spec: Spec, before: list[SessionScores], after: list[SessionScores]) -> Comparison:

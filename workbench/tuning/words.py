@@ -21,6 +21,11 @@ def knob(value: Knob) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
+def number(value: float) -> str:
+    """A score without its interval."""
+    return f"{value:.4g}"
+
+
 def verdict(difference: Difference) -> str:
     """What a comparison of one score shows.
 

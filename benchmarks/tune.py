@@ -1,0 +1,131 @@
+"""How much slower is a study over an hour of audio than the same study with a constant objective, and what two workers give.
+
+``python benchmarks/tune.py [--trials N] [--minutes M] [--workers]``; prints a table in Markdown. The hour is the demo
+sessions over and over, each repetition a session of its own. Both studies run on the same journal, space, sampler and
+budget: what differs is the replays. The store is full: what the models cost is paid once, not per trial.
+"""
+
+import argparse
+import os
+import shutil
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def hour(folder: Path, minutes: float) -> list[Path]:
+    """Copies of the demo sessions, renamed, until there are so many minutes."""
+    from workbench.files import pretty_json, read_json, write_text
+    from workbench.session import find_sessions, open_session
+
+    found: list[Path] = []
+    total = 0.0
+    sources = find_sessions(REPOSITORY / "recordings")
+    while total < minutes * 60:
+        source = sources[len(found) % len(sources)]
+        copy = folder / f"{source.name}-{len(found) // len(sources)}"
+        shutil.copytree(source, copy)
+        write_text(copy / "session.json", pretty_json(read_json(copy / "session.json") | {"name": copy.name}))
+        total += open_session(copy).samples / 24_000
+        found.append(copy)
+    return found
+
+
+def study(spec: Any, objective: Any, workers: int) -> tuple[float, float]:
+    """Run a study from nothing; seconds it took, and the best value."""
+    from workbench.tuning.storage import Tickets, open_storage
+    from workbench.tuning.study import best, create, finished, run_trials
+    from workbench.tuning.tune import local_url
+    from workbench.tuning.workers import run_beside
+
+    shutil.rmtree(spec.folder, ignore_errors=True)
+    found = create(spec, open_storage(local_url(spec)))
+    spec.write()
+    tickets = Tickets(spec.folder / "tickets")
+    tickets.issue(spec.trials)
+    begun = time.perf_counter()
+    if workers:
+        for process in run_beside(spec, local_url(spec), tickets, workers):
+            process.join()
+    else:
+        run_trials(found, objective, tickets.take, lambda: None)
+    taken = time.perf_counter() - begun
+    assert len(finished(found)) == spec.trials
+    return taken, best(found, spec.goal).values[0]
+
+
+class Constant:
+    """Scores every config alike: what is left is the study itself."""
+
+    def __init__(self, scored: dict[str, Any]) -> None:
+        self._scored = scored
+
+    def score(self, config: Any, name: str) -> Any:
+        """One and the same."""
+        return self._scored[name]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", type=int, default=500)
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--workers", action="store_true", help="also 1 and 2 worker processes")
+    options = parser.parse_args()
+
+    from workbench.budget import read_budget
+    from workbench.config import load
+    from workbench.tuning.space import read_space
+    from workbench.tuning.study import Objective, pooled
+    from workbench.tuning.tune import plan
+    from workbench.tuning.workers import make_evaluator
+
+    with tempfile.TemporaryDirectory() as temporary:
+        os.environ["WORKBENCH_STORE"] = f"{temporary}/store"
+        os.chdir(temporary)
+        folders = hour(Path("recordings"), options.minutes)
+        baseline = load(REPOSITORY / "configs/baseline.toml")
+        space = read_space(REPOSITORY / "configs/space.toml")
+        budget = read_budget(REPOSITORY / "configs/budget.toml")
+        spec = plan("bench", folders, baseline, space, budget, ["voice_to_voice_ms_p95"], trials=options.trials)
+        names = tuple(ref.name for ref in spec.sessions)
+        spec = replace(spec, tuning=names, held_out=(), split="none")
+        evaluator = make_evaluator(spec)
+        constant = Constant({name: evaluator.score(baseline, name) for name in names})
+        keys = [*spec.objectives, *spec.budget]
+        begun = time.perf_counter()
+        for _ in range(20):
+            pooled(keys, [constant.score(baseline, name) for name in names])
+        pooling = (time.perf_counter() - begun) / 20
+        print("| study | s | ms a trial | |\n|---|---|---|---|")
+
+        def row(what: str, taken: float, note: str = "") -> None:
+            print(f"| {what} | {taken:.1f} | {taken / options.trials * 1000:.1f} | {note} |", flush=True)
+
+        class Known(Objective):
+            """Even the pooling is left out."""
+
+            def _judge(self, config: Any, trial: Any) -> Any:
+                return outcome
+
+        outcome = Objective(spec, constant, names).judge(baseline)  # type: ignore[arg-type]
+        flat, _ = study(spec, Known(spec, constant, names), 0)  # type: ignore[arg-type]
+        row("constant objective", flat, f"pooling scores would add {pooling * 1000:.1f} ms")
+        empty, _ = study(spec, Objective(spec, evaluator, names), 0)
+        row("store empty", empty, f"{empty / flat:.2f}× constant")
+        evaluator = make_evaluator(spec)
+        full, best = study(spec, Objective(spec, evaluator, names), 0)
+        row("store full", full, f"{full / flat:.2f}× constant; {evaluator.replays} replays; best {best:.1f} ms")
+        if options.workers:
+            one, _ = study(spec, None, 1)
+            two, _ = study(spec, None, 2)
+            row("1 worker process", one)
+            row("2 worker processes", two, f"{one / two:.2f}× of one")
+
+
+if __name__ == "__main__":
+    main()
