@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.executors import Job, Process, arrivals, chain, run
+from workbench.executors import Job, Process, arrivals, chain, interleaved, run
 
 costs = st.lists(st.integers(0, 5000), min_size=1, max_size=40)
 busy = st.lists(st.integers(1, 5000), min_size=1, max_size=40)
@@ -47,6 +47,14 @@ def test_a_shared_device_does_one_job_at_a_time(first: list[int], second: list[i
     for (end, _), (later, cost) in itertools.pairwise(done):
         assert later - cost >= end
     assert len(done) == len(first) + len(second)
+
+
+@given(costs, st.lists(st.integers(0, 5000), max_size=40), st.integers(0, 20_000), st.integers(1, 3000))
+def test_interleaved_is_what_the_scheduler_does(cost: list[int], beside: list[int], begun: int, period: int) -> None:
+    ready = [period * (i + 1) for i in range(len(beside))]
+    ends: list[int] = []
+    run([alone(ready, beside, []), chained(begun, cost, ends)])
+    assert interleaved(begun, np.array(cost), np.array(ready), np.array(beside)).tolist() == ends
 
 
 def test_first_come_first_served_and_ties_go_to_the_process_named_first() -> None:

@@ -52,6 +52,37 @@ def arrivals(ready: npt.ArrayLike, costs: npt.ArrayLike, free: int = 0) -> Times
     return ended
 
 
+def interleaved(begun: int, costs: Times, ready: Times, beside: Times) -> Times:
+    """When each job of a chain ended, if jobs that become ready at known times share its device.
+
+    What :func:`run` tells of the two processes, without running them: a job of the chain becomes ready when the one
+    before it ended; the device takes what became ready first, and of two at once the job from beside.
+
+    Args:
+        begun: when the chain may begin.
+        costs: of the chain's jobs.
+        ready: of the jobs beside it, ascending; each waits for the one before it.
+        beside: their costs.
+
+    >>> interleaved(0, np.array([50, 50]), np.array([10, 60]), np.array([30, 30])).tolist()
+    [50, 130]
+    """
+    ended: list[int] = []
+    free, now, other = 0, begun, 0
+    waits, takes = ready.tolist(), beside.tolist()
+    last = len(waits)
+    turn = waits[0] if last else 0
+    for cost in costs.tolist():
+        while other < last and turn <= now:
+            free = (free if free > turn else turn) + takes[other]
+            other += 1
+            if other < last:
+                turn = waits[other]
+        free = now = (free if free > now else now) + cost
+        ended.append(now)
+    return np.asarray(ended, dtype=np.int64)
+
+
 def run(processes: Sequence[Process]) -> None:
     """Run processes to their end. Jobs are done in the order of ``ready``; of equals, the process named first wins."""
     free: dict[str, int] = {}

@@ -85,6 +85,13 @@ class BesideSpeech:
                 hears.hear(frame, 1)
             yield Job(frame_end(frame), int(self._costs(frame, 1)[0]), "device")
 
+    def jobs(self) -> tuple[Times, Times] | None:
+        """When each job is ready and what it costs, to the end of the session; None where they must be run to tell."""
+        if self._measured:
+            return None
+        frames = np.arange(self._first, max(self._first, self._hearing.mic.frames))
+        return (frames + 1) * FRAME_SAMPLES, self._costs(self._first, len(frames))
+
     def steps(self, stop: int) -> Iterator[Steps]:
         """What it cost until ``stop``."""
         last = min(frame_at(stop), self._hearing.mic.frames)

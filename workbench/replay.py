@@ -211,7 +211,10 @@ class _Replay:
         first = turn.last + 1
         beside = BesideSpeech(listening.hearing, listening.step_costs, first, self._measured is not None)
         parallel = self._config.workbench.executors == "parallel"
-        answer = time_answer(turn.at, thinking, pieces, self._speak, beside.process if parallel else None)
+        if parallel:
+            answer = time_answer(turn.at, thinking, pieces, self._speak, beside.process, beside.jobs())
+        else:
+            answer = time_answer(turn.at, thinking, pieces, self._speak)
         need = frames_for_ms(self._config.workbench.barge_in_min_ms)
         sounds = self._sounds(answer) if self._mic.has_echo else []
         stopped = find_barge_in(self._mic, listening.options.threshold, first, need, answer.over, sounds)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from workbench.config import Config
 from workbench.costs import CostSource
-from workbench.executors import Job, Process, Times, chain, run
+from workbench.executors import Job, Process, Times, chain, interleaved, run
 from workbench.stages.chunker import ChunkOptions, chunk_stream, chunk_text, midword
 from workbench.stages.playback import Playout, continuous, per_chunk, runs
 from workbench.stages.tts import Speaking, Speech
@@ -154,7 +154,12 @@ Background = Callable[[Callable[[], int | None]], Process]
 
 
 def time_answer(
-    begun: int, token_cost: Times, pieces: Sequence[Piece], options: SpeakOptions, background: Background | None = None
+    begun: int,
+    token_cost: Times,
+    pieces: Sequence[Piece],
+    options: SpeakOptions,
+    background: Background | None = None,
+    beside: tuple[Times, Times] | None = None,
 ) -> Answer:
     """Put an answer on the clock.
 
@@ -164,8 +169,11 @@ def time_answer(
         pieces: the chunks.
         options: the knobs.
         background: what else needs the device meanwhile (the STT of a ``parallel`` assistant).
+        beside: its jobs (when ready, what they cost), where they are known beforehand: the same times, sooner.
     """
-    if background is None and not (options.stream and options.shared):
+    if beside is not None and options.shared and not options.stream and not options.published:
+        tokens, lines = _lines_beside(begun, token_cost, pieces, beside)
+    elif background is None and not (options.stream and options.shared):
         tokens = chain(begun, token_cost)
         lines = list(_lines_alone(tokens, pieces, options, begun))
     else:
@@ -183,6 +191,19 @@ def _lines_alone(tokens: Times, pieces: Sequence[Piece], options: SpeakOptions, 
         line.opened = int(line.steps[0])
         free = line.ended + (CLOSE_DELAY if options.published else 0)
         yield line
+
+
+def _lines_beside(
+    begun: int, token_cost: Times, pieces: Sequence[Piece], beside: tuple[Times, Times]
+) -> tuple[Times, list[Line]]:
+    """Tokens, then chunk after chunk: one chain of jobs."""
+    costs = [token_cost, *(piece.costs for piece in pieces)]
+    ended = interleaved(begun, np.concatenate(costs), *beside)
+    tokens, *steps = np.split(ended, np.cumsum([len(part) for part in costs])[:-1])
+    lines = [Line(piece, int(tokens[-1]), part) for piece, part in zip(pieces, steps, strict=True)]
+    for line in lines:
+        line.opened = int(line.steps[0])
+    return tokens, lines
 
 
 def _lines_scheduled(
