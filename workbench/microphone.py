@@ -5,8 +5,9 @@ is heard they are worked out anew from the mixed samples.
 """
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Mapping
-from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,10 +25,35 @@ Taps = tuple[tuple[int, float], ...]
 _BLOCK = 60 * SAMPLE_RATE
 """Samples decoded at once."""
 
+_KEPT = 40 * _BLOCK
+"""Decoded samples that one process keeps: 40 minutes, 230 MB."""
+
 
 def taps_from(echo: Mapping[str, Any] | None) -> Taps:
     """Echo path from its description in ``session.json``: ``{"taps": [[delay_ms, gain_db], ...]}``."""
     return tuple((ms_to_samples(delay), 10 ** (gain / 20)) for delay, gain in (echo or {"taps": []})["taps"])
+
+
+class _Blocks:
+    """Decoded audio that the replays of one process share: a study replays the same minutes again and again."""
+
+    def __init__(self, limit: int) -> None:
+        self._held: OrderedDict[tuple[Path, str, int], Pcm] = OrderedDict()
+        self._limit = limit
+
+    def read(self, session: Session, number: int) -> Pcm:
+        """A minute of the microphone."""
+        key = session.mic.path, session.mic.sha256, number
+        block = self._held.get(key)
+        if block is None:
+            block = self._held[key] = session.read(number * _BLOCK, min((number + 1) * _BLOCK, session.samples))
+            while len(self._held) > 1 and sum(map(len, self._held.values())) > self._limit:
+                self._held.popitem(last=False)
+        self._held.move_to_end(key)
+        return block
+
+
+_BLOCKS = _Blocks(_KEPT)
 
 
 class Microphone:
@@ -52,7 +78,6 @@ class Microphone:
         self._clean = self.levels
         self._played: list[tuple[int, Pcm]] = []
         self._echoed = np.zeros(self.frames if taps else 0, dtype=bool)
-        self._block = lru_cache(maxsize=2)(self._read_block)
         self._gates: dict[float, Gate] = {}
 
     @property
@@ -60,14 +85,11 @@ class Microphone:
         """Whether the agent can be heard."""
         return bool(self._taps)
 
-    def _read_block(self, number: int) -> Pcm:
-        return self._session.read(number * _BLOCK, (number + 1) * _BLOCK)
-
     def _recorded(self, start: int, stop: int) -> Pcm:
         parts = []
         for number in range(start // _BLOCK, (stop - 1) // _BLOCK + 1):
             first = number * _BLOCK
-            parts.append(self._block(number)[max(0, start - first) : stop - first])
+            parts.append(_BLOCKS.read(self._session, number)[max(0, start - first) : stop - first])
         return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
 
     def frame(self, index: int) -> Pcm:
