@@ -10,7 +10,7 @@ import math
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, cast, get_args, get_type_hints
 
@@ -150,7 +150,7 @@ class Config:
     costs: Costs = Costs()
     echo: Echo = Echo()
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over every knob. Two configs with one fingerprint replay alike."""
         return sha256_text(canonical_json(to_dict(self)))

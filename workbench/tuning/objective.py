@@ -9,13 +9,13 @@ import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from workbench.budget import Budget
-from workbench.config import Config, to_dict
+from workbench.config import Config, Costs, to_dict
 from workbench.costs import CostSource, Profile
 from workbench.errors import WorkbenchError
 from workbench.files import canonical_json
@@ -37,6 +37,7 @@ KEPT = 20_000
 """Scored sessions that one process remembers: some 100 MB of rows at ten turns a session."""
 
 
+@lru_cache(maxsize=4096)
 def effective(config: Config) -> str:
     """One spelling for all configs that no replay can tell apart: 700 ms of silence acts as 720.
 
@@ -63,6 +64,11 @@ def effective(config: Config) -> str:
     tree = to_dict(config)
     rest = [tree["stack"], tree["costs"], tree["echo"], own.seed, own.timing, own.executors, own.listener]
     return canonical_json([listen, speak, barge if config.assistant.barge_in else [], rest])
+
+
+@lru_cache(maxsize=4096)
+def _but_for_threshold(config: Config) -> str:
+    return effective(replace(config, assistant=replace(config.assistant, stt_silence_threshold=0.0)))
 
 
 @dataclass(frozen=True)
@@ -113,7 +119,7 @@ class Evaluator:
             raise WorkbenchError(f"two sessions have the name {twin!r}; rename one")
         self._profile: Profile | None = stack_profile(self._stack, baseline, opened, store, progress)
         self._materials = {session.name: self._load(session, labels) for session, labels in opened}
-        self._costs: dict[tuple[str, str], CostSource] = {}
+        self._costs: dict[tuple[str, Costs, int], CostSource] = {}
         self._scored: OrderedDict[tuple[str, str], SessionScores] = OrderedDict()
         self._gates: dict[tuple[str, float], str] = {}
         self.replays = 0
@@ -142,7 +148,7 @@ class Evaluator:
     def replay(self, config: Config, name: str) -> Replayed:
         """Replay one session as ``workbench replay`` does."""
         item = self._materials[name]
-        key = (name, canonical_json([asdict(config.costs), config.workbench.seed]))
+        key = (name, config.costs, config.workbench.seed)
         if key not in self._costs:
             self._costs[key] = cost_source(config, self._profile, name)
         self.replays += 1
@@ -174,8 +180,7 @@ class Evaluator:
             levels = Microphone(self._materials[name].session, (), self.store).levels
             gate = hashlib.sha256(np.packbits(levels >= threshold).tobytes()).hexdigest()
             self._gates[name, threshold] = gate
-        plain = replace(config, assistant=replace(config.assistant, stt_silence_threshold=0.0))
-        return gate + effective(plain)
+        return gate + _but_for_threshold(config)
 
     def scores(self, config: Config, names: Sequence[str]) -> list[SessionScores]:
         """Raw values of several sessions."""
