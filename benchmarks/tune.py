@@ -1,6 +1,5 @@
 """How much slower a study over an hour of audio is than the same study with a constant objective, and two workers.
 
-
 ``python benchmarks/tune.py [--trials N] [--minutes M] [--workers]``; prints a table in Markdown. The hour is the demo
 sessions over and over, each repetition a session of its own. Both studies run on the same journal, space, sampler and
 budget: what differs is the replays. The store is full: what the models cost is paid once, not per trial.

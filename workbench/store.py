@@ -67,6 +67,7 @@ class Store:
     def __init__(self, folder: Path | None, limit: int = DEFAULT_LIMIT) -> None:
         self._memory: OrderedDict[str, tuple[Any, int]] = OrderedDict()
         self._held = 0
+        self._added: dict[str, bytes] = {}
         self._limit = limit
         self._folder = folder
         self._disk: Any = None
@@ -98,7 +99,7 @@ class Store:
             value: Value = held[0]
             return value
         disk = self._open()
-        data = None if disk is None else disk.get(key)
+        data = self._added.get(key) if disk is None else disk.get(key)
         if data is None:
             return None
         value = decode(data)
@@ -119,6 +120,13 @@ class Store:
                 # The store is a memo: losing an entry costs time, never a result.
                 return
 
+    def add(self, key: str, data: bytes) -> None:
+        """Take over an entry as another process encoded it."""
+        if (disk := self._open()) is None:
+            self._added[key] = data
+        else:
+            disk.set(key, data)
+
     def _keep(self, key: str, value: Any, size: int) -> None:
         if (old := self._memory.pop(key, None)) is not None:
             self._held -= old[1]
@@ -138,6 +146,7 @@ class Store:
     def clear(self) -> int:
         """Forget everything; returns how many entries went from disk."""
         self._memory.clear()
+        self._added.clear()
         self._held = 0
         disk = self._open()
         return 0 if disk is None else int(disk.clear())

@@ -68,6 +68,7 @@ def run_tune(folders: Sequence[Path], request: Request) -> int:
             storage=request.storage,
             workers=request.workers,
             resume=request.resume,
+            scheduler=request.scheduler,
             progress=bar.say,
             finish=lambda result, evaluator: publish(result, evaluator, request.moshi_json),
         )

@@ -57,6 +57,34 @@ class PerTrial(BaseSampler):
         self._sampler.after_trial(study, trial, state, values)
 
 
+class NothingQueued(Exception):
+    """Another worker has taken the last point of the grid."""
+
+
+class Queued(BaseSampler):
+    """Of a grid: its points are queued when the study is made, and nothing is left to be drawn."""
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """See :class:`optuna.samplers.BaseSampler`."""
+        return {}
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """See :class:`optuna.samplers.BaseSampler`."""
+        return {}
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """There is nothing to be drawn.
+
+        Raises:
+            NothingQueued: always.
+        """
+        raise NothingQueued
+
+
 def make_sampler(name: str, seed: int) -> BaseSampler:
     """A sampler by name.
 
@@ -74,7 +102,9 @@ def make_sampler(name: str, seed: int) -> BaseSampler:
         )
     if name == "nsga2":
         return PerTrial(lambda draw: optuna.samplers.NSGAIISampler(seed=draw, population_size=40), seed)
-    if name in ("random", "grid"):  # a grid's points are queued; nothing is left to be drawn
+    if name == "grid":
+        return Queued()
+    if name == "random":
         return PerTrial(lambda draw: optuna.samplers.RandomSampler(seed=draw), seed)
     return PerTrial(
         lambda draw: optuna.samplers.TPESampler(seed=draw, multivariate=True, n_startup_trials=STARTUP), seed

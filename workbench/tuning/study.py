@@ -15,7 +15,7 @@ from workbench.metrics import SessionScores
 from workbench.metrics.measures import BY_KEY, Points, Rate
 from workbench.metrics.summary import point_scores, pool
 from workbench.tuning.objective import Evaluator, Goal, effective
-from workbench.tuning.samplers import make_sampler
+from workbench.tuning.samplers import NothingQueued, make_sampler
 from workbench.tuning.spec import Spec, from_dict
 from workbench.tuning.storage import again
 
@@ -252,7 +252,7 @@ def run_trials(
 ) -> None:
     """Run trials as long as ``take`` gives leave to begin one; ``done`` is told after each."""
     while take():
-        study.optimize(objective, n_trials=1)
+        study.optimize(objective, n_trials=1, catch=(NothingQueued,))
         done()
 
 

@@ -15,6 +15,7 @@ from workbench.metrics import Difference, SessionScores, Summary, compare, summa
 from workbench.metrics.measures import BY_KEY, Points, Rate
 from workbench.running import Progress, open_labelled
 from workbench.session import check_name
+from workbench.tuning.cluster import executor, fill
 from workbench.tuning.objective import Evaluator
 from workbench.tuning.sensitivity import Sensitivity, centre, simplify, survey
 from workbench.tuning.space import Space
@@ -167,6 +168,7 @@ def tune(
     storage: str | None = None,
     workers: int = 1,
     resume: bool = False,
+    scheduler: str | None = None,
     progress: Progress = lambda _: None,
     finish: Callable[[Result, Evaluator], Finished],
 ) -> tuple[Result, Finished]:
@@ -178,6 +180,7 @@ def tune(
         storage: URL; the study's own journal by default.
         workers: processes on this machine.
         resume: go on with a study that is there.
+        scheduler: of dask, where the models are run before the trials.
         progress: told what is being loaded.
         finish: given the result while everything is still loaded; what it returns is handed on.
 
@@ -191,6 +194,9 @@ def tune(
         study = _open(spec, url, resume)
         spec.write()
         evaluator = make_evaluator(spec, progress)
+        if scheduler is not None:
+            with executor(scheduler, workers) as pool:
+                fill(pool, spec, evaluator.store, lambda done, total: watch.step("models", done, total))
         objective = Objective(spec, evaluator, spec.tuning)
         _run(study, spec, url, objective, watch, workers, presence, remote=storage is not None)
         result = conclude(study, spec, evaluator, objective, watch)

@@ -1,0 +1,359 @@
+"""Workers, kills, databases and clusters: everything that can go on elsewhere, started for real."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+import pytest
+from made_sessions import REPOSITORY
+
+from workbench.config import load
+from workbench.errors import WorkbenchError
+from workbench.store import Store
+from workbench.tuning.cluster import executor, fill, infer, pack, points
+from workbench.tuning.objective import Evaluator
+from workbench.tuning.space import parse
+from workbench.tuning.spec import Spec, read_spec
+from workbench.tuning.storage import mend, open_storage
+from workbench.tuning.study import best, create, finished, outcome_of, search, take_up
+from workbench.tuning.study import load as load_study
+from workbench.tuning.tune import local_url, plan
+
+SPACE = {
+    "assistant": {
+        "stt_silence_threshold": {"type": "float", "low": 0.004, "high": 0.04, "log": True, "points": 3},
+        "stt_silence_ms": {"type": "frames", "low": 400, "high": 960},
+    }
+}
+OPTIONS = ("--config", str(REPOSITORY / "configs/baseline.toml"), "--space", "space.toml", "--budget", "budget.toml")
+
+
+@pytest.fixture
+def files(here):
+    """Space and budget of a small grid: 3 × 8 points, and the baseline beside it."""
+    import tomli_w
+
+    (here / "space.toml").write_text(tomli_w.dumps(SPACE))
+    (here / "budget.toml").write_text("[budget]\ncutin_per_hold = 0.1\nmissed_eot_rate = 0.1\n")
+    return here
+
+
+def small(recordings, name="grid", **changes) -> Spec:
+    baseline = load(REPOSITORY / "configs/baseline.toml")
+    budget = {"cutin_per_hold": 0.1, "missed_eot_rate": 0.1}
+    spec = plan(name, recordings, baseline, parse(SPACE, "test"), budget, ["voice_to_voice_ms_p95"], sampler="grid")
+    return replace(spec, **changes)
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(REPOSITORY)}
+
+
+def command(*arguments: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "workbench", *arguments],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for(what, seconds: float = 60.0):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if found := what():
+            return found
+        time.sleep(0.05)
+    raise AssertionError("waited in vain")
+
+
+def trials_in(url: str, name: str, states=None) -> list[optuna.trial.FrozenTrial]:
+    try:
+        study, _ = load_study(name, open_storage(url))
+    except WorkbenchError:
+        return []
+    return study.get_trials(states=states)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(recordings) -> dict[str, object]:
+    """Best of the grid, found in one piece."""
+    spec = small(recordings)
+    evaluator = Evaluator(recordings, spec.config, Store(None))
+    trial = search(spec, evaluator, spec.tuning, spec.trials)
+    return {"params": trial.params, "value": trial.values[0]}
+
+
+def settings(trials) -> list[str]:
+    return sorted(json.dumps(trial.params, sort_keys=True) for trial in trials)
+
+
+def test_killed_and_resumed_no_trial_is_lost_or_doubled(files, recordings, undisturbed):
+    """The main process and one of its workers are killed in the middle, twice; then --resume."""
+    arguments = ("tune", *map(str, recordings), "--name", "grid", "--sampler", "grid", *OPTIONS, "--json")
+    url = f"journal:{files}/studies/grid/journal.log"
+    for round_, (enough, extra) in enumerate([(4, ()), (10, ("--resume",))]):
+        running = command(*arguments, *extra, "--workers", "2")
+        wait_for(lambda: len(trials_in(url, "grid", (optuna.trial.TrialState.COMPLETE,))) >= enough)  # noqa: B023
+        if round_ == 0:
+            children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+            workers = [pid for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+            os.kill(int(workers[0]), signal.SIGKILL)
+        running.kill()
+        running.wait()
+    before = settings(trials_in(url, "grid", (optuna.trial.TrialState.COMPLETE,)))
+    done = command(*arguments, "--resume")
+    out, errors = done.communicate(timeout=120)
+    assert done.returncode in (0, 1), errors
+    complete = trials_in(url, "grid", (optuna.trial.TrialState.COMPLETE,))
+    after = settings(complete)
+    assert len(after) == len(set(after)) == 3 * 8 + 1
+    assert set(before) <= set(after)
+    study, spec = load_study("grid", open_storage(url))
+    chosen = best(study, spec.goal)
+    assert (chosen.params, chosen.values[0]) == (undisturbed["params"], undisturbed["value"])
+    assert json.loads(out)["trials"] == 25
+
+
+def test_a_torn_journal_is_mended(files, recordings):
+    spec = small(recordings)
+    create(spec, open_storage(local_url(spec)))
+    path = spec.folder / "journal.log"
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"op_code": 4, "wor')
+    mend(path)
+    assert path.read_bytes() == whole
+    mend(path)
+    assert path.read_bytes() == whole
+    path.write_bytes(b"{")
+    mend(path)
+    assert path.read_bytes() == b""
+
+
+def test_running_trials_of_the_dead_are_queued_again(files, recordings):
+    spec = small(recordings)
+    study = create(spec, open_storage(local_url(spec)))
+    first, second = study.ask(), study.ask()
+    assert take_up(study) == 2
+    queued = study.get_trials(states=(optuna.trial.TrialState.WAITING,))
+    assert len(queued) == spec.trials
+    again = {trial.system_attrs.get("failed_trial") for trial in queued}
+    assert {first.number, second.number} <= again
+
+
+@contextmanager
+def postgres():
+    """A PostgreSQL server of its own on loopback."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not found or shutil.which("runuser") is None or os.geteuid() != 0:
+        pytest.skip("needs Debian's postgresql, and root to start it as user postgres")
+    binaries = found[-1].parent
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    data = folder / "data"
+    data.mkdir()
+    shutil.chown(data, "postgres", "postgres")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    run = ["runuser", "-u", "postgres", "--"]
+    subprocess.run([*run, binaries / "initdb", "-D", data, "-A", "trust", "--no-sync"], check=True, capture_output=True)
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={data} -c fsync=off"
+    subprocess.run(
+        [*run, binaries / "pg_ctl", "-D", data, "-w", "-o", options, "-l", data / "log", "start"], check=True
+    )
+    try:
+        yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+    finally:
+        subprocess.run([*run, binaries / "pg_ctl", "-D", data, "-m", "immediate", "stop"], check=True)
+        shutil.rmtree(folder)
+
+
+def test_three_workers_on_postgresql_one_of_them_killed(files, recordings, undisturbed):
+    """Its trial is taken over once its heartbeat has stopped, and the grid's best is the undisturbed one."""
+    with postgres() as url:
+        spec = small(recordings, "shared")
+        study = create(spec, open_storage(url))
+        held = study.ask()  # a worker that was killed at its first trial: it never says another word
+        study._storage.record_heartbeat(held._trial_id)
+        workers = [command("worker", "--storage", url, "--heartbeat", "1") for _ in range(3)]
+        wait_for(lambda: len(finished(study)) >= 3)
+        workers[0].kill()
+        for worker in workers:
+            worker.communicate(timeout=120)
+        assert [worker.returncode for worker in workers[1:]] == [0, 0]
+        if len(finished(study)) < spec.trials:
+            time.sleep(3.5)  # both left before the heartbeats ran out
+            last = command("worker", "--storage", url, "--heartbeat", "1")
+            _, errors = last.communicate(timeout=120)
+            assert last.returncode == 0, errors
+        complete = settings(finished(study))
+        assert len(complete) == len(set(complete)) == spec.trials
+        chosen = best(study, spec.goal)
+        assert (chosen.params, chosen.values[0]) == (undisturbed["params"], undisturbed["value"])
+
+
+def test_a_worker_finds_sessions_by_name_and_refuses_others(files, recordings):
+    url = f"journal:{files}/elsewhere.log"
+    gone = [replace(ref, folder=f"/gone/{ref.name}") for ref in small(recordings).sessions]
+    spec = small(recordings, "away", sessions=tuple(gone), sampler="random", trials=3)
+    create(spec, open_storage(url))
+    from workbench.tuning.workers import work
+
+    with pytest.raises(WorkbenchError, match="say with --recordings where it is"):
+        work(url, "away")
+    assert work(url, "away", recordings[0].parent, trials=2) == 2
+    assert work(url, "away", recordings[0].parent) == 1
+    assert work(url, "away", recordings[0].parent) == 0
+    for mine, other in zip(recordings, reversed(recordings), strict=True):
+        shutil.copytree(mine, files / "other" / other.name)
+    with pytest.raises(WorkbenchError, match="another recording"):
+        work(url, "away", files / "other")
+
+
+def test_two_workers_on_one_machine_find_what_one_does(files, recordings, undisturbed):
+    done = command(
+        "tune", *map(str, recordings), "--name", "grid", "--sampler", "grid", *OPTIONS, "--json", "--workers", "2"
+    )
+    _out, errors = done.communicate(timeout=120)
+    assert done.returncode in (0, 1), errors
+    study, spec = load_study("grid", open_storage(f"journal:{files}/studies/grid/journal.log"))
+    chosen = best(study, spec.goal)
+    assert (chosen.params, chosen.values[0]) == (undisturbed["params"], undisturbed["value"])
+    assert len(study.trials) == len(finished(study)) == 25
+
+
+@contextmanager
+def dask():
+    """A scheduler and two workers on loopback."""
+    pytest.importorskip("distributed")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"tcp://127.0.0.1:{port}"
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment()}
+    cli = [sys.executable, "-m"]
+    started = [
+        subprocess.Popen(
+            [*cli, "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"],
+            **quiet,
+        )
+    ]
+    options = ["--nthreads", "1", "--no-dashboard", "--no-nanny", "--host", "127.0.0.1"]
+    started += [subprocess.Popen([*cli, "distributed.cli.dask_worker", address, *options], **quiet) for _ in range(2)]
+    try:
+        yield address
+    finally:
+        for process in started:
+            process.kill()
+        for process in started:
+            process.wait()
+
+
+def test_a_dask_cluster_fills_the_store(files, recordings, monkeypatch):
+    """Two dask workers run the stages; afterwards a study here runs no stage that they have run."""
+    monkeypatch.setattr("workbench.tuning.cluster.POINTS", 4)
+    spec = small(recordings[:2], "far", sampler="tpe", trials=3)
+    with dask() as address, executor(address, 1) as pool:
+        from distributed import Client
+
+        with Client(address, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=60)
+        store = Store(None)
+        assert fill(pool, spec, store) == 2 * len(points(spec))
+        assert fill(pool, spec, store) == 0
+    evaluator = Evaluator(recordings[:2], spec.config, store)
+    for material in evaluator._materials.values():
+        object.__setattr__(material, "stages", replace(material.stages, tts=Silent(material.stages.tts.fingerprint)))
+        material.stages.stt.open = forbidden
+    fresh = Evaluator(recordings[:2], spec.config, Store(None))
+    for config in points(spec):
+        for name in evaluator.names:
+            assert evaluator.replay(config, name).trace.digest == fresh.replay(config, name).trace.digest
+
+
+class Silent:
+    """A TTS that must not be asked."""
+
+    def __init__(self, fingerprint: str) -> None:
+        self.fingerprint = fingerprint
+
+    def synthesize(self, text: str, seed: int):
+        raise AssertionError("the store should have known")
+
+
+def forbidden(fresh: bool = True):
+    raise AssertionError("the store should have known")
+
+
+def test_the_local_pool_is_the_same_executor(files, recordings, monkeypatch):
+    monkeypatch.setattr("workbench.tuning.cluster.POINTS", 4)
+    spec = small(recordings[:1], "near")
+    spec = replace(spec, space=parse({"assistant": {"stt_silence_ms": SPACE["assistant"]["stt_silence_ms"]}}, "one"))
+    store = Store(None)
+    with executor(None, 2) as pool:
+        assert fill(pool, spec, store) == len(points(spec))
+    alone = infer(pack(recordings[0]), spec.config)
+    assert alone
+    assert all(store._added[key].startswith(data[:-1]) for key, data in alone.items())
+
+
+def test_a_scheduler_that_is_not_there_is_named(files, recordings):
+    with pytest.raises(WorkbenchError, match="no dask scheduler answers there"), executor("tcp://127.0.0.1:1", 1):
+        pass
+
+
+def test_studies_are_listed_and_shown(files, recordings):
+    from click.testing import CliRunner
+
+    from workbench.cli import cli
+
+    runner = CliRunner()
+    told = runner.invoke(cli, ["studies"], catch_exceptions=False)
+    assert "no studies yet" in told.output
+    arguments = ["tune", str(recordings[0]), "--name", "one", "--trials", "2", *OPTIONS]
+    runner.invoke(cli, arguments, catch_exceptions=False, standalone_mode=False)
+    spec = read_spec(Path("studies/one"))
+    study, _ = load_study("one", open_storage(local_url(spec)))
+    value = outcome_of(best(study, spec.goal)).values[0]
+    assert f"{value:.6g}" in runner.invoke(cli, ["studies"], catch_exceptions=False).output
+    with pytest.raises(WorkbenchError, match="no such study"):
+        runner.invoke(cli, ["dashboard", "none"], catch_exceptions=False, standalone_mode=False)
+
+
+def test_the_dashboard_serves_a_study(files, recordings):
+    pytest.importorskip("optuna_dashboard")
+    import urllib.error
+    import urllib.request
+
+    create(small(recordings, "seen"), open_storage(local_url(small(recordings, "seen"))))
+    small(recordings, "seen").write()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = command("dashboard", "seen", "--port", str(port))
+
+    def page() -> str | None:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/studies", timeout=5) as answer:
+                text: str = answer.read().decode()
+                return text
+        except (urllib.error.URLError, ConnectionError):
+            return None
+
+    try:
+        assert "seen" in wait_for(page)
+    finally:
+        server.kill()
+        server.communicate()
