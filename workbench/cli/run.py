@@ -54,7 +54,18 @@ def run_demo(config: Config, out: Path) -> int:
     if not folders:
         raise WorkbenchError("recordings: no sessions here; run the demo from the project's folder")
     click.echo(f"Replaying {len(folders)} demo sessions on the {config.stack.stack} stack.")
-    return run_and_show(folders, config, out, None, False)
+    code = run_and_show(folders, config, out, None, False)
+    return code or _tune(folders, config)
+
+
+def _tune(folders: Sequence[Path], config: Config) -> int:
+    """End in a tuned config, where the stack has a listener to tune."""
+    from workbench.cli.study import tune_demo
+
+    if config.stack.stack == "moshi-duplex":
+        return 0
+    click.echo("\nTuning on them: a few trials, to show how it goes.")
+    return tune_demo(folders, config)
 
 
 def show_store(clear: bool, as_json: bool) -> None:

@@ -10,22 +10,27 @@ from types import TracebackType
 from typing import Any
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from workbench.budget import read_budget
 from workbench.cli.options import build_config
+from workbench.config import Config, load, override, to_dict
 from workbench.errors import WorkbenchError
+from workbench.files import canonical_json, sha256_text
 from workbench.tuning.publish import publish, to_json
 from workbench.tuning.space import read_space
 from workbench.tuning.spec import STUDIES, Spec, read_spec
 from workbench.tuning.storage import open_storage, study_names
-from workbench.tuning.study import best, finished, load, outcome_of
+from workbench.tuning.study import best, finished, outcome_of
+from workbench.tuning.study import load as load_study
 from workbench.tuning.tune import Result, local_url, plan, tune
-from workbench.tuning.words import figure, headline, knob, verdict, warnings
+from workbench.tuning.words import advice, figure, headline, knob, verdict, warnings
 from workbench.tuning.workers import work
 
+BASELINE, SPACE, BUDGET = (Path(f"configs/{name}.toml") for name in ("baseline", "space", "budget"))
 OBJECTIVE = "voice_to_voice_ms_p95"
 PARETO = (OBJECTIVE, "cutin_per_hold")
 
@@ -135,14 +140,47 @@ class Bar(AbstractContextManager["Bar"]):
             self._progress.update(self._task, description=what)
 
 
+DEMO_TRIALS = 60
+"""Enough to show how it goes; a search that is meant takes hundreds."""
+
+
+def tune_demo(folders: Sequence[Path], config: Config) -> int:
+    """Tune on the demo sessions, from the shipped baseline on the given stack; repeated, it shows what it found before.
+
+    Args:
+        folders: of the sessions.
+        config: names stack, listener and costs.
+    """
+    own: dict[str, object] = {"workbench.listener": config.workbench.listener}
+    for section, values in (("stack", to_dict(config)["stack"]), ("costs", to_dict(config)["costs"])):
+        own |= {f"{section}.{key}": value for key, value in values.items()}
+    baseline = override(load(BASELINE), own)
+    goal = (read_space(SPACE), read_budget(BUDGET), (OBJECTIVE,))
+    spec = plan("demo", folders, baseline, *goal, trials=DEMO_TRIALS)
+    audio = [ref.mic for ref in spec.sessions]
+    spec = replace(spec, name=f"demo-{sha256_text(canonical_json([spec.config.fingerprint, audio]))[:8]}")
+    with Bar() as bar:
+        result, folder = tune(
+            spec,
+            bar,
+            resume=(spec.folder / "study.toml").exists(),
+            progress=bar.say,
+            finish=lambda result, evaluator: publish(result, evaluator, None),
+        )
+    show_result(result, folder)
+    return 0
+
+
 def show_result(result: Result, folder: Path) -> None:
     """Print the claim, the changes and the figures."""
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
     spec = result.spec
     judged = result.held_out or result.tuning
-    table = Table("score", "baseline", "tuned", "difference", title_justify="left")
+    table = Table("score", "baseline", "tuned", "difference", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.title = f"{'held out' if result.held_out else 'tuned on'}: {len(judged.sessions)} sessions"
     for item in judged.differences:
+        if item.a is None and item.b is None:
+            continue
         table.add_row(item.key, figure(judged.baseline, item.key), figure(judged.tuned, item.key), verdict(item))
     console.print(table)
     for row in result.sensitivity.ranges:
@@ -156,7 +194,7 @@ def show_result(result: Result, folder: Path) -> None:
     if not result.outcome.feasible:
         broken = ", ".join(key for key, over in result.outcome.over.items() if over > 0)
         console.print(f"- no setting in the space keeps the whole budget; over it: {broken}", soft_wrap=True)
-    console.print(headline(result), soft_wrap=True, markup=False)
+    console.print(f"{headline(result)}: {advice(result)}", soft_wrap=True, markup=False)
     console.print(f"{result.trials} trials; configs and checklist: {folder}", soft_wrap=True, markup=False)
 
 
@@ -193,7 +231,7 @@ def show_studies(storage: str | None, as_json: bool) -> None:
     if not rows:
         click.echo("no studies yet ('workbench tune' makes one)")
         return
-    table = Table("study", "trials", "objective", "best", "trial", "sessions")
+    table = Table("study", "trials", "objective", "best", "trial", "sessions", box=SIMPLE_HEAD, pad_edge=False)
     for row in rows:
         value = row["value"]
         shown = "–" if value is None else f"{value:.6g}"
@@ -218,7 +256,7 @@ def _studies_in(storage: str) -> list[dict[str, Any]]:
 
 
 def _row(name: str, url: str) -> dict[str, Any]:
-    study, spec = load(name, open_storage(url))
+    study, spec = load_study(name, open_storage(url))
     done = len(finished(study))
     chosen = best(study, spec.goal) if done else None
     outcome = outcome_of(chosen) if chosen else None
@@ -242,6 +280,6 @@ def run_dashboard(name: str, storage: str | None, host: str, port: int) -> None:
     except ImportError:
         raise WorkbenchError("the dashboard needs a package; pip install 'moshi-workbench[dashboard]'") from None
     backend = open_storage(url)
-    load(name, backend)
+    load_study(name, backend)
     click.echo(f"http://{host}:{port}/ shows study {name}; Ctrl-C stops")
     optuna_dashboard.run_server(backend, host=host, port=port)

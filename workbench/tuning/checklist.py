@@ -11,8 +11,9 @@ from workbench.tuning.faults import Faults
 from workbench.tuning.hotmic import RELEASE_MS, Suggestion
 from workbench.tuning.moshi_json import KEYS, OWN, moshi_json
 from workbench.tuning.sensitivity import Range
+from workbench.tuning.study import Outcome
 from workbench.tuning.tune import Comparison, Result
-from workbench.tuning.words import evidence, figure, headline, knob, nudge, number, spread, verdict
+from workbench.tuning.words import advice, evidence, figure, headline, knob, nudge, number, spread, verdict
 from workbench.units import FRAME_MS, frames_for_ms
 
 ITEMS = (
@@ -35,6 +36,7 @@ ITEMS = (
 def checklist(
     result: Result,
     suggestions: Sequence[Suggestion],
+    replayed: Outcome,
     kept: Mapping[str, Any],
     faults: Faults | None,
     folder: Path,
@@ -44,6 +46,7 @@ def checklist(
     Args:
         result: of the study.
         suggestions: hotmic's, one per session.
+        replayed: what hotmic's values are worth on the tuning sessions.
         kept: the user's own ``moshi.json``.
         faults: what the published loop costs, where that is the listener.
         folder: where ``moshi.json`` and ``tuned.toml`` are.
@@ -52,6 +55,7 @@ def checklist(
         f"# {result.spec.name}: from measurement to config",
         _claim(result),
         _figures(result),
+        _rule(result, replayed),
         _keys(result, suggestions, kept),
         _workbench_keys(result),
         _neighbourhood(result),
@@ -71,7 +75,7 @@ def _claim(result: Result) -> str:
         "none": "1 session: it was tuned on, and nothing was left to judge by",
     }[spec.split]
     lines = [
-        f"**{headline(result)}.**",
+        f"**{headline(result)}: {advice(result)}.**",
         "",
         f"{result.trials} trials ({result.pruned} broken off early) of `{spec.objectives[0]}`, stack "
         f"`{spec.config.stack.stack}`, listener `{spec.config.workbench.listener}`, seed {spec.seed}; {how}.",
@@ -79,8 +83,6 @@ def _claim(result: Result) -> str:
     if not result.outcome.feasible:
         broken = ", ".join(f"`{key}`" for key, over in result.outcome.over.items() if over > 0)
         lines.append(f"\nNo setting in the space keeps the whole budget: {broken} is over it here too.")
-    if result.config == spec.config:
-        lines.append("\nNothing in the space was better than the baseline on the tuning sessions: it is kept.")
     return "\n".join(lines)
 
 
@@ -94,6 +96,22 @@ def _figures(result: Result) -> str:
     if warnings:
         lines += ["", "What these sessions cannot certify:", "", *(f"- {text}" for text in warnings)]
     return "\n".join(lines)
+
+
+def _rule(result: Result, replayed: Outcome) -> str:
+    """What hotmic's own values do."""
+    rows = [
+        f"| `{key}` | {_plain(replayed.scores.get(key))} | {_plain(result.outcome.scores.get(key))} |"
+        for key in dict.fromkeys([*result.spec.objectives, *result.spec.goal.limits])
+    ]
+    broken = [key for key, over in replayed.over.items() if over > 0]
+    verdict = f"They break {', '.join(f'`{key}`' for key in broken)}." if broken else "They keep the budget."
+    head = "`hotmic`'s own values (median threshold, its release setting), replayed on the tuning sessions:"
+    return "\n".join([head, "", "| score | hotmic's | tuned |", "|---|---|---|", *rows, "", verdict])
+
+
+def _plain(value: float | None) -> str:
+    return "nothing to measure" if value is None else number(value)
 
 
 def _table(comparison: Comparison) -> list[str]:

@@ -6,10 +6,13 @@ noise. The 90th percentile of the last 400 blocks, silent ones included, is the 
 setting, 300, whatever was heard.
 """
 
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from workbench.config import Config, override
 from workbench.session import Pcm, Session
 from workbench.units import SAMPLE_RATE
 
@@ -56,3 +59,9 @@ def suggest(session: Session) -> Suggestion:
         return Suggestion(session.name, noise, noise, max(LEAST, 2.5 * noise))
     speech = float(np.percentile(after, 90))
     return Suggestion(session.name, noise, speech, max(LEAST, (noise + speech) / 2, 2 * noise))
+
+
+def by_rule(config: Config, suggestions: Sequence[Suggestion]) -> Config:
+    """The config with what the rule suggests: the median threshold over sessions, and its release setting."""
+    threshold = statistics.median(item.threshold for item in suggestions)
+    return override(config, {"stt_silence_threshold": min(1.0, threshold), "stt_silence_ms": RELEASE_MS})

@@ -10,11 +10,12 @@ from workbench.files import pretty_json, write_text
 from workbench.metrics import Summary
 from workbench.tuning.checklist import checklist
 from workbench.tuning.faults import weigh
-from workbench.tuning.hotmic import suggest
+from workbench.tuning.hotmic import by_rule, suggest
 from workbench.tuning.moshi_json import read_moshi_json, write_moshi_json
 from workbench.tuning.objective import Evaluator
+from workbench.tuning.study import Objective
 from workbench.tuning.tune import Comparison, Result
-from workbench.tuning.words import headline
+from workbench.tuning.words import advice, headline
 
 FORMAT = 1
 CONFIGS = Path("configs")
@@ -42,9 +43,10 @@ def publish(result: Result, evaluator: Evaluator, own: Path | None, configs: Pat
     names = tuple(sorted(ref.name for ref in spec.sessions))
     faults = weigh(evaluator, result.config, names) if result.config.workbench.listener == "mlx-harmony" else None
     suggestions = [suggest(evaluator.material(name).session) for name in names]
+    replayed = Objective(spec, evaluator, spec.tuning).judge(by_rule(spec.config, suggestions))
     write_moshi_json(folder / "moshi.json", result.config, kept)
     write_text(folder / "tuned.toml", dump_toml(result.config))
-    write_text(folder / "checklist.md", checklist(result, suggestions, kept, faults, folder))
+    write_text(folder / "checklist.md", checklist(result, suggestions, replayed, kept, faults, folder))
     write_text(spec.folder / "result.json", pretty_json(to_json(result)))
     return folder
 
@@ -55,6 +57,7 @@ def to_json(result: Result) -> dict[str, Any]:
         "format": FORMAT,
         "study": result.spec.name,
         "claim": headline(result),
+        "advice": advice(result),
         "trials": result.trials,
         "pruned": result.pruned,
         "trial": result.trial,

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from workbench.errors import WorkbenchError
 
 STARTUP = 24
-"""Random trials before the model of a TPE or GP study is used."""
+"""Random trials before the model of a TPE or GP study is used; a quarter of them all where those are few."""
 
 
 class PerTrial(BaseSampler):
@@ -85,19 +85,25 @@ class Queued(BaseSampler):
         raise NothingQueued
 
 
-def make_sampler(name: str, seed: int) -> BaseSampler:
+def make_sampler(name: str, seed: int, trials: int) -> BaseSampler:
     """A sampler by name.
+
+    Args:
+        name: as in ``--sampler``.
+        seed: of the study.
+        trials: wanted in all.
 
     Raises:
         WorkbenchError: it needs a package that is not installed.
     """
+    startup = max(2, min(STARTUP, trials // 4))
     if name == "gp":
         try:
             import torch  # type: ignore[import-not-found,unused-ignore]  # noqa: F401
         except ImportError:
             raise WorkbenchError("--sampler gp needs PyTorch (pip install torch); tpe does not") from None
         return PerTrial(
-            lambda draw: optuna.samplers.GPSampler(seed=draw, deterministic_objective=True, n_startup_trials=STARTUP),
+            lambda draw: optuna.samplers.GPSampler(seed=draw, deterministic_objective=True, n_startup_trials=startup),
             seed,
         )
     if name == "nsga2":
@@ -107,5 +113,5 @@ def make_sampler(name: str, seed: int) -> BaseSampler:
     if name == "random":
         return PerTrial(lambda draw: optuna.samplers.RandomSampler(seed=draw), seed)
     return PerTrial(
-        lambda draw: optuna.samplers.TPESampler(seed=draw, multivariate=True, n_startup_trials=STARTUP), seed
+        lambda draw: optuna.samplers.TPESampler(seed=draw, multivariate=True, n_startup_trials=startup), seed
     )

@@ -192,7 +192,7 @@ def create(spec: Spec, storage: BaseStorage) -> optuna.Study:
             study_name=spec.name,
             storage=storage,
             directions=spec.goal.directions,  # type: ignore[arg-type]
-            sampler=make_sampler(spec.sampler, spec.seed),
+            sampler=make_sampler(spec.sampler, spec.seed, spec.trials),
             pruner=make_pruner(spec),
         )
     except optuna.exceptions.DuplicatedStudyError:
@@ -220,7 +220,7 @@ def load(name: str, storage: BaseStorage) -> tuple[optuna.Study, Spec]:
     if "spec" not in study.user_attrs:
         raise WorkbenchError(f"study {name!r} was not made by 'workbench tune'")
     spec = from_dict(study.user_attrs["spec"], f"study {name!r}")
-    study.sampler = make_sampler(spec.sampler, spec.seed)
+    study.sampler = make_sampler(spec.sampler, spec.seed, spec.trials)
     study.pruner = make_pruner(spec)
     return study, spec
 

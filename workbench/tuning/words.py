@@ -2,7 +2,7 @@
 
 import math
 
-from workbench.budget import Evidence
+from workbench.budget import Evidence, check_budget
 from workbench.config import Knob
 from workbench.metrics import Difference, Summary, shown
 from workbench.metrics.compare import NO_DIFFERENCE
@@ -54,6 +54,31 @@ def headline(result: Result) -> str:
     difference = next(item for item in comparison.differences if item.key == key)
     how = "held out one at a time" if result.spec.split == "leave-one-out" else "held out"
     return f"{key} on {len(comparison.sessions)} sessions {how}: {verdict(difference)}"
+
+
+def advice(result: Result) -> str:
+    """What to do with the tuned config, by the sessions that judged it."""
+    if result.config == result.spec.config:
+        return "nothing in the space was better on the tuning sessions: keep what you have"
+    judged = result.held_out
+    if judged is None:
+        return "record more sessions before you trust these values over your own"
+    key = result.spec.objectives[0]
+    difference = next(item for item in judged.differences if item.key == key)
+    lost = difference.verdict not in (NO_DIFFERENCE, "higher" if key in HIGHER_IS_BETTER else "lower")
+    won = not lost and difference.verdict != NO_DIFFERENCE
+    limits = result.spec.goal.limits
+    before, after = (
+        {item.key for item in check_budget(side.scores, limits)} for side in (judged.baseline, judged.tuned)
+    )
+    if after - before:
+        return f"keep what you have: the tuned config breaks {', '.join(sorted(after - before))} where yours does not"
+    if before - after:
+        price = f", at the price of {key}" if lost else ""
+        return f"worth trying: it keeps {', '.join(sorted(before - after))} where yours does not{price}"
+    if won:
+        return "worth taking: better, and no limit is broken that was kept before"
+    return "keep what you have: " + ("it is worse" if lost else "no difference was shown; more sessions may show one")
 
 
 def figure(summary: Summary, key: str) -> str:
