@@ -202,7 +202,7 @@ def _check(
         for line in _json_lines(folder / JOURNAL):
             for track, (end, crc) in line["tracks"].items():
                 count = end - good[track]
-                if count and (end > sizes[track] or zlib.crc32(files[track].read(count * _WIDTH)) != crc):
+                if count and (end > sizes[track] or _crc(files[track], count * _WIDTH) != crc):
                     return good, offsets, f"{track}.s24 differs from its checksum after sample {good[track]}"
             for track, (end, _) in line["tracks"].items():
                 good[track] = end
@@ -211,6 +211,14 @@ def _check(
         for file in files.values():
             file.close()
     return good, offsets, ""
+
+
+def _crc(file: BinaryIO, size: int) -> int:
+    crc = 0
+    while size > 0 and (data := file.read(min(size, 1 << 20))):
+        crc = zlib.crc32(data, crc)
+        size -= len(data)
+    return crc
 
 
 def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
