@@ -223,6 +223,9 @@ def test_a_minute_in_duplex_is_bit_for_bit_at_one_offset(minute: Minute) -> None
 
     # What was handed to the device, silence before and after included.
     start = find(played[:480], agent)
+    assert np.array_equal(agent[agent != 0], played), "whatever happens: the noise holds no zero"
+    if any(event["event"] == "hole" for event in events(session.folder)):
+        pytest.skip("this machine is so busy that its sound output ran dry; the recording says so")
     assert np.array_equal(agent[start : start + len(played)], played)
     assert not agent[:start].any()
     assert not agent[start + len(played) :].any()

@@ -75,6 +75,12 @@ def test_blocks_lost_to_a_full_ring_are_counted_exactly() -> None:
     assert found == [Finding(50 * FRAMES, 23 * FRAMES, "the writer was behind and the ring full")]
 
 
+def test_many_small_losses_are_not_taken_for_drift() -> None:
+    """20 ms lost every second for a minute, and no flag: never more than 80 ms are left unmarked."""
+    found, _ = hear([Mark(n, stamp(n * FRAMES + n // 12 * 480), 0) for n in range(750)])
+    assert sum(finding.missing for finding in found) > 750 // 12 * 480 - 0.08 * RATE - 480
+
+
 def test_an_xrun_without_loss_is_told_and_fills_nothing() -> None:
     marks = [Mark(n, stamp(n * FRAMES), INPUT_OVERFLOW if n == 40 else 0) for n in range(41 + FLAGGED_BLOCKS)]
     found, _ = hear(marks)

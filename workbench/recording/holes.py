@@ -7,7 +7,6 @@ second for a while on PulseAudio with every core busy. A step in it that stays i
 the blocks that follow. All blocks go to the disk at once; what is missing is put in when the recording is finished.
 """
 
-from collections import deque
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -28,8 +27,12 @@ FLAGGED_SECONDS = 0.001
 SUSPECT_BLOCKS, FLAGGED_BLOCKS = 50, 25
 """Blocks after which it is decided (4 s, 2 s), by the median over the later half of them."""
 
-_MEMORY = 25
-"""Blocks whose median is the reference: 2 s, so that the drift of a device clock (ppm) is followed."""
+_FIRST_BLOCKS = 25
+"""Blocks whose median is the first reference: 2 s."""
+
+_DRIFT = 200e-6
+"""The reference follows the time stamps no faster than a device's clock may drift (200 ppm), so that many small losses
+add up to a step and are not taken for drift."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,8 @@ class HoleFinder:
         self._expected: int | None = None
         self._heard = 0
         self._missing = 0
-        self._recent: deque[float] = deque(maxlen=_MEMORY)
+        self._first: list[float] = []
+        self._reference = 0.0
         self._open: _Suspicion | None = None
 
     @property
@@ -81,7 +85,7 @@ class HoleFinder:
     @property
     def offset(self) -> float:
         """Stamp of the stream's sample 0, in samples on the stream's clock."""
-        return median(self._recent) if self._recent else 0.0
+        return self._reference
 
     def hear(self, block: Mark) -> list[Finding]:
         """Take the next block; returns what has been decided, which may lie some seconds back."""
@@ -93,14 +97,14 @@ class HoleFinder:
         self._expected = block.number + 1
         offset = block.stamp * self._rate - self._heard - self._missing
         flagged = bool(block.flags & XRUN)
-        if self._open is None and self._recent:
+        if self._open is None and self._first:
             if flagged or abs(offset - self.offset) > SUSPECT_SECONDS * self._rate:
                 self._open = _Suspicion(self._heard, flagged)
         elif self._open is not None and flagged:
             self._open = _Suspicion(self._open.at, True)
         self._heard += self._frames
         if self._open is None:
-            self._recent.append(offset)
+            self._follow(offset)
         else:
             self._open.offsets.append(offset)
             if len(self._open.offsets) >= (FLAGGED_BLOCKS if self._open.flagged else SUSPECT_BLOCKS):
@@ -117,14 +121,21 @@ class HoleFinder:
         if step > (FLAGGED_SECONDS if suspicion.flagged else SUSPECT_SECONDS) * self._rate:
             missing = round(step)
             self._missing += missing
-            self._recent = deque((offset - missing for offset in settled), maxlen=_MEMORY)
             cause = "the device reported lost samples" if suspicion.flagged else "the stream's clock stepped"
             return [Finding(suspicion.at, missing, cause)]
         if step < -SUSPECT_SECONDS * self._rate:  # stamps went back for good: nothing can be cut out, follow them
-            self._recent = deque(settled, maxlen=_MEMORY)
+            self._reference = median(settled)
         if suspicion.flagged:
             return [Finding(suspicion.at, 0, "the device reported an xrun; nothing is missing")]
         return []
+
+    def _follow(self, offset: float) -> None:
+        if len(self._first) < _FIRST_BLOCKS:
+            self._first.append(offset)
+            self._reference = median(self._first)
+            return
+        most = _DRIFT * self._frames
+        self._reference += min(most, max(-most, offset - self._reference))
 
 
 @dataclass

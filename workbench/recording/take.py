@@ -1,6 +1,7 @@
 """One take: open the devices, run callbacks, writer and feeder, watch them, stop them in order."""
 
 import gc
+import os
 import shutil
 import sys
 import time
@@ -32,6 +33,7 @@ _BEHIND_SECONDS = 2.0
 """From here on the writer is said to be behind."""
 _CATCH_UP_SECONDS = 0.5
 """A writer that is behind no longer than this has only been handed much at once."""
+_URGENT = -10
 _BYTES_PER_SECOND = SAMPLE_RATE * 3 * 2
 """Disk that a second of one track takes while the take is finished: the tape and the FLAC beside it, at worst."""
 
@@ -109,6 +111,7 @@ class Take:
         self._behind_since: float | None = None
         self._played_out: int | None = None
         self._disk = (0.0, 0.0)
+        self._niceness = 0
 
     def _open_output(self, play: Path, output: Opening, openers: Opener) -> None:
         queue = BlockRing(_QUEUE_SLOTS, output.frames, 1)
@@ -121,6 +124,8 @@ class Take:
 
     def start(self) -> None:
         """Let the streams run. The session's first sample comes once they have settled, in 1 to 3 s."""
+        self._niceness = os.getpriority(os.PRIO_PROCESS, 0)
+        _prioritise(_URGENT)  # inherited by the threads that are started now
         gc.collect()
         gc.freeze()  # a collection inside a callback then has little to look at
         sys.setswitchinterval(0.001)  # a callback waits this long at most for the interpreter
@@ -193,6 +198,7 @@ class Take:
         self.writer.stop()
         self.writer.join()
         gc.unfreeze()
+        _prioritise(self._niceness)
         facts: dict[str, Any] = {"latency_seconds": dict(zip([x.track for x in self.lines], latencies, strict=True))}
         for line in self.lines:
             times = line.ring.times
@@ -231,6 +237,12 @@ class Take:
         for stream in self._streams:
             with suppress(Exception):  # a device that is gone may refuse even this
                 stream.close()
+
+
+def _prioritise(niceness: int) -> None:
+    """Ask for processor time before others, where the system allows it: others can wait, sound cannot."""
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, niceness)
 
 
 def _device_facts(how: Opening) -> dict[str, Any]:
