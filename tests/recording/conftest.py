@@ -53,7 +53,8 @@ class Sound:
         noise.tofile(path)
         with path.open("rb") as file:
             return subprocess.Popen(
-                ["pacat", "-p", "-d", "room", "--format=s16le", "--rate=24000", "--channels=1", "--latency-msec=2000"],
+                ["nice", "-n", "-10", "pacat", "-p", "-d", "room",
+                 "--format=s16le", "--rate=24000", "--channels=1", "--latency-msec=2000"],
                 stdin=file, env=self.env,
             )  # fmt: skip
 

@@ -41,7 +41,13 @@ def assert_is_what_was_played(folder: Path) -> None:
     mic = track(folder)
     start = find(mic[:960], PLAYED)
     assert start >= 0
-    assert np.array_equal(mic, PLAYED[start : start + len(mic)])
+    assert not [event for event in events(folder) if event["event"] == "hole"]
+    heard = mic[
+        mic != 0
+    ]  # the noise holds no zero: where one is heard, the player was late, and all else must be there
+    assert np.array_equal(heard, PLAYED[start : start + len(heard)])
+    if len(heard) == len(mic):
+        assert np.array_equal(mic, PLAYED[start : start + len(mic)])
 
 
 def test_kill_9_loses_less_than_a_second(noisy: Sound, tmp_path: Path) -> None:
@@ -189,58 +195,64 @@ def test_a_suspended_source_becomes_a_hole_of_its_length(own_sound: Sound, tmp_p
 
 @dataclass
 class Minute:
-    """A duplex recording of a minute that goes on in a room of its own while the other tests run."""
+    """Two recordings of a minute that go on while the other tests run.
+
+    Attributes:
+        heard: what another program plays, far ahead of time, into the room of the other tests.
+        duplex: the recorder plays and records, in a room of its own.
+    """
 
     folder: Path
     played: Noise
-    process: "subprocess.Popen[str]"
+    heard: "subprocess.Popen[str]"
+    duplex: "subprocess.Popen[str]"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def minute(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Minute]:
+def minute(noisy: Sound, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Minute]:
     folder = tmp_path_factory.mktemp("minute")
     sound = start_sound(folder / "sound")
     played = noise(62)
     soundfile.write(folder / "agent.wav", played, RATE, subtype="PCM_16")
     arguments = ("--name", "duplex", "--device", "room_mic", "--output", "room", "--play", "agent.wav")
-    process = sound.popen("record", *arguments, where=folder)
-    yield Minute(folder, played, process)
-    process.kill()
-    process.wait()
+    duplex = sound.popen("record", *arguments, where=folder)
+    heard = noisy.popen("record", "--name", "heard", "--device", "room_mic", "--seconds", "61", where=folder)
+    yield Minute(folder, played, heard, duplex)
+    for process in (duplex, heard):
+        process.kill()
+        process.wait()
     sound.server.terminate()
     sound.server.wait()
 
 
-def test_a_minute_in_duplex_is_bit_for_bit_at_one_offset(minute: Minute) -> None:
-    """Last in this file, when the minute is nearly over."""
-    _, err = minute.process.communicate(timeout=150)
-    assert minute.process.returncode == 0, err
+def test_a_minute_of_what_was_played_is_heard_bit_for_bit_at_one_offset(minute: Minute) -> None:
+    """After the others in this file, when the minute is nearly over."""
+    _, err = minute.heard.communicate(timeout=150)
+    assert minute.heard.returncode == 0, err
+    folder = minute.folder / "recordings" / "heard"
+    assert open_session(folder).samples == 61 * RATE
+    assert_is_what_was_played(folder)
+    assert [event for event in events(folder) if event["event"] != "xrun"] == []
+
+
+def test_a_minute_in_duplex_is_on_one_clock(minute: Minute) -> None:
+    _, err = minute.duplex.communicate(timeout=150)
+    assert minute.duplex.returncode == 0, err
     played = minute.played
     session = open_session(minute.folder / "recordings" / "duplex")
     assert session.verify() == []
     mic, agent = track(session.folder), track(session.folder, "agent")
     assert len(mic) == len(agent) == session.samples
-
-    # What was handed to the device, silence before and after included.
-    start = find(played[:480], agent)
-    assert np.array_equal(agent[agent != 0], played), "whatever happens: the noise holds no zero"
-    if any(event["event"] == "hole" for event in events(session.folder)):
-        pytest.skip("this machine is so busy that its sound output ran dry; the recording says so")
-    assert np.array_equal(agent[start : start + len(played)], played)
-    assert not agent[:start].any()
-    assert not agent[start + len(played) :].any()
-
-    # What was heard: every sample of it, at one offset.
-    heard = find(played[:480], mic)
-    assert heard >= 0
-    count = min(len(played), len(mic) - heard)
-    assert count == len(played) >= 60 * RATE
-    assert np.array_equal(mic[heard : heard + count], played)
-
-    # Time stamps alone have put the tracks on one clock: what is left is measured, the same all along, and small.
-    device = json.loads((session.folder / "session.json").read_text())["device"]
-    assert device["round_trip"]["lag_samples"] == heard - start
-    assert device["round_trip"]["lag_spread_samples"] == 0
-    assert abs(heard - start) < 0.02 * RATE
-    assert device["holes"] == 0
-    assert (session.folder / "events.jsonl").read_text() == ""
+    assert np.array_equal(agent[agent != 0], played), "all that was handed over: the noise holds no zero"
+    start, heard = find(played[:480], agent), find(played[:480], mic)
+    assert session.device is not None
+    measured = session.device["round_trip"]
+    assert abs(measured["lag_samples"]) < 0.08 * RATE, "time stamps alone have put the tracks on one clock"
+    holes = [event for event in events(session.folder) if event["event"] == "hole"]
+    if not holes:
+        assert np.array_equal(agent[start : start + len(played)], played)
+        assert np.array_equal(mic[heard : heard + len(played)], played)
+        assert (measured["lag_samples"], measured["lag_spread_samples"]) == (heard - start, 0)
+    else:  # this machine is so busy that its sound output ran dry: that is marked, and bounded
+        assert {event["track"] for event in holes} == {"agent"}
+        assert measured["lag_spread_samples"] < 0.1 * RATE

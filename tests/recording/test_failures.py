@@ -132,7 +132,7 @@ def test_a_device_at_48_khz_in_stereo_is_fitted_and_says_so(sound: Sound, tmp_pa
 
 def test_calibration_is_printed_and_stored(sound: Sound, tmp_path: Path) -> None:
     """Loud and soft noise: no speech, so the room alone decides."""
-    player = sound.play(noise(20) // 100)
+    player = sound.play(noise(60) // 100)
     done = sound.run("record", "--name", "c", "--device", "room_mic", "--calibrate", "--seconds", "1", where=tmp_path)
     player.terminate()
     player.wait()

@@ -7,6 +7,7 @@ second for a while on PulseAudio with every core busy. A step in it that stays i
 the blocks that follow. All blocks go to the disk at once; what is missing is put in when the recording is finished.
 """
 
+from collections import deque
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -73,7 +74,7 @@ class HoleFinder:
         self._expected: int | None = None
         self._heard = 0
         self._missing = 0
-        self._first: list[float] = []
+        self._recent: deque[float] = deque(maxlen=_FIRST_BLOCKS)
         self._reference = 0.0
         self._open: _Suspicion | None = None
 
@@ -84,8 +85,8 @@ class HoleFinder:
 
     @property
     def offset(self) -> float:
-        """Stamp of the stream's sample 0, in samples on the stream's clock."""
-        return self._reference
+        """Stamp of the stream's sample 0, in samples on the stream's clock: the median of the last 2 s."""
+        return median(self._recent) if self._recent else 0.0
 
     def hear(self, block: Mark) -> list[Finding]:
         """Take the next block; returns what has been decided, which may lie some seconds back."""
@@ -97,8 +98,8 @@ class HoleFinder:
         self._expected = block.number + 1
         offset = block.stamp * self._rate - self._heard - self._missing
         flagged = bool(block.flags & XRUN)
-        if self._open is None and self._first:
-            if flagged or abs(offset - self.offset) > SUSPECT_SECONDS * self._rate:
+        if self._open is None and self._recent:
+            if flagged or abs(offset - self._reference) > SUSPECT_SECONDS * self._rate:
                 self._open = _Suspicion(self._heard, flagged)
         elif self._open is not None and flagged:
             self._open = _Suspicion(self._open.at, True)
@@ -117,7 +118,7 @@ class HoleFinder:
         if suspicion is None or not suspicion.offsets:
             return []
         settled = suspicion.offsets[len(suspicion.offsets) // 2 :]
-        step = median(settled) - self.offset
+        step = median(settled) - self._reference
         if step > (FLAGGED_SECONDS if suspicion.flagged else SUSPECT_SECONDS) * self._rate:
             missing = round(step)
             self._missing += missing
@@ -125,17 +126,18 @@ class HoleFinder:
             return [Finding(suspicion.at, missing, cause)]
         if step < -SUSPECT_SECONDS * self._rate:  # stamps went back for good: nothing can be cut out, follow them
             self._reference = median(settled)
+            self._recent.clear()
         if suspicion.flagged:
             return [Finding(suspicion.at, 0, "the device reported an xrun; nothing is missing")]
         return []
 
     def _follow(self, offset: float) -> None:
-        if len(self._first) < _FIRST_BLOCKS:
-            self._first.append(offset)
-            self._reference = median(self._first)
-            return
-        most = _DRIFT * self._frames
-        self._reference += min(most, max(-most, offset - self._reference))
+        self._recent.append(offset)
+        if self._heard <= _FIRST_BLOCKS * self._frames:
+            self._reference = median(self._recent)
+        else:
+            most = _DRIFT * self._frames
+            self._reference += min(most, max(-most, offset - self._reference))
 
 
 @dataclass
