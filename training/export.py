@@ -37,7 +37,7 @@ def _numpy(name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
 def mimi_tensors() -> dict[str, np.ndarray]:
     """The codec under Kyutai's names, as float16."""
-    state, _ = _numpy("codec")
+    state, _ = _numpy("decoder" if (CHECKPOINTS / "decoder.pt").exists() else "codec")
     plain = ("encoder.", "decoder.", "downsample.", "upsample.")
     tensors = {key: value for key, value in state.items() if key.startswith(plain)}
     for part in ("first", "rest"):

@@ -38,6 +38,13 @@ def codec() -> None:
     train(settings.STEPS["codec"])
 
 
+def decoder() -> None:
+    """Train the codec's decoder further."""
+    from training.train_decoder import train
+
+    train(settings.STEPS["decoder"])
+
+
 def tokenizer() -> None:
     """Build the tokenizer."""
     from training.tokenizer import build
@@ -74,7 +81,7 @@ def evaluate() -> None:
     main()
 
 
-STAGES = (packages, speech, codec, tokenizer, stt, tts, export, evaluate)
+STAGES = (packages, speech, codec, decoder, tokenizer, stt, tts, export, evaluate)
 
 
 def main() -> None:
@@ -85,7 +92,7 @@ def main() -> None:
     chosen = parser.parse_args().stages
     if unknown := set(chosen) - set(names):
         parser.error(f"no stage {', '.join(sorted(unknown))}; there are {', '.join(names)}")
-    if not chosen or {"codec", "stt", "tts"} & set(chosen):
+    if not chosen or {"codec", "decoder", "stt", "tts"} & set(chosen):
         import torch
 
         torch.set_num_threads(settings.THREADS)

@@ -20,4 +20,4 @@ THREADS = int(os.environ.get("WORKBENCH_TRAINING_THREADS", "2"))
 # Shards of a hundred utterances (about four minutes) of each kind of speech.
 SHARDS = {"tts": 30, "many": 50, "tts-test": 1, "seen-test": 1, "unseen-test": 1}
 # Steps of each training in all; raising one takes a finished training further.
-STEPS = {"codec": 20_000, "stt": 12_000, "tts": 12_000}
+STEPS = {"codec": 20_000, "decoder": 8_000, "stt": 12_000, "tts": 12_000}
