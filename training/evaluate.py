@@ -23,12 +23,14 @@ from sentencepiece import SentencePieceProcessor
 from training import speech
 from training.export import VOICE, quantizable
 from training.judge import Judge
-from training.settings import DATA, SEED, SPEECH
+from training.settings import CACHE, DATA, SEED, SPEECH
 from training.words import word_errors
 
 FRAME, RATE = 1920, 24_000
 TESTS = {"tts-test": "TTS voice", "seen-test": "seen voices", "unseen-test": "unseen voices"}
-LEAD, TAIL = 2 * RATE, 3 * RATE  # silence around each utterance of the STT's test
+LEAD, TAIL = 30_720, 2 * RATE  # silence around each utterance of the STT's test
+Row = tuple[str, str, str]  # what, aim, measured
+FIGURES = CACHE / "figures"
 PAUSE_HEAD, THRESHOLD = 2, 0.6
 NOISE = 1e-3
 
@@ -123,9 +125,9 @@ class Stt:
         return Heard(text.strip(), np.array(pauses), costs)
 
 
-def codec_rows(codec: Mimi, judge: Judge, kind: str, limit: int) -> str:
+def codec_rows(folder: Path, kind: str, limit: int) -> str:
     """WER of the reconstruction minus that of the original, over the same sentences."""
-    rows = []
+    codec, judge, rows = mimi(folder), Judge(), []
     for item in list(speech.load(SPEECH, kind))[:limit]:
         wave, _, _ = _trimmed(item)
         wave = np.pad(wave, (FRAME, 2 * FRAME - len(wave) % FRAME))
@@ -157,7 +159,7 @@ def stt_rows(stt: Stt, kind: str, limit: int, costs: list[float]) -> dict[str, s
             shown += 1
         head, now = heard.pauses[:, PAUSE_HEAD] > THRESHOLD, (np.arange(len(heard.pauses)) + 1) * FRAME
         after = np.flatnonzero(head & (now >= LEAD + end))
-        latency.append((now[after[0]] - LEAD - end) / RATE if len(after) else 3.0)
+        latency.append((now[after[0]] - LEAD - end) / RATE if len(after) else TAIL / RATE)
         before.append(head[: (LEAD + start) // FRAME].mean())
     return {
         "wer": bootstrap(np.array(words), _wer),
@@ -167,11 +169,11 @@ def stt_rows(stt: Stt, kind: str, limit: int, costs: list[float]) -> dict[str, s
 
 
 def holds_row(stt: Stt, limit: int) -> str:
-    """How often head 2 fires inside a hold of 0.2 to 0.8 s between two words."""
+    """How often head 2 fires inside a hold of 0.2 to 0.8 s between two words, over all test sets."""
     rng = np.random.default_rng(SEED)
     fired = count = 0
     for kind in TESTS:
-        for item in list(speech.load(SPEECH, kind))[:limit]:
+        for item in list(speech.load(SPEECH, kind))[: limit // 2]:
             if len(item.words) < 3:
                 continue
             at = int(rng.integers(1, len(item.words)))
@@ -220,38 +222,62 @@ def tts_row(judge: Judge, limit: int, costs: list[float], temperature: float = 0
     return bootstrap(np.array(rows), _wer)
 
 
-def main() -> None:
-    """Print the table."""
+def part_stt(kind: str, aim: str, limit: int) -> list[Row]:
+    """Word errors, pause latency and initial silence of one test set, and the cost of its steps."""
+    costs: list[float] = []
+    found, name = stt_rows(Stt(DATA / "stt"), kind, limit, costs), TESTS[kind]
+    return [
+        (f"STT WER, {name}", aim, found["wer"]),
+        (f"pause head 2 after the end, median s, {name}", "<= 1.0", found["latency"]),
+        (f"pause head 2 in initial silence, {name}", ">= 0.9", found["before"]),
+        (f"encode + STT step, ms, median, {name}", "<= 20", f"{np.median(costs):.1f}"),
+    ]
+
+
+def part_tts(limit: int) -> list[Row]:
+    """Word errors of generated speech, and the cost of its steps."""
+    costs: list[float] = []
+    wer = tts_row(Judge(), limit, costs)
+    return [("TTS WER", "<= 0.15", wer), ("TTS step + decode, ms, median", "<= 40", f"{np.median(costs):.1f}")]
+
+
+def part_codec(kind: str, aim: str, limit: int) -> list[Row]:
+    """What the codec adds to the judge's errors."""
+    return [(f"codec WER, reconstructed - original, {TESTS[kind]}", aim, codec_rows(DATA / "stt", kind, limit))]
+
+
+PARTS: dict[str, Callable[[int], list[Row]]] = {
+    "codec-tts": lambda n: part_codec("tts-test", "<= 0.05", n),
+    "codec-seen": lambda n: part_codec("seen-test", "", n),
+    "codec-unseen": lambda n: part_codec("unseen-test", "<= 0.15", n),
+    "stt-tts": lambda n: part_stt("tts-test", "<= 0.05", n),
+    "stt-seen": lambda n: part_stt("seen-test", "<= 0.08", n),
+    "stt-unseen": lambda n: part_stt("unseen-test", "<= 0.20", n),
+    "holds": lambda n: [("pause head 2 fired in a hold under 0.8 s", "<= 0.01", holds_row(Stt(DATA / "stt"), n))],
+    "tts": part_tts,
+}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure the parts named (all without), keep their figures, and print the table of all that are kept."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all without; `table` measures nothing")
     parser.add_argument("--limit", type=int, default=100, help="utterances per test set")
-    parser.add_argument("--only", choices=["codec", "stt", "tts"], help="one part alone")
-    options = parser.parse_args()
-    judge, n = Judge(), options.limit
-    table: list[tuple[str, str, str]] = []
-    steps: list[float] = []
-    frames: list[float] = []
-    if options.only in (None, "stt"):
-        stt = Stt(DATA / "stt")
-        found = {kind: stt_rows(stt, kind, n, steps) for kind in TESTS}
-        for (kind, name), aim in zip(TESTS.items(), ("<= 0.05", "<= 0.08", "<= 0.20"), strict=True):
-            table.append((f"STT WER, {name}", aim, found[kind]["wer"]))
-        for kind, name in TESTS.items():
-            table.append((f"pause head 2 after the end, median s, {name}", "<= 1.0", found[kind]["latency"]))
-            table.append((f"pause head 2 in initial silence, {name}", ">= 0.9", found[kind]["before"]))
-        table.append(("pause head 2 fired in a hold under 0.8 s", "<= 0.01", holds_row(stt, n)))
-        table.append(("encode + STT step, ms, median", "<= 20", f"{np.median(steps):.1f}"))
-    if options.only in (None, "tts"):
-        table.append(("TTS WER", "<= 0.15", tts_row(judge, n, frames)))
-        table.append(("TTS step + decode, ms, median", "<= 40", f"{np.median(frames):.1f}"))
-    if options.only in (None, "codec"):
-        codec = mimi(DATA / "stt")
-        for kind, aim in (("tts-test", "<= 0.05"), ("seen-test", ""), ("unseen-test", "<= 0.15")):
-            table.append((f"codec WER difference, {TESTS[kind]}", aim, codec_rows(codec, judge, kind, n)))
+    options = parser.parse_args(arguments)
+    FIGURES.mkdir(parents=True, exist_ok=True)
+    for name in options.parts or PARTS:
+        if name == "table":
+            continue
+        if name not in PARTS:
+            parser.error(f"no part {name}; there are {', '.join(PARTS)}")
+        (FIGURES / f"{name}.json").write_text(json.dumps(PARTS[name](options.limit)) + "\n")
+    print("| | aim | measured, 95 % interval |\n|---|---|---|")
+    for name in PARTS:
+        if (FIGURES / f"{name}.json").exists():
+            for row in json.loads((FIGURES / f"{name}.json").read_text()):
+                print(f"| {' | '.join(row)} |")
     size = sum(path.stat().st_size for path in DATA.rglob("*") if path.is_file())
-    table.append(("size, MB", "<= 25", f"{size / 1e6:.1f}"))
-    print("| | aim | measured |\n|---|---|---|")
-    for row in table:
-        print(f"| {' | '.join(row)} |")
+    print(f"| size, MB | <= 25 | {size / 1e6:.1f} |")
 
 
 if __name__ == "__main__":

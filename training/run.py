@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import subprocess
-import sys
 
 from training import settings
 
@@ -77,8 +76,7 @@ def evaluate() -> None:
     """Measure and print the table."""
     from training.evaluate import main
 
-    sys.argv = sys.argv[:1]
-    main()
+    main([])
 
 
 STAGES = (packages, speech, codec, decoder, tokenizer, stt, tts, export, evaluate)

@@ -20,8 +20,8 @@ STEP = 0.08  # s
 DELAY = 6  # steps from the start of a word to its new-word token (config: audio_delay_seconds 0.5)
 AFTER = 3  # steps from the frame in which a word ends to its own token, at the earliest
 PAUSES = (0.5, 1.0, 2.0, 3.0)  # s; a head's class 0 is "this silence lasts at least so long in all"
-LENGTH, BATCH = 192, 16  # steps per conversation, conversations per batch
-PASSES = 4  # augmented versions of every utterance
+LENGTH, BATCH = 160, 16  # steps per conversation, conversations per batch
+PASSES = 3  # augmented versions of every utterance
 PATH = CHECKPOINTS / "stt.pt"
 
 
@@ -34,6 +34,24 @@ def events(words: list[tuple[str, float, float]], ids: dict[str, int]) -> list[t
         last = max(first + 1, int(end / STEP) + AFTER)
         found += [(first, NEW_WORD), (last, ids[word])]
     return found
+
+
+def splice(pieces: list[tuple[Take, int]]) -> Take:
+    """Words cut out of several takes, one after another: sentences that no grammar makes."""
+    codes: list[np.ndarray] = []
+    words: list[tuple[str, float, float]] = []
+    at = 0
+    for number, (take, index) in enumerate(pieces):
+        word, start, end = take.words[index]
+        begin = max(0, int(start / STEP) - (LEAD if number == 0 else 0))
+        last = index == len(take.words) - 1
+        stop = take.codes.shape[1] if last else int(take.words[index + 1][1] / STEP)
+        if number < len(pieces) - 1:
+            stop = min(stop, int(end / STEP) + 3)
+        codes.append(take.codes[:, begin : max(stop, begin + 1)])
+        words.append((word, start + (at - begin) * STEP, end + (at - begin) * STEP))
+        at += codes[-1].shape[1]
+    return Take(np.concatenate(codes, 1), words, pieces[0][0].noise)
 
 
 class Conversations:
@@ -49,6 +67,19 @@ class Conversations:
         source = self.silent[noise][rng.integers(len(self.silent[noise]))].codes[:, 10:]
         at = int(rng.integers(source.shape[1] - frames)) if frames < source.shape[1] else 0
         return source[:, at : at + frames]
+
+    def _utterance(self, noise: int, rng: np.random.Generator) -> Take:
+        """A take as it is, or, half the time, words from several and the end of another."""
+        some = self.by_noise[noise]
+        first = some[rng.integers(len(some))]
+        if rng.random() < 0.5:
+            return first
+        pieces = [(first, int(rng.integers(len(first.words))))]
+        for _ in range(int(rng.integers(1, 5))):
+            take = some[rng.integers(len(some))]
+            pieces.append((take, int(rng.integers(len(take.words)))))
+        take = some[rng.integers(len(some))]
+        return splice([*pieces, (take, len(take.words) - 1)])
 
     @staticmethod
     def _gap(rng: np.random.Generator) -> int:
@@ -67,7 +98,7 @@ class Conversations:
         pairs: list[tuple[int, int]] = []
         while at < LENGTH:
             pick = noise if rng.random() < 0.9 else int(rng.integers(len(NOISES)))
-            take = self.by_noise[pick][rng.integers(len(self.by_noise[pick]))]
+            take = self._utterance(pick, rng)
             gap = self._gap(rng)
             keep = min(TAIL, max(1, gap // 2))
             end = int(take.words[-1][2] / STEP) + 1 + keep
@@ -120,7 +151,7 @@ def _corrupt(text: Tensor, audio: Tensor, words: int) -> tuple[Tensor, Tensor]:
     audio = torch.where(torch.rand(audio.shape) < 0.03, torch.randint(0, 512, audio.shape), audio)
     word = (text > PAD) & (text < PAD + 1 + words)
     other = torch.where(torch.rand(text.shape) < 0.5, torch.randint(PAD + 1, PAD + 1 + words, text.shape), ZERO)
-    return torch.where(word & (torch.rand(text.shape) < 0.4), other, text), audio
+    return torch.where(word & (torch.rand(text.shape) < 0.7), other, text), audio
 
 
 def transcribe(model: Lm, batch: list[Take], ids: dict[str, int]) -> list[str]:
@@ -162,7 +193,7 @@ def train(steps: int, peak: float = 2e-3) -> None:
         for kind in ("tts-test", "seen-test", "unseen-test")
     }
     source = Conversations(pool, ids)
-    model = Lm(LmConfig(text_card=size(TOKENIZER), pause_heads=4, dropout=0.05))
+    model = Lm(LmConfig(text_card=size(TOKENIZER), pause_heads=4, dropout=0.0))
     decayed = [p for p in model.parameters() if p.ndim == 2]
     plain = [p for p in model.parameters() if p.ndim != 2]
     groups = [{"params": decayed, "weight_decay": 0.1}, {"params": plain, "weight_decay": 0.0}]
