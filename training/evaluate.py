@@ -206,7 +206,7 @@ def speak(tts: TTSModel, codec: Mimi, text: str, condition: Any, costs: list[flo
     return np.concatenate(frames)
 
 
-def tts_row(judge: Judge, limit: int, costs: list[float], temperature: float = 0.3) -> str:
+def tts_row(judge: Judge, limit: int, costs: list[float], temperature: float = 0.0) -> str:
     """WER of `TTSModel.generate` over held-out sentences, decoded frame by frame."""
     folder = DATA / "tts"
     model, config, tokenizer = lm(folder)
