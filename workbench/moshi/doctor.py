@@ -180,7 +180,7 @@ def probe(frames: int, seed: int = 0) -> Pcm:
     return (rng.standard_normal(frames * FRAME_SAMPLES) * 0.1 * envelope).astype(np.float32)
 
 
-def bleed(stt: DsmStt, frames: int = 25) -> Iterator[Finding]:
+def bleed(stt: DsmStt, frames: int = 12) -> Iterator[Finding]:
     """Two cycles through one stack, the second against the same cycle from a clean state."""
     first, second = probe(frames, 1), probe(frames, 2)
     clean = stt.open().steps(second)
