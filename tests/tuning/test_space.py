@@ -10,8 +10,9 @@ from workbench.tuning.space import Space, parse, read_space
 THRESHOLD = {"type": "float", "low": 0.002, "high": 0.2, "log": True, "points": 5}
 
 
-def test_the_shipped_space_holds_the_shipped_baseline():
-    space = read_space(REPOSITORY / "configs/space.toml")
+@pytest.mark.parametrize("name", ["space", "quick"])
+def test_the_shipped_spaces_hold_the_shipped_baseline(name):
+    space = read_space(REPOSITORY / f"configs/{name}.toml")
     baseline = load(REPOSITORY / "configs/baseline.toml")
     point = space.point(baseline)
     assert point["stt_silence_ms"] == 720

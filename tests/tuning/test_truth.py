@@ -13,10 +13,10 @@ from workbench.metrics import compare
 from workbench.metrics.compare import NO_DIFFERENCE
 from workbench.metrics.rows import HoldRow, SessionScores, TurnRow, Waterfall
 from workbench.store import Store
-from workbench.tuning.objective import Evaluator
+from workbench.tuning.objective import Evaluator, Goal
 from workbench.tuning.space import parse
 from workbench.tuning.splitting import content, split
-from workbench.tuning.study import Objective, best, create, finished, search
+from workbench.tuning.study import Objective, Outcome, best, create, finished, search
 from workbench.tuning.tune import plan, refine
 
 BASELINE = override(Config(), {"barge_in": True})
@@ -134,6 +134,28 @@ def test_hopeless_trials_are_broken_off_and_the_best_stays(here):
     assert scorer.asked < 30 * 12
     least = min(trial.params["stt_silence_ms"] for trial in study.trials)
     assert best(study, spec.goal).params["stt_silence_ms"] == least
+
+
+def test_a_silent_agent_is_the_worst_there_is():
+    """It is never slow, cuts nobody off and is never interrupted in vain: no limit of the budget is broken."""
+    goal = Goal(("voice_to_voice_ms_p95",), BUDGET)
+
+    def outcome(**scores: float | None) -> Outcome:
+        return Outcome(tuple(goal.values(scores)), goal.constraints(scores), scores)
+
+    silent = outcome(turns_n=10, turns_answered_n=0, cutin_per_hold=0.0)
+    bad = outcome(
+        turns_n=10,
+        turns_answered_n=9,
+        voice_to_voice_ms_p95=9000.0,
+        cutin_per_hold=1.0,
+        missed_eot_rate=0.1,
+        wer=2.0,
+        false_bargein_per_agent_hour=900.0,
+    )
+    assert silent.violation > bad.violation > 0
+    assert not silent.no_worse(bad, goal)
+    assert bad.no_worse(silent, goal)
 
 
 # --- luck ---

@@ -1,6 +1,7 @@
 """The command from end to end, on sessions and the scripted stack."""
 
 import json
+import shutil
 import subprocess
 import sys
 from typing import get_type_hints
@@ -191,6 +192,20 @@ def test_bad_input_is_named(here, recordings, case):
     assert "\n" not in str(caught.value)
     assert "secret" not in str(caught.value)
     assert not (here / "configs").exists()
+
+
+def test_the_demo_ends_in_a_config_and_finds_it_again(here, recordings, capsys):
+    (here / "configs").mkdir()
+    for name in ("baseline", "quick", "budget"):
+        shutil.copy(REPOSITORY / f"configs/{name}.toml", here / "configs")
+    from workbench.cli.study import tune_demo
+
+    assert tune_demo(recordings, load()) == 0
+    told = capsys.readouterr().out
+    folder = next((here / "configs").glob("demo-*"))
+    assert consumer()(**json.loads((folder / "moshi.json").read_text())).barge_in
+    assert tune_demo(recordings, load()) == 0
+    assert capsys.readouterr().out == told
 
 
 def test_a_study_is_not_overwritten(here, recordings):

@@ -30,7 +30,7 @@ from workbench.tuning.tune import Result, local_url, plan, tune
 from workbench.tuning.words import advice, figure, headline, knob, verdict, warnings
 from workbench.tuning.workers import work
 
-BASELINE, SPACE, BUDGET = (Path(f"configs/{name}.toml") for name in ("baseline", "space", "budget"))
+BASELINE, QUICK, BUDGET = (Path(f"configs/{name}.toml") for name in ("baseline", "quick", "budget"))
 OBJECTIVE = "voice_to_voice_ms_p95"
 PARETO = (OBJECTIVE, "cutin_per_hold")
 
@@ -140,7 +140,7 @@ class Bar(AbstractContextManager["Bar"]):
             self._progress.update(self._task, description=what)
 
 
-DEMO_TRIALS = 60
+DEMO_TRIALS = 40
 """Enough to show how it goes; a search that is meant takes hundreds."""
 
 
@@ -155,7 +155,7 @@ def tune_demo(folders: Sequence[Path], config: Config) -> int:
     for section, values in (("stack", to_dict(config)["stack"]), ("costs", to_dict(config)["costs"])):
         own |= {f"{section}.{key}": value for key, value in values.items()}
     baseline = override(load(BASELINE), own)
-    goal = (read_space(SPACE), read_budget(BUDGET), (OBJECTIVE,))
+    goal = (read_space(QUICK), read_budget(BUDGET), (OBJECTIVE,))
     spec = plan("demo", folders, baseline, *goal, trials=DEMO_TRIALS)
     audio = [ref.mic for ref in spec.sessions]
     spec = replace(spec, name=f"demo-{sha256_text(canonical_json([spec.config.fingerprint, audio]))[:8]}")

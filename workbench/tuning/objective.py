@@ -37,6 +37,14 @@ KEPT = 20_000
 """Scored sessions that one process remembers: some 100 MB of rows at ten turns a session."""
 
 
+ANSWERED = "turns_answered_n"
+"""Name of the limit that comes with every budget."""
+
+SILENT = 0.1
+"""Share of turns that may stay without an answer. Beyond it each further one weighs more than any limit: it counts in
+full, where a limit of the budget counts less than 1 however far it is overstepped."""
+
+
 @lru_cache(maxsize=4096)
 def effective(config: Config) -> str:
     """One spelling for all configs that no replay can tell apart: 700 ms of silence acts as 720.
@@ -226,6 +234,8 @@ class Goal:
     def constraints(self, scores: Mapping[str, float | None]) -> dict[str, float]:
         """How far each limit is overstepped, as a share of it; 0 or less is kept.
 
+        Beside the budget, nine of ten turns must be answered: who answers nobody is fast, and cuts nobody off.
+
         What is overstepped counts ``x / (1 + x)``, so that one limit that no setting can keep does not buy the breaking
         of all others. A score with nothing to measure oversteps nothing: there was no hold to cut into, no agent to
         stop.
@@ -236,6 +246,9 @@ class Goal:
             over = 0.0 if value is None else limit - value if key in HIGHER_IS_BETTER else value - limit
             share = over / abs(limit) if limit else over
             found[key] = share / (1 + share) if share > 0 else share
+        if turns := scores.get("turns_n"):
+            silent = 1 - (scores.get(ANSWERED) or 0) / turns
+            found[ANSWERED] = (silent - SILENT) / SILENT
         return found
 
     def better(self, a: float, b: float) -> bool:

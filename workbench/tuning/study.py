@@ -14,7 +14,7 @@ from workbench.files import canonical_json
 from workbench.metrics import SessionScores
 from workbench.metrics.measures import BY_KEY, Points, Rate
 from workbench.metrics.summary import point_scores, pool
-from workbench.tuning.objective import Evaluator, Goal, effective
+from workbench.tuning.objective import ANSWERED, Evaluator, Goal, effective
 from workbench.tuning.samplers import NothingQueued, make_sampler
 from workbench.tuning.spec import Spec, from_dict
 from workbench.tuning.storage import again
@@ -110,7 +110,7 @@ class Objective:
         self._goal: Goal = spec.goal
         self._scorer = scorer
         self._sessions = sorted(sessions)
-        self._keys = list(dict.fromkeys([*spec.objectives, *spec.budget, *SHOWN]))
+        self._keys = list(dict.fromkeys([*spec.objectives, *spec.budget, *SHOWN, "turns_n", ANSWERED]))
         self._known: dict[str, Outcome] = {}
         self._read = 0
 

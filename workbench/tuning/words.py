@@ -2,7 +2,7 @@
 
 import math
 
-from workbench.budget import Evidence, check_budget
+from workbench.budget import Evidence
 from workbench.config import Knob
 from workbench.metrics import Difference, Summary, shown
 from workbench.metrics.compare import NO_DIFFERENCE
@@ -67,9 +67,10 @@ def advice(result: Result) -> str:
     difference = next(item for item in judged.differences if item.key == key)
     lost = difference.verdict not in (NO_DIFFERENCE, "higher" if key in HIGHER_IS_BETTER else "lower")
     won = not lost and difference.verdict != NO_DIFFERENCE
-    limits = result.spec.goal.limits
+    goal = result.spec.goal
     before, after = (
-        {item.key for item in check_budget(side.scores, limits)} for side in (judged.baseline, judged.tuned)
+        {name for name, over in goal.constraints(side.scores).items() if over > 0}
+        for side in (judged.baseline, judged.tuned)
     )
     if after - before:
         return f"keep what you have: the tuned config breaks {', '.join(sorted(after - before))} where yours does not"
