@@ -114,12 +114,12 @@ class Stt:
         gen = models.LmGen(self.model, max_steps=steps + 1, text_sampler=greedy, audio_sampler=greedy)
         text, pauses, costs = "", [], []
         for frame in audio[: steps * FRAME].reshape(steps, 1, 1, FRAME):
-            began = time.perf_counter()
+            began = time.process_time()
             codes = self.codec.encode_step(mx.array(frame)).transpose(0, 2, 1)
             token, heads = gen.step_with_extra_heads(codes[:, :, : self.model.cfg.other_codebooks][0].astype(mx.int32))
             token_id = int(token[0].item())
             pauses.append([float(head[0, 0, 0]) for head in heads])
-            costs.append((time.perf_counter() - began) * 1e3)
+            costs.append((time.process_time() - began) * 1e3)
             if token_id not in (0, 3):
                 text += self.tokenizer.id_to_piece(token_id).replace("▁", " ")
         return Heard(text.strip(), np.array(pauses), costs)
@@ -195,11 +195,11 @@ def holds_row(stt: Stt, limit: int) -> str:
 def speak(tts: TTSModel, codec: Mimi, text: str, condition: Any, costs: list[float]) -> np.ndarray:
     """Generate `text` and decode it frame by frame; the ms of each step with its decoding go to `costs`."""
     frames: list[np.ndarray] = []
-    ends = [time.perf_counter()]
+    ends = [time.process_time()]
 
     def decode(codes: mx.array) -> None:
         frames.append(np.array(codec.decode_step(codes[:, :, None].astype(mx.uint32)))[0, 0])
-        ends.append(time.perf_counter())
+        ends.append(time.process_time())
 
     tts.generate([tts.prepare_script([text])], [condition], on_frame=decode)
     costs += [(after - before) * 1e3 for before, after in itertools.pairwise(ends)]
