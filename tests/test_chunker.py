@@ -106,7 +106,7 @@ def test_published_stream_cut_told_again(text: str, most: int, least: int) -> No
 
 def test_corrected_stream_speaks_at_the_first_sentence() -> None:
     tokens = ["Yes", ".", " It", " is", " ten", " past", " nine", "."]
-    assert chunk_stream(tokens, ChunkOptions(100, 3, True, False)) == [(1, "Yes."), (7, "It is ten past nine.")]
+    assert chunk_stream(tokens, ChunkOptions(100, 3, True, False)) == [(2, "Yes."), (7, "It is ten past nine.")]
 
 
 def test_a_decimal_point_ends_no_sentence() -> None:

@@ -53,7 +53,7 @@ def test_a_shared_device_does_one_job_at_a_time(first: list[int], second: list[i
 def test_interleaved_is_what_the_scheduler_does(cost: list[int], beside: list[int], begun: int, period: int) -> None:
     ready = [period * (i + 1) for i in range(len(beside))]
     ends: list[int] = []
-    run([alone(ready, beside, []), chained(begun, cost, ends)])
+    run([alone(ready, beside, []), chained(begun, cost, ends)], {"device": begun})
     assert interleaved(begun, np.array(cost), np.array(ready), np.array(beside)).tolist() == ends
 
 

@@ -5,7 +5,7 @@ generator that yields :class:`Job` and is sent back when that job ended. :func:`
 (:func:`chain`, :func:`arrivals`) give the same times where one process has its device to itself.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -59,7 +59,7 @@ def interleaved(begun: int, costs: Times, ready: Times, beside: Times) -> Times:
     before it ended; the device takes what became ready first, and of two at once the job from beside.
 
     Args:
-        begun: when the chain may begin.
+        begun: when the chain may begin; until then the device does what came before.
         costs: of the chain's jobs.
         ready: of the jobs beside it, ascending; each waits for the one before it.
         beside: their costs.
@@ -68,7 +68,7 @@ def interleaved(begun: int, costs: Times, ready: Times, beside: Times) -> Times:
     [50, 130]
     """
     ended: list[int] = []
-    free, now, other = 0, begun, 0
+    free, now, other = begun, begun, 0
     waits, takes = ready.tolist(), beside.tolist()
     last = len(waits)
     turn = waits[0] if last else 0
@@ -83,9 +83,14 @@ def interleaved(begun: int, costs: Times, ready: Times, beside: Times) -> Times:
     return np.asarray(ended, dtype=np.int64)
 
 
-def run(processes: Sequence[Process]) -> None:
-    """Run processes to their end. Jobs are done in the order of ``ready``; of equals, the process named first wins."""
-    free: dict[str, int] = {}
+def run(processes: Sequence[Process], busy: Mapping[str, int] | None = None) -> None:
+    """Run processes to their end. Jobs are done in the order of ``ready``; of equals, the process named first wins.
+
+    Args:
+        processes: what is to be done.
+        busy: until when a device still does what came before.
+    """
+    free = dict(busy or {})
     waiting: dict[int, Job | None] = {}
     for index, process in enumerate(processes):
         _advance(waiting, index, process, None)

@@ -7,8 +7,8 @@ import numpy as np
 
 from workbench.executors import Job, Process, Times, chain, run
 from workbench.microphone import Gate, Microphone, Pcm
-from workbench.speaking import CLOSE_DELAY, Answer, Line, Piece, SpeakOptions, assemble
-from workbench.stages.listener import Cycle, ListenOptions, StepCosts, first_frame
+from workbench.speaking import Answer, Line, Piece, SpeakOptions, assemble, stream_closed
+from workbench.stages.listener import Cycle, ListenOptions, StepCosts
 from workbench.stages.published import PublishedLoop
 from workbench.stages.stt import Hearing, Transcription
 from workbench.trace import Steps
@@ -134,14 +134,16 @@ class PublishedWatch:
         free = int(tokens[-1]) if len(tokens) else begun
         for piece in pieces:
             line, cycle = self._chunk(tokens, lines, piece, free, begun)
-            closed = line.ended + CLOSE_DELAY
+            closed = stream_closed(line)
             if cycle is None or cycle.ended > closed:
                 lines.append(line)
                 free = closed
                 continue
             line = self._stopped(line, cycle.ended)
             answer = assemble(tokens, [*lines, line], self._speak, begun)
-            return answer, BargedIn(cycle.ended, cycle.gate * FRAME_SAMPLES, frame_end(cycle.last))
+            # Without the energy gate nothing marks an onset: what was heard from there on brought the text.
+            onset = cycle.gate if cycle.gate >= 0 else cycle.fed[0]
+            return answer, BargedIn(cycle.ended, onset * FRAME_SAMPLES, frame_end(cycle.last))
         return assemble(tokens, lines, self._speak, begun), None
 
     def _chunk(
@@ -151,7 +153,8 @@ class PublishedWatch:
         line.opened = int(line.steps[0])
         while True:
             before = line.steps
-            gate = self._gate(assemble(tokens, [*lines, line], self._speak, begun))
+            expected = assemble(tokens, [*lines, line], self._speak, begun)
+            gate = self._mic.expect(self._sounds(expected) if self._mic.has_echo else [], self._options.threshold)
             hears = self._hearing.open(fresh=False)
             loop = PublishedLoop(hears, gate, self._costs, self._options, free, free)
             ends: list[int] = []
@@ -161,17 +164,10 @@ class PublishedWatch:
                 break
         cycle = loop.cycle
         assert cycle is not None
-        if cycle.ended <= line.ended + CLOSE_DELAY:
+        if cycle.ended <= stream_closed(line):
             self._hearing.close(hears)
             self._log(hears, cycle)
-        return line, cycle if cycle.committed and hears.pieces else None
-
-    def _gate(self, answer: Answer) -> Gate:
-        sounds = self._sounds(answer) if self._mic.has_echo else []
-        if not sounds:
-            return self._mic.gate(self._options.threshold)
-        first = first_frame(0)
-        return Gate(self._mic.levels_with(sounds, first, self._mic.frames), self._options.threshold)
+        return line, cycle if cycle.committed and hears.text else None
 
     def _stopped(self, line: Line, stop: int) -> Line:
         """The speaker looks at the stop sign when a PCM frame comes; that frame is thrown away."""

@@ -69,7 +69,7 @@ class Microphone:
         self._taps = taps
         self.frames = session.frames
         self.sha256 = session.mic.sha256
-        key = key_of("levels", 1, self.sha256)
+        key = key_of("levels", 2, self.sha256)
         levels = store.get(key, lambda data: np.frombuffer(data, dtype=np.float32))
         if levels is None:
             levels = session.levels
@@ -79,6 +79,8 @@ class Microphone:
         self._played: list[tuple[int, Pcm]] = []
         self._echoed = np.zeros(self.frames if taps else 0, dtype=bool)
         self._gates: dict[float, Gate] = {}
+        self._pending: list[tuple[int, Pcm]] = []
+        self._span = (0, 0)
 
     @property
     def has_echo(self) -> bool:
@@ -92,16 +94,22 @@ class Microphone:
             parts.append(_BLOCKS.read(self._session, number)[max(0, start - first) : stop - first])
         return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
 
+    def recorded(self, index: int) -> Pcm:
+        """Samples of a frame as recorded, float32 of shape (1920,)."""
+        return self._recorded(index * FRAME_SAMPLES, (index + 1) * FRAME_SAMPLES)
+
     def frame(self, index: int) -> Pcm:
         """Samples of a frame as heard, float32 of shape (1920,)."""
-        clean = self._recorded(index * FRAME_SAMPLES, (index + 1) * FRAME_SAMPLES)
-        if not self._taps or not self._echoed[index]:
-            return clean
-        return clean + self._echo(self._played, index, index + 1)
+        if not self._hears_agent(index):
+            return self.recorded(index)
+        return self.recorded(index) + self._echo([*self._played, *self._pending], index, index + 1)
+
+    def _hears_agent(self, index: int) -> bool:
+        return bool(self._taps) and (bool(self._echoed[index]) or self._span[0] <= index < self._span[1])
 
     def mark(self, index: int) -> str:
         """Names what sets this frame apart from the recording's: a digest of it, or nothing."""
-        if not self._taps or not self._echoed[index]:
+        if not self._hears_agent(index):
             return ""
         return hashlib.sha256(self.frame(index).tobytes()).hexdigest()
 
@@ -129,17 +137,37 @@ class Microphone:
         """The agent has played this: (first sample at the loudspeaker, PCM) in order of time."""
         if not self._taps or not played:
             return
+        self._pending, self._span = [], (0, 0)
+        first, last = self._reach(played)
+        if first < last:
+            mixed = self.levels_with(played, first, last)
+            if self.levels is self._clean:
+                self.levels = self._clean.copy()
+            self.levels[first:last] = mixed
+            self._echoed[first:last] = True
+            self._gates.clear()
         self._played += played
-        start = played[0][0]
-        stop = max(at + len(pcm) for at, pcm in played) + max(delay for delay, _ in self._taps)
-        first, last = start // FRAME_SAMPLES, min(self.frames, -(-stop // FRAME_SAMPLES))
+
+    def expect(self, played: list[tuple[int, Pcm]], threshold: float) -> "Gate":
+        """The agent would play this: it is heard from now on, until other sound is expected or :meth:`hear` settles it.
+
+        Returns:
+            Where the microphone is loud then.
+        """
+        self._pending, self._span = list(played), self._reach(played)
+        first, last = self._span
         if first >= last:
-            return
-        if self.levels is self._clean:
-            self.levels = self._clean.copy()
-        self.levels[first:last] = self.levels_with([(start, np.zeros(0, dtype=np.float32))], first, last)
-        self._echoed[first:last] = True
-        self._gates.clear()
+            return self.gate(threshold)
+        levels = self.levels.copy()
+        levels[first:last] = self.levels_with(played, first, last)
+        return Gate(levels, threshold)
+
+    def _reach(self, played: list[tuple[int, Pcm]]) -> tuple[int, int]:
+        """Frames [first, last) in which the agent's sound arrives."""
+        if not self._taps or not played:
+            return 0, 0
+        stop = max(at + len(pcm) for at, pcm in played) + max(delay for delay, _ in self._taps)
+        return played[0][0] // FRAME_SAMPLES, min(self.frames, -(-stop // FRAME_SAMPLES))
 
     def gate(self, threshold: float) -> "Gate":
         """Where the microphone is loud, at a threshold."""

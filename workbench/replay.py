@@ -220,7 +220,9 @@ class _Replay:
         stopped = find_barge_in(self._mic, listening.options.threshold, first, need, answer.over, sounds)
         if stopped is not None:
             answer = cut(answer, stopped.at, self._speak.playout)
-        if self._config.workbench.executors != "serial":
+        # With a device of its own the STT holds nothing up; where steps are measured it was not run there.
+        ran = parallel or (self._config.workbench.executors == "split" and self._measured is None)
+        if ran:
             self._events += beside.steps(stopped.at if stopped else answer.over)
         return answer, stopped
 

@@ -189,8 +189,15 @@ def _lines_alone(tokens: Times, pieces: Sequence[Piece], options: SpeakOptions, 
         # The published speaker is handed a chunk when the one before it has been closed.
         line = Line(piece, start if options.published else handed, chain(start, piece.costs))
         line.opened = int(line.steps[0])
-        free = line.ended + (CLOSE_DELAY if options.published else 0)
+        free = stream_closed(line) if options.published else line.ended
         yield line
+
+
+def stream_closed(line: Line) -> int:
+    """When the published speaker's stream of a chunk is closed: it lets a frame that is playing end."""
+    closed = line.ended + CLOSE_DELAY
+    at = per_chunk(line.ready, line.opened, closed).at
+    return max(closed, int(at[-1]) + FRAME_SAMPLES) if len(at) else closed
 
 
 def _lines_beside(
@@ -234,7 +241,7 @@ def _lines_scheduled(
             line.steps = np.asarray(ends, dtype=np.int64)
             line.opened = ends[0]
             lines.append(line)
-            free = now + (CLOSE_DELAY if options.published else 0)
+            free = stream_closed(line) if options.published else now
 
     known: list[int] = []
 
@@ -246,7 +253,7 @@ def _lines_scheduled(
     processes = [think(), speak()]
     if background is not None:
         processes.insert(0, background(over))
-    run(processes)
+    run(processes, {"device": begun})
     return np.asarray(tokens, dtype=np.int64), lines
 
 
@@ -258,7 +265,7 @@ def assemble(tokens: Times, lines: list[Line], options: SpeakOptions, begun: int
         return Answer(tokens, lines, empty, empty, empty, thought)
     if options.published:
         parts = [per_chunk(line.ready, line.opened, line.ended + CLOSE_DELAY) for line in lines]
-        over = lines[-1].ended + CLOSE_DELAY
+        over = stream_closed(lines[-1])
     else:
         parts = [continuous(np.concatenate([line.ready for line in lines]), options.prebuffer)]
         over = max(lines[-1].ended, thought)

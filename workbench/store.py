@@ -43,6 +43,21 @@ def key_of(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, separators=(",", ":"), sort_keys=True).encode()).hexdigest()
 
 
+def _forgiving(act: Callable[..., Any], *arguments: Any) -> Any:
+    """Read or write an entry; None where the disk is full or another process holds the database.
+
+    The store is a memo: missing an entry costs time, never a result.
+    """
+    import sqlite3
+
+    import diskcache
+
+    try:
+        return act(*arguments)
+    except (OSError, sqlite3.OperationalError, diskcache.Timeout):
+        return None
+
+
 @dataclass(frozen=True)
 class Usage:
     """How full a store is."""
@@ -99,7 +114,7 @@ class Store:
             value: Value = held[0]
             return value
         disk = self._open()
-        data = self._added.get(key) if disk is None else disk.get(key)
+        data = self._added.get(key) if disk is None else _forgiving(disk.get, key)
         if data is None:
             return None
         value = decode(data)
@@ -112,20 +127,14 @@ class Store:
         self._keep(key, value, len(data))
         disk = self._open()
         if disk is not None:
-            import sqlite3
-
-            try:
-                disk.set(key, data)
-            except (OSError, sqlite3.OperationalError):
-                # The store is a memo: losing an entry costs time, never a result.
-                return
+            _forgiving(disk.set, key, data)
 
     def add(self, key: str, data: bytes) -> None:
         """Take over an entry as another process encoded it."""
         if (disk := self._open()) is None:
             self._added[key] = data
         else:
-            disk.set(key, data)
+            _forgiving(disk.set, key, data)
 
     def _keep(self, key: str, value: Any, size: int) -> None:
         if (old := self._memory.pop(key, None)) is not None:

@@ -311,7 +311,9 @@ def read_trace(path: Path) -> Trace:
         raise WorkbenchError(f"{path}: no such trace") from None
     except (OSError, UnicodeDecodeError):
         raise WorkbenchError(f"{path}: cannot be read as UTF-8 text") from None
-    lines = text.splitlines(keepends=True)
+    # Not splitlines(): JSON may hold line separators of other alphabets as they are.
+    lines = text.removesuffix("\n").split("\n") if text else []
+    lines = [line + "\n" for line in lines]
     if not lines:
         raise WorkbenchError(f"{path}: empty; the first line must be the header")
     header = _parse_header(_parse_line(path, 1, lines[0]), path)

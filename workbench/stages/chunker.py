@@ -39,7 +39,8 @@ def chunk_text(text: str, options: ChunkOptions) -> list[str]:
     >>> chunk_text("One two. Three four.", ChunkOptions(15, 5, True, published=True))
     ['One two. Three', 'four.']
     """
-    text = text.strip()
+    # A corrected cut falls between words, whatever white space parts them.
+    text = text.strip() if options.published else " ".join(text.split())
     if not text:
         return []
     if options.max_chars <= 0:
@@ -111,7 +112,7 @@ def chunk_stream(tokens: Sequence[str], options: ChunkOptions) -> list[tuple[int
 
     >>> options = ChunkOptions(40, 5, True, published=False)
     >>> chunk_stream(["One", " two.", " Three", " four."], options)
-    [(1, 'One two.'), (3, 'Three four.')]
+    [(2, 'One two.'), (3, 'Three four.')]
     """
     cut = _stream_cut_published if options.published else _stream_cut
     buffer = ""
@@ -140,12 +141,13 @@ def _stream_cut(buffer: str, options: ChunkOptions) -> int:
     limit = options.max_chars if options.max_chars > 0 else len(buffer) + 1
     if options.sentences:
         for at, char in enumerate(buffer[:limit], 1):
-            if char in STOPS and at >= options.min_chars and buffer[at : at + 1] in ("", " "):
+            # What comes next tells a full stop from a decimal point; at the end of the reply the rest goes out anyway.
+            if char in STOPS and at >= options.min_chars and buffer[at : at + 1].isspace():
                 return at
     if len(buffer) <= limit:
         return 0
-    space = buffer.rfind(" ", 0, limit + 1)
-    return space if space > 0 else limit
+    spaces = [at for at, char in enumerate(buffer[: limit + 1]) if char.isspace()]
+    return spaces[-1] if spaces and spaces[-1] > 0 else limit
 
 
 def midword(text: str, chunks: Sequence[str]) -> list[bool]:

@@ -44,11 +44,12 @@ def read_replies(path: Path) -> list[Reply]:
         WorkbenchError: names the file and the line that is wrong.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        text = path.read_text(encoding="utf-8").removesuffix("\n")
     except OSError as error:
         raise WorkbenchError(f"{path}: cannot be read ({error.strerror}); [stack] lm names it") from None
     out = []
-    for number, line in enumerate(lines, 1):
+    # Not splitlines(): JSON may hold line separators of other alphabets as they are.
+    for number, line in enumerate(text.split("\n") if text else [], 1):
         try:
             raw = json.loads(line)
             reply = Reply(tuple(raw["history"]), tuple(raw["tokens"]), tuple(float(t) for t in raw["times_ms"]))

@@ -68,8 +68,13 @@ class Thinking:
             group: number of the reply in the session, under which its tokens are timed.
         """
         # What was said before is in the key of the turn before: no turn's key is made of the whole history again.
-        key = self._so_far = key_of(self._so_far, history[-1])
-        if self._timer is None and (known := self._store.get(key, lambda data: tuple(json.loads(data)))) is not None:
+        key = key_of(self._so_far, history[-1])
+        tokens = self._ask(key, history, group)
+        self._so_far = key_of(key, tokens)
+        return tokens
+
+    def _ask(self, key: str, history: tuple[str, ...], group: int) -> tuple[str, ...]:
+        if self._timer is None and (known := self._store.get(key, _decode)) is not None:
             return known
         stream = self._lm.reply(history)
         if self._timer is not None:
@@ -77,8 +82,14 @@ class Thinking:
                 stream, group, lambda index: ("lm_token", index - 1) if index else ("lm_first", 0)
             )
         tokens = tuple(stream)
-        self._store.put(key, tokens, lambda value: json.dumps(value).encode())
+        # A reply that is kept stays: an endpoint may say something else when it is asked again to be timed.
+        if self._timer is None or self._store.get(key, _decode) is None:
+            self._store.put(key, tokens, lambda value: json.dumps(value).encode())
         return tokens
+
+
+def _decode(data: bytes) -> tuple[str, ...]:
+    return tuple(json.loads(data))
 
 
 def open_lm(spec: str) -> TextLm:

@@ -7,14 +7,13 @@ outputs known are kept, so that settings that listen a little longer share what 
 
 import json
 from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from workbench.costs import Timer
 from workbench.microphone import Microphone
-from workbench.stages import KnownFramesStream, Stt, SttStep, SttStream
+from workbench.stages import KnownFramesStream, Pcm, Stt, SttStep, SttStream
 from workbench.store import Store, key_of
 from workbench.units import FRAME_SAMPLES
 
@@ -34,6 +33,8 @@ class _Segment:
     frames: int = 0
     known: list[SttStep] = field(default_factory=list)
     stored: int = 0
+    pcm: Pcm | None = None
+    """What was heard, where it was not the recording alone: then the segment is one frame long."""
 
     @property
     def key(self) -> str:
@@ -104,6 +105,11 @@ class Hearing:
             self._past.clear()
             self._chain = key_of(self.stt.fingerprint, self.mic.sha256)
         self._cycle += 1
+        if self._timer is not None:
+            # The price of the reset is asked for before the first frame comes; a second one changes nothing.
+            with self._timer.timed("stt_reset", self._cycle, 0):
+                self.stt.open(fresh=fresh or not self._past)
+            self._at = (-1, 0)
         return Transcription(self, self._chain, prefix)
 
     def close(self, transcription: "Transcription") -> None:
@@ -132,10 +138,9 @@ class Hearing:
         if self._at != (self._cycle, heard + len(tail.known)):
             self._rebuild(transcription.segments[:-1], tail)
         assert self._stream is not None
-        numbers = list(tail.numbers())
         # A list that came from the store may be shared with it: extend a copy.
         tail.known = list(tail.known)
-        tail.known += self._hear(self._stream, numbers[len(tail.known) :], heard + len(tail.known))
+        tail.known += self._hear(self._stream, tail, len(tail.known), heard + len(tail.known))
         self._at = (self._cycle, heard + tail.frames)
 
     def _rebuild(self, whole: list[_Segment], tail: _Segment) -> None:
@@ -143,36 +148,36 @@ class Hearing:
         left = [index for index, past in enumerate(self._past) if past.ended == self._at]
         past = self._past[left[-1] + 1 :] if left else self._past
         for index, segments in enumerate([*(cycle.segments for cycle in past), whole]):
-            with self._clock("stt_reset", self._cycle, 0):
-                stream = self.stt.open(fresh=index == 0 and not left)
+            stream = self.stt.open(fresh=index == 0 and not left)
             for segment in segments:
-                self._again(stream, list(segment.numbers()))
-        self._again(stream, list(tail.numbers())[: len(tail.known)])
+                self._again(stream, segment, 0, segment.frames)
+        self._again(stream, tail, 0, len(tail.known))
         self._stream = stream
 
-    def _hear(self, stream: SttStream, numbers: list[int], first: int) -> list[SttStep]:
-        """Frames by number, timed one by one where somebody wants to know; ``first`` counts them in the cycle."""
+    def _hear(self, stream: SttStream, tail: _Segment, first: int, job: int) -> list[SttStep]:
+        """The frames of a segment from its ``first`` on, timed if wanted; ``job`` counts within the cycle."""
         if self._timer is None:
-            return self._again(stream, numbers)
+            return self._again(stream, tail, first, tail.frames)
         out = []
-        for job, number in enumerate(numbers, first):
-            frame = self._frame(number)
-            group, name = (0, number) if number >= 0 else (self._cycle, job)
-            with self._clock("stt", group, name):
+        for number in list(tail.numbers())[first:]:
+            frame = self._frame(number, tail)
+            with self._timer.timed("stt", *((0, number) if number >= 0 else (self._cycle, job))):
                 out.append(stream.step(frame, number))
+            job += 1
         return out
 
-    def _again(self, stream: SttStream, numbers: list[int]) -> list[SttStep]:
-        """Frames by number, together where the stream can."""
+    def _again(self, stream: SttStream, segment: _Segment, first: int, last: int) -> list[SttStep]:
+        """Frames [first, last) of a segment, together where the stream can."""
+        numbers = list(segment.numbers())[first:last]
         if len(numbers) > 1 and isinstance(stream, KnownFramesStream):
-            return stream.steps(np.concatenate([self._frame(number) for number in numbers]))
-        return [stream.step(self._frame(number), number) for number in numbers]
+            return stream.steps(np.concatenate([self._frame(number, segment) for number in numbers]))
+        return [stream.step(self._frame(number, segment), number) for number in numbers]
 
-    def _frame(self, number: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
-        return _ZEROS if number < 0 else self.mic.frame(number)
-
-    def _clock(self, stage: str, group: int, job: int) -> AbstractContextManager[None]:
-        return nullcontext() if self._timer is None else self._timer.timed(stage, group, job)
+    def _frame(self, number: int, segment: _Segment) -> Pcm:
+        """A frame as it was heard then: what the microphone hears there may have changed since."""
+        if number < 0:
+            return _ZEROS
+        return self.mic.recorded(number) if segment.pcm is None else segment.pcm
 
     @property
     def cycle(self) -> int:
@@ -241,6 +246,7 @@ class Transcription:
         )
         if segment is None or not follows:
             segment = _Segment(self.chain, first, mark)
+            segment.pcm = self._hearing.mic.frame(first) if mark else None
             self._hearing.load(segment)
             self.segments.append(segment)
         old = segment.frames
