@@ -11,7 +11,7 @@ import torch
 
 from training import checkpoint, speech
 from training.codec import Codec, CodecConfig
-from training.settings import CHECKPOINTS, SEED, SPEECH
+from training.settings import CHECKPOINTS, SEED, SPEECH, STREAMS
 
 RATE, FRAME = 24_000, 1920
 NOISES = (0.0, 1e-4, 4e-4, 1.2e-3, 4e-3)  # r.m.s. of the background, full scale 1
@@ -25,6 +25,18 @@ class Take:
     codes: np.ndarray
     words: list[tuple[str, float, float]]
     noise: int
+
+
+def codec_step() -> int:
+    """How far the codec has been trained: tokens of different steps do not mix."""
+    state = checkpoint.load(CHECKPOINTS / "codec.pt")
+    assert state, "train the codec first"
+    return int(state["step"])
+
+
+def folder() -> Path:
+    """Where the tokens of the codec as it is now are kept."""
+    return STREAMS / f"codec-{codec_step()}"
 
 
 def load_codec() -> Codec:

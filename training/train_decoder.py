@@ -12,7 +12,7 @@ from training import checkpoint
 from training.codec import Codec, SpectralLoss
 from training.settings import CHECKPOINTS, SEED, SPEECH
 from training.speech import load
-from training.streams import load_codec
+from training.streams import codec_step, load_codec
 
 FRAME, FRAMES, BEFORE, BATCH = 1920, 14, 4, 6  # samples; frames per clip, frames of lead-in, clips per step
 PATH = CHECKPOINTS / "decoder.pt"
@@ -52,7 +52,7 @@ def train(steps: int, peak: float = 8e-4) -> None:
     moving += [model.first.output_proj.weight, model.rest.output_proj.weight]
     optimizer = torch.optim.AdamW(moving, peak, betas=(0.8, 0.99), weight_decay=1e-3)
     step, state = 0, checkpoint.load(PATH)
-    if state:
+    if state and state["codec"] == codec_step():
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         step = state["step"]
@@ -79,4 +79,6 @@ def train(steps: int, peak: float = 8e-4) -> None:
             print(f"{step} {time.monotonic() - began:.0f}s mel {total / count:.4f}", flush=True)
             total, count = 0.0, 0
         if step % 200 == 0 or step == steps:
-            checkpoint.save(PATH, model=model.state_dict(), optimizer=optimizer.state_dict(), step=step)
+            checkpoint.save(
+                PATH, model=model.state_dict(), optimizer=optimizer.state_dict(), step=step, codec=codec_step()
+            )

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from training import checkpoint
 from training.lm import ZERO, Lm, LmConfig
-from training.settings import CHECKPOINTS, SEED, STREAMS, TOKENIZER
-from training.streams import LEAD, NOISES, TAIL, Take, takes
+from training.settings import CHECKPOINTS, SEED, TOKENIZER
+from training.streams import LEAD, NOISES, TAIL, Take, folder, takes
 from training.tokenizer import NEW_WORD, PAD, size, word_ids
 from training.words import word_errors
 
@@ -185,11 +185,11 @@ def _report(model: Lm, tests: dict[str, list[Take]], ids: dict[str, int]) -> str
 def train(steps: int, peak: float = 2e-3) -> None:
     """Train up to step `steps`, going on from the last checkpoint; print free-running word error rates."""
     torch.manual_seed(SEED)
-    folder = STREAMS
-    pool = [t for p in range(PASSES) for t in takes(folder / f"stt-{p}.npz", ["tts", "many"], p, False)]
+    streams = folder()
+    pool = [t for p in range(PASSES) for t in takes(streams / f"stt-{p}.npz", ["tts", "many"], p, False)]
     ids = word_ids(TOKENIZER)
     tests = {
-        kind: [t for t in takes(folder / f"stt-{kind}.npz", [kind], 90, False) if t.words][:48]
+        kind: [t for t in takes(streams / f"stt-{kind}.npz", [kind], 90, False) if t.words][:48]
         for kind in ("tts-test", "seen-test", "unseen-test")
     }
     source = Conversations(pool, ids)

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 
 from training import checkpoint
 from training.lm import ZERO, Lm, LmConfig
-from training.settings import CHECKPOINTS, SEED, STREAMS, TOKENIZER
-from training.streams import Take, takes
+from training.settings import CHECKPOINTS, SEED, TOKENIZER
+from training.streams import Take, folder, takes
 from training.tokenizer import NEW_WORD, PAD, size, word_ids
 
 DELAY = 8  # steps from text to audio (config: audio_delay 0.64 s)
@@ -136,10 +136,10 @@ def losses(model: Lm, items: list[Example], train: bool) -> tuple[torch.Tensor, 
 def train(steps: int, peak: float = 1.2e-3) -> None:
     """Train up to step `steps`, going on from the last checkpoint; print the losses on held-out sentences."""
     torch.manual_seed(SEED)
-    folder = STREAMS
+    streams = folder()
     ids = word_ids(TOKENIZER)
-    pool = [t for p in range(PASSES) for t in takes(folder / f"tts-{p}.npz", ["tts"], p, True) if t.words]
-    held = takes(folder / "tts-test.npz", ["tts-test"], 90, True)
+    pool = [t for p in range(PASSES) for t in takes(streams / f"tts-{p}.npz", ["tts"], p, True) if t.words]
+    held = takes(streams / "tts-test.npz", ["tts-test"], 90, True)
     tests = [example(take, ids) for take in held if take.words][:48]
     model = Lm(LmConfig(text_card=size(TOKENIZER), context=250, generated=8, dropout=0.15))
     optimizer = torch.optim.AdamW(model.parameters(), peak, betas=(0.9, 0.98), weight_decay=0.1)
