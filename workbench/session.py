@@ -130,7 +130,7 @@ def frame_rms(frames: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     >>> frame_rms(np.full((1, 1920), 0.5, dtype=np.float32)).tolist()
     [0.5]
     """
-    means = np.mean(np.square(frames), axis=1, dtype=np.float32)
+    means: npt.NDArray[np.float32] = np.square(frames).mean(axis=1, dtype=np.float32)
     # One scalar power a frame, as the consumer takes it: numpy's root and its power of arrays differ in the last bit.
     return np.fromiter((mean**0.5 for mean in means), dtype=np.float32, count=len(means))
 
