@@ -81,6 +81,13 @@ def test_many_small_losses_are_not_taken_for_drift() -> None:
     assert sum(finding.missing for finding in found) > 750 // 12 * 480 - 0.08 * RATE - 480
 
 
+def test_stamps_that_are_still_settling_are_no_hole() -> None:
+    settling = [0] * 5 + [7000] * 200
+    found, finder = hear([Mark(n, stamp(n * FRAMES + s), 0) for n, s in enumerate(settling)])
+    assert found == []
+    assert abs(finder.offset - START * RATE - 7000) < 1
+
+
 def test_an_xrun_without_loss_is_told_and_fills_nothing() -> None:
     marks = [Mark(n, stamp(n * FRAMES), INPUT_OVERFLOW if n == 40 else 0) for n in range(41 + FLAGGED_BLOCKS)]
     found, _ = hear(marks)

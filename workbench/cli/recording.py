@@ -19,7 +19,14 @@ from workbench.cli.options import RECORDINGS, json_option
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="TOML file: whose threshold is shown.")
 @click.option("--no-meter", is_flag=True, help="A plain line per second instead of the live meter.")
 @click.option("--recover", is_flag=True, help="Finish all sessions that were cut off, and record nothing.")
-@click.option("--dir", "folder", type=click.Path(path_type=Path), default=RECORDINGS, show_default=True, help="Where")
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=RECORDINGS,
+    show_default=True,
+    help="Folder of sessions.",
+)
 def record(
     name: str | None,
     device: str | None,

@@ -29,7 +29,7 @@ SUSPECT_BLOCKS, FLAGGED_BLOCKS = 50, 25
 """Blocks after which it is decided (4 s, 2 s), by the median over the later half of them."""
 
 _FIRST_BLOCKS = 25
-"""Blocks whose median is the first reference: 2 s."""
+"""Blocks whose median is the first reference: 2 s, in which no step is looked into that no flag announced."""
 
 _DRIFT = 200e-6
 """The reference follows the time stamps no faster than a device's clock may drift (200 ppm), so that many small losses
@@ -99,7 +99,8 @@ class HoleFinder:
         offset = block.stamp * self._rate - self._heard - self._missing
         flagged = bool(block.flags & XRUN)
         if self._open is None and self._recent:
-            if flagged or abs(offset - self._reference) > SUSPECT_SECONDS * self._rate:
+            certain = self._heard >= _FIRST_BLOCKS * self._frames
+            if flagged or (certain and abs(offset - self._reference) > SUSPECT_SECONDS * self._rate):
                 self._open = _Suspicion(self._heard, flagged)
         elif self._open is not None and flagged:
             self._open = _Suspicion(self._open.at, True)

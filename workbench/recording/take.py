@@ -25,7 +25,7 @@ _RING_SLOTS = 750
 """Blocks between callback and disk: one minute."""
 _QUEUE_SLOTS = 125
 """Blocks read ahead for playing: ten seconds."""
-_SILENT_SECONDS = 5.0
+_SILENT_SECONDS = 10.0
 """A device that gives no block for so long is taken for gone."""
 _TAIL_SECONDS = 1.0
 """Recorded after the last sample that was played has left the loudspeaker."""
