@@ -108,7 +108,7 @@ def _lm_config(trained: dict[str, Any], kind: str) -> dict[str, Any]:
             "control": {"type": "lut", "lut": _lut(["ok"])},
             "cfg": {"type": "lut", "lut": _lut(coefficients)},
         },
-        "tts_config": {"audio_delay": 0.64, "second_stream_ahead": 0},
+        "tts_config": {"audio_delay": 0.64, "second_stream_ahead": 0, "inert_voice": True},
     }
 
 
