@@ -256,6 +256,15 @@ def run_trials(
         done()
 
 
+def waits(study: optuna.Study, spec: Spec) -> bool:
+    """Whether there is a trial to begin: always, but for a grid whose points are all taken.
+
+    The points of workers whose heartbeat has stopped are queued again first.
+    """
+    optuna.storages.fail_stale_trials(study)
+    return spec.sampler != "grid" or bool(study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
+
+
 def take_up(study: optuna.Study) -> int:
     """Queue again the trials of workers that were killed; nobody else may be working on the study.
 

@@ -1,5 +1,6 @@
 """From sessions to a config: search, centre, survey, judge on sessions that the search did not see."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ from workbench.tuning.study import (
     run_trials,
     search,
     take_up,
+    waits,
 )
 from workbench.tuning.workers import make_evaluator, run_beside
 
@@ -239,9 +241,12 @@ def _run(
         told()
         if left <= 0:
             return
+        if not waits(study, spec):
+            time.sleep(1.0)  # the last points of the grid are with workers elsewhere
+            continue
         tickets.issue(left)
         if workers == 1:
-            run_trials(study, objective, tickets.take, told)
+            run_trials(study, objective, lambda: waits(study, spec) and tickets.take(), told)
             continue
         processes = run_beside(spec, url, tickets, workers)
         while any(process.is_alive() for process in processes):

@@ -5,8 +5,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import optuna
-
 from workbench.errors import WorkbenchError
 from workbench.running import Progress
 from workbench.session import open_session
@@ -14,7 +12,7 @@ from workbench.store import Store, default_folder
 from workbench.tuning.objective import Evaluator
 from workbench.tuning.spec import SessionRef, Spec
 from workbench.tuning.storage import HEARTBEAT, Tickets, open_storage, present
-from workbench.tuning.study import Objective, finished, load, run_trials
+from workbench.tuning.study import Objective, finished, load, run_trials, waits
 
 Done = Callable[[], None]
 
@@ -71,8 +69,7 @@ def work(
 
     def take() -> bool:
         wanted = spec.trials - len(finished(study))
-        waiting = spec.sampler != "grid" or study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,))
-        return wanted > 0 and bool(waiting) and (trials is None or run < trials)
+        return wanted > 0 and (trials is None or run < trials) and waits(study, spec)
 
     def count() -> None:
         nonlocal run
