@@ -10,7 +10,7 @@ that do not overlap) it is the middle, in dB, of the widest such range.
 looks safer than it is; both error rates given here are of 80 ms frames.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -156,11 +156,25 @@ def hotmic(quiet: Pcm, spoken: Pcm) -> float:
         levels: Array = np.sqrt(np.mean(np.square(whole, dtype=np.float64), axis=1))
         return levels
 
-    silent, after = blocks(quiet), blocks(spoken)[-_HOTMIC_LAST:]
-    noise = float(np.median(silent)) if len(silent) else 0.0
-    if not len(after):
-        return max(_HOTMIC_LEAST, 2.5 * noise)
-    return max(_HOTMIC_LEAST, (noise + float(np.percentile(after, 90))) / 2, 2 * noise)
+    return hotmic_rule(blocks(quiet), blocks(spoken))[2]
+
+
+def hotmic_rule(silent: Sequence[float] | Array, after: Sequence[float] | Array) -> tuple[float, float, float]:
+    """The rule on block levels.
+
+    Args:
+        silent: RMS of the blocks taken for silence.
+        after: RMS of the blocks after those.
+
+    Returns:
+        Noise, speech and suggested threshold, linear full scale; speech is the noise where nothing came after.
+    """
+    last = np.asarray(after, dtype=np.float64)[-_HOTMIC_LAST:]
+    noise = float(np.median(silent)) if np.size(silent) else 0.0
+    if not len(last):
+        return noise, noise, max(_HOTMIC_LEAST, 2.5 * noise)
+    speech = float(np.percentile(last, 90))
+    return noise, speech, max(_HOTMIC_LEAST, (noise + speech) / 2, 2 * noise)
 
 
 def is_speech(pcm: Pcm) -> npt.NDArray[np.bool_]:

@@ -13,14 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.config import Config, override
+from workbench.recording.calibrate import hotmic_rule
 from workbench.session import Pcm, Session
 from workbench.units import SAMPLE_RATE
 
 RATE = 16_000
 BLOCK = RATE // 2
 CALIBRATION_BLOCKS = 6
-LAST_BLOCKS = 400
-LEAST = 0.002
 RELEASE_MS = 300
 
 
@@ -51,14 +50,8 @@ def suggest(session: Session) -> Suggestion:
         whole = len(rest) // BLOCK * BLOCK
         levels += np.sqrt(np.mean(np.square(rest[:whole].reshape(-1, BLOCK), dtype=np.float64), axis=1)).tolist()
         rest = rest[whole:]
-    if not levels:
-        return Suggestion(session.name, 0.0, 0.0, LEAST)
-    noise = float(np.median(levels[:CALIBRATION_BLOCKS]))
-    after = levels[CALIBRATION_BLOCKS:][-LAST_BLOCKS:]
-    if not after:
-        return Suggestion(session.name, noise, noise, max(LEAST, 2.5 * noise))
-    speech = float(np.percentile(after, 90))
-    return Suggestion(session.name, noise, speech, max(LEAST, (noise + speech) / 2, 2 * noise))
+    rule = hotmic_rule(levels[:CALIBRATION_BLOCKS], levels[CALIBRATION_BLOCKS:])
+    return Suggestion(session.name, *rule)
 
 
 def by_rule(config: Config, suggestions: Sequence[Suggestion]) -> Config:
