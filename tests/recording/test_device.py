@@ -225,6 +225,7 @@ def minute(noisy: Sound, tmp_path_factory: pytest.TempPathFactory) -> Iterator[M
     sound.server.wait()
 
 
+@pytest.mark.slow
 def test_a_minute_of_what_was_played_is_heard_bit_for_bit_at_one_offset(minute: Minute) -> None:
     """After the others in this file, when the minute is nearly over."""
     _, err = minute.heard.communicate(timeout=150)
@@ -235,6 +236,7 @@ def test_a_minute_of_what_was_played_is_heard_bit_for_bit_at_one_offset(minute: 
     assert [event for event in events(folder) if event["event"] != "xrun"] == []
 
 
+@pytest.mark.slow
 def test_a_minute_in_duplex_is_on_one_clock(minute: Minute) -> None:
     _, err = minute.duplex.communicate(timeout=150)
     assert minute.duplex.returncode == 0, err
