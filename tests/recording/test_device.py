@@ -21,6 +21,8 @@ from workbench.session import PARTIAL, open_session
 from .conftest import RATE, Noise, Sound, find, noise, start_sound, track
 from .crashes import Listener, crash
 
+pytestmark = pytest.mark.slow
+
 PLAYED = noise(120, seed=7)
 
 
@@ -208,7 +210,7 @@ class Minute:
     duplex: "subprocess.Popen[str]"
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="module")
 def minute(noisy: Sound, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Minute]:
     folder = tmp_path_factory.mktemp("minute")
     sound = start_sound(folder / "sound")
@@ -225,7 +227,6 @@ def minute(noisy: Sound, tmp_path_factory: pytest.TempPathFactory) -> Iterator[M
     sound.server.wait()
 
 
-@pytest.mark.slow
 def test_a_minute_of_what_was_played_is_heard_bit_for_bit_at_one_offset(minute: Minute) -> None:
     """After the others in this file, when the minute is nearly over."""
     _, err = minute.heard.communicate(timeout=150)
@@ -236,7 +237,6 @@ def test_a_minute_of_what_was_played_is_heard_bit_for_bit_at_one_offset(minute: 
     assert [event for event in events(folder) if event["event"] != "xrun"] == []
 
 
-@pytest.mark.slow
 def test_a_minute_in_duplex_is_on_one_clock(minute: Minute) -> None:
     _, err = minute.duplex.communicate(timeout=150)
     assert minute.duplex.returncode == 0, err

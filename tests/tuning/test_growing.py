@@ -29,6 +29,8 @@ from workbench.tuning.study import best, create, finished, outcome_of, search, t
 from workbench.tuning.study import load as load_study
 from workbench.tuning.tune import local_url, plan
 
+pytestmark = pytest.mark.slow
+
 SPACE = {
     "assistant": {
         "stt_silence_threshold": {"type": "float", "low": 0.004, "high": 0.04, "log": True, "points": 3},
