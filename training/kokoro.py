@@ -72,10 +72,13 @@ class Kokoro:
 
     def say(self, text: str, mix: dict[str, float], speed: float, end: str, commas: set[int]) -> Speech:
         """Speak `text`; a comma follows every word whose index is in `commas`."""
+        return self.say_phones([LEXICON[word] for word in text.split()], mix, speed, end, commas)
+
+    def say_phones(self, words: list[str], mix: dict[str, float], speed: float, end: str, commas: set[int]) -> Speech:
+        """Speak words given by their phonemes."""
         symbols: list[tuple[str, int]] = []
-        words = text.split()
-        for index, word in enumerate(words):
-            symbols += [(phone, index) for phone in LEXICON[word]]
+        for index, phones_of_word in enumerate(words):
+            symbols += [(phone, index) for phone in phones_of_word]
             if index in commas:
                 symbols.append((",", -1))
             if index < len(words) - 1:

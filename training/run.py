@@ -18,11 +18,13 @@ def packages() -> None:
 
 def speech() -> None:
     """Synthesize all shards of speech."""
+    from training import units
     from training.kokoro import load_voices
     from training.speech import make_shard
 
     voices = load_voices(settings.VOICES)
     settings.SPEECH.mkdir(parents=True, exist_ok=True)
+    units.make(settings.SPEECH / "units.npz", voices)
     # A bit of everything first, so that the later stages can be tried before all of it is there.
     for index in range(max(settings.SHARDS.values())):
         for kind, count in settings.SHARDS.items():

@@ -17,7 +17,8 @@ DATA = Path(__file__).resolve().parents[1] / "workbench" / "data" / "nano"
 SEED = 20240
 THREADS = int(os.environ.get("WORKBENCH_TRAINING_THREADS", "2"))
 
-# Shards of a hundred utterances (about four minutes) of each kind of speech.
-SHARDS = {"tts": 30, "many": 50, "tts-test": 1, "seen-test": 1, "unseen-test": 1}
+# Shards of a hundred utterances (about four minutes) of each kind of speech: the TTS voice, its speaker speaking
+# fluently, many voices.
+SHARDS = {"units": 20, "tts": 12, "many": 50, "units-test": 1, "tts-test": 1, "seen-test": 1, "unseen-test": 1}
 # Steps of each training in all; raising one takes a finished training further.
-STEPS = {"codec": 20_000, "decoder": 8_000, "stt": 12_000, "tts": 12_000}
+STEPS = {"codec": 16_000, "decoder": 8_000, "stt": 12_000, "tts": 12_000}

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from training import units
 from training.kokoro import RATE, SEEN, TTS_VOICE, UNSEEN, Kokoro
 from training.vocabulary import held_out, spoken_reply, utterance
 
@@ -41,8 +43,35 @@ def _mix(rng: random.Random, kind: str) -> dict[str, float]:
     return {first: share, second: 1.0 - share} if share < 1.0 else {first: 1.0}
 
 
+Speaker = Callable[[str], tuple[np.ndarray, dict[str, Any]]]  # a sentence to int16 samples and their labels
+
+
+def _from_units(out: Path) -> Speaker:
+    def speak(text: str) -> tuple[np.ndarray, dict[str, Any]]:
+        wave, phones = units.say(out / "units.npz", text)
+        return wave, {"voice": "units", "speed": units.SPEED, "phones": phones}
+
+    return speak
+
+
+def _by_kokoro(kind: str, rng: random.Random, voices: dict[str, np.ndarray]) -> Speaker:
+    kokoro, own = Kokoro(rng.randrange(2**31), voices), kind.startswith("tts")
+
+    def speak(text: str) -> tuple[np.ndarray, dict[str, Any]]:
+        words = text.split()
+        commas = {at for at in range(len(words) - 1) if rng.random() < (0.02 if own else 0.08)}
+        mix = _mix(rng, kind)
+        speed = 1.0 if own else rng.choice((0.85, 0.95, 1.0, 1.0, 1.1, 1.2))
+        speech = kokoro.say(text, mix, speed, rng.choice((".",) if own else (".", ".", "?")), commas)
+        voice = "+".join(f"{name}:{share:.2f}" if share < 1 else name for name, share in mix.items())
+        wave = (np.clip(speech.audio, -1, 1) * 32767).astype(np.int16)
+        return wave, {"voice": voice, "speed": speed, "phones": speech.phones}
+
+    return speak
+
+
 def make_shard(out: Path, kind: str, index: int, voices: dict[str, np.ndarray]) -> None:
-    """Synthesize shard `index` of `kind` (tts, many, tts-test, seen-test, unseen-test) into `out`.
+    """Synthesize shard `index` of `kind` (units, tts, many, and tests of them) into `out`.
 
     The file holds the audio of all utterances in one int16 array and their labels as JSON; it appears whole
     or not at all, and depends on nothing but `kind` and `index`.
@@ -51,24 +80,17 @@ def make_shard(out: Path, kind: str, index: int, voices: dict[str, np.ndarray]) 
     if path.exists():
         return
     rng = random.Random(f"{kind}/{index}")
-    kokoro = Kokoro(rng.randrange(2**31), voices)
     test = kind.endswith("-test")
+    speak = _from_units(out) if kind.startswith("units") else _by_kokoro(kind, rng, voices)
     audio, meta, seen = [], [], set()
     while len(meta) < SHARD:
-        text = spoken_reply(rng) if kind == "tts" else utterance(rng)
+        text = spoken_reply(rng) if kind in ("tts", "units") else utterance(rng)
         if held_out(text) != test or (test and text in seen):
             continue
         seen.add(text)
-        words = text.split()
-        commas = {at for at in range(len(words) - 1) if rng.random() < (0.02 if kind.startswith("tts") else 0.08)}
-        mix = _mix(rng, kind)
-        speed = 1.0 if kind.startswith("tts") else rng.choice((0.85, 0.95, 1.0, 1.0, 1.1, 1.2))
-        speech = kokoro.say(
-            text, mix, speed, rng.choice((".", ".", "?") if not kind.startswith("tts") else (".",)), commas
-        )
-        audio.append((np.clip(speech.audio, -1, 1) * 32767).astype(np.int16))
-        voice = "+".join(f"{name}:{share:.2f}" if share < 1 else name for name, share in mix.items())
-        meta.append({"text": text, "voice": voice, "speed": speed, "phones": speech.phones})
+        wave, item = speak(text)
+        audio.append(wave)
+        meta.append({"text": text, **item})
     sizes = np.array([len(a) for a in audio])
     part = path.with_suffix(".part.npz")
     np.savez(part, audio=np.concatenate(audio), sizes=sizes, meta=json.dumps(meta))

@@ -111,8 +111,9 @@ def _augment(item: speech.Utterance, rng: np.random.Generator) -> tuple[np.ndarr
 
 
 def _clean(item: speech.Utterance, rng: np.random.Generator) -> tuple[np.ndarray, Take]:
+    """As the TTS learns it: the first word begins with a frame."""
     wave, words = _cut(item, 0.03, 0.15)
-    lead = int(FRAME * rng.uniform(2.0, 3.0))
+    lead = int(rng.integers(2, 4)) * FRAME - words[0][1]
     audio = np.zeros((-(-(lead + len(wave)) // FRAME) + 6) * FRAME, np.float32)
     audio[lead : lead + len(wave)] = wave * 0.7
     return audio, Take(np.zeros(0), [(w, (s + lead) / RATE, (e + lead) / RATE) for w, s, e in words], 0)
@@ -130,17 +131,20 @@ def _encode(codec: Codec, pairs: list[tuple[np.ndarray, Take]], batch: int = 12)
     return takes
 
 
-def takes(path: Path, kinds: list[str], index: int, clean: bool) -> list[Take]:
-    """One pass over the utterances of `kinds`, augmented (or clean) anew for each `index`; kept in `path`."""
+def takes(path: Path, kinds: dict[str, int | None], index: int, clean: bool) -> list[Take]:
+    """One pass over the utterances of `kinds` (of so many shards each; all for None), kept in `path`.
+
+    Each `index` augments them (or places them, if `clean`) anew.
+    """
     if path.exists():
         with np.load(path, allow_pickle=True) as file:
             return list(file["takes"])
     rng, codec = np.random.default_rng((SEED, index, clean)), load_codec()
     make = _clean if clean else _augment
     made: list[Take] = []
-    for kind in kinds:
+    for kind, shards in kinds.items():
         waiting = []
-        for item in speech.load(SPEECH, kind):
+        for item in speech.load(SPEECH, kind, shards):
             waiting.append(make(item, rng))
             if len(waiting) == 400:
                 made += _encode(codec, waiting)

@@ -14,6 +14,7 @@ from training.settings import CHECKPOINTS, SEED, SPEECH
 from training.vocabulary import LEXICON
 
 FRAMES, BATCH, GRID = 16, 6, 240  # frames per clip, clips per step, samples per phoneme label
+SHARES = {"units": 4, "tts": None, "many": None}  # shards of each kind of speech
 LOOK_BACK = (0.10, 0.06)  # s before the end of a frame at which its two phoneme labels are read
 STRESS = "ˈˌ"
 PHONES = {p: i + 1 for i, p in enumerate(sorted({c for w in LEXICON.values() for c in w} - set(STRESS)))}
@@ -42,8 +43,8 @@ def _stretch(audio: np.ndarray, factor: float) -> np.ndarray:
 def pool(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """All training speech in one array of int16 samples, and the phoneme class of every 10 ms of it."""
     audio, labels = [], []
-    for kind in ("tts", "many"):
-        for item in speech.load(SPEECH, kind):
+    for kind, shards in SHARES.items():
+        for item in speech.load(SPEECH, kind, shards):
             wave, track = item.audio.astype(np.float32) / 32768, _labels(item)
             begin = max(0, item.words[0][1] - 1440) // GRID * GRID
             wave, track = wave[begin : item.words[-1][2] + 3600], track[begin // GRID :]
@@ -97,7 +98,7 @@ def train(steps: int, warm: int = 500, peak: float = 1e-3) -> None:
         made, logits, commitment = model(noisy, step >= warm)
         mel = spectral(made[:, 0], clip[:, 0])
         phone = [F.cross_entropy(one.unflatten(1, (-1, 2)).permute(0, 1, 3, 2), target) for one in logits]
-        loss = mel + 0.25 * commitment + phone[0] + 0.5 * phone[1] + 0.5 * F.l1_loss(made, clip)
+        loss = mel + 0.25 * commitment + phone[0] + phone[1] + 0.5 * F.l1_loss(made, clip)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 20.0)

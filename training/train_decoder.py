@@ -15,19 +15,22 @@ from training.speech import load
 from training.streams import codec_step, load_codec
 
 FRAME, FRAMES, BEFORE, BATCH = 1920, 14, 4, 6  # samples; frames per clip, frames of lead-in, clips per step
+SHARES = {"units": 12, "tts": 6, "many": None}  # shards of each kind of speech
 PATH = CHECKPOINTS / "decoder.pt"
 
 
 def _pool(rng: np.random.Generator) -> np.ndarray:
-    """The TTS voice, and some of all others, at the level the TTS learns; int16, whole frames."""
-    parts = []
-    for kind, chance in (("tts", 1.0), ("many", 0.5)):
-        for item in load(SPEECH, kind):
-            if rng.random() > chance:
-                continue
-            wave = item.audio[max(0, item.words[0][1] - 1440) : item.words[-1][2] + 3600].astype(np.float32)
+    """The TTS voice, mostly where and as loud as the TTS learns it, and some of all others; int16, whole frames."""
+    parts: list[np.ndarray] = []
+    for kind, shards in SHARES.items():
+        for item in load(SPEECH, kind, shards):
+            wave = item.audio[max(0, item.words[0][1] - FRAME) : item.words[-1][2] + 3600].astype(np.float32)
             peak = 0.7 if rng.random() < 0.6 else rng.uniform(0.3, 0.9)
-            parts += [wave / np.abs(wave).max() * peak, np.zeros(int(rng.choice([0.05, 0.1, 0.3]) * 24_000))]
+            before = 0 if kind == "units" and rng.random() < 0.7 else int(rng.integers(FRAME))
+            after = int(rng.choice([0.05, 0.1, 0.3]) * 24_000)
+            after += -(before + len(wave) + after) % FRAME
+            parts.append(np.pad(wave / np.abs(wave).max() * peak, (before, after)))
+    rng.shuffle(parts)
     pool = np.concatenate(parts)
     return (pool[: len(pool) // FRAME * FRAME] * 32767).astype(np.int16)
 

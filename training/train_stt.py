@@ -21,6 +21,7 @@ DELAY = 6  # steps from the start of a word to its new-word token (config: audio
 AFTER = 3  # steps from the frame in which a word ends to its own token, at the earliest
 PAUSES = (0.5, 1.0, 2.0, 3.0)  # s; a head's class 0 is "this silence lasts at least so long in all"
 LENGTH, BATCH = 160, 16  # steps per conversation, conversations per batch
+SHARES = {"units": 4, "tts": None, "many": None}  # shards of each kind of speech
 PASSES = 3  # augmented versions of every utterance
 PATH = CHECKPOINTS / "stt.pt"
 
@@ -89,13 +90,14 @@ class Conversations:
             return int(rng.integers(28, 50))
         return int(rng.integers(11, 26) if kind < 0.8 else rng.integers(2, 10))
 
-    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Codes (books, T), text tokens (T), pause classes (T, heads; -100 where speech may go on unseen)."""
+    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Codes (books, T), text tokens (T), pause classes (T, heads), words being said DELAY steps ago (T)."""
         noise = int(rng.integers(len(NOISES)))
         parts = [self._silence(int(rng.choice([0, 4, 12, 20, 30, 45])), noise, rng)]
         at, gap_left = parts[0].shape[1], LEAD
         spans: list[tuple[float, float]] = []
         pairs: list[tuple[int, int]] = []
+        said: list[int] = []
         while at < LENGTH:
             pick = noise if rng.random() < 0.9 else int(rng.integers(len(NOISES)))
             take = self._utterance(pick, rng)
@@ -107,6 +109,7 @@ class Conversations:
             offset = at - skip
             spans += [(start / STEP + offset, stop / STEP + offset) for _, start, stop in take.words]
             pairs += [(step + offset, token) for step, token in events(take.words, self.ids)]
+            said += [self.ids[word] for word, _, _ in take.words]
             at += parts[-1].shape[1]
             gap_left = gap - keep
             if gap_left > LEAD:
@@ -115,7 +118,7 @@ class Conversations:
                 at += parts[-1].shape[1]
                 gap_left = LEAD
         codes = np.concatenate(parts, 1)[:, :LENGTH].astype(np.int64)
-        return codes, self._text(pairs, rng), _pauses(spans)
+        return codes, self._text(pairs, rng), _pauses(spans), _said(spans, said)
 
     @staticmethod
     def _text(pairs: list[tuple[int, int]], rng: np.random.Generator) -> np.ndarray:
@@ -128,6 +131,14 @@ class Conversations:
             if last < LENGTH:
                 text[last] = token
         return text
+
+
+def _said(spans: list[tuple[float, float]], tokens: list[int]) -> np.ndarray:
+    """The word being said DELAY steps before each, padding in silence: a target for every step, not one per word."""
+    words = np.full(LENGTH, PAD)
+    for (start, end), token in zip(spans, tokens, strict=True):
+        words[min(LENGTH, round(start) + DELAY) : min(LENGTH, round(end) + DELAY)] = token
+    return words
 
 
 def _pauses(spans: list[tuple[float, float]]) -> np.ndarray:
@@ -186,34 +197,36 @@ def train(steps: int, peak: float = 2e-3) -> None:
     """Train up to step `steps`, going on from the last checkpoint; print free-running word error rates."""
     torch.manual_seed(SEED)
     streams = folder()
-    pool = [t for p in range(PASSES) for t in takes(streams / f"stt-{p}.npz", ["tts", "many"], p, False)]
+    pool = [t for p in range(PASSES) for t in takes(streams / f"stt-{p}.npz", SHARES, p, False)]
     ids = word_ids(TOKENIZER)
     tests = {
-        kind: [t for t in takes(streams / f"stt-{kind}.npz", [kind], 90, False) if t.words][:48]
-        for kind in ("tts-test", "seen-test", "unseen-test")
+        kind: [t for t in takes(streams / f"stt-{kind}.npz", {kind: None}, 90, False) if t.words][:48]
+        for kind in ("units-test", "tts-test", "seen-test", "unseen-test")
     }
     source = Conversations(pool, ids)
     model = Lm(LmConfig(text_card=size(TOKENIZER), pause_heads=4, dropout=0.0))
-    decayed = [p for p in model.parameters() if p.ndim == 2]
-    plain = [p for p in model.parameters() if p.ndim != 2]
+    said = torch.nn.Linear(model.cfg.dim, model.cfg.text_card)  # helps to learn; not exported
+    decayed = [p for p in [*model.parameters(), said.weight] if p.ndim == 2]
+    plain = [p for p in [*model.parameters(), said.bias] if p.ndim != 2]
     groups = [{"params": decayed, "weight_decay": 0.1}, {"params": plain, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, peak, betas=(0.9, 0.98))
     step, state = 0, checkpoint.load(PATH)
     if state:
         model.load_state_dict(state["model"])
+        said.load_state_dict(state["said"])
         optimizer.load_state_dict(state["optimizer"])
         step = state["step"]
     print(f"stt: {len(pool)} takes, from step {step} of {steps}", flush=True)
     rng = np.random.default_rng((SEED, step))
     weight = torch.ones(model.cfg.text_card)
     weight[PAD] = 0.8
-    began, sums, count = time.monotonic(), np.zeros(2), 0
+    began, sums, count = time.monotonic(), np.zeros(3), 0
     while step < steps:
         for group in optimizer.param_groups:
             group["lr"] = checkpoint.cosine(step, steps, peak)
         model.train()
         drawn = [source.draw(rng) for _ in range(BATCH)]
-        codes, text, pauses = (torch.from_numpy(np.stack(part)) for part in zip(*drawn, strict=True))
+        codes, text, pauses, words = (torch.from_numpy(np.stack(part)) for part in zip(*drawn, strict=True))
         start = torch.full((BATCH, 1), model.cfg.text_card)
         silent = torch.full((BATCH, model.cfg.codebooks, 1), model.cfg.card)
         inputs = torch.cat([start, text[:, :-1]], 1), torch.cat([silent, codes[:, :, :-1]], 2)
@@ -223,19 +236,19 @@ def train(steps: int, peak: float = 2e-3) -> None:
             F.cross_entropy(head(hidden).flatten(0, 1), pauses[:, :, k].flatten())
             for k, head in enumerate(model.extra_heads)
         ]
-        loss = spoken + 0.5 * sum(heads) / len(heads)
+        now = F.cross_entropy(said(hidden).flatten(0, 1), words.flatten())
+        loss = spoken + 0.5 * now + 0.5 * sum(heads) / len(heads)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        sums += [spoken.item(), sum(heads).item() / len(heads)]
+        sums += [spoken.item(), now.item(), sum(heads).item() / len(heads)]
         count, step = count + 1, step + 1
         if step % 100 == 0:
             mean = " ".join(f"{v:.3f}" for v in sums / count)
             free = f" free-running WER {_report(model, tests, ids)}" if step % 500 == 0 else ""
-            print(f"{step} {time.monotonic() - began:.0f}s text/pause {mean}{free}", flush=True)
-            sums, count = np.zeros(2), 0
+            print(f"{step} {time.monotonic() - began:.0f}s text/said/pause {mean}{free}", flush=True)
+            sums, count = np.zeros(3), 0
         if step % 500 == 0 or step == steps:
-            checkpoint.save(
-                PATH, model=model.state_dict(), optimizer=optimizer.state_dict(), step=step, config=model.config()
-            )
+            parts = {"model": model.state_dict(), "said": said.state_dict(), "optimizer": optimizer.state_dict()}
+            checkpoint.save(PATH, **parts, step=step, config=model.config())
