@@ -61,9 +61,8 @@ def _rotate(x: Tensor, period: int) -> Tensor:
     """Interleaved rotary positions over (batch, heads, time, size)."""
     size = x.shape[-1]
     angle = torch.arange(x.shape[2]).float()[:, None] * period ** (-torch.arange(0, size, 2).float() / size)
-    cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
-    even, odd = x.unflatten(-1, (-1, 2)).unbind(-1)
-    return torch.stack([even * cos - odd * sin, even * sin + odd * cos], -1).flatten(-2)
+    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
+    return torch.view_as_real(pairs * torch.polar(torch.ones_like(angle), angle)).flatten(-2).to(x.dtype)
 
 
 class Attention(nn.Module):

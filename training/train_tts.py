@@ -19,7 +19,7 @@ DELAY = 8  # steps from text to audio (config: audio_delay 0.64 s)
 CODE_DELAYS = (0, 1, 1, 1, 1, 1, 1, 1)  # steps by which each codebook lags the first
 STEP = 0.08  # s
 IGNORED = -100
-PASSES, BATCH = 3, 24
+PASSES, BATCH = 1, 24
 WEIGHTS = torch.tensor([3.0, 2.0, 1.5, 1.0, 1.0, 1.0, 1.0, 1.0])  # of the codebooks' losses
 PATH = CHECKPOINTS / "tts.pt"
 
