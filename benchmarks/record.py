@@ -47,6 +47,7 @@ def kill(times: int, at_once: int) -> dict[str, Any]:
         for batch in range(0, times, at_once):
             played = noise(_PLAYED_SECONDS, seed=batch)
             player, listener = sound.play(played), Listener(sound)
+            sound.wait_for_sound()
             waits = random.uniform(0.1, 6.0, min(at_once, times - batch))
 
             def one(item: tuple[int, float], batch: int = batch, played: Any = played, listener: Any = listener) -> Any:

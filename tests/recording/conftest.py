@@ -59,6 +59,27 @@ class Sound:
                 stdin=file, env=self.env,
             )  # fmt: skip
 
+    def wait_for_sound(self) -> None:
+        """Until something sounds in the room."""
+        process = subprocess.Popen(
+            ["parec", "-d", "room.monitor", "--format=s16le", "--rate=24000", "--channels=1", "--latency-msec=20"],
+            stdout=subprocess.PIPE, env=self.env,
+        )  # fmt: skip
+        assert process.stdout is not None
+        while data := os.read(process.stdout.fileno(), 4096):
+            if any(data):
+                break
+        process.terminate()
+        process.wait()
+
+    def wait_for_tape(self, process: "subprocess.Popen[str]", tape: Path, seconds: float) -> None:
+        """Until a recorder has so much on its tape."""
+        until = time.monotonic() + 120
+        while not (tape.exists() and tape.stat().st_size >= 3 * RATE * seconds):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < until, "the recorder did not start"
+            time.sleep(0.02)
+
     def control(self, *arguments: str) -> None:
         subprocess.run(["pactl", *arguments], env=self.env, check=True, capture_output=True)
 

@@ -71,7 +71,7 @@ def command(*arguments: str) -> subprocess.Popen:
     )
 
 
-def wait_for(what, seconds: float = 60.0):
+def wait_for(what, seconds: float = 180.0):
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if found := what():
@@ -116,7 +116,7 @@ def test_killed_and_resumed_no_trial_is_lost_or_doubled(files, recordings, undis
         running.wait()
     before = settings(trials_in(url, "grid", (optuna.trial.TrialState.COMPLETE,)))
     done = command(*arguments, "--resume")
-    out, errors = done.communicate(timeout=120)
+    out, errors = done.communicate(timeout=300)
     assert done.returncode in (0, 1), errors
     complete = trials_in(url, "grid", (optuna.trial.TrialState.COMPLETE,))
     after = settings(complete)
@@ -193,12 +193,12 @@ def test_three_workers_on_postgresql_one_of_them_killed(files, recordings, undis
         wait_for(lambda: len(finished(study)) >= 3)
         workers[0].kill()
         for worker in workers:
-            worker.communicate(timeout=120)
+            worker.communicate(timeout=300)
         assert [worker.returncode for worker in workers[1:]] == [0, 0]
         if len(finished(study)) < spec.trials:
             time.sleep(3.5)  # both left before the heartbeats ran out
             last = command("worker", "--storage", url, "--heartbeat", "1")
-            _, errors = last.communicate(timeout=120)
+            _, errors = last.communicate(timeout=300)
             assert last.returncode == 0, errors
         complete = settings(finished(study))
         assert len(complete) == len(set(complete)) == spec.trials
@@ -228,7 +228,7 @@ def test_two_workers_on_one_machine_find_what_one_does(files, recordings, undist
     done = command(
         "tune", *map(str, recordings), "--name", "grid", "--sampler", "grid", *OPTIONS, "--json", "--workers", "2"
     )
-    _out, errors = done.communicate(timeout=120)
+    _out, errors = done.communicate(timeout=300)
     assert done.returncode in (0, 1), errors
     study, spec = load_study("grid", open_storage(f"journal:{files}/studies/grid/journal.log"))
     chosen = best(study, spec.goal)
@@ -271,7 +271,7 @@ def test_a_dask_cluster_fills_the_store(files, recordings, monkeypatch):
         from distributed import Client
 
         with Client(address, set_as_default=False) as client:
-            client.wait_for_workers(2, timeout=60)
+            client.wait_for_workers(2, timeout=180)
         store = Store(None)
         assert fill(pool, spec, store) == 2 * len(points(spec))
         assert fill(pool, spec, store) == 0
