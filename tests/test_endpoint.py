@@ -142,7 +142,7 @@ def test_a_server_that_sends_nonsense(server, line, said):
 
 def test_specs(tmp_path):
     assert isinstance(open_lm("canned"), CannedLm)
-    assert "must be canned, recorded:FILE or http" in refused(lambda: open_lm("cloud"))
+    assert "must be canned, recorded:FILE, mlx-lm:DIRECTORY or http" in refused(lambda: open_lm("cloud"))
     assert "cannot be read" in refused(lambda: open_lm(f"recorded:{tmp_path / 'none'}"))
     (tmp_path / "bad").write_text('{"history": ["a"], "tokens": ["b"], "times_ms": []}\n')
     assert "bad, line 1: must be a reply" in refused(lambda: open_lm(f"recorded:{tmp_path / 'bad'}"))

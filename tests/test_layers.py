@@ -22,6 +22,7 @@ LAYERS = (
 
 OWNERS = {
     "mlx": {"moshi"},
+    "mlx_lm": {"moshi"},
     "moshi_mlx": {"moshi"},
     "rustymimi": {"moshi"},
     "sentencepiece": {"moshi"},
@@ -76,7 +77,19 @@ def test_metrics_know_no_model(forbidden: str) -> None:
         assert not [name for name in imported(path) if name.startswith(f"workbench.{forbidden}")]
 
 
-HEAVY = ("mlx", "moshi_mlx", "rustymimi", "sounddevice", "optuna", "matplotlib", "pandas", "scipy", "numpy", "rich")
+HEAVY = (
+    "mlx",
+    "mlx_lm",
+    "moshi_mlx",
+    "rustymimi",
+    "sounddevice",
+    "optuna",
+    "matplotlib",
+    "pandas",
+    "scipy",
+    "numpy",
+    "rich",
+)
 
 
 @pytest.mark.parametrize(

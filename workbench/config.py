@@ -110,7 +110,7 @@ class Stack:
 
     stack: str = _knob("scripted", "scripted, nano, moshi or moshi-duplex")
     models: str = _knob("", "directory that holds the stack's models")
-    lm: str = _knob("canned", "where replies come from: canned, recorded:FILE or an http:// endpoint")
+    lm: str = _knob("canned", "where replies come from: canned, recorded:FILE, mlx-lm:DIRECTORY or an http:// endpoint")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from workbench.config import Config
 from workbench.errors import WorkbenchError
-from workbench.stages import Stack
+from workbench.stages import Stack, TextLm
 
 
 def _scripted(config: Config) -> Stack:
@@ -13,11 +13,20 @@ def _scripted(config: Config) -> Stack:
     return ScriptedStack()
 
 
-def _moshi(config: Config) -> Stack:
-    from workbench.moshi.stack import MoshiStack
+def _lm(spec: str) -> TextLm:
+    if spec.startswith("mlx-lm:"):
+        from workbench.moshi.lm import open_mlx_lm
+
+        return open_mlx_lm(spec)
     from workbench.stages.lm import open_lm
 
-    return MoshiStack("moshi", config, open_lm(config.stack.lm))
+    return open_lm(spec)
+
+
+def _moshi(config: Config) -> Stack:
+    from workbench.moshi.stack import MoshiStack
+
+    return MoshiStack("moshi", config, _lm(config.stack.lm))
 
 
 def _moshi_duplex(config: Config) -> Stack:
@@ -28,9 +37,8 @@ def _moshi_duplex(config: Config) -> Stack:
 
 def _nano(config: Config) -> Stack:
     from workbench.moshi.nano import NanoStack
-    from workbench.stages.lm import open_lm
 
-    return NanoStack(config, None if config.stack.lm == "canned" else open_lm(config.stack.lm))
+    return NanoStack(config, None if config.stack.lm == "canned" else _lm(config.stack.lm))
 
 
 STACKS: dict[str, Callable[[Config], Stack]] = {

@@ -11,6 +11,7 @@ from workbench.costs import Profile, read_profile
 from workbench.errors import WorkbenchError
 from workbench.labels import Label
 from workbench.moshi.checkpoint import Checkpoint, find
+from workbench.moshi.lm import MlxLm
 from workbench.moshi.sizes import Kind
 from workbench.stages import Duplex as DuplexRole
 from workbench.stages import Stages, TextLm
@@ -76,6 +77,8 @@ class MoshiStack:
             for role, checkpoint in (("stt", hears), ("tts", speaks))
             for part, digest in checkpoint.digests.items()
         }
+        if isinstance(lm, MlxLm):
+            self.weights |= {f"lm.{part}": digest for part, digest in lm.digests.items()}
         path = Path(config.stack.models) / PROFILE
         self.profile: Profile | None = read_profile(path) if config.stack.models and path.exists() else None
 

@@ -70,6 +70,24 @@ def add_reply(path: Path, reply: Reply) -> None:
         file.write(canonical_json(row) + "\n")
 
 
+def kept(pieces: Iterator[str], history: tuple[str, ...], record: Path | None) -> Iterator[str]:
+    """Pass the pieces of an answer on, and add the whole reply with its times to a file.
+
+    Args:
+        pieces: of the answer to ``history``; asking for the first one sends the request.
+        history: user and agent texts in turn, the user's newest last.
+        record: the file; None keeps nothing.
+    """
+    tokens, times = [], []
+    begun = time.perf_counter()
+    for piece in pieces:
+        tokens.append(piece)
+        times.append(round((time.perf_counter() - begun) * 1000, 3))
+        yield piece
+    if record is not None:
+        add_reply(record, Reply(history, tuple(tokens), tuple(times)))
+
+
 class RecordedLm:
     """Replies kept from an earlier run.
 
@@ -125,14 +143,7 @@ class EndpointLm:
         Raises:
             WorkbenchError: the server is not there, refuses, or sends what is no chat stream.
         """
-        tokens, times = [], []
-        begun = time.perf_counter()
-        for piece in self._request(history):
-            tokens.append(piece)
-            times.append(round((time.perf_counter() - begun) * 1000, 3))
-            yield piece
-        if self._record is not None:
-            add_reply(self._record, Reply(history, tuple(tokens), tuple(times)))
+        return kept(self._request(history), history, self._record)
 
     def _request(self, history: tuple[str, ...]) -> Iterator[str]:
         secure = self._parts.scheme == "https"

@@ -93,7 +93,7 @@ def _decode(data: bytes) -> tuple[str, ...]:
 
 
 def open_lm(spec: str) -> TextLm:
-    """The language model that ``[stack] lm`` names.
+    """The language model that ``[stack] lm`` names, where it does not run in this process (``workbench.moshi.lm``).
 
     Args:
         spec: ``canned``, ``recorded:FILE`` or ``http://host:port/v1#model``. What an endpoint says is also written to
@@ -113,4 +113,6 @@ def open_lm(spec: str) -> TextLm:
         from workbench.stages.endpoint import EndpointLm
 
         return EndpointLm(spec, cache_folder() / "replies" / f"{key_of(spec)[:16]}.jsonl")
-    raise WorkbenchError(f"[stack] lm is {spec!r}, must be canned, recorded:FILE or http://host:port/v1#model")
+    raise WorkbenchError(
+        f"[stack] lm is {spec!r}, must be canned, recorded:FILE, mlx-lm:DIRECTORY or http://host:port/v1#model"
+    )
