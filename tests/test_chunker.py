@@ -65,7 +65,7 @@ def test_no_letter_is_lost_or_doubled(text: str, most: int, least: int, sentence
     squeezed = re.sub(r"\s", "", text)
     assert re.sub(r"\s", "", "".join(chunk_text(text, options))) == squeezed
     tokens = re.findall(r"\s*\S+", text)
-    streamed = chunk_stream(tokens, options)
+    streamed = list(chunk_stream(tokens, options))
     assert re.sub(r"\s", "", "".join(piece for _, piece in streamed)) == squeezed
     assert [index for index, _ in streamed] == sorted(index for index, _ in streamed)
 
@@ -101,12 +101,12 @@ def test_published_stream_cut_told_again(text: str, most: int, least: int) -> No
                 break
     if buffer.strip():
         out.append((len(tokens) - 1, buffer.strip()))
-    assert chunk_stream(tokens, ChunkOptions(most, least, True, True)) == out
+    assert list(chunk_stream(tokens, ChunkOptions(most, least, True, True))) == out
 
 
 def test_corrected_stream_speaks_at_the_first_sentence() -> None:
     tokens = ["Yes", ".", " It", " is", " ten", " past", " nine", "."]
-    assert chunk_stream(tokens, ChunkOptions(100, 3, True, False)) == [(2, "Yes."), (7, "It is ten past nine.")]
+    assert list(chunk_stream(tokens, ChunkOptions(100, 3, True, False))) == [(2, "Yes."), (7, "It is ten past nine.")]
 
 
 def test_a_decimal_point_ends_no_sentence() -> None:

@@ -53,6 +53,8 @@ class Opening:
     kind: str
     rate: int
     channels: int
+    latency: float = 0.0
+    """Buffering asked for, in seconds; 0 is what a recording wants."""
 
     @property
     def frames(self) -> int:
@@ -89,6 +91,10 @@ class Stream(Protocol):
     @property
     def latency(self) -> float:
         """Buffering in seconds, as PortAudio reports it."""
+
+    @property
+    def time(self) -> float:
+        """Now, in seconds on the clock of the time stamps."""
 
     def start(self) -> None:
         """Begin calling back."""
@@ -242,7 +248,7 @@ def _open(make: Any, how: Opening, on_block: Any) -> Stream:
                 blocksize=how.frames,
                 channels=how.channels,
                 dtype="float32",
-                latency=_LATENCY_SECONDS[how.kind],
+                latency=how.latency or _LATENCY_SECONDS[how.kind],
                 callback=on_block,
                 clip_off=True,
                 dither_off=True,

@@ -10,7 +10,7 @@ A profile is a small JSON file, ``{"format": 1, "machine": …, "stages": {"stt"
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,7 +136,7 @@ class MeasuredCosts:
         try:
             yield
         finally:
-            self._record(stage, job, group, time.perf_counter_ns() - begun)
+            self.record(stage, group, job, time.perf_counter_ns() - begun)
 
     def each(self, items: Iterator[Item], group: int, name: Callable[[int], tuple[str, int]]) -> Iterator[Item]:
         """See :class:`Timer`."""
@@ -147,18 +147,28 @@ class MeasuredCosts:
             taken = time.perf_counter_ns() - begun
             if item is _NO_ITEM:
                 return
-            self._record(*name(index), group, taken)
+            stage, job = name(index)
+            self.record(stage, group, job, taken)
             yield cast(Item, item)
             index += 1
 
-    def _record(self, stage: str, job: int, group: int, nanoseconds: int) -> None:
+    def record(self, stage: str, group: int, job: int, nanoseconds: int) -> None:
+        """Note what one step took; the first time a job runs is the one that counts."""
         taken = self._taken.setdefault((stage, group), {})
         taken.setdefault(job, round(nanoseconds * SAMPLE_RATE / 1e9))
 
     def draw(self, stage: str, group: int, jobs: int) -> Array:
         """See :class:`CostSource`; a job that never ran costs nothing."""
+        return self.taken(stage, group, range(jobs))
+
+    def taken(self, stage: str, group: int, jobs: Iterable[int]) -> Array:
+        """Costs of some jobs of a group; a job that never ran costs nothing."""
         taken = self._taken.get((stage, group), {})
-        return np.asarray([taken.get(job, 0) for job in range(jobs)], dtype=np.int64)
+        return np.asarray([taken.get(job, 0) for job in jobs], dtype=np.int64)
+
+    def forget(self) -> None:
+        """Begin anew: a live run goes on for as long as it likes."""
+        self._taken.clear()
 
     def profile(self, machine: str) -> Profile:
         """All that was recorded, as a profile."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from workbench.executors import Job, Process, Times, chain, run
-from workbench.microphone import Gate, Microphone, Pcm
+from workbench.microphone import Gate, Microphone, Pcm, Source
 from workbench.speaking import Answer, Line, Piece, SpeakOptions, assemble, stream_closed
 from workbench.stages.listener import Cycle, ListenOptions, StepCosts
 from workbench.stages.published import PublishedLoop
@@ -34,7 +34,7 @@ class BargedIn:
 
 
 def find_barge_in(
-    mic: Microphone, threshold: float, first: int, frames: int, over: int, sounds: list[tuple[int, Pcm]]
+    mic: Source, threshold: float, first: int, frames: int, over: int, sounds: list[tuple[int, Pcm]]
 ) -> BargedIn | None:
     """The ``workbench`` listener's rule: so many loud frames in a row, the agent's own echo included.
 

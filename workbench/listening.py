@@ -8,7 +8,7 @@ from workbench.config import Config
 from workbench.costs import CostSource, MeasuredCosts
 from workbench.errors import WorkbenchError
 from workbench.executors import Times, chain
-from workbench.microphone import Microphone
+from workbench.microphone import Source
 from workbench.stages import Stt
 from workbench.stages.listener import Cycle, ListenOptions, listen
 from workbench.stages.published import PublishedLoop, listen_published
@@ -65,7 +65,7 @@ class Listening:
     """
 
     def __init__(
-        self, stt: Stt, mic: Microphone, config: Config, costs: CostSource, store: Store, events: list[Event]
+        self, stt: Stt, mic: Source, config: Config, costs: CostSource, store: Store, events: list[Event]
     ) -> None:
         if config.assistant.stt_vad and not stt.has_pause_heads:
             raise WorkbenchError("stt_vad is true, but this STT checkpoint has no pause heads; set stt_vad to false")
@@ -96,6 +96,9 @@ class Listening:
         free = at + int(self._costs.draw("stt_reset", group, 1)[0]) + int(self._costs.draw("stt", group, prefix).sum())
         gate = self._mic.gate(self.options.threshold)
         cycle = listen(hears, gate, self.step_costs, self.options, at, free, earliest, onset)
+        while not cycle.committed and self._mic.more():  # what was decided on fewer frames holds with more of them
+            gate = self._mic.gate(self.options.threshold)
+            cycle = listen(hears, gate, self.step_costs, self.options, at, free, earliest, onset)
         if not cycle.committed:
             self.log_heard(hears, cycle)
             return None
@@ -116,13 +119,16 @@ class Listening:
             jobs = self._costs.draw("stt", self.hearing.cycle, steps + flush)[-flush:]
             return replace(cycle, done=(*cycle.done, *chain(cycle.ended, jobs).tolist()))
         first = cycle.last + 1
+        while self._mic.frames < first + flush - 1 and self._mic.more():
+            pass
         more = min(flush - 1, self._mic.frames - first)
         if more <= 0:
             return cycle
         hears.hear(first, more)
         done = list(cycle.done)
-        for frame, cost in zip(range(first, first + more), self.step_costs(first, more).tolist(), strict=True):
-            done.append(max(done[-1], frame_end(frame)) + cost)
+        arrived = self._mic.gate(self.options.threshold).arrived(np.arange(first, first + more))
+        for ready, cost in zip(arrived.tolist(), self.step_costs(first, more).tolist(), strict=True):
+            done.append(max(done[-1], ready) + cost)
         return replace(cycle, fed=(*cycle.fed, *range(first, first + more)), done=tuple(done))
 
     def _published_cycle(self, started: int) -> Turn | None:
@@ -145,7 +151,7 @@ class Listening:
     def step_costs(self, first: int, frames: int) -> Times:
         """What hearing session frames ``first … first + frames - 1`` costs."""
         if self._measured is not None:
-            return self._measured.draw("stt", 0, first + frames)[first:]
+            return self._measured.taken("stt", 0, range(first, first + frames))
         return self._costs.draw("stt", 0, self._mic.frames)[first : first + frames]
 
     def log_heard(self, hears: Transcription, cycle: Cycle) -> None:

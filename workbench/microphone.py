@@ -8,7 +8,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,47 @@ _KEPT = 40 * _BLOCK
 def taps_from(echo: Mapping[str, Any] | None) -> Taps:
     """Echo path from its description in ``session.json``: ``{"taps": [[delay_ms, gain_db], ...]}``."""
     return tuple((ms_to_samples(delay), 10 ** (gain / 20)) for delay, gain in (echo or {"taps": []})["taps"])
+
+
+class Source(Protocol):
+    """What a listener hears: a recording, or a microphone while it is recorded.
+
+    Attributes:
+        frames: whole frames there are by now.
+        sha256: names the recording; empty where it is not finished.
+    """
+
+    frames: int
+    sha256: str
+
+    @property
+    def has_echo(self) -> bool:
+        """Whether the agent is mixed in here."""
+        ...
+
+    def recorded(self, index: int) -> Pcm:
+        """Samples of a frame as recorded, float32 of shape (1920,)."""
+        ...
+
+    def frame(self, index: int) -> Pcm:
+        """Samples of a frame as heard, float32 of shape (1920,)."""
+        ...
+
+    def mark(self, index: int) -> str:
+        """Names what sets this frame apart from the recording's, or nothing."""
+        ...
+
+    def gate(self, threshold: float) -> "Gate":
+        """Where the microphone is loud, at a threshold, as far as there are frames."""
+        ...
+
+    def levels_with(self, played: list[tuple[int, Pcm]], first: int, last: int) -> Levels:
+        """Levels of frames [first, last) if the agent had also played ``played``."""
+        ...
+
+    def more(self) -> bool:
+        """Wait until there is another frame; False: there will be none."""
+        ...
 
 
 class _Blocks:
@@ -169,6 +210,10 @@ class Microphone:
         stop = max(at + len(pcm) for at, pcm in played) + max(delay for delay, _ in self._taps)
         return played[0][0] // FRAME_SAMPLES, min(self.frames, -(-stop // FRAME_SAMPLES))
 
+    def more(self) -> bool:
+        """A recording has all its frames from the start."""
+        return False
+
     def gate(self, threshold: float) -> "Gate":
         """Where the microphone is loud, at a threshold."""
         gate = self._gates.get(threshold)
@@ -205,6 +250,10 @@ class Gate:
             reached = self._reached[loud, frames] = np.flatnonzero(self._runs[loud] >= frames)
         at = int(np.searchsorted(reached, start))
         return int(reached[at]) if at < len(reached) else -1
+
+    def arrived(self, frames: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """First sample of the clock at which each frame can be used: its end."""
+        return (frames + 1) * FRAME_SAMPLES
 
     def quiet_run(self, frame: int) -> int:
         """Quiet frames in a row that end with ``frame``."""

@@ -1,7 +1,8 @@
 """A recording on disk: its reader, writer and checks. The format is documented in ``docs/session.md``.
 
 Format history:
-    1: ``session.json`` with tracks, samples, SHA-256, device, calibration, echo path and provenance.
+    1: ``session.json`` with tracks, samples, SHA-256, device, calibration, echo path and provenance; ``live`` where an
+       assistant ran live.
 """
 
 import re
@@ -23,11 +24,13 @@ FORMAT = 1
 MANIFEST = "session.json"
 LABELS = "labels.csv"
 EVENTS = "events.jsonl"
+LIVE_TRACE = "live.trace.jsonl"
 PARTIAL = ".recording"
 """Folder inside a session that is still being recorded, or was cut off: ``record --recover`` finishes it."""
 
 _KEYS = {
-    "format", "name", "sample_rate", "samples", "tracks", "device", "calibration", "echo", "labels", "provenance",
+    "format", "name", "sample_rate", "samples", "tracks", "device", "calibration", "echo", "labels", "live",
+    "provenance",
 }  # fmt: skip
 LABEL_SOURCES = ("human", "constructed", "auto")
 _STREAM_FRAMES = 750
@@ -47,6 +50,15 @@ class Track:
 
 
 @dataclass(frozen=True)
+class Live:
+    """What an assistant did that ran live: its trace, and its config (section → knob → value)."""
+
+    path: Path
+    sha256: str
+    config: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
 class Session:
     """An opened session. Opening reads the manifest and the audio headers, never the audio.
 
@@ -54,6 +66,7 @@ class Session:
         samples: length of every track; sample 0 of all tracks is the same moment.
         echo: ``{"taps": [[delay_ms, gain_db], ...]}``: how the loudspeaker reaches the microphone, or None.
         labels_source: ``human``, ``constructed`` or ``auto``; None where there are no labels.
+        live: trace of the assistant that ran live while this was recorded, and its config; None where none did.
     """
 
     folder: Path
@@ -65,6 +78,7 @@ class Session:
     echo: Mapping[str, Any] | None = None
     labels_source: str | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    live: "Live | None" = None
 
     @property
     def frames(self) -> int:
@@ -116,12 +130,15 @@ class Session:
         return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
 
     def verify(self) -> list[str]:
-        """Check every track against its checksum; one line per track that differs, none if all is well."""
-        return [
+        """Check every file against its checksum; one line per file that differs, none if all is well."""
+        problems = [
             f"{track.path}: checksum differs from {MANIFEST}; restore the file or import it again"
             for _, track in sorted(self.tracks.items())
             if sha256_file(track.path) != track.sha256
         ]
+        if self.live is not None and sha256_file(self.live.path) != self.live.sha256:
+            problems.append(f"{self.live.path}: checksum differs from {MANIFEST}; restore the file")
+        return problems
 
 
 def frame_rms(frames: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -182,6 +199,7 @@ def _parse(folder: Path, data: Any) -> Session:
         echo=check_echo(data.get("echo"), str(where)),
         labels_source=source,
         provenance=data.get("provenance") or {},
+        live=_live(folder, data.get("live")),
     )
 
 
@@ -236,6 +254,20 @@ def _track(folder: Path, key: str, entry: Any, samples: int) -> Track:
     return Track(key, path, samples, str(entry["sha256"]))
 
 
+def _live(folder: Path, entry: Any) -> Live | None:
+    if entry is None:
+        return None
+    where = f"{folder / MANIFEST}: live"
+    good = isinstance(entry, dict) and set(entry) == {"file", "sha256", "config"} and isinstance(entry["config"], dict)
+    if not good or not all(isinstance(section, dict) for section in entry["config"].values()):
+        raise WorkbenchError(f"{where} must hold file, sha256 and config")
+    if entry["file"] != LIVE_TRACE:
+        raise WorkbenchError(f"{where}: file is {entry['file']!r}, must be {LIVE_TRACE}")
+    if not (folder / LIVE_TRACE).is_file():
+        raise WorkbenchError(f"{folder / LIVE_TRACE}: the live trace is missing; restore it")
+    return Live(folder / LIVE_TRACE, str(entry["sha256"]), entry["config"])
+
+
 def write_track(path: Path, blocks: Iterator[npt.NDArray[Any]], subtype: str = "PCM_16") -> int:
     """Write mono blocks to a FLAC file, whole or not at all.
 
@@ -282,6 +314,7 @@ def write_manifest(
     labels_source: str | None = None,
     provenance: Mapping[str, Any] | None = None,
     name: str | None = None,
+    live: Mapping[str, Any] | None = None,
 ) -> Session:
     """Write ``session.json`` over tracks that are already in the folder, and open the result.
 
@@ -294,6 +327,7 @@ def write_manifest(
         labels_source: where ``labels.csv`` comes from.
         provenance: where the audio comes from, and its licence.
         name: defaults to the folder's name.
+        live: ``{"file", "sha256", "config"}`` of the assistant that ran live, where one did.
 
     Raises:
         WorkbenchError: a track is missing, or lengths differ.
@@ -315,6 +349,7 @@ def write_manifest(
         "calibration": calibration,
         "echo": echo,
         "labels": labels_source,
+        **({"live": dict(live)} if live is not None else {}),
         "provenance": dict(provenance or {}),
     }
     session = _parse(folder, data)

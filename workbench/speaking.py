@@ -135,7 +135,7 @@ def _cuts(tokens: tuple[str, ...], options: ChunkOptions, stream: bool) -> list[
     """(token that completed it, text, torn) of each chunk; many trials cut the same reply the same way."""
     text = "".join(tokens)
     if stream:
-        found = chunk_stream(tokens, options)
+        found = list(chunk_stream(tokens, options))
     else:
         found = [(len(tokens) - 1, piece) for piece in chunk_text(text, options)]
     torn = midword(text, [piece for _, piece in found])

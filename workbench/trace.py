@@ -283,9 +283,23 @@ def write_trace(path: Path, trace: Trace) -> str:
     return text[-67:-3]
 
 
+def format_event(event: Event) -> str:
+    """One event as a line of JSON, without its end."""
+    return _ENCODE(_as_dict(event))
+
+
+def parse_event(line: str, path: Path, number: int) -> Event:
+    """One event of a line as :func:`format_event` wrote it.
+
+    Raises:
+        WorkbenchError: names the file and the line.
+    """
+    return _parse_event(_parse_line(path, number, line), f"{path}: line {number}")
+
+
 def _lines(trace: Trace) -> list[str]:
     header = {"event": "header", "format": FORMAT, "sample_rate": SAMPLE_RATE} | dataclasses.asdict(trace.header)
-    return [_ENCODE(header) + "\n", *(_ENCODE(_as_dict(event)) + "\n" for event in trace.events)]
+    return [_ENCODE(header) + "\n", *(format_event(event) + "\n" for event in trace.events)]
 
 
 def _as_dict(event: Event) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,11 @@ from rich.table import Table
 
 from workbench.audio import Opening, devices, find_device, opening
 from workbench.cli.options import session_folder
-from workbench.config import load
+from workbench.config import Config
 from workbench.errors import WorkbenchError
 from workbench.recording.capture import check_playable
 from workbench.recording.finish import Finished, cut_off, finish
+from workbench.recording.follow import Follower
 from workbench.recording.meter import MeterView, PlainView, View
 from workbench.recording.record import record
 from workbench.recording.take import Plan, ensure_new
@@ -26,6 +27,8 @@ from workbench.units import samples_to_seconds
 
 _QUIET_SECONDS, _SPEECH_SECONDS = 4.0, 8.0
 """Calibration: 50 frames of the room, up to 100 of speech."""
+_LIVE_LATENCY_SECONDS = 0.16
+"""Output buffering asked for with --live: what is in it is heard after an interruption."""
 
 
 @dataclass(frozen=True)
@@ -38,16 +41,17 @@ class Request:
     seconds: float | None
     play: Path | None
     play_session: str | None
+    live: bool
     rate: int | None
     calibrate: bool
-    config_file: Path | None
+    config: Config
     no_meter: bool
     folder: Path
 
 
 def record_and_show(request: Request) -> int:
     """Record, finish, say what came of it. Exit code 1: it ended before it was asked to."""
-    assistant = load(request.config_file).assistant
+    assistant = request.config.assistant
     name = check_name(request.name or datetime.now().strftime("%Y%m%d-%H%M%S"), "record --name")  # noqa: DTZ005
     folder = request.folder / name
     ensure_new(folder)
@@ -55,7 +59,11 @@ def record_and_show(request: Request) -> int:
         click.echo(f"note: {left} was cut off; finish it with 'workbench record --recover'", err=True)
     play = _play(request)
     how = opening(find_device(request.device, "input"), "input", request.rate)
-    out = opening(find_device(request.output, "output"), "output", request.rate) if play else None
+    speaks = play is not None or request.live
+    out = opening(find_device(request.output, "output"), "output", request.rate) if speaks else None
+    follower = _follower(name, request.config) if request.live else None
+    if out is not None and follower is not None:
+        out = replace(out, latency=_LIVE_LATENCY_SECONDS)
     _say_fit(how, out, play)
     calibration = _calibrate(how) if request.calibrate else None
     plan = Plan(
@@ -66,9 +74,12 @@ def record_and_show(request: Request) -> int:
         output=out,
         seconds=request.seconds,
         calibration=calibration,
+        follower=follower,
     )
     recorded = record(plan, _view(request, name))
-    _show(recorded.finished)
+    _show(recorded.finished, recorded.remarks)
+    if recorded.finished.session.live is not None:
+        click.echo(f"  compare it with its replay: workbench compare {recorded.finished.session.folder}")
     if not recorded.ended.as_asked:
         click.echo(f"warning: {recorded.ended.why}; the session holds what was heard until then", err=True)
     return 0 if recorded.ended.as_asked else 1
@@ -130,8 +141,8 @@ def show_devices(as_json: bool) -> None:
 
 
 def _play(request: Request) -> Path | None:
-    if request.play and request.play_session:
-        raise WorkbenchError("--play and --play-session: give one of them")
+    if (request.play is not None) + (request.play_session is not None) + request.live > 1:
+        raise WorkbenchError("--play, --play-session and --live: give one of them")
     if request.play_session:
         session = open_session(session_folder(request.play_session))
         if "agent" not in session.tracks:
@@ -141,15 +152,25 @@ def _play(request: Request) -> Path | None:
         if done := check_playable(request.play):
             click.echo(f"{request.play}: {done}", err=True)
         return request.play
-    if request.output:
-        raise WorkbenchError("--output: nothing to play; give --play or --play-session too")
+    if request.output and not request.live:
+        raise WorkbenchError("--output: nothing to play; give --play, --play-session or --live too")
     return None
+
+
+def _follower(name: str, config: Config) -> Follower:
+    """The assistant, its models loaded before anything is recorded."""
+    from workbench.live.assistant import check_live
+    from workbench.live.follower import LiveFollower
+    from workbench.stacks import make_stack
+
+    click.echo(f"assistant: loading stack {config.stack.stack}", err=True)
+    return LiveFollower(name, check_live(config, make_stack(config).stages(())), config)
 
 
 def _say_fit(how: Opening, out: Opening | None, play: Path | None) -> None:
     click.echo(f"microphone: {how.device.name} ({how.words})", err=True)
     if out is not None:
-        click.echo(f"loudspeaker: {out.device.name} ({out.words}), playing {play}", err=True)
+        click.echo(f"loudspeaker: {out.device.name} ({out.words}), playing {play or 'the answers'}", err=True)
 
 
 def _calibrate(how: Opening) -> Mapping[str, Any]:
@@ -167,9 +188,9 @@ def _view(request: Request, name: str) -> View:
     return MeterView(name, keys=sys.stdin.isatty())
 
 
-def _show(finished: Finished) -> None:
+def _show(finished: Finished, remarks: tuple[str, ...] = ()) -> None:
     session = finished.session
     tracks = " and ".join(f"{name}.flac" for name in sorted(session.tracks, reverse=True))
     click.echo(f"{session.folder}: {samples_to_seconds(session.samples):.2f} s, {tracks}")
-    for remark in finished.remarks:
+    for remark in (*finished.remarks, *remarks):
         click.echo(f"  {remark}")

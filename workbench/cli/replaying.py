@@ -1,4 +1,4 @@
-"""``replay``, ``score``, ``demo`` and ``store``."""
+"""``replay``, ``score``, ``compare``, ``demo`` and ``store``."""
 
 from pathlib import Path
 
@@ -39,6 +39,21 @@ def score(run: Path, budget: Path | None, as_json: bool) -> int:
 
 
 @click.command()
+@click.argument("session", metavar="SESSION")
+@click.option("--set", "assignments", multiple=True, metavar="KNOB=VALUE", help="Replay with another knob; repeatable.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the replay's run.")
+@json_option
+def compare(session: str, assignments: tuple[str, ...], out: Path | None, as_json: bool) -> int:
+    """Say in what the replay of a session that was recorded with --live differs from what happened live.
+
+    It is replayed with the config it was recorded with. Exit code 1: turns begin, end or read differently.
+    """
+    from workbench.cli.compare import compare_and_show
+
+    return compare_and_show(session_folder(session), assignments, out, as_json)
+
+
+@click.command()
 @config_options(BASELINE)
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("reports/demo"), show_default=True, help="Folder of the run."
@@ -66,4 +81,4 @@ def store(clear: bool, as_json: bool) -> None:
     show_store(clear, as_json)
 
 
-COMMANDS = (replay, score, demo, store)
+COMMANDS = (replay, score, compare, demo, store)

@@ -14,14 +14,16 @@ import soundfile
 
 from workbench import __version__
 from workbench.errors import WorkbenchError
-from workbench.files import write_text
+from workbench.files import sha256_file, write_text
 from workbench.labels import Label, write_labels
 from workbench.recording.fit import Pcm24
+from workbench.recording.livetrace import live_trace
 from workbench.recording.roundtrip import round_trip
 from workbench.recording.tape import Tape, open_tape
 from workbench.session import (
     EVENTS,
     LABELS,
+    LIVE_TRACE,
     MANIFEST,
     PARTIAL,
     Session,
@@ -30,6 +32,7 @@ from workbench.session import (
     write_manifest,
     write_track,
 )
+from workbench.trace import write_trace
 from workbench.units import SAMPLE_RATE, samples_to_seconds
 
 _LITTLE_BYTES = 1 << 18
@@ -98,9 +101,16 @@ def _make(folder: Path, tape: Tape, device: Mapping[str, Any]) -> tuple[Session,
     about: dict[str, Any] = {**tape.header.get("device", {}), **align, **device}
     if "agent" in tracks:
         about["round_trip"] = round_trip(folder / "mic.flac", folder / "agent.flac")
+    found = live_trace(tape.folder, events, holes, offsets["agent"], samples)
+    live = None
+    if found is not None:
+        trace, config = found
+        write_trace(folder / LIVE_TRACE, trace)
+        live = {"file": LIVE_TRACE, "sha256": sha256_file(folder / LIVE_TRACE), "config": config}
     session = write_manifest(
         folder,
         tracks=tracks,
+        live=live,
         device=about,
         calibration=tape.header.get("calibration"),
         labels_source="human" if notes else None,

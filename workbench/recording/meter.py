@@ -97,7 +97,8 @@ class PlainView:
         print(
             f"{clock(samples_to_seconds(take.writer.samples))}  {dbfs(levels.rms):6.1f} dBFS  "
             f"peak {dbfs(levels.peak):6.1f}  {state(take):7}  clipped {levels.clip_share:.2%}  "
-            f"xruns {counts['xruns'] + counts['holes']}  disk {span(take.free_seconds)}{_warning(take)}",
+            f"xruns {counts['xruns'] + counts['holes']}  disk {span(take.free_seconds)}"
+            f"{_follower(take)}{_warning(take)}",
             file=self._out,
             flush=True,
         )
@@ -206,7 +207,9 @@ class _Picture:
         bad = counts["xruns"] + counts["holes"] + counts["starved"]
         text = Text(f"xruns {counts['xruns'] + counts['holes']}  ", style="bold red" if bad else "default")
         text.append(f"lost {samples_to_seconds(counts['hole_samples']):.2f} s  ")
-        if take.tap is not None:
+        if take.plan.follower is not None:
+            text.append(f"assistant {take.plan.follower.state}  ")
+        elif take.tap is not None:
             text.append("playing  " if not take.tap.is_done else "played  ")
         text.append(f"disk {span(take.free_seconds)}", style="default")
         return text.append(_warning(take), style="bold red")
@@ -222,7 +225,13 @@ def _cell(decibels: float, cells: int) -> int:
     return max(0, min(cells - 1, round((1 - decibels / _FLOOR_DBFS) * (cells - 1))))
 
 
+def _follower(take: Take) -> str:
+    return "" if take.plan.follower is None else f"  assistant {take.plan.follower.state}"
+
+
 def _warning(take: Take) -> str:
+    if take.plan.follower is not None and (trouble := take.plan.follower.trouble):
+        return f"  {trouble}"
     if take.writer.ready.is_set() and take.writer.behind_seconds >= 2.0:
         return f"  DISK IS SLOW: {take.writer.behind_seconds:.0f} s not written yet"
     return "  DISK NEARLY FULL" if 0 < take.free_seconds < _SHORT_DISK_SECONDS else ""

@@ -19,6 +19,8 @@ class Recorded:
 
     finished: Finished
     ended: Ended
+    remarks: tuple[str, ...] = ()
+    """Of the follower."""
 
 
 def record(plan: Plan, view: View) -> Recorded:
@@ -36,7 +38,7 @@ def record(plan: Plan, view: View) -> Recorded:
                 ended = _watch(take, view, stopped)
         finally:
             facts = take.stop()
-    return Recorded(finish(plan.folder, facts | {"ended": ended.why}), ended)
+    return Recorded(finish(plan.folder, facts | {"ended": ended.why}), ended, take.remarks)
 
 
 def _watch(take: Take, view: View, stopped: list[int]) -> Ended:

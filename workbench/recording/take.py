@@ -14,11 +14,13 @@ from typing import Any
 
 from workbench.audio import InputCallback, Opening, OutputCallback, Stream, open_input, open_output
 from workbench.errors import WorkbenchError
-from workbench.recording.capture import Feeder, InputTap, OutputTap
+from workbench.recording.capture import Feeder, InputTap, OutputTap, Speaker
+from workbench.recording.follow import Clock, Follower
 from workbench.recording.levels import Gate, Levels
 from workbench.recording.ring import BlockRing
 from workbench.recording.tape import TapeWriter
 from workbench.recording.writer import Line, Writer
+from workbench.session import PARTIAL
 from workbench.units import SAMPLE_RATE, seconds_to_samples
 
 _RING_SLOTS = 750
@@ -45,7 +47,7 @@ class Plan:
     Attributes:
         folder: the session to make.
         play: audio that goes out while the microphone comes in.
-        output: where it goes; given if ``play`` is.
+        output: where it goes; given if ``play`` or ``follower`` is.
         seconds: length of the session; None is until stopped.
         gate: (threshold, silence_ms, min_speech_ms) of the listener that the meter shows.
         about: provenance.
@@ -59,6 +61,8 @@ class Plan:
     seconds: float | None = None
     calibration: Mapping[str, Any] | None = None
     about: Mapping[str, Any] | None = None
+    follower: Follower | None = None
+    """Who hears along and may speak."""
 
 
 @dataclass(frozen=True)
@@ -96,34 +100,45 @@ class Take:
         self._names = [f"the microphone ({plan.input.device.name})"]
         self.lines = [Line("mic", self.mic_ring, plan.input.rate)]
         self.tap: OutputTap | None = None
+        self.speaker: Speaker | None = None
         self._feeder: Feeder | None = None
         try:
-            if plan.play is not None and plan.output is not None:
-                self._open_output(plan.play, plan.output, openers)
+            if plan.output is not None:
+                self._open_output(plan.output, openers)
             limit = None if plan.seconds is None else seconds_to_samples(plan.seconds)
             tape = TapeWriter(plan.folder, tuple(line.track for line in self.lines), self._header())
         except BaseException:
             self._close_streams()
             raise
-        self.writer = Writer(tape, self.lines, self.levels, limit)
+        self.writer = Writer(tape, self.lines, self.levels, limit, plan.follower)
         self._heard = 0
         self._heard_at = self._looked_at = time.monotonic()
         self._behind_since: float | None = None
         self._played_out: int | None = None
         self._disk = (0.0, 0.0)
         self._niceness = 0
+        self.remarks: tuple[str, ...] = ()
+        """What the follower has to say in the end."""
 
-    def _open_output(self, play: Path, output: Opening, openers: Opener) -> None:
+    def _open_output(self, output: Opening, openers: Opener) -> None:
         queue = BlockRing(_QUEUE_SLOTS, output.frames, 1)
         played = BlockRing(_RING_SLOTS, output.frames, 1)
         self.tap = OutputTap(queue, played)
         self._streams.append(openers[1](output, self.tap))
         self._names.append(f"the loudspeaker ({output.device.name})")
-        self._feeder = Feeder(play, queue, self.tap, output.rate)
+        if self.plan.play is not None:
+            self._feeder = Feeder(self.plan.play, queue, self.tap, output.rate)
+        else:
+            self.speaker = Speaker(queue, played, self.tap, output.rate)
         self.lines.append(Line("agent", played, output.rate))
 
     def start(self) -> None:
         """Let the streams run. The session's first sample comes once they have settled, in 1 to 3 s."""
+        if (
+            self.plan.follower is not None and self.speaker is not None
+        ):  # at its own priority: the recording comes first
+            clock = Clock(self._now, self._agent_offset, self._output_latency)
+            self.plan.follower.begin(self.plan.folder / PARTIAL, self.speaker, clock)
         self._niceness = os.getpriority(os.PRIO_PROCESS, 0)
         _prioritise(_URGENT)  # inherited by the threads that are started now
         gc.collect()
@@ -135,6 +150,20 @@ class Take:
         for stream in self._streams:
             stream.start()
         self._heard_at = self._looked_at = time.monotonic()
+
+    def _now(self) -> int:
+        """The present moment on the microphone tape, by the stream's time stamps; 0 where they do not tell."""
+        origin = self.writer.origins.get("mic")
+        with suppress(Exception):  # a stream that is closed has no time
+            return 0 if origin is None else max(0, round(self._streams[0].time * SAMPLE_RATE - origin))
+        return 0
+
+    def _agent_offset(self) -> int:
+        origins = self.writer.origins
+        return round(origins["agent"] - origins["mic"]) if "agent" in origins else 0
+
+    def _output_latency(self) -> int:
+        return seconds_to_samples(self._streams[-1].latency)
 
     def watch(self) -> Ended | None:
         """Look after everything; call it some ten times a second. Returns why the take has ended, once it has."""
@@ -179,7 +208,7 @@ class Take:
         return Ended(False, why)
 
     def _play_is_over(self) -> Ended | None:
-        if self.tap is None or not self.tap.is_done:
+        if self.tap is None or self._feeder is None or not self.tap.is_done:
             return None
         if self._played_out is None:
             self._played_out = self.writer.samples
@@ -197,6 +226,7 @@ class Take:
             self._feeder.join()
         self.writer.stop()
         self.writer.join()
+        self.remarks = self.plan.follower.finish() if self.plan.follower is not None else ()
         gc.unfreeze()
         _prioritise(self._niceness)
         facts: dict[str, Any] = {"latency_seconds": dict(zip([x.track for x in self.lines], latencies, strict=True))}

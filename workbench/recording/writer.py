@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from workbench.recording.fit import Fitter, Pcm, quantise
+from workbench.recording.capture import CUE
+from workbench.recording.fit import Fitter, Pcm, dequantise, quantise
+from workbench.recording.follow import Follower
 from workbench.recording.holes import STARVED, Finding, HoleFinder, Mark
 from workbench.recording.levels import Levels
 from workbench.recording.ring import BlockRing
@@ -19,6 +21,8 @@ from workbench.recording.tape import TapeWriter
 from workbench.units import SAMPLE_RATE
 
 _WAKE_SECONDS = 0.08
+_FOLLOWED_WAKE_SECONDS = 0.02
+"""Where somebody waits for the microphone."""
 _COMMIT_SECONDS = 0.9
 """Between two commits, so that one is on the disk each second."""
 
@@ -54,14 +58,24 @@ class Writer(threading.Thread):
         lines: one per track; the microphone first.
         levels: is told each microphone frame.
         limit: stop taking microphone samples here.
+        follower: is told every microphone sample, and where its own blocks were played.
 
     Attributes:
         error: why the thread ended early: the disk is full or failed.
     """
 
-    def __init__(self, tape: TapeWriter, lines: list[Line], levels: Levels, limit: int | None = None) -> None:
+    def __init__(
+        self,
+        tape: TapeWriter,
+        lines: list[Line],
+        levels: Levels,
+        limit: int | None = None,
+        follower: Follower | None = None,
+    ) -> None:
         super().__init__(name="writer", daemon=True)
         self._tape, self._lines, self._levels, self._limit = tape, lines, levels, limit
+        self._follower = follower
+        self._wake = _WAKE_SECONDS if follower is None else _FOLLOWED_WAKE_SECONDS
         self._stopping = threading.Event()
         self._pause = False
         self._paused_at: int | None = None
@@ -71,6 +85,8 @@ class Writer(threading.Thread):
         self.error: OSError | None = None
         self.counts: dict[str, int] = {"holes": 0, "hole_samples": 0, "xruns": 0, "starved": 0}
         self.committed = time.monotonic()
+        self.origins: Mapping[str, float] = {}
+        """Per track, the moment of its sample 0 in samples at 24 kHz on the streams' clock."""
 
     @property
     def samples(self) -> int:
@@ -110,12 +126,14 @@ class Writer(threading.Thread):
         try:
             while not self._stopping.is_set():
                 self.step()
-                self._stopping.wait(_WAKE_SECONDS)
+                self._stopping.wait(self._wake)
             self.step()
             self._finish()
         except OSError as error:
             self.error = error
         finally:
+            if self._follower is not None:
+                self._follower.end()
             with contextlib.suppress(OSError):
                 self._tape.close()
 
@@ -127,6 +145,7 @@ class Writer(threading.Thread):
             for line in self._lines:
                 while self._write_block(line):
                     pass
+            self.origins = self._offsets()
         self._write_events()
         now = time.monotonic()
         if now - self.committed >= _COMMIT_SECONDS:
@@ -153,6 +172,8 @@ class Writer(threading.Thread):
         if mark.flags & STARVED:
             self.counts["starved"] += 1
             self._event(line, line.finder.heard, "starved", samples=line.fitter.position(ring.frames))
+        if self._follower is not None and line.track == "agent" and (cue := mark.flags >> CUE):
+            self._follower.played(cue - 1, line.fitter.position(line.finder.heard))
         for finding in line.finder.hear(mark):
             self._report(line, finding)
         block = ring.audio()
@@ -196,8 +217,12 @@ class Writer(threading.Thread):
             if self._limit is not None:
                 pcm = pcm[: max(0, self._limit - self.samples)]
             self._levels.add(pcm)
-        if len(pcm):
-            self._tape.append(line.track, quantise(pcm))
+        if not len(pcm):
+            return
+        samples = quantise(pcm)
+        if self._follower is not None and line.track == "mic":
+            self._follower.hear(dequantise(samples))  # before the disk, which may be slow; as the track will hold them
+        self._tape.append(line.track, samples)
 
     def _finish(self) -> None:
         for line in self._lines:

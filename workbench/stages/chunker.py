@@ -11,7 +11,7 @@ Two ways, each for a reply that is there whole and for one that is still being w
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 STOPS = ".!?;:"
@@ -107,25 +107,24 @@ def _merge_short(pieces: Sequence[str], options: ChunkOptions) -> list[str]:
     return [*out, held] if held else out
 
 
-def chunk_stream(tokens: Sequence[str], options: ChunkOptions) -> list[tuple[int, str]]:
-    """Cut a reply while it is written: (index of the token that completed it, piece) in order.
+def chunk_stream(tokens: Iterable[str], options: ChunkOptions) -> Iterator[tuple[int, str]]:
+    """Cut a reply while it is written: (index of the token that completed it, piece), each as soon as it is whole.
 
     >>> options = ChunkOptions(40, 5, True, published=False)
-    >>> chunk_stream(["One", " two.", " Three", " four."], options)
+    >>> list(chunk_stream(["One", " two.", " Three", " four."], options))
     [(2, 'One two.'), (3, 'Three four.')]
     """
     cut = _stream_cut_published if options.published else _stream_cut
     buffer = ""
-    out = []
+    index = -1
     for index, token in enumerate(tokens):
         buffer += token
         while (at := cut(buffer, options)) > 0:
             if piece := buffer[:at].strip():
-                out.append((index, piece))
+                yield index, piece
             buffer = buffer[at:].lstrip()
     if piece := buffer.strip():
-        out.append((len(tokens) - 1, piece))
-    return out
+        yield index, piece
 
 
 def _stream_cut_published(buffer: str, options: ChunkOptions) -> int:

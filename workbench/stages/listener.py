@@ -156,7 +156,7 @@ def listen(
         last, reason = frames - 1, "end"
     hears.hear(fed_from + hears.steps, last + 1 - fed_from - hears.steps)
     fed = np.arange(fed_from, last + 1)
-    done = arrivals(frame_end_of(np.maximum(fed, first)), costs(fed_from, len(fed)), free)
+    done = arrivals(gate.arrived(np.maximum(fed, first)), costs(fed_from, len(fed)), free)
     silent = gate.quiet_run(last) if options.silence else 0
     return Cycle(
         reason=reason,

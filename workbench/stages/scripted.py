@@ -1,4 +1,7 @@
-"""A stack without models, for tests: words from the labels after a fixed delay, canned replies, tones."""
+"""A stack without models, for tests: words from the labels after a fixed delay, canned replies, tones.
+
+Where there are no labels, as in a live run, any sound is words.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +11,7 @@ import numpy as np
 from workbench.costs import Profile
 from workbench.files import source_digest
 from workbench.labels import Label
-from workbench.stages import Pcm, Stages, SttStep
+from workbench.stages import Pcm, Stages, SttStep, SttStream
 from workbench.stages.lm import CannedLm
 from workbench.store import key_of
 from workbench.units import FRAME_RATE, FRAME_SAMPLES, SAMPLE_RATE, frame_at, ms_to_samples
@@ -54,6 +57,13 @@ def _words(labels: tuple[Label, ...]) -> list[_ScriptedWord]:
     return out
 
 
+SOUND = 0.01
+"""A frame of this RMS (-40 dBFS) is sound, where there are no labels to tell words by."""
+
+_SOUND_FRAMES = 5
+"""Frames of sound to a word: 0.4 s."""
+
+
 class ScriptedStt:
     """Says a labelled word ``delay_frames`` steps after its last frame, if it heard at least half of it."""
 
@@ -67,9 +77,34 @@ class ScriptedStt:
         self._speech = [(frame_at(a.start), frame_at(a.end - 1)) for a in labels if a.kind == "speech"]
         self.fingerprint = key_of(_VERSION, [(word.text, word.first, word.last) for word in self._words], self._speech)
 
-    def open(self, fresh: bool = True) -> "_ScriptedStream":
+    def open(self, fresh: bool = True) -> SttStream:
         """See :class:`workbench.stages.Stt`; there is no state that could leak."""
-        return _ScriptedStream(self._words, self._speech)
+        return _ScriptedStream(self._words, self._speech) if self._words or self._speech else _SoundStream()
+
+
+class _SoundStream:
+    """Says a word for each 0.4 s of sound, as late as :class:`ScriptedStt` says its own."""
+
+    def __init__(self) -> None:
+        self._due: set[int] = set()
+        self._step = 0
+        self._sound = 0
+        self._silent = 0
+
+    def step(self, frame: Pcm, at: int) -> SttStep:
+        """See :class:`workbench.stages.SttStream`."""
+        loud = bool(np.sqrt(np.mean(np.square(frame, dtype=np.float64))) >= SOUND)
+        self._sound += loud
+        self._silent = 0 if loud else self._silent + 1
+        if loud and self._sound % _SOUND_FRAMES == 0:
+            self._due.add(self._step + DELAY_FRAMES)
+        piece = " sound" if self._step in self._due else ""
+        self._step += 1
+        return SttStep(piece, _pauses(self._silent))
+
+
+def _pauses(silent: int) -> tuple[float, ...]:
+    return tuple(0.9 if silent >= pause * FRAME_RATE else 0.1 for pause in _PAUSES)
 
 
 class _ScriptedStream:
@@ -94,7 +129,7 @@ class _ScriptedStream:
         self._silent = 0 if at in self._speaking else self._silent + 1
         piece = self._due.pop(self._step, "")
         self._step += 1
-        return SttStep(piece, tuple(0.9 if self._silent >= pause * FRAME_RATE else 0.1 for pause in _PAUSES))
+        return SttStep(piece, _pauses(self._silent))
 
 
 class ScriptedTts:

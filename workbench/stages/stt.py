@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from workbench.costs import Timer
-from workbench.microphone import Microphone
+from workbench.microphone import Source
 from workbench.stages import KnownFramesStream, Pcm, Stt, SttStep, SttStream
 from workbench.store import Store, key_of
 from workbench.units import FRAME_SAMPLES
@@ -83,7 +83,7 @@ class Hearing:
         timer: if given, every step really runs and is timed; nothing is taken from the store.
     """
 
-    def __init__(self, stt: Stt, mic: Microphone, store: Store, timer: Timer | None = None) -> None:
+    def __init__(self, stt: Stt, mic: Source, store: Store, timer: Timer | None = None) -> None:
         self.stt = stt
         self.mic = mic
         self._store = store
@@ -108,8 +108,10 @@ class Hearing:
         if self._timer is not None:
             # The price of the reset is asked for before the first frame comes; a second one changes nothing.
             with self._timer.timed("stt_reset", self._cycle, 0):
-                self.stt.open(fresh=fresh or not self._past)
+                opened = self.stt.open(fresh=fresh or not self._past)
             self._at = (-1, 0)
+            if fresh:  # as it should be already: no need to open it again
+                self._stream, self._at = opened, (self._cycle, 0)
         return Transcription(self, self._chain, prefix)
 
     def close(self, transcription: "Transcription") -> None:

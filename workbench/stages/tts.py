@@ -1,6 +1,7 @@
 """Speaking: the PCM of one chunk and the steps it took, computed once and kept in the store."""
 
 import json
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -42,6 +43,21 @@ def _encode(speech: Speech) -> bytes:
 def _decode(data: bytes) -> Speech:
     steps, frame_steps, voiced, lead, key = json.loads(data)
     return Speech(steps, tuple(frame_steps), voiced, lead, key)
+
+
+def speech_of(pcm: Pcm, frame_steps: Sequence[int], steps: int, key: str = "") -> Speech:
+    """What there is to say of spoken PCM.
+
+    Args:
+        pcm: float32 of shape (1920 · frames,).
+        frame_steps: the step that brought each frame.
+        steps: taken in all.
+        key: where the PCM is kept.
+    """
+    audible = np.flatnonzero(np.abs(pcm) >= AUDIBLE)
+    sounding = set((audible // FRAME_SAMPLES).tolist())
+    voiced = "".join("1" if frame in sounding else "0" for frame in range(len(frame_steps)))
+    return Speech(steps, tuple(frame_steps), voiced, int(audible[0]) if len(audible) else -1, key)
 
 
 class Speaking:
@@ -96,8 +112,4 @@ class Speaking:
                 frame_steps.append(steps)
             steps += 1
         pcm = np.concatenate(frames) if frames else np.zeros(0, dtype=np.float32)
-        audible = np.flatnonzero(np.abs(pcm) >= AUDIBLE)
-        sounding = set((audible // FRAME_SAMPLES).tolist())
-        voiced = "".join("1" if frame in sounding else "0" for frame in range(len(frames)))
-        lead = int(audible[0]) if len(audible) else -1
-        return Speech(steps, tuple(frame_steps), voiced, lead, key_of("pcm", key)), pcm
+        return speech_of(pcm, frame_steps, steps, key_of("pcm", key)), pcm

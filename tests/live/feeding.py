@@ -1,0 +1,149 @@
+"""Live runs of sessions that are there: fed to the microphone, or through the whole recorder, as fast as it goes."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from workbench.audio import Device, InputCallback, Opening, OutputCallback
+from workbench.config import Config
+from workbench.labels import Label
+from workbench.live.assistant import Assistant, check_live
+from workbench.live.microphone import LiveMicrophone
+from workbench.live.room import SimulatedRoom
+from workbench.recording.capture import Speaker
+from workbench.recording.finish import finish
+from workbench.recording.fit import Pcm
+from workbench.recording.follow import Clock
+from workbench.recording.take import Plan, Take
+from workbench.replay import cost_source, replay
+from workbench.session import Session
+from workbench.speaking import speak_options
+from workbench.stacks import make_stack
+from workbench.store import Store
+from workbench.trace import Event, in_order
+from workbench.units import FRAME_SAMPLES, SAMPLE_RATE, samples_to_seconds
+
+SETTLING = 25
+"""Blocks a recording gives up before its first sample, where time stamps are steady."""
+
+
+class Simulated:
+    """A live assistant in a simulated room, as the follower of a recording."""
+
+    def __init__(self, session: Session, labels: Sequence[Label], config: Config) -> None:
+        stack = make_stack(config)
+        stages = check_live(config, stack.stages(tuple(labels)))
+        room = SimulatedRoom(cost_source(config, stack.profile, session.name), speak_options(config).playout)
+        self.events: list[Event] = []
+        self.mic = LiveMicrophone(config.assistant.stt_silence_threshold)
+        self.assistant = Assistant(stages, config, self.mic, room, self.events.extend)
+        self.thread = threading.Thread(target=self.assistant.run, daemon=True)
+        self.state, self.trouble = "", ""
+
+    def begin(self, tape: Path, speaker: Speaker, clock: Clock) -> None:
+        self.thread.start()
+
+    def hear(self, pcm: Pcm) -> None:
+        self.mic.add(pcm)
+
+    def played(self, cue: int, sample: int) -> None:
+        raise AssertionError("nothing was queued")
+
+    def end(self) -> None:
+        self.mic.end()
+
+    def finish(self) -> tuple[str, ...]:
+        self.thread.join()
+        return ("done",)
+
+
+def run_live(session: Session, labels: Sequence[Label], config: Config, block: int) -> tuple[Event, ...]:
+    """Feed the session in blocks of any size from a thread of its own."""
+    live = Simulated(session, labels, config)
+    pcm = session.read(0, session.samples)
+    live.thread.start()
+    for start in range(0, session.samples, block):
+        live.hear(pcm[start : start + block])
+    live.end()
+    live.finish()
+    return in_order(live.events)
+
+
+def run_replay(session: Session, labels: Sequence[Label], config: Config) -> tuple[Event, ...]:
+    stack = make_stack(config)
+    stages = stack.stages(tuple(labels))
+    costs = cost_source(config, stack.profile, session.name)
+    return replay(session, labels, stages, config, costs, Store(None)).trace.events
+
+
+class FeedStream:
+    """A stream that calls back as fast as the writer takes blocks; ``holds`` keeps it back before a block."""
+
+    active = True
+    latency = 0.1
+
+    def __init__(self, call: Callable[[int, float], None], blocks: int, holds: Callable[[int], bool]) -> None:
+        self._call, self._blocks, self._holds = call, blocks, holds
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.time = 0.0
+
+    def _run(self) -> None:
+        for number in range(self._blocks):
+            while self._holds(number):
+                time.sleep(0.002)
+            self.time = (number + 1) * FRAME_SAMPLES / SAMPLE_RATE
+            self._call(number, number * FRAME_SAMPLES / SAMPLE_RATE)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._thread.join()
+
+
+def record_live(session: Session, folder: Path, follower: Simulated) -> Session:
+    """Record a session's microphone through callback, ring, writer and tape, the follower beside it."""
+    pcm = session.read(0, session.frames * FRAME_SAMPLES)
+    pcm = np.concatenate([np.zeros(SETTLING * FRAME_SAMPLES, dtype=np.float32), pcm])
+    blocks = len(pcm) // FRAME_SAMPLES
+    takes: list[Take] = []
+
+    def open_input(how: Opening, callback: InputCallback) -> FeedStream:
+        def call(number: int, stamp: float) -> None:
+            block = pcm[number * FRAME_SAMPLES : (number + 1) * FRAME_SAMPLES, None]
+            callback(block, stamp, 0, time.perf_counter())
+
+        def holds(number: int) -> bool:
+            settling = number >= SETTLING and not takes[0].writer.ready.is_set()
+            return settling or len(takes[0].mic_ring) > 500
+
+        return FeedStream(call, blocks, holds)
+
+    def open_output(how: Opening, callback: OutputCallback) -> FeedStream:
+        buffer = np.zeros((FRAME_SAMPLES, 1), dtype=np.float32)
+        return FeedStream(
+            lambda _, stamp: callback(buffer, stamp, 0, time.perf_counter()),
+            blocks,
+            lambda _: len(takes[0].lines[1].ring) > 500,
+        )
+
+    device = Device(0, "feed", "none", 1, 1, SAMPLE_RATE, True, True)
+    plan = Plan(
+        folder,
+        Opening(device, "input", SAMPLE_RATE, 1),
+        (0.01, 700, 200),
+        output=Opening(device, "output", SAMPLE_RATE, 1),
+        seconds=samples_to_seconds(session.frames * FRAME_SAMPLES),
+        follower=follower,
+    )
+    take = Take(plan, (open_input, open_output))  # type: ignore[arg-type]
+    takes.append(take)
+    take.start()
+    while take.watch() is None:
+        time.sleep(0.01)
+    facts = take.stop()
+    assert take.remarks == ("done",)
+    return finish(folder, facts).session

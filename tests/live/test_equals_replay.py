@@ -1,0 +1,174 @@
+"""A live run that is fed a session's frames gives the trace that the session's replay gives, event by event."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workbench.config import Config, override
+from workbench.errors import WorkbenchError
+from workbench.labels import read_labels
+from workbench.live.assistant import check_live
+from workbench.live.microphone import GrowingGate, LiveMicrophone
+from workbench.microphone import Gate
+from workbench.session import open_session
+from workbench.stacks import make_stack
+from workbench.stages import Stages
+from workbench.trace import BargeIn, Cancel, Commit, Event, Tokens, Transcript
+from workbench.units import FRAME_SAMPLES
+
+from .feeding import Simulated, record_live, run_live, run_replay
+
+RECORDINGS = Path(__file__).parent.parent.parent / "recordings"
+
+CONFIGS: dict[str, dict[str, object]] = {
+    "defaults": {},
+    "barge-in": {"barge_in": True},
+    "eager barge-in, prebuffer": {"barge_in": True, "barge_in_min_ms": 80, "tts_prebuffer_frames": 10},
+    "pause heads, no flush": {"stt_vad": True, "stt_flush": False},
+    "pause heads alone": {"stt_silence": False, "stt_vad": True},
+    "cut at 2 s, no pre-roll": {"stt_max_speech_seconds": 2.0, "stt_preroll_ms": 0},
+    "stutter": {"costs": "fixed", "tts_step_ms": 95.0, "barge_in": True},
+    "slow STT": {"costs": "fixed", "stt_step_ms": 100.0},
+    "split": {"executors": "split"},
+}
+
+
+def by_kind(events: tuple[Event, ...]) -> list[Event]:
+    """Events of one moment have no order."""
+    return sorted(events, key=lambda event: (event.t, type(event).__name__, repr(event)))
+
+
+def as_far(live: tuple[Event, ...], replayed: tuple[Event, ...]) -> tuple[Event, ...]:
+    """A replay knows how an answer would have gone on that was stopped while it was thought up; a live run does not."""
+    whole = {event.reply: event for event in replayed if isinstance(event, Tokens)}
+    out: list[Event] = []
+    for event in live:
+        if isinstance(event, Tokens) and event.reply in whole and event != whole[event.reply]:
+            assert whole[event.reply].text.startswith(event.text)
+            assert any(isinstance(other, Cancel) and other.reply == event.reply for other in live)
+            event = replace(event, text=whole[event.reply].text)
+        out.append(event)
+    return tuple(out)
+
+
+@pytest.mark.parametrize("changes", CONFIGS.values(), ids=CONFIGS)
+@pytest.mark.parametrize("name", ["barge-in", "hesitation", "backchannel", "holds"])
+def test_a_live_run_of_a_demo_session_is_its_replay(name: str, changes: dict[str, object]) -> None:
+    session = open_session(RECORDINGS / name)
+    labels = read_labels(session.labels_path, session.samples)
+    config = override(Config(), {"echo": "off", **changes})
+    live, replayed = run_live(session, labels, config, 1777), run_replay(session, labels, config)
+    assert any(isinstance(event, Commit) for event in live)
+    assert by_kind(as_far(live, replayed)) == by_kind(replayed)
+
+
+def test_without_labels_sound_is_words_live_as_replayed() -> None:
+    session = open_session(RECORDINGS / "barge-in")
+    config = override(Config(), {"echo": "off", "barge_in": True})
+    live = run_live(session, (), config, 4096)
+    assert by_kind(as_far(live, run := run_replay(session, (), config))) == by_kind(run)
+    assert any(isinstance(event, BargeIn) for event in live)
+    assert {word for event in live if isinstance(event, Transcript) for word in event.text.split()} == {"sound"}
+
+
+def test_through_callback_ring_and_writer_it_is_the_replay_of_what_was_recorded(tmp_path: Path) -> None:
+    """The recorder's whole path but for the device, faster than real time."""
+    session = open_session(RECORDINGS / "barge-in")
+    labels = read_labels(session.labels_path, session.samples)
+    config = override(Config(), {"echo": "off", "barge_in": True})
+    follower = Simulated(session, labels, config)
+    recorded = record_live(session, tmp_path / session.name, follower)
+    assert recorded.samples == session.frames * FRAME_SAMPLES
+    assert np.array_equal(recorded.read(0, recorded.samples), session.read(0, recorded.samples))
+    replayed = run_replay(recorded, labels, config)
+    assert by_kind(as_far(tuple(follower.events), replayed)) == by_kind(replayed)
+    assert any(isinstance(event, BargeIn) for event in replayed)
+
+
+@settings(max_examples=60)
+@given(
+    talk=st.lists(st.tuples(st.integers(1, 30), st.integers(1, 25)), min_size=1, max_size=8),
+    changes=st.fixed_dictionaries(
+        {
+            "barge_in": st.booleans(),
+            "barge_in_min_ms": st.sampled_from([80, 240, 400]),
+            "stt_silence_ms": st.sampled_from([80, 400, 700]),
+            "stt_min_speech_ms": st.sampled_from([0, 80, 200]),
+            "stt_vad": st.booleans(),
+            "stt_flush": st.booleans(),
+            "tts_prebuffer_frames": st.integers(0, 4),
+            "tts_chunk_chars": st.sampled_from([20, 60, 180]),
+        }
+    ),
+    block=st.integers(100, 9000),
+)
+def test_whatever_is_said_it_is_the_replay(
+    talk: list[tuple[int, int]], changes: dict[str, object], block: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Stretches of sound and silence of any length, in frames."""
+    from workbench.session import write_manifest, write_track
+
+    loud = np.concatenate([np.repeat([False, True], [silent, sound]) for silent, sound in talk])
+    signs = np.where(np.arange(FRAME_SAMPLES) % 7 < 3, 1000, -1000).astype(np.int16)
+    pcm = (loud[:, None] * signs).astype(np.int16).reshape(-1)
+    folder = tmp_path_factory.mktemp("said")
+    write_track(folder / "mic.flac", iter([pcm]))
+    session = write_manifest(folder, tracks={"mic": "mic.flac"}, name="said")
+    config = override(Config(), changes)
+    live, replayed = run_live(session, (), config, block), run_replay(session, (), config)
+    assert by_kind(as_far(live, replayed)) == by_kind(replayed)
+
+
+@given(
+    levels=st.lists(st.sampled_from([0.0, 0.01, 0.02]), max_size=60),
+    start=st.integers(0, 70),
+    frames=st.integers(0, 5),
+)
+def test_a_gate_that_grows_is_the_gate_of_all_there_is(levels: list[float], start: int, frames: int) -> None:
+    whole, grown = Gate(np.array(levels), 0.01), GrowingGate(0.01)
+    for number, level in enumerate(levels):
+        grown.add(level, number)
+    assert grown.loud.tolist() == whole.loud.tolist()
+    assert grown.next_loud(start, frames) == whole.next_loud(start, frames)
+    assert grown.next_quiet(start, frames) == whole.next_quiet(start, frames)
+    for frame in range(len(levels)):
+        assert (grown.loud_run(frame), grown.quiet_run(frame)) == (whole.loud_run(frame), whole.quiet_run(frame))
+
+
+def test_a_gate_grows_beyond_its_first_size() -> None:
+    levels = np.tile([0.0, 0.02, 0.02], 1000)
+    whole, grown = Gate(levels, 0.01), GrowingGate(0.01)
+    for number, level in enumerate(levels.tolist()):
+        grown.add(level, 10 * number)
+    assert grown.next_loud(2500, 2) == whole.next_loud(2500, 2)
+    assert grown.arrived(np.array([0, 2999])).tolist() == [0, 29_990]
+
+
+def test_a_microphone_keeps_a_minute_and_knows_what_waits() -> None:
+    mic = LiveMicrophone(0.01)
+    mic.add(np.repeat(np.arange(800, dtype=np.float32), FRAME_SAMPLES)[: 800 * FRAME_SAMPLES - 1])
+    assert mic.waiting == 799, "the last frame is not whole"
+    mic.end()
+    while mic.more():
+        pass
+    assert (mic.frames, mic.ended, mic.more()) == (799, True, False)
+    assert mic.recorded(798)[0] == 798
+    assert mic.recorded(49)[0] == 49
+    with pytest.raises(AssertionError, match="not kept"):
+        mic.recorded(48)
+
+
+def test_what_cannot_run_live_is_named() -> None:
+    stages = make_stack(Config()).stages(())
+    with pytest.raises(WorkbenchError, match="listener 'workbench' only"):
+        check_live(override(Config(), {"listener": "mlx-harmony"}), stages)
+    assert isinstance(stages, Stages)
+    with pytest.raises(WorkbenchError, match="takes no turns"):
+        check_live(Config(), object())  # type: ignore[arg-type]
+    stages.stt.has_pause_heads = False
+    with pytest.raises(WorkbenchError, match="no pause heads"):
+        check_live(override(Config(), {"stt_vad": True}), stages)

@@ -1,0 +1,79 @@
+"""What ``compare`` does and prints."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from statistics import median
+
+import click
+
+from workbench.config import Config, override, parse_assignment
+from workbench.errors import WorkbenchError
+from workbench.live.compare import Exchange, Pairing, exchanges, pair
+from workbench.running import run_sessions
+from workbench.session import Live, Session, open_session
+from workbench.trace import read_trace
+from workbench.units import samples_to_ms, samples_to_seconds
+
+
+def compare_and_show(folder: Path, assignments: Sequence[str], out: Path | None, as_json: bool) -> int:
+    """Replay a live session and print in what the two differ. Exit code 1: the turns do."""
+    session = open_session(folder)
+    if session.live is None:
+        raise WorkbenchError(f"{folder}: was not recorded with --live: there is nothing to compare its replay with")
+    config = override(_config(session, session.live), dict(parse_assignment(item) for item in assignments))
+    run = run_sessions([folder], config, out or Path("reports") / f"{session.name}-live-{config.fingerprint[:8]}")
+    pairs = pair(exchanges(read_trace(session.live.path)), exchanges(run.sessions[0].trace))
+    same = all(item.is_same for item in pairs)
+    if as_json:
+        rows = [{side: asdict(x) if x else None for side, x in (("live", p.a), ("replay", p.b))} for p in pairs]
+        click.echo(json.dumps({"session": session.name, "same": same, "turns": rows}))
+    else:
+        _print(session, pairs)
+    return 0 if same else 1
+
+
+def _config(session: Session, live: Live) -> Config:
+    flat = {f"{section}.{knob}": value for section, knobs in live.config.items() for knob, value in knobs.items()}
+    try:
+        return override(Config(), flat)
+    except WorkbenchError as error:
+        raise WorkbenchError(f"{session.folder}: live config: {error}") from None
+
+
+def _print(session: Session, pairs: Sequence[Pairing]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("turn", "", "start s", "end s", "answer s", "until s", "", "words", box=None, pad_edge=False)
+    for number, item in enumerate(pairs, 1):
+        if item.is_same and item.a is not None:
+            table.add_row(str(number), "live", *_cells(item.a))
+            table.add_row("", "replay", "=", "=", *_cells(item.b)[2:5], "=")
+        else:
+            table.add_row(str(number), "live", *_cells(item.a))
+            table.add_row("", "replay", *_cells(item.b))
+    Console(width=None if sys.stdout.isatty() else 110, highlight=False).print(table)
+    same = sum(item.is_same for item in pairs)
+    click.echo(f"{session.name}: {same} of {len(pairs)} turns begin, end and read the same live and replayed")
+    later = [samples_to_ms(item.answer_later_by) for item in pairs if item.answer_later_by is not None]
+    if later:
+        middle = median(later)
+        click.echo(
+            f"answers came {abs(middle):.0f} ms {'later' if middle >= 0 else 'earlier'} live than replayed "
+            f"(median of {len(later)}; {min(later):+.0f} to {max(later):+.0f} ms)"
+        )
+    stopped = [sum(bool(x and x.is_stopped) for x in side) for side in zip(*((p.a, p.b) for p in pairs), strict=True)]
+    if any(stopped):
+        click.echo(f"interrupted: {stopped[0]} answers live, {stopped[1]} replayed")
+
+
+def _cells(item: Exchange | None) -> tuple[str, ...]:
+    if item is None:
+        return ("-", "-", "-", "-", "", "no such turn")
+    moments = (item.start, item.end, item.answer, item.answer_end)
+    words = item.text if len(item.text) <= 40 else item.text[:39] + "…"
+    shown = ("-" if moment is None else f"{samples_to_seconds(moment):.2f}" for moment in moments)
+    return (*shown, "stopped" if item.is_stopped else "", words)

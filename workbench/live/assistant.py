@@ -1,0 +1,109 @@
+"""The live assistant: listens, answers, listens again; and writes down what happened."""
+
+from collections.abc import Callable
+
+from workbench.config import Config
+from workbench.errors import WorkbenchError
+from workbench.interrupting import BesideSpeech
+from workbench.listening import Listening, Turn
+from workbench.live.answering import Answering, AnswerOptions, Given
+from workbench.live.microphone import LiveMicrophone
+from workbench.live.room import Room
+from workbench.speaking import events, speak_options
+from workbench.stages import Duplex, Stages
+from workbench.stages.listener import first_frame
+from workbench.store import Store
+from workbench.trace import BargeIn, Cancel, Done, Event
+from workbench.units import frame_at, frames_for_ms
+
+Log = Callable[[list[Event]], None]
+
+
+def check_live(config: Config, stages: Stages | Duplex) -> Stages:
+    """The stages, if they and the config can run live.
+
+    Raises:
+        WorkbenchError: names the setting that cannot.
+    """
+    if not isinstance(stages, Stages):
+        raise WorkbenchError(f"--live: stack {config.stack.stack!r} takes no turns; it runs live with moshi_mlx's own")
+    if config.workbench.listener != "workbench":
+        raise WorkbenchError("--live: runs the listener 'workbench' only (--listener); mlx-harmony's is for replays")
+    if config.assistant.stt_vad and not stages.stt.has_pause_heads:
+        raise WorkbenchError("stt_vad is true, but this STT checkpoint has no pause heads; set stt_vad to false")
+    return stages
+
+
+class Assistant:
+    """One live run.
+
+    Args:
+        stages: of the stack.
+        config: the knobs.
+        mic: what it hears.
+        room: clock and loudspeaker.
+        log: is given the events of each turn and each answer, not in order of time.
+
+    Attributes:
+        doing: ``listening``, ``answering`` or ``over``, for whoever shows it.
+        replies: answers begun.
+    """
+
+    def __init__(self, stages: Stages, config: Config, mic: LiveMicrophone, room: Room, log: Log) -> None:
+        self._stages, self._config, self._mic, self._room, self._log = stages, config, mic, room, log
+        self._events: list[Event] = []
+        self._listening = Listening(stages.stt, mic, config, room.costs, Store(None), self._events)
+        own = config.workbench
+        self._options = AnswerOptions(
+            speak=speak_options(config),
+            need=max(1, frames_for_ms(own.barge_in_min_ms)) if config.assistant.barge_in else None,
+            beside=own.executors == "parallel" and config.assistant.barge_in,
+            seed=own.seed,
+        )
+        self._history: tuple[str, ...] = ()
+        self.doing = "listening"
+        self.replies = 0
+
+    def run(self) -> None:
+        """Until the microphone ends."""
+        at, onset, earliest = 0, -1, 0
+        while (turn := self._listening.next_turn(at, onset, earliest)) is not None:
+            self._flush()
+            self.doing = "answering"
+            at, onset, earliest = self._answer(turn)
+            self.doing = "listening"
+            self._flush()
+        self._flush()
+        self.doing = "over"
+
+    def _flush(self) -> None:
+        self._log(list(self._events))
+        self._events.clear()
+
+    def _answer(self, turn: Turn) -> tuple[int, int, int]:
+        """Answer; where the next cycle opens, the frame at which its gate has opened, and the first it may hear."""
+        reply = self.replies
+        self.replies += 1
+        self._history = (*self._history, turn.text)
+        stages, options = self._stages, self._options
+        answering = Answering(stages.lm, stages.tts, self._listening, self._mic, self._room, options, turn, reply)
+        given = answering.give(self._history)
+        self._history = (*self._history, given.text)
+        self._note(given, turn, reply)
+        self._room.forget()
+        if given.stopped is not None:
+            return given.stopped.at, frame_at(given.stopped.frame_end - 1), turn.last + 1
+        return given.answer.over, -1, first_frame(given.answer.over)
+
+    def _note(self, given: Given, turn: Turn, reply: int) -> None:
+        stopped, over = given.stopped, given.answer.over
+        if stopped is not None:
+            self._events.append(BargeIn(stopped.at, reply, stopped.onset, stopped.frame_end))
+            self._events.append(Cancel(stopped.at, reply, "barge_in"))
+        elif given.is_whole:
+            self._events.append(Done(over, reply))
+        self._events += events(given.answer, reply, given.text, self._room.playout)
+        if self._options.beside:
+            costs = self._listening.step_costs
+            beside = BesideSpeech(self._listening.hearing, costs, turn.last + 1, measured=True)
+            self._events += beside.steps(stopped.at if stopped else over)

@@ -1,0 +1,178 @@
+"""A room of real devices: time is what passes, steps are measured, and the loudspeaker is the recorder's."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from workbench.costs import MeasuredCosts
+from workbench.live.room import Item
+from workbench.recording.capture import Speaker
+from workbench.recording.follow import Clock
+from workbench.speaking import Answer
+from workbench.stages import Pcm
+from workbench.units import FRAME_SAMPLES, SAMPLE_RATE
+
+_WAIT_SECONDS = 0.02
+_LEADS = 125
+"""Frames whose arrival says how late it is at least: 10 s, so that a drift between two clocks is followed."""
+
+
+def _ticks() -> int:
+    return time.monotonic_ns() * SAMPLE_RATE // 1_000_000_000
+
+
+class DeviceRoom:
+    """See :class:`workbench.live.room.Room`.
+
+    The times at which frames went out are those of the agent tape: ``recording.livetrace`` lays them on the session's
+    clock when the recording is finished and it is known how the two tracks lie.
+
+    Args:
+        prebuffer: frames in hand before playback starts.
+    """
+
+    playout = 0
+    """The agent tape's own positions are recorded, and they are where it sounds."""
+
+    def __init__(self, prebuffer: int) -> None:
+        self.costs: MeasuredCosts = MeasuredCosts()
+        self._prebuffer = max(1, prebuffer)
+        self._clock: Clock | None = None
+        self._speaker: Speaker | None = None
+        self._latest = 0
+        self._leads: deque[int] = deque(maxlen=_LEADS)
+        self._held: list[Pcm] = []
+        self._first = -1
+        self._frames = 0
+        self._last = -1
+        self._stopped_at: int | None = None
+        self._lock = threading.Lock()
+        self._played: dict[int, int] = {}
+
+    def open(self, clock: Clock, speaker: Speaker) -> None:
+        """The devices are there."""
+        self._clock, self._speaker = clock, speaker
+
+    def arrived(self, end: int) -> int:
+        """A frame that ends at this sample has come from the microphone; called by the writer."""
+        self._leads.append(end - _ticks())
+        return self.now()
+
+    def now(self) -> int:
+        """The present moment.
+
+        It is what the time stamps say, but never before a moment that was heard already (what a sound server's monitor
+        gives out has yet to sound), and it never runs backwards, though time stamps shake.
+        """
+        told = self._clock.now() if self._clock is not None else 0
+        heard = _ticks() + max(tuple(self._leads), default=-_ticks())
+        self._latest = max(self._latest, told, heard)
+        return self._latest
+
+    def played(self, cue: int, sample: int) -> None:
+        """A queued block begins at this sample of the agent tape; called by the writer."""
+        with self._lock:
+            self._played[cue] = sample
+
+    def step(
+        self, stage: str, group: int, job: int, since: int, work: Callable[[], Item | None]
+    ) -> tuple[Item | None, int]:
+        """See :class:`workbench.live.room.Room`: it is timed."""
+        begun = time.perf_counter_ns()
+        item = work()
+        if item is not None:
+            self.costs.record(stage, group, job, time.perf_counter_ns() - begun)
+        return item, max(since, self.now())
+
+    def decided(self, arrived: int) -> int:
+        """See :class:`workbench.live.room.Room`: now."""
+        return max(arrived, self.now())
+
+    def play(self, frame: Pcm) -> None:
+        """See :class:`workbench.live.room.Room`; the first frames wait for the prebuffer."""
+        assert self._speaker is not None
+        self._frames += 1
+        self._held.append(frame)
+        if self._first < 0:
+            if len(self._held) < self._prebuffer:
+                return
+            self._begin()
+        self._release()
+
+    def _begin(self) -> None:
+        assert self._speaker is not None
+        with self._lock:
+            self._played.clear()
+        self._first = self._speaker.begin()
+
+    def _release(self) -> None:
+        assert self._speaker is not None
+        for held in self._held:
+            self._speaker.play(held)
+        self._held.clear()
+        self._speaker.pump()
+
+    def all_queued(self) -> None:
+        """See :class:`workbench.live.room.Room`."""
+        assert self._speaker is not None
+        if self._held and self._first < 0:
+            self._begin()
+        self._release()
+        if self._first >= 0:
+            self._speaker.end()
+            self._last = self._first + self._frames - 1
+
+    def stop(self) -> None:
+        """See :class:`workbench.live.room.Room`."""
+        assert self._speaker is not None
+        self._held.clear()
+        self._stopped_at = self._speaker.stop()
+
+    def over(self, answer: Answer) -> int | None:
+        """See :class:`workbench.live.room.Room`: known once the writer has seen the last block."""
+        assert self._speaker is not None
+        assert self._clock is not None
+        with self._lock:
+            ended = max(self._played.values(), default=None) if self._first >= 0 else None
+            last = self._last in self._played
+        if self._stopped_at is not None:
+            if self._speaker.written <= self._stopped_at:  # a callback may have been running
+                return None
+        elif self._first >= 0 and not last:
+            return None
+        if ended is None:
+            return self.now()
+        return max(0, ended + FRAME_SAMPLES + self._clock.agent_offset())
+
+    def has_come(self, moment: int) -> bool:
+        """See :class:`workbench.live.room.Room`."""
+        return self.now() >= moment
+
+    def wait(self) -> None:
+        """See :class:`workbench.live.room.Room`."""
+        assert self._speaker is not None
+        self._speaker.pump()
+        time.sleep(_WAIT_SECONDS)
+
+    def forget(self) -> None:
+        """See :class:`workbench.live.room.Room`; a recording may go on for hours."""
+        self.costs.forget()
+
+    def observed(self, answer: Answer) -> Answer:
+        """See :class:`workbench.live.room.Room`: positions on the agent tape; ends the answer."""
+        over = self.over(answer)
+        with self._lock:
+            cues = sorted(cue for cue in self._played if 0 <= self._first <= cue < self._first + self._frames)
+            at = np.asarray([self._played[cue] for cue in cues], dtype=np.int64)
+        counts = [len(line.piece.speech.frame_steps) for line in answer.lines]
+        chunk = np.repeat(np.arange(len(counts)), counts)
+        offset = np.concatenate([np.zeros(0, dtype=np.int64), *(np.arange(count) for count in counts)])
+        played = np.asarray(cues, dtype=np.int64) - self._first
+        self._first, self._last, self._frames, self._stopped_at = -1, -1, 0, None
+        self._held.clear()
+        end = self.now() if over is None else over
+        return replace(answer, at=at, chunk=chunk[played], offset=offset[played], over=end)

@@ -1,0 +1,150 @@
+"""A microphone whose frames come one by one while the listener waits for them."""
+
+import queue
+from collections import deque
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.microphone import Gate, Levels, Pcm
+from workbench.session import frame_rms
+from workbench.units import FRAME_SAMPLES, frame_end
+
+_KEPT_FRAMES = 750
+"""Frames that can be heard again: a minute. Pre-roll and the knobs of barge-in reach back 15 s at most."""
+
+Arrival = Callable[[int], int]
+"""A frame that ends at this sample has come: gives the present moment on the session's clock."""
+
+
+class GrowingGate(Gate):
+    """Runs of loud and of quiet frames, as far as there are frames."""
+
+    def __init__(self, threshold: float) -> None:
+        super().__init__(np.zeros(0), threshold)
+        self.threshold = threshold
+        self._size = 0
+        self._loud = np.zeros(1024, dtype=bool)
+        self._counts = {loud: np.zeros(1024, dtype=np.int64) for loud in (True, False)}
+        self._arrived = np.zeros(1024, dtype=np.int64)
+
+    def add(self, level: float, arrived: int) -> None:
+        """Take the next frame: its level, and when it can be used."""
+        at, loud = self._size, level >= self.threshold
+        if at == len(self._loud):
+            self._loud, self._arrived = np.resize(self._loud, 2 * at), np.resize(self._arrived, 2 * at)
+            self._counts = {key: np.resize(counts, 2 * at) for key, counts in self._counts.items()}
+        self._size = at + 1
+        self._loud[at], self._arrived[at] = loud, arrived
+        self._counts[loud][at] = (self._counts[loud][at - 1] if at else 0) + 1
+        self._counts[not loud][at] = 0
+        self.loud = self._loud[: at + 1]
+        self._runs = {key: counts[: at + 1] for key, counts in self._counts.items()}
+
+    def _next(self, loud: bool, start: int, frames: int) -> int:
+        start = max(0, start)
+        found = np.flatnonzero(self._runs[loud][start:] >= frames)
+        return start + int(found[0]) if len(found) else -1
+
+    def arrived(self, frames: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """First sample of the clock at which each frame could be used."""
+        return self._arrived[frames]
+
+
+class LiveMicrophone:
+    """Frames of a session that goes on (a :class:`workbench.microphone.Source`).
+
+    One thread adds samples as they are recorded; the other takes frames. Of those it has taken it keeps a minute.
+
+    Args:
+        threshold: of the listener.
+        arrived: is asked when a frame comes; None where each can be used from its end on.
+    """
+
+    sha256 = ""
+    has_echo = False
+
+    def __init__(self, threshold: float, arrived: Arrival | None = None) -> None:
+        self.frames = 0
+        self.ended = False
+        self._arrived = arrived
+        self._gate = GrowingGate(threshold)
+        self._rest: Pcm = np.zeros(0, dtype=np.float32)
+        self._added = 0
+        self._coming: queue.SimpleQueue[tuple[Pcm, float, int] | None] = queue.SimpleQueue()
+        self._kept: deque[Pcm] = deque(maxlen=_KEPT_FRAMES)
+
+    def add(self, pcm: Pcm) -> None:
+        """The session goes on with these samples, any number of them."""
+        whole = np.concatenate([self._rest, pcm]) if len(self._rest) else pcm
+        count = len(whole) // FRAME_SAMPLES
+        frames = whole[: count * FRAME_SAMPLES].reshape(count, FRAME_SAMPLES)
+        self._rest = whole[count * FRAME_SAMPLES :].copy()
+        for frame, level in zip(frames, frame_rms(frames), strict=True):
+            end = frame_end(self._added)
+            self._added += 1
+            self._coming.put((frame, float(level), end if self._arrived is None else max(end, self._arrived(end))))
+
+    def end(self) -> None:
+        """There will be no more."""
+        self._coming.put(None)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether time is what passes: then nothing happens any more when the session has ended."""
+        return self._arrived is not None
+
+    @property
+    def waiting(self) -> int:
+        """Frames that came and were not taken yet."""
+        return self._coming.qsize()
+
+    def more(self) -> bool:
+        """Wait for the next frame and take it; False where there is none any more."""
+        return not self.ended and self._take(self._coming.get())
+
+    def catch_up(self, until: int) -> None:
+        """Take the frames that could be used before ``until``, all that are there on a real clock."""
+        if self._arrived is None:
+            while frame_end(self.frames) < until and self.more():
+                pass
+            return
+        try:
+            while not self.ended:
+                self._take(self._coming.get_nowait())
+        except queue.Empty:
+            pass
+
+    def _take(self, came: tuple[Pcm, float, int] | None) -> bool:
+        if came is None:
+            self.ended = True
+            return False
+        frame, level, arrived = came
+        self._kept.append(frame)
+        self._gate.add(level, arrived)
+        self.frames += 1
+        return True
+
+    def recorded(self, index: int) -> Pcm:
+        """Samples of a frame, float32 of shape (1920,)."""
+        back = self.frames - index
+        assert 0 < back <= len(self._kept), f"frame {index} of {self.frames} is not kept"
+        return self._kept[-back]
+
+    def frame(self, index: int) -> Pcm:
+        """As recorded: the agent, if it is heard, is in the recording."""
+        return self.recorded(index)
+
+    def mark(self, index: int) -> str:
+        """Nothing is mixed in here."""
+        return ""
+
+    def levels_with(self, played: list[tuple[int, Pcm]], first: int, last: int) -> Levels:
+        """Nothing is mixed in here, so nobody asks."""
+        raise NotImplementedError
+
+    def gate(self, threshold: float) -> Gate:
+        """Where it was loud until now; there is one threshold."""
+        assert threshold == self._gate.threshold
+        return self._gate

@@ -1,0 +1,116 @@
+"""What a live assistant is in: a clock, and a loudspeaker. Here the simulated one; ``device.py`` has the real one."""
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from workbench.costs import CostSource
+from workbench.speaking import Answer
+from workbench.stages import Pcm
+
+Item = TypeVar("Item")
+
+
+class Room(Protocol):
+    """Clock and loudspeaker.
+
+    Attributes:
+        playout: samples from the request of a frame to its sound.
+    """
+
+    playout: int
+
+    @property
+    def costs(self) -> CostSource:
+        """Of the steps: drawn before they run, or measured while they do."""
+        ...
+
+    def step(
+        self, stage: str, group: int, job: int, since: int, work: Callable[[], Item | None]
+    ) -> tuple[Item | None, int]:
+        """Do one model step that may begin at ``since``; returns what it brought and when it ended.
+
+        None from ``work`` says that there was no step any more: it costs nothing.
+        """
+        ...
+
+    def decided(self, arrived: int) -> int:
+        """When a decision was there that a frame brought about which arrived then."""
+        ...
+
+    def play(self, frame: Pcm) -> None:
+        """Queue the next PCM frame of the answer for the loudspeaker."""
+        ...
+
+    def all_queued(self) -> None:
+        """The answer has no more frames."""
+        ...
+
+    def stop(self) -> None:
+        """Be silent: play nothing more of the answer that the device does not have."""
+        ...
+
+    def over(self, answer: Answer) -> int | None:
+        """When the last sample of the answer leaves the loudspeaker; None while that is not known."""
+        ...
+
+    def has_come(self, moment: int) -> bool:
+        """Whether a moment has come; a simulated clock goes there at once."""
+        ...
+
+    def wait(self) -> None:
+        """Let a little time pass."""
+        ...
+
+    def observed(self, answer: Answer) -> Answer:
+        """The answer with the moments at which its frames really went out."""
+        ...
+
+    def forget(self) -> None:
+        """Nobody will ask any more what the steps until now cost."""
+        ...
+
+
+class SimulatedRoom:
+    """A :class:`Room` in which each step takes what the cost source says and the loudspeaker does what it should."""
+
+    def __init__(self, costs: CostSource, playout: int) -> None:
+        self.costs: CostSource = costs
+        self.playout = playout
+
+    def step(
+        self, stage: str, group: int, job: int, since: int, work: Callable[[], Item | None]
+    ) -> tuple[Item | None, int]:
+        """See :class:`Room`."""
+        item = work()
+        return item, since if item is None else since + int(self.costs.draw(stage, group, job + 1)[job])
+
+    def decided(self, arrived: int) -> int:
+        """See :class:`Room`: at once."""
+        return arrived
+
+    def play(self, frame: Pcm) -> None:
+        """See :class:`Room`."""
+
+    def all_queued(self) -> None:
+        """See :class:`Room`."""
+
+    def stop(self) -> None:
+        """See :class:`Room`."""
+
+    def over(self, answer: Answer) -> int | None:
+        """See :class:`Room`."""
+        return answer.over
+
+    def has_come(self, moment: int) -> bool:
+        """See :class:`Room`."""
+        return True
+
+    def wait(self) -> None:
+        """See :class:`Room`."""
+
+    def observed(self, answer: Answer) -> Answer:
+        """See :class:`Room`: as computed."""
+        return answer
+
+    def forget(self) -> None:
+        """See :class:`Room`."""
