@@ -16,7 +16,7 @@ from workbench.live.room import SimulatedRoom
 from workbench.recording.capture import Speaker
 from workbench.recording.finish import finish
 from workbench.recording.fit import Pcm
-from workbench.recording.follow import Clock
+from workbench.recording.follow import Clock, Follower
 from workbench.recording.take import Plan, Take
 from workbench.replay import cost_source, replay
 from workbench.session import Session
@@ -80,13 +80,15 @@ def run_replay(session: Session, labels: Sequence[Label], config: Config) -> tup
 
 
 class FeedStream:
-    """A stream that calls back as fast as the writer takes blocks; ``holds`` keeps it back before a block."""
+    """A stream that calls back every ``pace`` seconds; ``holds`` keeps it back before a block."""
 
     active = True
     latency = 0.1
 
-    def __init__(self, call: Callable[[int, float], None], blocks: int, holds: Callable[[int], bool]) -> None:
-        self._call, self._blocks, self._holds = call, blocks, holds
+    def __init__(
+        self, call: Callable[[int, float], None], blocks: int, holds: Callable[[int], bool], pace: float
+    ) -> None:
+        self._call, self._blocks, self._holds, self._pace = call, blocks, holds, pace
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.time = 0.0
 
@@ -96,6 +98,8 @@ class FeedStream:
                 time.sleep(0.002)
             self.time = (number + 1) * FRAME_SAMPLES / SAMPLE_RATE
             self._call(number, number * FRAME_SAMPLES / SAMPLE_RATE)
+            if self._pace:
+                time.sleep(self._pace)
 
     def start(self) -> None:
         self._thread.start()
@@ -104,8 +108,20 @@ class FeedStream:
         self._thread.join()
 
 
-def record_live(session: Session, folder: Path, follower: Simulated) -> Session:
-    """Record a session's microphone through callback, ring, writer and tape, the follower beside it."""
+def record_live(
+    session: Session, folder: Path, follower: Follower, pace: float = 0.0
+) -> tuple[Session, tuple[str, ...]]:
+    """Record a session's microphone through callback, ring, writer and tape, the follower beside it.
+
+    Args:
+        session: what is heard.
+        folder: where to.
+        follower: who hears along.
+        pace: seconds to a block of 80 ms; 0 is as fast as it goes.
+
+    Returns:
+        The new session, and what the follower had to say.
+    """
     pcm = session.read(0, session.frames * FRAME_SAMPLES)
     pcm = np.concatenate([np.zeros(SETTLING * FRAME_SAMPLES, dtype=np.float32), pcm])
     blocks = len(pcm) // FRAME_SAMPLES
@@ -120,7 +136,7 @@ def record_live(session: Session, folder: Path, follower: Simulated) -> Session:
             settling = number >= SETTLING and not takes[0].writer.ready.is_set()
             return settling or len(takes[0].mic_ring) > 500
 
-        return FeedStream(call, blocks, holds)
+        return FeedStream(call, blocks, holds, pace)
 
     def open_output(how: Opening, callback: OutputCallback) -> FeedStream:
         buffer = np.zeros((FRAME_SAMPLES, 1), dtype=np.float32)
@@ -128,6 +144,7 @@ def record_live(session: Session, folder: Path, follower: Simulated) -> Session:
             lambda _, stamp: callback(buffer, stamp, 0, time.perf_counter()),
             blocks,
             lambda _: len(takes[0].lines[1].ring) > 500,
+            pace,
         )
 
     device = Device(0, "feed", "none", 1, 1, SAMPLE_RATE, True, True)
@@ -145,5 +162,4 @@ def record_live(session: Session, folder: Path, follower: Simulated) -> Session:
     while take.watch() is None:
         time.sleep(0.01)
     facts = take.stop()
-    assert take.remarks == ("done",)
-    return finish(folder, facts).session
+    return finish(folder, facts).session, take.remarks

@@ -81,7 +81,8 @@ def test_through_callback_ring_and_writer_it_is_the_replay_of_what_was_recorded(
     labels = read_labels(session.labels_path, session.samples)
     config = override(Config(), {"echo": "off", "barge_in": True})
     follower = Simulated(session, labels, config)
-    recorded = record_live(session, tmp_path / session.name, follower)
+    recorded, remarks = record_live(session, tmp_path / session.name, follower)
+    assert remarks == ("done",)
     assert recorded.samples == session.frames * FRAME_SAMPLES
     assert np.array_equal(recorded.read(0, recorded.samples), session.read(0, recorded.samples))
     replayed = run_replay(recorded, labels, config)

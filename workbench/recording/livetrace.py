@@ -87,7 +87,7 @@ def live_trace(
         if event["event"] in ("hole", "xrun") and event["sample"] < samples
     ]
     header = replace(header, samples=samples, playout=playout)
-    return Trace(header, in_order([*_ended(placed), *faults])), config
+    return Trace(header, in_order([*_inside(_ended(placed), samples), *faults])), config
 
 
 def _mover(holes: Holes, offset: int) -> Move:
@@ -121,6 +121,18 @@ def _after_made(events: Sequence[Event], latency: int) -> tuple[list[Event], int
     late = max(0, -least)
     out = [replace(e, t=e.t + late) if isinstance(e, Play | Underrun) else e for e in events]
     return out, max(0, min(latency, least))
+
+
+def _inside(events: Sequence[Event], samples: int) -> list[Event]:
+    """Cut off what would have sounded after the end of the session: the agent track does not hold it."""
+    out: list[Event] = []
+    for event in events:
+        if isinstance(event, Play | Underrun):
+            if event.t >= samples:
+                continue
+            event = replace(event, samples=min(event.samples, samples - event.t))
+        out.append(event)
+    return out
 
 
 def _ended(events: Sequence[Event]) -> list[Event]:

@@ -1,0 +1,115 @@
+"""The assistant beside a recording, at the speed it has: whatever becomes of it, the recording is whole."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from workbench.config import Config, override
+from workbench.errors import WorkbenchError
+from workbench.live import follower as module
+from workbench.live.follower import LiveFollower
+from workbench.metrics import evaluate
+from workbench.session import Session, open_session
+from workbench.stages import Stages, SttStep
+from workbench.stages.scripted import ScriptedStack, ScriptedStt
+from workbench.trace import Commit, Play, Transcript, read_trace
+from workbench.units import FRAME_SAMPLES
+
+from .feeding import record_live
+
+RECORDINGS = Path(__file__).parent.parent.parent / "recordings"
+
+
+class SlowStt(ScriptedStt):
+    """Takes 10 ms a frame, which is slow where frames come a hundred times faster than real time."""
+
+    def open(self, fresh: bool = True):  # type: ignore[no-untyped-def]
+        stream = super().open(fresh)
+
+        class Stream:
+            def step(self, frame: np.ndarray, at: int) -> SttStep:
+                time.sleep(0.01)
+                return stream.step(frame, at)
+
+        return Stream()
+
+
+class FailingLm:
+    fingerprint = "x"
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def reply(self, history: tuple[str, ...]) -> Iterator[str]:
+        yield "Yes"
+        raise self._error
+
+
+def record(
+    tmp_path: Path, stt: ScriptedStt | None = None, lm: object = None, pace: float = 0.0
+) -> tuple[Session, tuple[str, ...]]:
+    session = open_session(RECORDINGS / "barge-in")
+    stages = ScriptedStack().stages(())
+    stages = Stages(stt or stages.stt, lm or stages.lm, stages.tts)  # type: ignore[arg-type]
+    follower = LiveFollower("l", stages, override(Config(), {"barge_in": True}))
+    recorded, remarks = record_live(session, tmp_path / "l", follower, pace)
+    assert recorded.verify() == []
+    assert np.array_equal(recorded.read(0, recorded.samples), session.read(0, session.frames * FRAME_SAMPLES))
+    assert recorded.live is not None
+    evaluate(read_trace(recorded.live.path), ())
+    return recorded, remarks
+
+
+def of(session: Session, kind: type) -> list:  # type: ignore[type-arg]
+    assert session.live is not None
+    return [event for event in read_trace(session.live.path).events if isinstance(event, kind)]
+
+
+def test_an_assistant_that_cannot_keep_up_says_so(tmp_path: Path) -> None:
+    recorded, remarks = record(tmp_path, stt=SlowStt(()))
+    assert remarks[-1].startswith("the assistant was up to ")
+    assert remarks[-1].endswith("slower than real time here; nothing is missing from the recording")
+    assert of(recorded, Commit)
+
+
+def test_what_is_played_is_on_the_agent_track_where_the_trace_says(tmp_path: Path) -> None:
+    recorded, remarks = record(tmp_path, pace=0.004)
+    assert remarks[0].startswith("the assistant answered ")
+    played = of(recorded, Play)
+    assert played
+    for play in played:
+        first = recorded.read(play.t, play.t + play.samples, "agent")
+        sounds = np.abs(first.reshape(-1, FRAME_SAMPLES)).max(axis=1) > 0
+        # A chunk begins and ends with a frame of silence; all between is a tone.
+        assert sounds[1:-1].all()
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (WorkbenchError("nobody answers there"), "nobody answers there"),
+        (RuntimeError("oh"), "RuntimeError: oh"),
+    ],
+)
+def test_an_assistant_that_fails_is_named_and_the_recording_goes_on(
+    tmp_path: Path, error: Exception, says: str
+) -> None:
+    recorded, remarks = record(tmp_path, lm=FailingLm(error), pace=0.004)
+    assert f"the assistant was stopped: {says}; the recording went on" in remarks
+    assert len(of(recorded, Transcript)) == 1, "what was heard before is in the trace"
+
+
+def test_an_assistant_far_behind_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_GIVEN_UP_SECONDS", 3.0)
+    _, remarks = record(tmp_path, stt=SlowStt(()))
+    assert "the assistant was stopped: it was 3 s behind the microphone; the recording went on" in remarks
+
+
+def test_trouble_is_shown_while_it_lasts(tmp_path: Path) -> None:
+    follower = LiveFollower("l", ScriptedStack().stages(()), Config())
+    assert (follower.state, follower.trouble) == ("listening, 0 answered", "")
+    follower.hear(np.zeros(30 * FRAME_SAMPLES, dtype=np.float32))
+    assert follower.trouble == "ASSISTANT IS 2 s BEHIND"

@@ -1,0 +1,120 @@
+"""``record --live`` on a real PortAudio device: a demo session is played into the room, and interrupts the answers."""
+
+import json
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from workbench.metrics import evaluate
+from workbench.session import PARTIAL, open_session
+from workbench.trace import BargeIn, Cancel, Commit, Play, Transcript, read_trace
+from workbench.units import FRAME_SAMPLES
+
+from .conftest import RATE, ROOT, Noise, Sound
+
+SPOKEN = ROOT / "recordings" / "questions" / "mic.flac"
+
+
+def spoken(seconds: float) -> Noise:
+    pcm, _ = soundfile.read(SPOKEN, frames=round(seconds * RATE), dtype="int16")
+    return pcm
+
+
+def wait_for_tape(folder: Path) -> None:
+    tape, deadline = folder / PARTIAL / "mic.s24", time.monotonic() + 60
+    while not (tape.exists() and tape.stat().st_size > 72_000):
+        assert time.monotonic() < deadline, "the recorder did not start"
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_real_barge_ins_are_recorded_and_stop_the_answers(sound: Sound, tmp_path: Path) -> None:
+    """The answers go to the other sink, so that what the microphone hears is the session alone."""
+    process = sound.popen(
+        "record", "--live", "--name", "l", "--device", "room_mic", "--output", "deck", "--set", "barge_in=true",
+        where=tmp_path,
+    )  # fmt: skip
+    folder = tmp_path / "recordings" / "l"
+    wait_for_tape(folder)
+    sound.play(spoken(26)).wait()
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "assistant: loading stack scripted" in err
+    assert "playing the answers" in err
+    assert "assistant answering, 1 answered" in err
+    assert "compare it with its replay: workbench compare recordings/l" in out
+    session = open_session(folder)
+    assert session.verify() == []
+    assert session.live is not None
+    trace = read_trace(session.live.path)
+    evaluate(trace, ())
+    commits = [event for event in trace.events if isinstance(event, Commit)]
+    assert len(commits) >= 2
+    stops = [event for event in trace.events if isinstance(event, BargeIn)]
+    assert stops, "the questions come sooner than the answers end"
+    for stop in stops:
+        assert any(isinstance(event, Cancel) and event.reply == stop.reply for event in trace.events)
+        played = [event for event in trace.events if isinstance(event, Play) and event.reply == stop.reply]
+        silent = played[-1].t + played[-1].samples
+        assert stop.t < silent < stop.t + 1.0 * RATE, "what the device had already is all that is heard afterwards"
+        quiet = session.read(silent, silent + 10 * FRAME_SAMPLES, "agent")
+        assert not quiet.any(), "the agent track holds what was handed over, and then silence"
+    for play in [event for event in trace.events if isinstance(event, Play)]:
+        whole = play.samples // FRAME_SAMPLES * FRAME_SAMPLES
+        sounds = np.abs(session.read(play.t, play.t + whole, "agent")).reshape(-1, FRAME_SAMPLES).max(axis=1) > 0
+        assert sounds[1:-1].all()
+    said = [event.text for event in trace.events if isinstance(event, Transcript)]
+    assert all(set(text.split()) == {"sound"} for text in said)
+    done = sound.run("compare", "l", "--json", where=tmp_path)
+    found = json.loads(done.stdout)
+    assert found["same"], done.stdout
+    assert done.returncode == 0
+    assert len(found["turns"]) == len(commits)
+    assert all(row["live"]["is_stopped"] == row["replay"]["is_stopped"] for row in found["turns"][:-1])
+
+
+@pytest.mark.slow
+def test_a_killed_live_recording_keeps_the_trace_of_the_turns_before(sound: Sound, tmp_path: Path) -> None:
+    process = sound.popen("record", "--live", "--name", "k", "--device", "room_mic", "--output", "deck", where=tmp_path)
+    folder = tmp_path / "recordings" / "k"
+    wait_for_tape(folder)
+    player = sound.play(spoken(20))
+    log, deadline = folder / PARTIAL / "live.jsonl", time.monotonic() + 30
+    while '"transcript"' not in log.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.kill()
+    process.communicate()
+    player.terminate()
+    player.wait()
+    done = sound.run("record", "--recover", where=tmp_path)
+    assert done.returncode == 0, done.stderr
+    session = open_session(folder)
+    assert session.verify() == []
+    assert session.live is not None
+    assert [event.reply for event in read_trace(session.live.path).events if isinstance(event, Commit)] == [0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--play", "x.wav"], "--play, --play-session and --live: give one of them"),
+        (["--listener", "mlx-harmony"], "--live: runs the listener 'workbench' only"),
+        (["--stack", "nonsense"], "stack.stack is 'nonsense'"),
+        (["--stack", "moshi"], "no stt model given"),
+        (["--set", "stt_silence_ms=-1"], "stt_silence_ms"),
+        (["--output", "nonsense"], "no audio output device 'nonsense'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_a_user_can_get_wrong_live(sound: Sound, tmp_path: Path, arguments: list[str], says: str) -> None:
+    done = sound.run("record", "--live", "--device", "room_mic", "--name", "w", *arguments, where=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert says in done.stderr.strip().splitlines()[-1]
+    assert not (tmp_path / "recordings" / "w").exists(), "nothing is left of it"
