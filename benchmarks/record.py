@@ -2,6 +2,7 @@
 
     python benchmarks/record.py kill [--times 100]        kill -9 at random moments
     python benchmarks/record.py busy [--minutes 10]       real time, with the other core (or all) burnt
+    python benchmarks/record.py duplex [--minutes 10]     the same while the recorder itself plays what it hears
     python benchmarks/record.py long [--hours 3]          memory over hours, fed faster than real time
 
 Numbers go to stdout as one JSON object. Needs ``pulseaudio`` (``kill``, ``busy``) and the test extra's packages.
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soundfile
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -128,6 +130,66 @@ def busy(minutes: float, burners: int) -> dict[str, Any]:
         "zeros_between": int(np.count_nonzero(inside == 0)),
         "events": events,
         "callback_ms": device["mic_callback_ms"],
+    }
+
+
+def duplex(minutes: float, burners: int) -> dict[str, Any]:
+    """Play a known noise and record it beside burning processes; compare every sample of both tracks.
+
+    The noise holds no zero, so both tracks without their zeros must be the noise, whole: one lost sample would show.
+    Zeros between are gaps. On the agent track each must be marked, as a hole (the device ran dry) or as starved
+    (nothing was ready); on the microphone track they are the same silence heard.
+    """
+    burning = [multiprocessing.Process(target=_burn, daemon=True) for _ in range(burners)]
+    load = [os.getloadavg()[0]]
+    with tempfile.TemporaryDirectory() as name:
+        where = Path(name)
+        sound = start_sound(where / "sound")
+        for burner in burning:
+            burner.start()
+        played = noise(minutes * 60, seed=4)
+        soundfile.write(where / "noise.wav", played, RATE, subtype="PCM_16")
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        process = sound.popen(
+            "record", "--name", "d", "--device", "room_mic", "--output", "room", "--play", "noise.wav", where=where
+        )
+        _, err = process.communicate(timeout=minutes * 60 + 300)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        load.append(os.getloadavg()[0])
+        for burner in burning:
+            burner.kill()
+        sound.server.terminate()
+        sound.server.wait()
+        if process.returncode:
+            raise SystemExit(err)
+        folder = where / "recordings" / "d"
+        mic, agent = track(folder), track(folder, "agent")
+        events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+        device = open_session(folder).device
+    assert device is not None
+    marked = np.zeros(len(agent), dtype=bool)
+    for event in events:
+        if event["event"] in ("hole", "starved") and event["track"] == "agent":
+            marked[event["sample"] : event["sample"] + event["samples"]] = True
+    sounding = np.flatnonzero(agent)
+    inside = slice(sounding[0], sounding[-1] + 1)
+    return {
+        "minutes": minutes,
+        "burners": burners,
+        "load_average": load,
+        "recorder_cpu_s": round(after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime, 1),
+        "samples_played": len(played),
+        "agent_is_what_was_played": bool(np.array_equal(agent[agent != 0], played)),
+        "mic_is_what_was_played": bool(np.array_equal(mic[mic != 0], played)),
+        "agent_zeros_inside": int(np.count_nonzero(agent[inside] == 0)),
+        "agent_zeros_unmarked": int(np.count_nonzero((agent[inside] == 0) & ~marked[inside])),
+        "mic_holes": sum(event["event"] == "hole" and event["track"] == "mic" for event in events),
+        "events": events,
+        "agent_offset": device["agent_offset"],
+        "agent_offset_spread": device["agent_offset_spread"],
+        "round_trip": device["round_trip"],
+        "mic_callback_ms": device["mic_callback_ms"],
+        "agent_callback_ms": device["agent_callback_ms"],
     }
 
 
@@ -243,7 +305,7 @@ def _resident_mib() -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["kill", "busy", "long"])
+    parser.add_argument("what", choices=["kill", "busy", "duplex", "long"])
     parser.add_argument("--times", type=int, default=100)
     parser.add_argument("--at-once", type=int, default=5)
     parser.add_argument("--minutes", type=float, default=10)
@@ -254,6 +316,8 @@ def main() -> None:
         found = kill(given.times, given.at_once)
     elif given.what == "busy":
         found = busy(given.minutes, given.burners)
+    elif given.what == "duplex":
+        found = duplex(given.minutes, given.burners)
     else:
         found = long(given.hours)
     json.dump({"bench": f"record {given.what}", **found}, sys.stdout, indent=2)
