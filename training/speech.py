@@ -43,6 +43,12 @@ def _mix(rng: random.Random, kind: str) -> dict[str, float]:
     return {first: share, second: 1.0 - share} if share < 1.0 else {first: 1.0}
 
 
+def _sentence(kind: str, rng: random.Random) -> str:
+    if kind == "units":
+        return spoken_reply(rng, 0.6)  # the TTS must follow its text, not guess what the grammar says next
+    return spoken_reply(rng) if kind == "tts" else utterance(rng)
+
+
 Speaker = Callable[[str], tuple[np.ndarray, dict[str, Any]]]  # a sentence to int16 samples and their labels
 
 
@@ -84,7 +90,7 @@ def make_shard(out: Path, kind: str, index: int, voices: dict[str, np.ndarray]) 
     speak = _from_units(out) if kind.startswith("units") else _by_kokoro(kind, rng, voices)
     audio, meta, seen = [], [], set()
     while len(meta) < SHARD:
-        text = spoken_reply(rng) if kind in ("tts", "units") else utterance(rng)
+        text = _sentence(kind, rng)
         if held_out(text) != test or (test and text in seen):
             continue
         seen.add(text)

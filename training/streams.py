@@ -60,7 +60,8 @@ def _room(audio: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     length = int(rng.uniform(0.05, 0.25) * RATE)
     decay = np.exp(-np.arange(length) / length * 5).astype(np.float32)
     tail = rng.standard_normal(length).astype(np.float32) * decay
-    wet = np.fft.irfft(np.fft.rfft(audio, 2**17) * np.fft.rfft(tail, 2**17))[: len(audio)].astype(np.float32)
+    size = 2 ** (len(audio) + length).bit_length()
+    wet = np.fft.irfft(np.fft.rfft(audio, size) * np.fft.rfft(tail, size))[: len(audio)].astype(np.float32)
     return audio + wet * rng.uniform(0.05, 0.25) * np.abs(audio).max() / max(1e-6, np.abs(wet).max())
 
 
@@ -139,7 +140,8 @@ def takes(path: Path, kinds: dict[str, int | None], index: int, clean: bool) -> 
     if path.exists():
         with np.load(path, allow_pickle=True) as file:
             return list(file["takes"])
-    rng, codec = np.random.default_rng((SEED, index, clean)), load_codec()
+    # What the STT learns from may be rounded to bfloat16 on its way: few tokens change, in half the time.
+    rng, codec = np.random.default_rng((SEED, index, clean)), load_codec().train(not clean)
     make = _clean if clean else _augment
     made: list[Take] = []
     for kind, shards in kinds.items():

@@ -119,6 +119,9 @@ def losses(model: Lm, items: list[Example], train: bool) -> tuple[torch.Tensor, 
         changed = (torch.rand(audio_in.shape) < 0.12) & (audio_in >= 0) & (audio_in < card)
         audio_in = torch.where(changed, torch.randint(0, card, audio_in.shape), audio_in)
         kept = torch.randint(1, books + 6, (batch, 1, 1))
+        # Now and then nothing of the past audio is known: what is said must come from the text.
+        forgotten = (torch.rand(batch, 1, audio_in.shape[2]) < 0.35 * torch.rand(batch, 1, 1)) & (audio_in < card)
+        audio_in = torch.where(forgotten, ZERO, audio_in)
         hidden_books = (torch.arange(books)[None, :, None] >= kept) & (audio_in < card)
         audio_in = torch.where(hidden_books, ZERO, audio_in)
         changed = (torch.rand(target.shape) < 0.1) & (target >= 0)

@@ -231,14 +231,15 @@ def utterance(rng: random.Random) -> str:
     return text
 
 
-def spoken_reply(rng: random.Random) -> str:
-    """What the TTS voice learns: replies, chains of replies, requests, and chains of any words."""
+def spoken_reply(rng: random.Random, chains: float = 0.25) -> str:
+    """What the TTS voice learns: chains of any words (that share), replies, pairs of replies, and requests."""
     kind = rng.random()
-    if kind < 0.25:
+    if kind < chains:
         return " ".join(rng.choice(WORDS) for _ in range(rng.randint(3, 9)))
-    if kind < 0.55:
+    kind = (kind - chains) / (1 - chains)
+    if kind < 0.4:
         return sentence(rng, REPLIES)
-    if kind < 0.75:
+    if kind < 2 / 3:
         return f"{sentence(rng, REPLIES)} {sentence(rng, REPLIES)}"
     return sentence(rng, REQUESTS)
 
