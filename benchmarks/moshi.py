@@ -6,10 +6,12 @@ slows both.
 
     python benchmarks/moshi.py                   tiny LMs, the published codec: what the loops themselves cost
     python benchmarks/moshi.py --size full       the published sizes; needs 12 GB of memory and patience without a GPU
-    python benchmarks/moshi.py --frames 10000 --only long
+    python benchmarks/moshi.py --frames 10000 --only long-stt
+    python benchmarks/moshi.py --frames 10000 --only long-duplex
 """
 
 import argparse
+import os
 import resource
 import sys
 import tempfile
@@ -161,12 +163,13 @@ def reference_tts(tts: DsmTts) -> tuple[list[np.ndarray], Spent]:
 
 def show(name: str, frames: int, pairs: list[tuple[Spent, Spent]]) -> None:
     """Median over the runs of each ratio: by the clock on the wall, and by processor time, which load leaves alone."""
+    load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
     for kind, index in (("wall", 0), ("CPU", 1)):
         ratios = sorted(reference[index] / ours[index] for reference, ours in pairs)
         a, b = (float(np.median([pair[side][index] for pair in pairs])) / frames * 1000 for side in (0, 1))
         print(
             f"{name:20} {kind:4} reference {a:8.2f} ms/frame   workbench {b:8.2f} ms/frame   "
-            f"{np.median(ratios):.2f}x ({ratios[0]:.2f} to {ratios[-1]:.2f} in {len(pairs)} runs), same tokens"
+            f"{np.median(ratios):.2f}x ({ratios[0]:.2f} to {ratios[-1]:.2f} in {len(pairs)} runs), same tokens, {load}"
         )
 
 
@@ -204,21 +207,22 @@ def bench_overhead(c: Checkpoint, steps: int) -> None:
     )
 
 
-def bench_long(stt_checkpoint: Checkpoint, duplex_checkpoint: Checkpoint, frames: int) -> None:
+def bench_long(c: Checkpoint, frames: int) -> None:
     """Past 4096 frames and ``max_steps``: no error, and memory that does not grow."""
-    stt, duplex = DsmStt(stt_checkpoint), Duplex(duplex_checkpoint)
-    hears, talks = stt.open(), duplex.open(0)
+    stream: Any = DsmStt(c).open() if c.kind == "stt" else Duplex(c).open(0)
     block = probe(40)
     for done in range(0, frames, 40):
-        hears.steps(block)
-        for frame in block.reshape(-1, FRAME_SAMPLES):
-            talks.step(frame)
-        if done % (frames // 10) < 40:
+        if c.kind == "stt":
+            stream.steps(block)
+        else:
+            for frame in block.reshape(-1, FRAME_SAMPLES):
+                stream.step(frame)
+        if done % (frames // 10) < 40 or done + 40 >= frames:
             print(
                 f"  {done + 40:6} frames, resident {resident_mb():7.1f} MB, MLX {mx.get_active_memory() / 1e6:.1f} MB",
                 flush=True,
             )
-    print(f"long: {frames} frames through codec, STT and duplex without error")
+    print(f"long, {c.kind}: {frames} frames without error")
 
 
 def resident_mb() -> float:
@@ -238,11 +242,11 @@ def main() -> None:
     parser.add_argument("--mimi", choices=["tiny", "full"], default="full", help="of the codec")
     parser.add_argument("--frames", type=int, default=120)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--only", choices=["stt", "duplex", "tts", "overhead", "long"])
+    parser.add_argument("--only", choices=["stt", "duplex", "tts", "overhead", "long-stt", "long-duplex"])
     a = parser.parse_args()
 
     def wanted(name: str) -> bool:
-        return a.only in (None, name) and (name != "long" or a.only == "long")
+        return a.only in (None, name) and (not name.startswith("long") or a.only == name)
 
     if a.mimi == "tiny" and any(wanted(name) for name in ("stt", "duplex")):
         parser.error("--mimi tiny: the reference loops of stt and duplex use rustymimi, which loads the published size")
@@ -263,8 +267,9 @@ def main() -> None:
             bench_tts(made("tts"), a.runs)
         if wanted("overhead"):
             bench_overhead(made("stt"), a.frames)
-        if wanted("long"):
-            bench_long(made("stt"), made("duplex"), a.frames)
+        for kind in ("stt", "duplex"):
+            if wanted(f"long-{kind}"):
+                bench_long(made(kind), a.frames)
 
 
 if __name__ == "__main__":

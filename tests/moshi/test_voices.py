@@ -1,16 +1,21 @@
 """Voices and the options of the TTS: what is unfit is named before a model is loaded."""
 
+import mlx.core as mx
 import numpy as np
 import pytest
 import soundfile
 
+from workbench.config import load
 from workbench.errors import WorkbenchError
 from workbench.moshi import voices
 from workbench.moshi.audition import audition
+from workbench.moshi.checkpoint import find
 from workbench.moshi.generate import Recipe
+from workbench.moshi.nano import folder
 from workbench.moshi.tensors import save
 from workbench.moshi.text import gaps
-from workbench.moshi.tts import INERT, DsmTts, TtsOptions
+from workbench.moshi.tts import INERT, DsmTts, TtsOptions, _conditions
+from workbench.stacks import make_stack
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +82,34 @@ def test_inert_options_are_refused_by_name():
 def test_cfg_outside_the_models_own_is_refused(tts):
     with pytest.raises(WorkbenchError, match=r"cfg: 5.0 is not one this model knows \(1.0, 1.5"):
         DsmTts(tts, TtsOptions(cfg=5.0))
+
+
+def test_where_voices_do_nothing_another_voice_and_cfg_are_refused_by_name(tmp_path):
+    nano = find(folder() / "tts")
+    other = voice(tmp_path, np.random.default_rng(0).standard_normal((1, 64, 125)) * 0.7)
+    assert refused(other, nano).endswith(f"no voice does anything in {nano.root}; leave tts_voice_path empty")
+    with pytest.raises(WorkbenchError, match="no voice does anything in"):
+        make_stack(load(None, {"stack": "nano", "tts_voice_path": str(other)}))
+    with pytest.raises(WorkbenchError, match=r"tts option cfg: does nothing in .*tts, as its voice; leave it out"):
+        DsmTts(nano, TtsOptions(cfg=2.0))
+    [own] = voices.available(nano)
+    assert voices.check(own, nano).std == 0
+    assert voices.resolve(nano, "") == own
+
+
+def test_in_nano_voices_and_cfg_really_do_nothing():
+    """What its config.json says of it, and is believed: any voice and any cfg give the same tokens."""
+    tts = DsmTts(find(folder() / "tts"))
+
+    def say():
+        speech = tts.synthesize("a quarter past nine", 0)
+        list(speech)
+        return np.stack(speech.tokens)
+
+    plain = say()
+    tts._condition = _conditions(tts._tts, tts.voice.path, TtsOptions(cfg=4.0))[0]
+    tts._cross = mx.random.normal(tts._cross.shape, key=mx.random.key(1)).astype(tts._cross.dtype)
+    assert np.array_equal(say(), plain)
 
 
 OPTIONS = [

@@ -95,7 +95,7 @@ class DsmTts:
     def __init__(self, checkpoint: Checkpoint, options: TtsOptions | None = None) -> None:
         self.options = options or TtsOptions()
         # Before the weights, which take seconds: a wrong voice is said at once.
-        voices.check(_voice_path(checkpoint, self.options.voice), checkpoint)
+        _check_conditions(checkpoint, self.options)
         self.model: Model = load(checkpoint, "tts", quantize=self.options.quantize or None)
         self.codec: Codec = open_codec(checkpoint, self.options.decoder, checkpoint.config["dep_q"])
         self._tts = _tts_model(self.model, checkpoint, self.options)
@@ -108,7 +108,7 @@ class DsmTts:
         """Set the voice of ``options`` and what follows from it."""
         checkpoint = self.model.checkpoint
         self.options = options
-        self.voice = voices.check(_voice_path(checkpoint, options.voice), checkpoint)
+        self.voice = _check_conditions(checkpoint, options)
         self._condition, self._cross = _conditions(self._tts, self.voice.path, options)
         described = dataclasses.asdict(options) | {"role": "tts", "voice": sha256_file(self.voice.path)}
         self.fingerprint = fingerprint(checkpoint, described | {"decoder": type(self.codec).__name__})
@@ -149,6 +149,13 @@ class DsmTts:
     def alive(self, number: int) -> bool:
         """Whether this is still the newest chunk."""
         return number == self._live
+
+
+def _check_conditions(checkpoint: Checkpoint, options: TtsOptions) -> voices.Voice:
+    voice = voices.check(_voice_path(checkpoint, options.voice), checkpoint)
+    if voices.is_inert(checkpoint) and options.cfg != TtsOptions.cfg:
+        raise WorkbenchError(f"tts option cfg: does nothing in {checkpoint.root}, as its voice; leave it out")
+    return voice
 
 
 def _voice_path(checkpoint: Checkpoint, voice: str) -> Path:

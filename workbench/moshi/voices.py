@@ -40,6 +40,14 @@ class Voice:
     metadata: dict[str, str]
 
 
+def is_inert(checkpoint: Checkpoint) -> bool:
+    """Whether voice and cfg do nothing in this TTS, as its config.json then says.
+
+    Nano is such a model. It comes with one file of zeros, because moshi_mlx wants a file.
+    """
+    return bool(checkpoint.config.get("tts_config", {}).get("inert_voice"))
+
+
 def available(checkpoint: Checkpoint) -> list[Path]:
     """Voices beside a TTS checkpoint, in its directory or ``voices/`` below it, sorted."""
     suffix = checkpoint.voice_suffix
@@ -89,9 +97,10 @@ def check(path: Path, checkpoint: Checkpoint | None = None) -> Voice:
         raise WorkbenchError(f"{path}: {KEY} holds values that are not finite")
     std = float(values.std())
     low, high = STD_RANGE
-    # A model without voices, like nano, comes with one file of zeros, because moshi_mlx wants a file.
-    inert = checkpoint is not None and bool(checkpoint.config.get("tts_config", {}).get("inert_voice"))
-    if not (inert and std == 0) and not low <= std <= high:
+    if checkpoint is not None and is_inert(checkpoint):
+        if std:
+            raise WorkbenchError(f"{path}: no voice does anything in {checkpoint.root}; leave tts_voice_path empty")
+    elif not low <= std <= high:
         why = "; 0.07 is what the public Mimi gives, which is not the voice encoder" if std < low else ""
         raise WorkbenchError(f"{path}: standard deviation {std:.3f}, published voices have about 0.7{why}")
     if checkpoint is not None:
