@@ -182,6 +182,15 @@ def test_the_published_listener_clips_the_onset_and_closes_the_loudspeaker_early
     assert spoken[1] < spoken[0]
 
 
+def test_only_the_listener_that_resets_pays_for_it(make_session: MakeSession) -> None:
+    """A codec that is made anew takes seconds on some machines; the published loop never does that."""
+    made = make_session(TALK, 40)
+    for listener, pays in (("workbench", True), ("mlx-harmony", False)):
+        changes = {"listener": listener, "barge_in": True, "costs.costs": "fixed"}
+        quick, slow = (run(made, changes | {"stt_reset_ms": ms}).trace.events for ms in (0.0, 5000.0))
+        assert (quick != slow) == pays
+
+
 def test_state_that_is_not_reset_is_told_apart_by_the_store(
     make_session: MakeSession,
 ) -> None:

@@ -131,14 +131,14 @@ class Listening:
             done.append(max(done[-1], ready) + cost)
         return replace(cycle, fed=(*cycle.fed, *range(first, first + more)), done=tuple(done))
 
-    def _published_cycle(self, started: int) -> Turn | None:
-        opened = started + int(self._costs.draw("stt_reset", self.hearing.cycle + 1, 1)[0])
+    def _published_cycle(self, at: int) -> Turn | None:
+        # It opens at once: it clears neither codec nor caches, so it pays for no reset.
         gate = self._mic.gate(self.options.threshold)
         hears = self.hearing.open(fresh=False)
-        cycle = listen_published(hears, gate, self.step_costs, self.options, opened, started)
+        cycle = listen_published(hears, gate, self.step_costs, self.options, at, at)
         if cycle.reason == "overrun":
             hears = self.hearing.open(fresh=False)
-            cycle = PublishedLoop(hears, gate, self.step_costs, self.options, opened, started).run()
+            cycle = PublishedLoop(hears, gate, self.step_costs, self.options, at, at).run()
         self.hearing.close(hears)
         self.log_heard(hears, cycle)
         if cycle.reason == "end":

@@ -189,7 +189,7 @@ def stack_profile(
 ) -> Profile | None:
     """The cost profile a replay draws from: the one named, the stack's own, this machine's, or one measured now.
 
-    Measuring replays up to three of the sessions with every stage run and timed.
+    Measuring replays up to three of the sessions with every stage run and timed, by the listener that resets.
     """
     if config.costs.costs != "profile":
         return None
@@ -200,7 +200,7 @@ def stack_profile(
     path = profile_path(stack)
     if path.exists():
         return read_profile(path)
-    measured = override(config, {"costs.costs": "measured"})
+    measured = override(config, {"costs.costs": "measured", "listener": "workbench"})
     pooled: dict[str, list[int]] = {}
     for session, labels in sessions[:3]:
         progress(f"measuring step costs on {session.name}")

@@ -12,6 +12,7 @@ from workbench.labels import Label
 from workbench.metrics import evaluate, summarise
 from workbench.moshi.generate import Recipe
 from workbench.replay import cost_source, replay
+from workbench.running import stack_profile
 from workbench.session import write_manifest, write_track
 from workbench.stacks import make_stack
 from workbench.stages.endpoint import Reply, add_reply
@@ -56,6 +57,17 @@ def test_replays_the_same_bytes_from_an_empty_store_and_a_full_one(session, stac
     for again in (run(stack, store), run(stack, Store(None)), run(make_stack(config), Store(None))):
         assert again.trace.digest == first.trace.digest
         assert all(np.array_equal(a, b) for (_, a), (_, b) in zip(again.sounds(), first.sounds(), strict=True))
+
+
+def test_a_profile_times_real_resets_whoever_listens(session, stack_config, monkeypatch):
+    config = override(stack_config, {"costs.costs": "profile", "listener": "mlx-harmony"})
+    stack, resets = make_stack(config), []
+    reopen = stack._stt.open
+    monkeypatch.setattr(stack._stt, "open", lambda fresh=True: resets.append(fresh) or reopen(fresh))
+    profile = stack_profile(stack, config, [(session, ())], Store(None))
+    assert sorted(profile.stages) == sorted(STAGES)
+    assert resets
+    assert all(resets)
 
 
 def test_weights_are_named(stack_config):
