@@ -261,6 +261,23 @@ def test_a_bad_session_in_a_batch_is_named_and_the_others_finish(folder: Path, m
     assert read_json(out / "scores.json")["scores"]["turns_n"] == 1
 
 
+def test_of_several_folders_those_without_a_session_are_named_and_passed_over(folder: Path) -> None:
+    """``recordings/*/``, as a shell spells it out."""
+    where = folder.parent
+    for name in ("others", "lost"):
+        (where / name).mkdir()
+    (where / "lost" / "mic.flac").write_bytes(b"")
+    done = workbench(["replay", folder.name, "others", "--out", "run", "--json"], where)
+    assert done.returncode == 0
+    assert done.stderr.strip() == "note: others: holds no session, passed over"
+    alone = workbench(["replay", "others"], where)
+    assert alone.returncode == 2
+    assert "error: others: not a session" in alone.stderr
+    lost = workbench(["replay", folder.name, "lost", "--out", "run", "--json"], where)
+    assert lost.returncode == 2
+    assert "lost: not a session, session.json is missing" in lost.stderr
+
+
 def test_over_budget_is_exit_code_1_and_names_the_figure(folder: Path) -> None:
     path = folder.parent / "budget.toml"
     path.write_text("[budget]\nvoice_to_voice_ms_p50 = 1\nstall_ratio = 0.5\n")

@@ -7,6 +7,7 @@ silence per block slips in that no status flag reports.
 """
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ _RATES = (48_000, 44_100, 96_000, 32_000, 16_000)
 _LATENCY_SECONDS = {"input": 0.24, "output": 0.48}
 """Device buffering asked for. A late callback then costs nothing, and a recording is in no hurry; on a machine with
 seven busy programs per core, 0.16 s of output ran dry twice in a minute."""
+
+_HIDDEN = "; one that another program holds is not seen: close that first" if sys.platform == "linux" else ""
+"""On ALSA, PortAudio leaves out a device that it cannot open while it looks at what there is."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +176,7 @@ def find_device(wanted: str | None, kind: str) -> Device:
             device for device in able if wanted.lower() in device.name.lower()
         ]
     if not chosen:
-        raise WorkbenchError(f"no audio {kind} device {wanted!r} ('workbench devices' lists them)")
+        raise WorkbenchError(f"no audio {kind} device {wanted!r} ('workbench devices' lists them){_HIDDEN}")
     if len(chosen) > 1:
         names = ", ".join(f"{device.index} {device.name}" for device in chosen[:4])
         raise WorkbenchError(f"{kind} device {wanted!r} fits several ({names}): give its number or whole name")

@@ -273,7 +273,9 @@ def write_track(path: Path, blocks: Iterator[npt.NDArray[Any]], subtype: str = "
 
     Args:
         path: ends in ``.flac``.
-        blocks: 1-D float32 in [-1, 1) or int16; concatenated.
+        blocks: 1-D, concatenated. Whole numbers are taken as they are, at full scale of their type. Floats in [-1, 1)
+            are rounded to the nearest step here, by the scale at which they are read, so that a sample that came from
+            a track goes back as it was; libsndfile would write floats by another scale, one step less than that.
         subtype: ``PCM_16`` or ``PCM_24``.
 
     Returns:
@@ -285,9 +287,16 @@ def write_track(path: Path, blocks: Iterator[npt.NDArray[Any]], subtype: str = "
         soundfile.SoundFile(beside, "w", SAMPLE_RATE, 1, subtype=subtype, format="FLAC") as file,
     ):
         for block in blocks:
-            file.write(block)
+            file.write(_whole(block, 16 if subtype == "PCM_16" else 24) if block.dtype.kind == "f" else block)
             samples += len(block)
     return samples
+
+
+def _whole(pcm: npt.NDArray[Any], bits: int) -> npt.NDArray[np.int32]:
+    """Floats to whole numbers of so many bits, in the upper bits of 32; clipped, and 0 for what is no number."""
+    full = 1 << (bits - 1)
+    scaled = np.nan_to_num(np.rint(pcm.astype(np.float64) * full), posinf=full, neginf=-full)
+    return np.clip(scaled, -full, full - 1).astype(np.int32) << (32 - bits)
 
 
 def read_track(path: Path, samples: int) -> Pcm:

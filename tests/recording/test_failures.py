@@ -44,7 +44,7 @@ def test_no_device(sound: Sound, tmp_path: Path) -> None:
 
 
 def test_a_busy_device_is_said_in_words() -> None:
-    """No device here can be busy (a sound server shares them), so this is PortAudio's own error for it."""
+    """PortAudio's own error for it; ``test_busy.py`` has a device that really is."""
     sounddevice = pytest.importorskip("sounddevice", exc_type=OSError)
     from workbench.audio import _reason
 

@@ -207,3 +207,29 @@ def test_a_stream_is_resampled_as_a_whole_file_would_be(rate: int) -> None:
     whole = soxr.resample(tone, rate, SECOND, quality="HQ")
     assert len(streamed) == 2 * SECOND
     assert np.abs(streamed - whole).max() < 1e-5
+
+
+def duplex(folder: Path, lag: int, gain: float, shake: int = 0) -> tuple[str, ...]:
+    """Remarks on a recording whose microphone hears the loudspeaker so much later and softer."""
+    random = np.random.default_rng(3)
+    agent = (random.normal(0, 0.1, 20 * SECOND) * (1 << 23)).astype(np.int32)
+    mic = np.zeros_like(agent)
+    for second in range(20):
+        late = lag + (shake if second % 8 >= 4 else 0)
+        part = slice(second * SECOND, (second + 1) * SECOND)
+        mic[part] = (np.roll(agent, late)[part] * gain).astype(np.int32)
+    tape = TapeWriter(folder, ("mic", "agent"), {"name": folder.name})
+    tape.append("mic", mic)
+    tape.append("agent", agent)
+    tape.commit({"mic": 0.0, "agent": 0.0})
+    tape.close()
+    return finish(folder).remarks
+
+
+def test_the_way_from_loudspeaker_to_microphone_is_given_as_knobs(tmp_path: Path) -> None:
+    (remark,) = duplex(tmp_path / "s", lag=480, gain=0.1)
+    assert remark.startswith("the loudspeaker is heard 20.0 ms later at -20.0 dB (5 windows of 4 s)")
+    assert remark.endswith('in the config: echo = "config", echo_delay_ms = 20.0, echo_gain_db = -20.0')
+    (unsteady,) = duplex(tmp_path / "u", lag=480, gain=0.1, shake=480)
+    assert unsteady.endswith("20.0 ms apart): too unsteady to be replayed as an echo path")
+    assert duplex(tmp_path / "n", lag=480, gain=0.0) == ()

@@ -23,7 +23,9 @@ def compare_and_show(folder: Path, assignments: Sequence[str], out: Path | None,
     session = open_session(folder)
     if session.live is None:
         raise WorkbenchError(f"{folder}: was not recorded with --live: there is nothing to compare its replay with")
-    config = override(_config(session, session.live), dict(parse_assignment(item) for item in assignments))
+    # What the microphone heard of the agent is on its track already.
+    config = override(_config(session, session.live), {"echo.echo": "off"})
+    config = override(config, dict(parse_assignment(item) for item in assignments))
     run = run_sessions([folder], config, out or Path("reports") / f"{session.name}-live-{config.fingerprint[:8]}")
     pairs = pair(exchanges(read_trace(session.live.path)), exchanges(run.sessions[0].trace))
     same = all(item.is_same for item in pairs)

@@ -1,6 +1,6 @@
 """Options that several commands share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,9 @@ from workbench.config import Config, load, parse_assignment
 
 RECORDINGS = Path("recordings")
 """Where session names are looked up."""
+
+SESSION_PARTS = ("session.json", ".recording", "mic.flac", "labels.csv")
+"""A folder with any of these is meant to be a session."""
 
 BASELINE = Path("configs/baseline.toml")
 """The assistant as most people run it: where ``demo`` and ``tune`` start."""
@@ -74,6 +77,22 @@ def build_config(
     changes = {"stack.stack": stack, "stack.models": models, "workbench.listener": listener, "costs.costs": costs}
     overrides = {name: value for name, value in changes.items() if value is not None}
     return load(config_file, overrides | dict(parse_assignment(item) for item in assignments))
+
+
+def session_folders(names: Sequence[str]) -> list[Path]:
+    """Sessions by path or name; of several, folders that hold no part of a session are named and passed over.
+
+    So ``recordings/*/`` means the sessions in there. One that lost its ``session.json`` is not passed over.
+    """
+    folders = [session_folder(name) for name in names]
+    if len(folders) == 1:
+        return folders
+    others = [path for path in folders if path.is_dir() and not any((path / part).exists() for part in SESSION_PARTS)]
+    if others == folders:
+        return folders
+    for path in others:
+        click.echo(f"note: {path}: holds no session, passed over", err=True)
+    return [path for path in folders if path not in others]
 
 
 def session_folder(name: str) -> Path:

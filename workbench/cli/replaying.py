@@ -4,7 +4,14 @@ from pathlib import Path
 
 import click
 
-from workbench.cli.options import BASELINE, config_options, json_option, session_argument, session_folder
+from workbench.cli.options import (
+    BASELINE,
+    config_options,
+    json_option,
+    session_argument,
+    session_folder,
+    session_folders,
+)
 from workbench.config import Config
 
 
@@ -24,7 +31,7 @@ def replay(
     """Replay sessions through STT → LM → TTS and score them."""
     from workbench.cli.run import run_and_show
 
-    return run_and_show([session_folder(name) for name in sessions], config, out, budget, as_json)
+    return run_and_show(session_folders(sessions), config, out, budget, as_json)
 
 
 @click.command()

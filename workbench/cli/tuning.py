@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from workbench.cli.options import json_option, session_folder
+from workbench.cli.options import json_option, session_folders
 
 
 @click.command()
@@ -54,7 +54,7 @@ def tune(sessions: tuple[str, ...], **options: object) -> int:
     """Search settings by exact replay, and write the config that the assistant loads."""
     from workbench.cli.study import Request, run_tune
 
-    return run_tune([session_folder(name) for name in sessions], Request(**options))  # type: ignore[arg-type]
+    return run_tune(session_folders(sessions), Request(**options))  # type: ignore[arg-type]
 
 
 @click.command()

@@ -33,9 +33,11 @@ from workbench.session import (
     write_track,
 )
 from workbench.trace import write_trace
-from workbench.units import SAMPLE_RATE, samples_to_seconds
+from workbench.units import SAMPLE_RATE, samples_to_ms, samples_to_seconds
 
 _LITTLE_BYTES = 1 << 18
+_STEADY_MS = 10.0
+"""Windows that agree on the echo's delay to this are one path; a frame's level hardly feels less."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ def _make(folder: Path, tape: Tape, device: Mapping[str, Any]) -> tuple[Session,
         labels_source="human" if notes else None,
         provenance={"recorded_by": f"moshi-workbench {__version__}", **tape.header.get("provenance", {})},
     )
-    return session, _remarks(tape, events)
+    return session, (*_remarks(tape, events), *_echo_remarks(about.get("round_trip")))
 
 
 def alignment(tape: Tape) -> dict[str, Any]:
@@ -232,6 +234,19 @@ def _remarks(tape: Tape, events: list[dict[str, Any]]) -> tuple[str, ...]:
     if "agent" in tape.samples and not tape.offsets["agent"]:
         remarks.append("too short to tell how the agent track lies on the microphone's clock: it starts at sample 0")
     return tuple(remarks)
+
+
+def _echo_remarks(found: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """The way from loudspeaker to microphone as the knobs that put it into a replay."""
+    if found is None:
+        return ()
+    delay, gain, windows = samples_to_ms(found["lag_samples"]), found["gain_db"], found["windows"]
+    heard = f"the loudspeaker is heard {delay:.1f} ms later at {gain:.1f} dB ({windows} windows of 4 s"
+    shake = samples_to_ms(found["lag_spread_samples"])
+    if shake > _STEADY_MS or not 0 <= delay <= 2000 or not -120 <= gain <= 20:
+        return (f"{heard}, {shake:.1f} ms apart): too unsteady to be replayed as an echo path",)
+    knobs = f'echo = "config", echo_delay_ms = {delay:.1f}, echo_gain_db = {gain:.1f}'
+    return (f"{heard}); for replays of recordings in this room, in the config: {knobs}",)
 
 
 def cut_off(recordings: Path) -> list[Path]:
