@@ -233,3 +233,15 @@ def test_the_way_from_loudspeaker_to_microphone_is_given_as_knobs(tmp_path: Path
     (unsteady,) = duplex(tmp_path / "u", lag=480, gain=0.1, shake=480)
     assert unsteady.endswith("20.0 ms apart): too unsteady to be replayed as an echo path")
     assert duplex(tmp_path / "n", lag=480, gain=0.0) == ()
+
+
+def test_what_was_not_ready_in_time_is_counted(tmp_path: Path) -> None:
+    tape = write(tmp_path / "s", agent=True, close=False)
+    for at in (4800, 9600):
+        tape.event({"sample": at, "event": "starved", "track": "agent", "samples": 1920})
+    tape.close()
+    (remark,) = [text for text in finish(tmp_path / "s").remarks if "ready" in text]
+    assert remark == (
+        "2 times nothing was ready to be played in time: 0.16 s of silence inside what was played, "
+        "marked in events.jsonl"
+    )

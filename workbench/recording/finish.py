@@ -226,6 +226,12 @@ def _remarks(tape: Tape, events: list[dict[str, Any]]) -> tuple[str, ...]:
     if holes:
         lost = samples_to_seconds(sum(event["samples"] for event in holes))
         remarks.append(f"{len(holes)} holes, {lost:.3f} s in all, are filled with zeros and marked in {EVENTS}")
+    starved = [event["samples"] for event in events if event["event"] == "starved"]
+    if starved:
+        remarks.append(
+            f"{len(starved)} times nothing was ready to be played in time: {samples_to_seconds(sum(starved)):.2f} s of "
+            f"silence inside what was played, marked in {EVENTS}"
+        )
     for event in events:
         if event["event"] == "stalled":
             stopped = "stopped" in event["cause"]
