@@ -87,7 +87,8 @@ class LiveFollower:
 
     def finish(self) -> tuple[str, ...]:
         """See :class:`workbench.recording.follow.Follower`."""
-        self._thread.join(_FINISH_SECONDS)
+        if self._thread.ident is not None:  # a recording may end before it began
+            self._thread.join(_FINISH_SECONDS)
         if self._thread.is_alive():
             self._error = self._error or f"a step took more than {_FINISH_SECONDS:.0f} s when the recording ended"
         replies = self._assistant.replies
