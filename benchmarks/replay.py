@@ -126,7 +126,7 @@ def main() -> None:
             "mlx-harmony": {"listener": "mlx-harmony"},
             "parallel": {"barge_in": True, "executors": "parallel"},
         }.items():
-            config = override(Config(), changes)
+            config = override(Config(), {"stack": "scripted"} | changes)
             stack = make_stack(config)
             stages = stack.stages(labels)
             profile = stack_profile(stack, config, [(session, labels)], Store(None))
@@ -150,7 +150,7 @@ def main() -> None:
                 with cProfile.Profile() as profiler:
                     again(store)
                 pstats.Stats(profiler).sort_stats("tottime").print_stats(14)
-        whole, inside, steps = bare_seconds(session, labels, Config())
+        whole, inside, steps = bare_seconds(session, labels, override(Config(), {"stack": "scripted"}))
         print(
             f"framework over bare stage calls, empty store: {1e6 * (whole - inside) / steps:.1f} us per step "
             f"({100 * (whole - inside) / steps / (FRAME_SAMPLES / SAMPLE_RATE):.3f} % of an 80 ms frame; "

@@ -84,7 +84,7 @@ def against_random(trials: int) -> None:
     spec = plan(
         "random",
         folders,
-        load(REPOSITORY / "configs/baseline.toml"),
+        load(REPOSITORY / "configs/baseline.toml", {"stack": "scripted"}),
         read_space(REPOSITORY / "configs/space.toml"),
         read_budget(REPOSITORY / "configs/budget.toml"),
         ["voice_to_voice_ms_p95"],
@@ -122,7 +122,7 @@ def main() -> None:
         os.environ["WORKBENCH_STORE"] = f"{temporary}/store"
         os.chdir(temporary)
         folders = hour(Path("recordings"), options.minutes)
-        baseline = load(REPOSITORY / "configs/baseline.toml")
+        baseline = load(REPOSITORY / "configs/baseline.toml", {"stack": "scripted"})
         space = read_space(REPOSITORY / "configs/space.toml")
         budget = read_budget(REPOSITORY / "configs/budget.toml")
         spec = plan("bench", folders, baseline, space, budget, ["voice_to_voice_ms_p95"], trials=options.trials)

@@ -24,7 +24,7 @@ TALK = [QUESTION, (24.0, 25.2, "speech", 2, "what is the"), (25.84, 27.0, "speec
 
 def run(made: object, changes: dict[str, object] | None = None, store: Store | None = None) -> Replayed:
     session, labels = made  # type: ignore[misc]
-    config = override(Config(), changes or {})
+    config = override(Config(), {"stack": "scripted"} | (changes or {}))
     stack = make_stack(config)
     costs = cost_source(config, stack.profile, session.name)
     return replay(session, labels, stack.stages(labels), config, costs, store or Store(None))
@@ -74,7 +74,17 @@ def test_same_digest_from_elsewhere_and_with_another_hash_seed(make_session: Mak
     root = Path(__file__).parent.parent
     for seed, where in (("1", tmp_path), ("2", root), ("2", root)):
         out = tmp_path / f"run-{seed}-{where.name}"
-        command = [sys.executable, "-m", "workbench", "replay", str(session.folder), "--out", str(out)]
+        command = [
+            sys.executable,
+            "-m",
+            "workbench",
+            "replay",
+            str(session.folder),
+            "--stack",
+            "scripted",
+            "--out",
+            str(out),
+        ]
         environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(root)}
         subprocess.run(command, cwd=where, env=environment, check=True, capture_output=True)
         assert f'"digest":"{expected}"' in (out / "made.trace.jsonl").read_text()
@@ -211,7 +221,7 @@ def test_state_that_is_not_reset_is_told_apart_by_the_store(
             return Stream()
 
     session, labels = make_session(TALK, 40)
-    config = override(Config(), {"listener": "mlx-harmony"})
+    config = override(Config(), {"stack": "scripted", "listener": "mlx-harmony"})
     stack = ScriptedStack()
     digests, store = [], Store(None)
     for kept in (store, store, Store(None)):
@@ -236,7 +246,7 @@ def test_measured_costs_run_every_stage(make_session: MakeSession) -> None:
 
 def test_pause_heads_are_refused_where_there_are_none(make_session: MakeSession) -> None:
     session, labels = make_session([QUESTION], 30)
-    config = override(Config(), {"stt_vad": True})
+    config = override(Config(), {"stack": "scripted", "stt_vad": True})
     stack = ScriptedStack()
     stages = stack.stages(labels)
     stages.stt.has_pause_heads = False

@@ -67,7 +67,7 @@ class Forgetful(Store):
 
 def digest(made, changes: dict[str, object], store: Store) -> str:  # type: ignore[no-untyped-def]
     session, _ = made
-    config = override(Config(), changes)
+    config = override(Config(), {"stack": "scripted"} | changes)
     stages = Stages(Mindful(), CannedLm(), ScriptedTts())
     costs = cost_source(config, ScriptedStack().profile, session.name)
     return replay(session, (), stages, config, costs, store).trace.digest

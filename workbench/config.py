@@ -108,7 +108,7 @@ class Workbench:
 class Stack:
     """Which models speak and hear."""
 
-    stack: str = _knob("scripted", "scripted, nano, moshi or moshi-duplex")
+    stack: str = _knob("nano", "scripted, nano, moshi or moshi-duplex")
     models: str = _knob("", "directory that holds the stack's models")
     lm: str = _knob("canned", "where replies come from: canned, recorded:FILE, mlx-lm:DIRECTORY or an http:// endpoint")
 

@@ -23,7 +23,7 @@ TALK = [
 
 
 def scored(session, labels, **knobs):
-    config = load(None, {"costs": "fixed", **knobs})
+    config = load(None, {"stack": "scripted", "costs": "fixed", **knobs})
     replayed = replay(session, labels, make_stack(config).stages(labels), config, FixedCosts(config.costs), Store(None))
     return replayed, evaluate(replayed.trace, labels)
 

@@ -78,7 +78,10 @@ def test_changed_knobs_fingerprint_and_profile_are_named(tmp_path):
     run, scored, summary = make_run(tmp_path, questions(tmp_path)[:1], stt_silence_ms=560)
     text = section(write_report(run, scored, summary).read_text(), "What was run")
     assert run.config.fingerprint in text
-    assert [row[:3] for row in rows(text) if row[0].startswith("`")] == [["`assistant.stt_silence_ms`", "560", "700"]]
+    assert [row[:3] for row in rows(text) if row[0].startswith("`")] == [
+        ["`stack.stack`", "scripted", "nano"],
+        ["`assistant.stt_silence_ms`", "560", "700"],
+    ]
     assert "made up, for tests" in text
 
 

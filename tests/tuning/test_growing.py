@@ -37,7 +37,15 @@ SPACE = {
         "stt_silence_ms": {"type": "frames", "low": 400, "high": 960},
     }
 }
-OPTIONS = ("--config", str(REPOSITORY / "configs/baseline.toml"), "--space", "space.toml", "--budget", "budget.toml")
+OPTIONS = (
+    "--config",
+    str(REPOSITORY / "configs/baseline.toml"),
+    "--space",
+    "space.toml",
+    "--budget",
+    "budget.toml",
+    *("--stack", "scripted"),
+)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from workbench.tuning.splitting import content, split
 from workbench.tuning.study import Objective, Outcome, best, create, finished, search
 from workbench.tuning.tune import plan, refine
 
-BASELINE = override(Config(), {"barge_in": True})
+BASELINE = override(Config(), {"stack": "scripted", "barge_in": True})
 TWO = {
     "assistant": {
         "stt_silence_threshold": {"type": "float", "low": 0.002, "high": 0.1, "log": True, "points": 9},

@@ -18,6 +18,7 @@ CONFIGS = [
     *("--config", str(REPOSITORY / "configs/baseline.toml")),
     *("--space", str(REPOSITORY / "configs/space.toml")),
     *("--budget", str(REPOSITORY / "configs/budget.toml")),
+    *("--stack", "scripted"),
 ]
 
 
@@ -135,7 +136,7 @@ def test_a_trials_trace_is_that_of_replay(here, recordings):
         changes = [f"--set={name}={str(value).lower()}" for name, value in trial.params.items()]
         changes += [f"--set=stt_silence_threshold={config.assistant.stt_silence_threshold}"]
         out = f"reports/{trial.number}"
-        run("replay", *map(str, recordings), "--config", CONFIGS[1], *changes, "--out", out)
+        run("replay", *map(str, recordings), *CONFIGS[:2], "--stack", "scripted", *changes, "--out", out)
         manifest = json.loads((here / out / "run.json").read_text())
         assert manifest["fingerprint"] == config.fingerprint
         for entry in manifest["sessions"]:
@@ -150,7 +151,14 @@ def test_the_baseline_comes_first_and_equal_settings_are_replayed_once(here, rec
     from workbench.tuning.tune import plan
 
     space = parse({"assistant": {"stt_silence_ms": {"type": "int", "low": 641, "high": 800, "step": 1}}}, "test")
-    spec = plan("few", recordings, load(REPOSITORY / "configs/baseline.toml"), space, {}, ["voice_to_voice_ms_p50"])
+    spec = plan(
+        "few",
+        recordings,
+        load(REPOSITORY / "configs/baseline.toml", {"stack": "scripted"}),
+        space,
+        {},
+        ["voice_to_voice_ms_p50"],
+    )
     import optuna
 
     study = create(spec, optuna.storages.InMemoryStorage())
@@ -200,11 +208,11 @@ def test_the_demo_ends_in_a_config_and_finds_it_again(here, recordings, capsys):
         shutil.copy(REPOSITORY / f"configs/{name}.toml", here / "configs")
     from workbench.cli.study import tune_demo
 
-    assert tune_demo(recordings, load()) == 0
+    assert tune_demo(recordings, load(None, {"stack": "scripted"})) == 0
     told = capsys.readouterr().out
     folder = next((here / "configs").glob("demo-*"))
     assert consumer()(**json.loads((folder / "moshi.json").read_text())).barge_in
-    assert tune_demo(recordings, load()) == 0
+    assert tune_demo(recordings, load(None, {"stack": "scripted"})) == 0
     assert capsys.readouterr().out == told
 
 
