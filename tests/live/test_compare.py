@@ -40,7 +40,7 @@ def live_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A demo session as if its assistant had run live; the scripted stack hears sound, as it has no labels."""
     monkeypatch.chdir(tmp_path)
     demo = open_session(RECORDINGS / "barge-in")
-    config = override(Config(), {"barge_in": True, "echo": "off"})
+    config = override(Config(), {"stack": "scripted", "barge_in": True, "echo": "off"})
     session, _ = record_live(demo, tmp_path / "recordings" / "l", Simulated(demo, (), config))
     trace = Trace(Header("l", session.samples), run_live(demo, (), config, 1920))
     write_trace(session.folder / LIVE_TRACE, trace)

@@ -60,7 +60,7 @@ def as_far(live: tuple[Event, ...], replayed: tuple[Event, ...]) -> tuple[Event,
 def test_a_live_run_of_a_demo_session_is_its_replay(name: str, changes: dict[str, object]) -> None:
     session = open_session(RECORDINGS / name)
     labels = read_labels(session.labels_path, session.samples)
-    config = override(Config(), {"echo": "off", **changes})
+    config = override(Config(), {"stack": "scripted", "echo": "off", **changes})
     live, replayed = run_live(session, labels, config, 1777), run_replay(session, labels, config)
     assert any(isinstance(event, Commit) for event in live)
     assert by_kind(as_far(live, replayed)) == by_kind(replayed)
@@ -68,7 +68,7 @@ def test_a_live_run_of_a_demo_session_is_its_replay(name: str, changes: dict[str
 
 def test_without_labels_sound_is_words_live_as_replayed() -> None:
     session = open_session(RECORDINGS / "barge-in")
-    config = override(Config(), {"echo": "off", "barge_in": True})
+    config = override(Config(), {"stack": "scripted", "echo": "off", "barge_in": True})
     live = run_live(session, (), config, 4096)
     assert by_kind(as_far(live, run := run_replay(session, (), config))) == by_kind(run)
     assert any(isinstance(event, BargeIn) for event in live)
@@ -79,7 +79,7 @@ def test_through_callback_ring_and_writer_it_is_the_replay_of_what_was_recorded(
     """The recorder's whole path but for the device, faster than real time."""
     session = open_session(RECORDINGS / "barge-in")
     labels = read_labels(session.labels_path, session.samples)
-    config = override(Config(), {"echo": "off", "barge_in": True})
+    config = override(Config(), {"stack": "scripted", "echo": "off", "barge_in": True})
     follower = Simulated(session, labels, config)
     recorded, remarks = record_live(session, tmp_path / session.name, follower)
     assert remarks == ("done",)
@@ -119,7 +119,7 @@ def test_whatever_is_said_it_is_the_replay(
     folder = tmp_path_factory.mktemp("said")
     write_track(folder / "mic.flac", iter([pcm]))
     session = write_manifest(folder, tracks={"mic": "mic.flac"}, name="said")
-    config = override(Config(), changes)
+    config = override(Config(), {"stack": "scripted"} | changes)
     live, replayed = run_live(session, (), config, block), run_replay(session, (), config)
     assert by_kind(as_far(live, replayed)) == by_kind(replayed)
 
@@ -164,7 +164,7 @@ def test_a_microphone_keeps_a_minute_and_knows_what_waits() -> None:
 
 
 def test_what_cannot_run_live_is_named() -> None:
-    stages = make_stack(Config()).stages(())
+    stages = make_stack(override(Config(), {"stack": "scripted"})).stages(())
     with pytest.raises(WorkbenchError, match="listener 'workbench' only"):
         check_live(override(Config(), {"listener": "mlx-harmony"}), stages)
     assert isinstance(stages, Stages)
