@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from workbench.errors import WorkbenchError
 from workbench.metrics import evaluate
 from workbench.recording.finish import finish
 from workbench.recording.follow import LIVE
-from workbench.recording.livetrace import live_trace
+from workbench.recording.livetrace import causal_offset, live_trace, read_log
 from workbench.recording.tape import TapeWriter
 from workbench.session import LIVE_TRACE, PARTIAL, open_session
 from workbench.trace import (
@@ -63,9 +64,10 @@ def log(folder: Path, events: list[Event], header: Header = HEADER) -> None:
 def made(folder: Path, told: list[Event], **more: object) -> Trace:
     log(folder, told)
     given: dict[str, object] = {"events": [], "holes": {}, "agent_offset": 0, "samples": 96_000, **more}
-    found = live_trace(folder, **given)  # type: ignore[arg-type]
-    assert found is not None
-    return found[0]
+    read = read_log(folder)
+    assert read is not None
+    given["agent_offset"] = causal_offset(read, given["holes"], given["agent_offset"])  # type: ignore[arg-type]
+    return live_trace(read, **given)  # type: ignore[arg-type]
 
 
 def plays(trace: Trace) -> list[int]:
@@ -73,7 +75,7 @@ def plays(trace: Trace) -> list[int]:
 
 
 def test_without_a_log_there_is_no_trace(tmp_path: Path) -> None:
-    assert live_trace(tmp_path, [], {}, 0, 1) is None
+    assert read_log(tmp_path) is None
 
 
 def test_what_was_played_is_moved_with_the_agent_track_and_the_end_with_it(tmp_path: Path) -> None:
@@ -100,7 +102,48 @@ def test_holes_move_all_that_comes_after_them_on_their_track(tmp_path: Path) -> 
     assert (heard.start, heard.end) == (5760, 30_760)
     (pcm,) = (event for event in trace.events if isinstance(event, Pcm))
     assert pcm.ready == (31_100, 31_200)
-    assert plays(trace) == [34_000, 36_477]
+    assert plays(trace) == [34_000, 35_077, 36_477], "the first is torn where the agent track has a hole"
+    assert [(e.t, e.samples) for e in trace.events if isinstance(e, Underrun)] == [(35_000, 77), (35_997, 480)]
+    evaluate(trace, ())
+
+
+@pytest.mark.parametrize(
+    ("stamps", "holes"),
+    [
+        (0, []),
+        (120, [(34_000, 50)]),
+        (-12_000, []),
+        (-12_000, [(34_500, 5), (34_500, 7)]),
+        (-40_000, [(1000, 300), (35_920, 33), (36_400, 11), (38_320, 9)]),
+    ],
+)
+def test_trace_and_agent_track_tell_of_the_same_sound_at_the_same_moment(
+    tmp_path: Path, stamps: int, holes: list[tuple[int, int]]
+) -> None:
+    """Whatever the time stamps say and wherever samples are missing."""
+    folder = tmp_path / "s"
+    tape = TapeWriter(folder, ("mic", "agent"), {"name": "s"})
+    tape.append("mic", np.zeros(96_000, dtype=np.int32))
+    tape.append("agent", np.arange(1, 96_001, dtype=np.int32))
+    for at, missing in holes:
+        tape.event({"sample": at, "event": "hole", "track": "agent", "samples": missing, "cause": "x"})
+    tape.commit({"mic": 0.0, "agent": float(stamps)})
+    tape.close()
+    log(folder / PARTIAL, TALK)
+    session = finish(folder).session
+    assert session.live is not None
+    trace = read_trace(session.live.path)
+    evaluate(trace, ())
+    track = np.rint(session.read(0, session.samples, "agent") * 2**23).astype(np.int64)
+    said = [event for event in trace.events if isinstance(event, Play)]
+    held = np.concatenate([track[play.t : play.t + play.samples] for play in said])
+    assert held.tolist() == [*range(34_001, 35_921), *range(36_401, 38_321)], "these samples of the tape were played"
+    late = session.device.get("agent_offset_raised", 0)
+    assert session.device["agent_offset"] == stamps + late
+    assert (late > 0) == (stamps < -4000)
+    for one, two in pairwise(said):
+        (gap,) = (e for e in trace.events if isinstance(e, Underrun) and e.t == one.t + one.samples)
+        assert gap.samples == two.t - gap.t
 
 
 def test_sound_never_comes_before_it_is_made(tmp_path: Path) -> None:
@@ -139,12 +182,12 @@ def test_a_log_that_was_cut_off_is_read_to_its_last_whole_line(tmp_path: Path) -
     log(tmp_path, TALK)
     text = (tmp_path / LIVE).read_text()
     (tmp_path / LIVE).write_text(text[: text.index('{"event":"transcript"') + 20])
-    found = live_trace(tmp_path, [], {}, 0, 96_000)
+    found = read_log(tmp_path)
     assert found is not None
-    assert [type(event) for event in found[0].events] == [Onset, Word, Commit, Heard]
+    assert [type(event) for event in live_trace(found, [], {}, 0, 96_000).events] == [Onset, Word, Commit, Heard]
     (tmp_path / LIVE).write_text("{}\n")
     with pytest.raises(WorkbenchError, match=r"live\.jsonl: line 1: must hold header and config"):
-        live_trace(tmp_path, [], {}, 0, 96_000)
+        read_log(tmp_path)
 
 
 def session_with_live(tmp_path: Path) -> Path:

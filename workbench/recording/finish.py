@@ -17,7 +17,7 @@ from workbench.errors import WorkbenchError
 from workbench.files import sha256_file, write_text
 from workbench.labels import Label, write_labels
 from workbench.recording.fit import Pcm24
-from workbench.recording.livetrace import live_trace
+from workbench.recording.livetrace import causal_offset, live_trace, read_log
 from workbench.recording.roundtrip import round_trip
 from workbench.recording.tape import Tape, open_tape
 from workbench.session import (
@@ -91,7 +91,11 @@ def _make(folder: Path, tape: Tape, device: Mapping[str, Any]) -> tuple[Session,
     holes = {track: holes_of(tape, track) for track in tape.samples}
     samples = tape.samples["mic"] + sum(missing for _, missing in holes["mic"])
     samples = min(samples, tape.header.get("limit") or samples)
+    log = read_log(tape.folder)
     offsets = {"mic": 0, "agent": align.get("agent_offset", 0)}
+    if log is not None and (late := causal_offset(log, holes, offsets["agent"]) - offsets["agent"]):
+        offsets["agent"] += late
+        align |= {"agent_offset": offsets["agent"], "agent_offset_raised": late}
     tracks = {track: f"{track}.flac" for track in tape.samples}
     for track, file in tracks.items():
         _write(folder / file, placed(filled(tape.read(track), holes[track]), offsets[track], samples))
@@ -103,12 +107,10 @@ def _make(folder: Path, tape: Tape, device: Mapping[str, Any]) -> tuple[Session,
     about: dict[str, Any] = {**tape.header.get("device", {}), **align, **device}
     if "agent" in tracks:
         about["round_trip"] = round_trip(folder / "mic.flac", folder / "agent.flac")
-    found = live_trace(tape.folder, events, holes, offsets["agent"], samples)
     live = None
-    if found is not None:
-        trace, config = found
-        write_trace(folder / LIVE_TRACE, trace)
-        live = {"file": LIVE_TRACE, "sha256": sha256_file(folder / LIVE_TRACE), "config": config}
+    if log is not None:
+        write_trace(folder / LIVE_TRACE, live_trace(log, events, holes, offsets["agent"], samples))
+        live = {"file": LIVE_TRACE, "sha256": sha256_file(folder / LIVE_TRACE), "config": log.config}
     session = write_manifest(
         folder,
         tracks=tracks,
@@ -118,7 +120,7 @@ def _make(folder: Path, tape: Tape, device: Mapping[str, Any]) -> tuple[Session,
         labels_source="human" if notes else None,
         provenance={"recorded_by": f"moshi-workbench {__version__}", **tape.header.get("provenance", {})},
     )
-    return session, (*_remarks(tape, events), *_echo_remarks(about.get("round_trip")))
+    return session, (*_remarks(tape, events, offsets["agent"]), *_echo_remarks(about.get("round_trip")))
 
 
 def alignment(tape: Tape) -> dict[str, Any]:
@@ -218,7 +220,7 @@ def _events(
     return sorted(out, key=lambda event: event["sample"])
 
 
-def _remarks(tape: Tape, events: list[dict[str, Any]]) -> tuple[str, ...]:
+def _remarks(tape: Tape, events: list[dict[str, Any]], agent_offset: int) -> tuple[str, ...]:
     remarks = []
     if tape.problem:
         remarks.append(f"{tape.problem}: the session ends there")
@@ -238,7 +240,9 @@ def _remarks(tape: Tape, events: list[dict[str, Any]]) -> tuple[str, ...]:
             what = "the program was stopped for" if stopped else "the disk kept the writer waiting for"
             remarks.append(f"{what} {event['seconds']:g} s; no sample is missing unless a hole says so")
     if "agent" in tape.samples and not tape.offsets["agent"]:
-        remarks.append("too short to tell how the agent track lies on the microphone's clock: it starts at sample 0")
+        remarks.append(
+            f"too short to tell how the agent track lies on the microphone's clock: it starts at sample {agent_offset}"
+        )
     return tuple(remarks)
 
 
