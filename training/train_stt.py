@@ -94,7 +94,9 @@ class Conversations:
     def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Codes (books, T), text tokens (T), pause classes (T, heads), words being said DELAY steps ago (T)."""
         noise = int(rng.integers(len(NOISES)))
-        parts = [self._silence(int(rng.choice([0, 4, 12, 20, 30, 45])), noise, rng)]
+        # A stream begins with a codec just reset, and its first frames sound like no others.
+        lead = int(rng.choice([0, 4, 12, 20, 30, 45]))
+        parts = [self.silent[noise][rng.integers(len(self.silent[noise]))].codes[:, :lead]]
         at, gap_left = parts[0].shape[1], LEAD
         spans: list[tuple[float, float]] = []
         pairs: list[tuple[int, int]] = []
@@ -105,7 +107,8 @@ class Conversations:
             gap = self._gap(rng)
             keep = min(TAIL, max(1, gap // 2))
             end = int(take.words[-1][2] / STEP) + 1 + keep
-            skip = 0 if not spans else max(0, int(take.words[0][1] / STEP) - max(1, gap_left))
+            gap_left = gap_left if spans or not lead else 4
+            skip = 0 if not spans and not lead else max(0, int(take.words[0][1] / STEP) - max(1, gap_left))
             parts.append(take.codes[:, skip:end])
             offset = at - skip
             spans += [(start / STEP + offset, stop / STEP + offset) for _, start, stop in take.words]
