@@ -11,12 +11,13 @@ Metrics:
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
-from itertools import accumulate
+from collections.abc import Sequence
 
 from workbench.labels import Label
-from workbench.metrics.index import Index, Reply, Span
-from workbench.metrics.rows import EVENT_KINDS, BargeInRow, EventRow, FloorRow
+from workbench.metrics.facts import Found, Spoken
+from workbench.metrics.index import Span
+from workbench.metrics.reference import Marks, Reference
+from workbench.metrics.rows import BargeInRow, EventRow, FloorRow
 from workbench.trace import BargeIn
 from workbench.units import SAMPLE_RATE
 
@@ -30,40 +31,15 @@ EVENT = SAMPLE_RATE
 """A stop up to 1.0 s after an event is laid to the event."""
 
 
-class Marks:
-    """Labels of one kind, to be asked for overlaps in logarithmic time.
-
-    Args:
-        labels: in order of time; they may overlap one another.
-        kind: of the labels to keep.
-    """
-
-    def __init__(self, labels: Sequence[Label], kind: str) -> None:
-        self.labels = [label for label in labels if label.kind == kind]
-        self.starts = [label.start for label in self.labels]
-        self._reach = list(accumulate((label.end for label in self.labels), max))
-
-    def first(self, start: int, end: int) -> Label | None:
-        """The earliest label that overlaps ``[start, end)``: the first to end after ``start``, if it begins in time."""
-        found = bisect_right(self._reach, start)
-        return self.labels[found] if found < len(self.labels) and self.starts[found] < end else None
-
-
-def barge_ins(index: Index, labels: Sequence[Label]) -> tuple[BargeInRow, ...]:
-    """Every barge-in that stopped an answer, with its cause.
-
-    Args:
-        index: the trace.
-        labels: in order of time.
-    """
-    speech, events = Marks(labels, "speech"), {kind: Marks(labels, kind) for kind in EVENT_KINDS}
+def barge_ins(found: Found, reference: Reference) -> tuple[BargeInRow, ...]:
+    """Every barge-in that stopped an answer, with its cause."""
     rows = []
-    for event in index.barge_ins:
-        reply = index.replies.get(event.reply)
+    for event in found.total.barge_ins:
+        reply = found.spoken.get(event.reply)
         if reply is None or reply.cancel is None or reply.cancel.reason != "barge_in" or reply.cancel.t < event.t:
             continue
-        user = speech.first(event.onset - EXPLAINED, event.frame_end)
-        cause = "speech" if user else _cause(event, reply, index, events)
+        user = reference.speech.first(event.onset - EXPLAINED, event.frame_end)
+        cause = "speech" if user else _cause(event, reply, found.header.echo, reference)
         detection = reaction = None
         if user and reply.speaking and reply.speaking[0] <= event.t:
             # A user who was already speaking when the answer began interrupts it from its first sample on.
@@ -74,27 +50,23 @@ def barge_ins(index: Index, labels: Sequence[Label]) -> tuple[BargeInRow, ...]:
     return tuple(rows)
 
 
-def _cause(event: BargeIn, reply: Reply, index: Index, events: Mapping[str, Marks]) -> str:
-    for kind, marks in events.items():
+def _cause(event: BargeIn, reply: Spoken, echo: bool, reference: Reference) -> str:
+    for kind, marks in reference.events.items():
         if marks.first(event.onset - CAUSE, event.frame_end):
             return kind
-    if index.header.echo and any(start < event.frame_end and end > event.onset for start, end, _ in reply.audible):
+    if echo and any(start < event.frame_end and end > event.onset for start, end, _ in reply.audible):
         return "echo"
     return "unknown"
 
 
-def floor_takes(index: Index, labels: Sequence[Label]) -> tuple[FloorRow, ...]:
+def floor_takes(found: Found, reference: Reference) -> tuple[FloorRow, ...]:
     """Every turn that begins (or goes on after a pause) over agent speech, and whether the agent yielded.
 
     One row per answer and turn. An answer that ends by itself within 2.0 s shows nothing and gives no row.
-
-    Args:
-        index: the trace.
-        labels: in order of time.
     """
     rows = []
-    speech = Marks(labels, "speech")
-    for reply, (first, end) in _spoken(index):
+    speech = reference.speech
+    for reply, (first, end) in _in_time(found):
         seen: set[int | None] = set()
         for label in speech.labels[bisect_left(speech.starts, first) : bisect_left(speech.starts, end)]:
             if label.turn in seen:
@@ -105,16 +77,18 @@ def floor_takes(index: Index, labels: Sequence[Label]) -> tuple[FloorRow, ...]:
     return tuple(rows)
 
 
-def events_over_agent(index: Index, labels: Sequence[Label], found: Sequence[BargeInRow]) -> tuple[EventRow, ...]:
+def events_over_agent(found: Found, reference: Reference, stops: Sequence[BargeInRow]) -> tuple[EventRow, ...]:
     """Every backchannel, noise and background label over agent speech, and whether it stopped the agent.
 
     Args:
-        index: the trace.
-        labels: in order of time.
-        found: from :func:`barge_ins`; a false one between the event's start and 1.0 s after its end was its doing.
+        found: the trace.
+        reference: the labels.
+        stops: from :func:`barge_ins`; a false one between the event's start and 1.0 s after its end was its doing.
     """
-    agent = Marks([Label(start, end, "agent") for _, (start, end) in _spoken(index)], "agent")
-    false = sorted(row.t for row in found if row.cause != "speech")
+    if not reference.happenings:
+        return ()
+    agent = Marks([Label(start, end, "agent") for _, (start, end) in _in_time(found)], "agent")
+    false = sorted(row.t for row in stops if row.cause != "speech")
     return tuple(
         EventRow(
             label.start,
@@ -122,12 +96,12 @@ def events_over_agent(index: Index, labels: Sequence[Label], found: Sequence[Bar
             label.kind,
             bisect_left(false, label.start) < bisect_right(false, label.end + EVENT),
         )
-        for label in labels
-        if label.kind in EVENT_KINDS and agent.first(label.start, label.end)
+        for label in reference.happenings
+        if agent.first(label.start, label.end)
     )
 
 
-def _spoken(index: Index) -> list[tuple[Reply, Span]]:
+def _in_time(found: Found) -> list[tuple[Spoken, Span]]:
     """Answers of which something was played, in order of time, and when they were being spoken."""
-    spoken = [(reply, reply.speaking) for reply in index.replies.values() if reply.speaking]
+    spoken = [(reply, reply.speaking) for reply in found.spoken.values() if reply.speaking]
     return sorted(spoken, key=lambda item: item[1])

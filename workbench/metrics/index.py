@@ -6,7 +6,7 @@ Everything the metrics ask about an answer is in :class:`Reply`; the rest of the
 import re
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -109,10 +109,15 @@ class Index:
 
     def first_heard(self, start: int, end: int) -> int | None:
         """First sample of ``[start, end)`` that the STT heard."""
-        i = bisect_left(self.heard, (start, start))
-        if i and self.heard[i - 1][1] > start:
-            return start
-        return self.heard[i][0] if i < len(self.heard) and self.heard[i][0] < end else None
+        return first_within(self.heard, start, end)
+
+
+def first_within(spans: Sequence[Span], start: int, end: int) -> int | None:
+    """First sample of ``[start, end)`` that lies in one of some intervals, ascending and apart."""
+    i = bisect_left(spans, (start, start))
+    if i and spans[i - 1][1] > start:
+        return start
+    return spans[i][0] if i < len(spans) and spans[i][0] < end else None
 
 
 class _Groups:

@@ -11,8 +11,9 @@ Metrics:
     may start; ``playout_delay`` to the loudspeaker; ``tts_leading_silence`` to the first audible sample.
 """
 
-from workbench.metrics.index import Reply
+from workbench.metrics.facts import Spoken
 from workbench.metrics.rows import Waterfall
+from workbench.trace import Commit, Transcript
 from workbench.units import FRAME_SAMPLES
 
 
@@ -25,37 +26,38 @@ def frame_ceiling(sample: int) -> int:
     return -(-sample // FRAME_SAMPLES) * FRAME_SAMPLES
 
 
-def waterfall(turn_end: int, reply: Reply) -> Waterfall | None:
-    """Split the way from ``turn_end`` to the first audible sample of ``reply``.
+def waterfall(
+    turn_end: int, commit: Commit, transcript: Transcript | None, spoken: Spoken | None, playout: int
+) -> Waterfall | None:
+    """Split the way from ``turn_end`` to the first audible sample of an answer.
 
     A step that the trace does not hold (a stack without that stage) takes no time: what follows is counted from the
     step before it.
 
     Returns:
-        None where the answer has no commit or never became audible.
+        None where the answer never became audible.
     """
-    commit = reply.commit
-    if commit is None or not reply.audible:
+    if spoken is None or not spoken.audible:
         return None
     voiced_frame = frame_ceiling(turn_end)
     silence = commit.frame_end - max(commit.silence_from, voiced_frame) if commit.reason == "silence" else 0
-    transcript = reply.transcript.t if reply.transcript else commit.t
-    tokens = reply.tokens.t if reply.tokens else transcript
-    chunk = reply.chunks[0].t if reply.chunks else tokens
-    pcm = min(item.t for item in reply.pcm.values())
-    play = reply.plays[0].t
-    audible = reply.audible[0][0]
+    written = transcript.t if transcript else commit.t
+    tokens = written if spoken.token is None else spoken.token
+    chunk = tokens if spoken.chunk is None else spoken.chunk
+    assert spoken.pcm is not None
+    assert spoken.play is not None
+    audible = spoken.audible[0][0]
     return Waterfall(
         framing_wait=voiced_frame - turn_end,
         endpoint_hold=commit.frame_end - voiced_frame,
         silence_hold=max(0, silence),
         stt_compute=commit.t - commit.frame_end,
-        stt_flush=transcript - commit.t,
-        lm_ttft=tokens - transcript,
+        stt_flush=written - commit.t,
+        lm_ttft=tokens - written,
         text_aggregation=chunk - tokens,
-        tts_ttfb=pcm - chunk,
-        prebuffer_wait=play - reply.playout - pcm,
-        playout_delay=reply.playout,
-        tts_leading_silence=audible - play,
+        tts_ttfb=spoken.pcm - chunk,
+        prebuffer_wait=spoken.play - playout - spoken.pcm,
+        playout_delay=playout,
+        tts_leading_silence=audible - spoken.play,
         voice_to_voice=audible - turn_end,
     )

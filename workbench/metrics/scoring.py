@@ -2,19 +2,18 @@
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import replace
 
-from workbench.labels import Label, turns
-from workbench.labels import Turn as LabelledTurn
+from workbench.labels import Label
 from workbench.metrics.agent import parting
 from workbench.metrics.bargein import barge_ins, events_over_agent, floor_takes
-from workbench.metrics.index import Index, Span, index
+from workbench.metrics.facts import Found, Part, condense, gather
+from workbench.metrics.index import Span, first_within, index
 from workbench.metrics.latency import waterfall
+from workbench.metrics.reference import Reference
 from workbench.metrics.rows import SessionScores, TurnRow
-from workbench.metrics.stutter import chunk_gaps, histogram, pcm_samples, reserve, underruns
 from workbench.metrics.turns import TurnEnd, false_ends, holds, match_ends, speech_within
 from workbench.metrics.words import word_errors
-from workbench.trace import Trace
+from workbench.trace import Header, Trace
 
 _NEVER = 1 << 60
 """Later than any sample of any session."""
@@ -33,67 +32,64 @@ def evaluate(trace: Trace, labels: Sequence[Label], recorded_agent: Sequence[Spa
     Raises:
         WorkbenchError: the trace holds what no replay can do; names session and reply.
     """
-    found = index(trace)
-    replies = list(found.replies.values())
-    spoken = [reply for reply in replies if reply.plays]
-    holes = [row for reply in spoken for row in underruns(reply)]
-    scored = _labelled(found, labels, recorded_agent) if labels else _unlabelled(found)
-    return replace(
-        scored,
-        played=sum(play.samples for reply in spoken for play in reply.plays),
-        underruns=tuple(holes),
-        midword_splits=sum(chunk.midword for reply in replies for chunk in reply.chunks),
-        chunk_gaps=tuple(gap for reply in spoken for gap in chunk_gaps(reply)),
-        reserve=reserve(found),
-        stt_steps=histogram(found.stt_costs),
-        tts_steps=histogram(found.tts_costs),
-        tts_audio=pcm_samples(replies),
-        replies_unheard=sum(not reply.audible for reply in replies if reply.commit),
-        xruns=len(found.xruns),
-        xrun_samples=sum(xrun.samples for xrun in found.xruns),
-        dropped=found.dropped,
-    )
+    return score_parts(trace.header, [condense(index(trace))], Reference(labels), recorded_agent)
 
 
-def _unlabelled(found: Index) -> SessionScores:
-    return SessionScores(found.header.session, found.header.samples, labelled=False)
-
-
-def _labelled(found: Index, labels: Sequence[Label], recorded_agent: Sequence[Span]) -> SessionScores:
-    """The fields that need labels; the others keep their defaults."""
-    labels = sorted(labels)
-    reference = turns(labels)
-    ends = match_ends(reference, found.commits, found.header.samples)
-    false, spans = false_ends(reference, ends, found.commits, found.header.samples)
-    stops = barge_ins(found, labels)
+def score_parts(
+    header: Header, parts: Sequence[Part], reference: Reference, recorded_agent: Sequence[Span] = ()
+) -> SessionScores:
+    """Score a session whose trace was condensed in parts; see :func:`evaluate`."""
+    found = gather(header, parts)
+    total = found.total
+    answered = {commit.reply for commit in total.commits}
+    audible = {number for number, reply in found.spoken.items() if reply.audible}
+    stops = barge_ins(found, reference) if reference.labelled else ()
+    ends = match_ends(reference.turns, total.commits, header.samples) if reference.labelled else ()
+    false, spans = false_ends(reference.turns, ends, total.commits, header.samples) if reference.labelled else (0, 0)
     return SessionScores(
-        session=found.header.session,
-        samples=found.header.samples,
-        labelled=True,
-        turns=_turn_rows(found, reference, ends, recorded_agent),
-        holds=holds(reference, found.commits),
+        session=header.session,
+        samples=header.samples,
+        labelled=reference.labelled,
+        turns=_turn_rows(found, reference, ends, recorded_agent) if ends else (),
+        holds=holds(reference.turns, total.commits),
         spans=spans,
         false_ends=false,
         barge_ins=stops,
-        floor=floor_takes(found, labels),
-        events=events_over_agent(found, labels, stops),
+        floor=floor_takes(found, reference),
+        events=events_over_agent(found, reference, stops),
+        played=total.played,
+        underruns=total.underruns,
+        midword_splits=total.midword_splits,
+        chunk_gaps=total.chunk_gaps,
+        reserve=total.reserve,
+        stt_steps=total.stt_steps,
+        tts_steps=total.tts_steps,
+        tts_audio=total.tts_audio,
+        replies_unheard=len(answered - audible),
+        xruns=total.xruns,
+        xrun_samples=total.xrun_samples,
+        dropped=total.dropped,
     )
 
 
 def _turn_rows(
-    found: Index, reference: Sequence[LabelledTurn], ends: Sequence[TurnEnd], recorded_agent: Sequence[Span]
+    found: Found, reference: Reference, ends: Sequence[TurnEnd], recorded_agent: Sequence[Span]
 ) -> tuple[TurnRow, ...]:
-    heard_agent = [(start, end) for reply in found.replies.values() for start, end, _ in reply.audible]
+    heard_agent = [(start, end) for reply in found.spoken.values() for start, end, _ in reply.audible]
     parted = parting(heard_agent, recorded_agent)
-    listens = not any(commit.reason == "model" for commit in found.commits)  # a duplex model writes nothing down
+    commits, heard = found.total.commits, found.total.heard
+    listens = not any(commit.reason == "model" for commit in commits)  # a duplex model writes nothing down
     words = word_errors(
-        [(turn.text, _transcript(found, reference, ends, number)) for number, turn in enumerate(reference)]
+        [(turn.text, _transcript(found, reference, ends, number)) for number, turn in enumerate(reference.turns)]
     )
     rows = []
-    for turn, end, (spoken, errors) in zip(reference, ends, words, strict=True):
+    for turn, end, (spoken, errors) in zip(reference.turns, ends, words, strict=True):
         commit = end.commit
-        reply = found.replies[commit.reply] if commit else None
-        heard = found.first_heard(turn.start, turn.end)
+        parts = None
+        if commit:
+            answer, written = found.spoken.get(commit.reply), found.transcripts.get(commit.reply)
+            parts = waterfall(turn.end, commit, written, answer, found.header.playout)
+        onset = first_within(heard, turn.start, turn.end)
         rows.append(
             TurnRow(
                 turn=turn.number,
@@ -105,8 +101,8 @@ def _turn_rows(
                 censored=end.censored,
                 cutins=end.cutins,
                 endpoint_delay=commit.frame_end - turn.end if commit else None,
-                waterfall=waterfall(turn.end, reply) if reply else None,
-                onset_clipped=None if heard is None else speech_within(turn, turn.start, heard),
+                waterfall=parts,
+                onset_clipped=None if onset is None else speech_within(turn, turn.start, onset),
                 tail_clipped=speech_within(turn, commit.frame_end, turn.end) if commit else None,
                 words=spoken if listens else 0,
                 word_errors=errors if listens else 0,
@@ -116,22 +112,22 @@ def _turn_rows(
     return tuple(rows)
 
 
-def _transcript(found: Index, reference: Sequence[LabelledTurn], ends: Sequence[TurnEnd], number: int) -> str:
+def _transcript(found: Found, reference: Reference, ends: Sequence[TurnEnd], number: int) -> str:
     """Everything understood of a turn: the transcripts of its commits, up to the one that found the end.
 
     Where none did, up to the next turn's start: a late commit still carries the words.
     """
+    turns, commits = reference.turns, found.total.commits
     commit = ends[number].commit
     if ends[number].end_found and commit:
         close = commit.frame_end
     else:
-        close = reference[number + 1].start if number + 1 < len(reference) else _NEVER
-    start = reference[number].start
-    first = bisect_left(found.commits, start + 1, key=lambda item: item.frame_end)
+        close = turns[number + 1].start if number + 1 < len(turns) else _NEVER
+    first = bisect_left(commits, turns[number].start + 1, key=lambda item: item.frame_end)
     texts = []
-    for item in found.commits[first:]:
+    for item in commits[first:]:
         if item.frame_end > close:
             break
-        transcript = found.replies[item.reply].transcript
+        transcript = found.transcripts.get(item.reply)
         texts.append(transcript.text if transcript else "")
     return " ".join(texts)

@@ -1,0 +1,161 @@
+"""What the scores need of a trace, in little room: the events condensed, part by part.
+
+A trace may be condensed whole, or in parts that follow one another: one for each time the listener listened, one for
+each answer. :func:`gather` puts parts together; scores do not depend on where a trace was cut. A study keeps parts,
+since most settings leave most of them as they were.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from workbench.metrics.index import Index, Reply, Span, union
+from workbench.metrics.rows import UnderrunRow
+from workbench.metrics.stutter import Histogram, chunk_gaps, histogram, pcm_samples, reserve, underruns
+from workbench.trace import BargeIn, Cancel, Commit, Header, Transcript
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """One answer. A moment is None where the trace does not hold it.
+
+    Attributes:
+        token, chunk, pcm, play: when the first of each was there.
+        speaking: from the first played sample to the marker (or the cancellation).
+        audible: (start, end, chunk) of each run of audible frames as played.
+    """
+
+    number: int
+    token: int | None
+    chunk: int | None
+    pcm: int | None
+    play: int | None
+    speaking: Span | None
+    audible: tuple[tuple[int, int, int], ...]
+    cancel: Cancel | None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a stretch of a trace comes down to; the fields that scores count are those of ``SessionScores``."""
+
+    commits: tuple[Commit, ...]
+    transcripts: tuple[Transcript, ...]
+    heard: tuple[Span, ...]
+    spoken: tuple[Spoken, ...]
+    barge_ins: tuple[BargeIn, ...]
+    played: int
+    underruns: tuple[UnderrunRow, ...]
+    midword_splits: int
+    chunk_gaps: tuple[int, ...]
+    reserve: Histogram
+    stt_steps: Histogram
+    tts_steps: Histogram
+    tts_audio: int
+    xruns: int
+    xrun_samples: int
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """All of a trace, to be asked by the metrics.
+
+    Attributes:
+        header: of the trace.
+        total: every part together.
+        spoken: answers by number, ascending; those of which there is more than a commit.
+        transcripts: by number of the answer.
+    """
+
+    header: Header
+    total: Part
+    spoken: dict[int, Spoken]
+    transcripts: dict[int, Transcript]
+
+
+def condense(index: Index) -> Part:
+    """Condense a trace, or a part of one."""
+    replies = list(index.replies.values())
+    sounding = [reply for reply in replies if reply.plays]
+    return Part(
+        commits=tuple(index.commits),
+        transcripts=tuple(reply.transcript for reply in replies if reply.transcript),
+        heard=tuple(index.heard),
+        spoken=tuple(_spoken(reply) for reply in replies if _says(reply)),
+        barge_ins=tuple(index.barge_ins),
+        played=sum(play.samples for reply in sounding for play in reply.plays),
+        underruns=tuple(row for reply in sounding for row in underruns(reply)),
+        midword_splits=sum(chunk.midword for reply in replies for chunk in reply.chunks),
+        chunk_gaps=tuple(gap for reply in sounding for gap in chunk_gaps(reply)),
+        reserve=reserve(index),
+        stt_steps=histogram(index.stt_costs),
+        tts_steps=histogram(index.tts_costs),
+        tts_audio=pcm_samples(replies),
+        xruns=len(index.xruns),
+        xrun_samples=sum(xrun.samples for xrun in index.xruns),
+        dropped=index.dropped,
+    )
+
+
+def _says(reply: Reply) -> bool:
+    return bool(reply.tokens or reply.chunks or reply.pcm or reply.plays or reply.done or reply.cancel)
+
+
+def _spoken(reply: Reply) -> Spoken:
+    return Spoken(
+        number=reply.number,
+        token=reply.tokens.t if reply.tokens else None,
+        chunk=reply.chunks[0].t if reply.chunks else None,
+        pcm=min((pcm.t for pcm in reply.pcm.values()), default=None),
+        play=reply.plays[0].t if reply.plays else None,
+        speaking=reply.speaking,
+        audible=reply.audible,
+        cancel=reply.cancel,
+    )
+
+
+def gather(header: Header, parts: Sequence[Part]) -> Found:
+    """Put parts together that follow one another in time."""
+    total = parts[0] if len(parts) == 1 else _together(parts)
+    spoken = {item.number: item for item in total.spoken}
+    if len(spoken) > 1:
+        spoken = dict(sorted(spoken.items()))
+    return Found(header, total, spoken, {item.reply: item for item in total.transcripts})
+
+
+def _together(parts: Sequence[Part]) -> Part:
+    return Part(
+        commits=tuple(sorted((item for part in parts for item in part.commits), key=_decided)),
+        transcripts=tuple(item for part in parts for item in part.transcripts),
+        heard=tuple(union([span for part in parts for span in part.heard])),
+        spoken=tuple(item for part in parts for item in part.spoken),
+        barge_ins=tuple(item for part in parts for item in part.barge_ins),
+        played=sum(part.played for part in parts),
+        underruns=tuple(row for part in parts for row in part.underruns),
+        midword_splits=sum(part.midword_splits for part in parts),
+        chunk_gaps=tuple(gap for part in parts for gap in part.chunk_gaps),
+        reserve=_counted(part.reserve for part in parts),
+        stt_steps=_counted(part.stt_steps for part in parts),
+        tts_steps=_counted(part.tts_steps for part in parts),
+        tts_audio=sum(part.tts_audio for part in parts),
+        xruns=sum(part.xruns for part in parts),
+        xrun_samples=sum(part.xrun_samples for part in parts),
+        dropped=sum(part.dropped for part in parts),
+    )
+
+
+def _decided(commit: Commit) -> int:
+    return commit.frame_end
+
+
+def _counted(histograms: Iterable[Histogram]) -> Histogram:
+    """Histograms added up."""
+    filled = [found for found in histograms if found]
+    if len(filled) < 2:
+        return filled[0] if filled else ()
+    total: Counter[int] = Counter()
+    for found in filled:
+        for value, times in found:
+            total[value] += times
+    return tuple(sorted(total.items()))
