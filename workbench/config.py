@@ -155,6 +155,10 @@ class Config:
         """SHA-256 over every knob. Two configs with one fingerprint replay alike."""
         return sha256_text(canonical_json(to_dict(self)))
 
+    def __hash__(self) -> int:
+        """Of the fingerprint, which is worked out once: memos ask for it with every session of every trial."""
+        return int(self.fingerprint[:15], 16)
+
 
 def to_dict(config: Config) -> dict[str, dict[str, Knob]]:
     """Nested dictionaries, section → knob → value."""

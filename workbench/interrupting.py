@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from workbench.executors import Job, Process, Times, chain, run
-from workbench.microphone import Gate, Microphone, Pcm, Source
+from workbench.microphone import Gate, Levels, Microphone, Pcm, Source
 from workbench.speaking import Answer, Line, Piece, SpeakOptions, assemble, stream_closed
 from workbench.stages.listener import Cycle, ListenOptions, StepCosts
 from workbench.stages.published import PublishedLoop
-from workbench.stages.stt import Hearing, Transcription
+from workbench.stages.stt import Hearing
 from workbench.trace import Steps
 from workbench.units import FRAME_SAMPLES, frame_at, frame_end
 
@@ -34,7 +34,7 @@ class BargedIn:
 
 
 def find_barge_in(
-    mic: Source, threshold: float, first: int, frames: int, over: int, sounds: list[tuple[int, Pcm]]
+    mic: Source, threshold: float, first: int, frames: int, over: int, levels: Levels | None
 ) -> BargedIn | None:
     """The ``workbench`` listener's rule: so many loud frames in a row, the agent's own echo included.
 
@@ -44,12 +44,12 @@ def find_barge_in(
         first: frame from which on is watched.
         frames: how many must be loud.
         over: when the answer ends by itself.
-        sounds: what the agent plays meanwhile.
+        levels: of the frames from ``first`` on with what the agent plays meanwhile, where it can be heard.
     """
     frames = max(1, frames)
     last = min(mic.frames, frame_at(over))
-    if mic.has_echo and sounds:
-        found = Gate(mic.levels_with(sounds, first, last), threshold).next_loud(0, frames)
+    if levels is not None:
+        found = Gate(levels, threshold).next_loud(0, frames)
         frame = first + found if found >= 0 else -1
     else:
         frame = mic.gate(threshold).next_loud(first, frames)
@@ -117,7 +117,7 @@ class PublishedWatch:
         options: ListenOptions,
         speak: SpeakOptions,
         sounds: Sounds,
-        log: Callable[[Transcription, Cycle], None],
+        log: Callable[[Cycle, list[tuple[int, str]]], None],
     ) -> None:
         self._log = log
         self._hearing = hearing
@@ -166,7 +166,7 @@ class PublishedWatch:
         assert cycle is not None
         if cycle.ended <= stream_closed(line):
             self._hearing.close(hears)
-            self._log(hears, cycle)
+            self._log(cycle, hears.words())
         return line, cycle if cycle.committed and hears.text else None
 
     def _stopped(self, line: Line, stop: int) -> Line:

@@ -1,6 +1,9 @@
 """The listening half of a replay: from the moment a listen cycle opens to the final transcript of a turn."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -8,14 +11,18 @@ from workbench.config import Config
 from workbench.costs import CostSource, MeasuredCosts
 from workbench.errors import WorkbenchError
 from workbench.executors import Times, chain
+from workbench.memory import Memory
 from workbench.microphone import Source
 from workbench.stages import Stt
-from workbench.stages.listener import Cycle, ListenOptions, listen
+from workbench.stages.listener import Cycle, ListenOptions, listen, stretch
 from workbench.stages.published import PublishedLoop, listen_published
 from workbench.stages.stt import Hearing, Transcription
 from workbench.store import Store
 from workbench.trace import Commit, Dropped, Event, Heard, Listen, Onset, Steps, Transcript, Word
 from workbench.units import FRAME_SAMPLES, frame_end, frames_for_ms, seconds_to_samples
+
+Words = list[tuple[int, str]]
+"""(step of its last piece, word), as :meth:`workbench.stages.stt.Transcription.words` gives them."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,7 @@ class Turn:
     last: int
 
 
+@lru_cache(maxsize=256)
 def listen_options(config: Config) -> ListenOptions:
     """The listener's knobs out of the config."""
     assistant, own = config.assistant, config.workbench
@@ -55,17 +63,26 @@ class Listening:
         costs: of the STT.
         store: memo of its outputs.
         events: where it says what happened.
+        memory: of other replays of the session.
 
     Attributes:
         hearing: the STT, for whoever else needs it while the agent speaks.
         options: the listener's knobs.
+        threshold: that of the gate: the config's, or one that calls the same frames loud.
 
     Raises:
         WorkbenchError: the config wants pause heads that the checkpoint does not have.
     """
 
     def __init__(
-        self, stt: Stt, mic: Source, config: Config, costs: CostSource, store: Store, events: list[Event]
+        self,
+        stt: Stt,
+        mic: Source,
+        config: Config,
+        costs: CostSource,
+        store: Store,
+        events: list[Event],
+        memory: Memory[Any] | None = None,
     ) -> None:
         if config.assistant.stt_vad and not stt.has_pause_heads:
             raise WorkbenchError("stt_vad is true, but this STT checkpoint has no pause heads; set stt_vad to false")
@@ -77,38 +94,66 @@ class Listening:
         self._turns = 0
         self.hearing = Hearing(stt, mic, store, self._measured)
         self.options = listen_options(config)
+        self.threshold = self.options.threshold
+        if memory is not None and memory.mic is not None and not mic.has_echo:
+            self.threshold = memory.mic.same_gate(self.threshold)
         self._events = events
+        self._memory = memory
 
     def next_turn(self, at: int, onset: int, earliest: int) -> Turn | None:
         """Listen until somebody said something; None at the end of the session."""
         while True:
-            self._events.append(Listen(at))
-            turn = self._published_cycle(at) if self._published else self._cycle(at, onset, earliest)
+            turn = self._listen(at, onset, earliest)
             if turn is None or turn.text:
                 self._turns += turn is not None
                 return turn
             at, onset, earliest = turn.at, -1, turn.last + 1
 
+    def _listen(self, at: int, onset: int, earliest: int) -> Turn | None:
+        """One cycle, or what it is known to come to."""
+
+        def work() -> Turn | None:
+            self._events.append(Listen(at))
+            return self._published_cycle(at) if self._published else self._cycle(at, onset, earliest)
+
+        if self._memory is None:
+            return work()
+        found = stretch(self._mic.gate(self.threshold), self.options, at, earliest, onset)
+        cycle = self.hearing.cycle
+        # What a cycle costs is drawn by its number; what it says names the answer that follows.
+        known = self._memory.step(("cycle", cycle, self._turns, at, found, self._memory.past), self._events, work)
+        if self.hearing.cycle == cycle:
+            self.hearing.skip()
+        return known.value
+
     def _cycle(self, at: int, onset: int, earliest: int) -> Turn | None:
         prefix = self._stt.prefix_frames
-        hears = self.hearing.open(fresh=True, prefix=prefix)
+        hears = self.hearing.open(fresh=True, prefix=prefix, later=self._memory is not None)
         group = self.hearing.cycle
         free = at + int(self._costs.draw("stt_reset", group, 1)[0]) + int(self._costs.draw("stt", group, prefix).sum())
-        gate = self._mic.gate(self.options.threshold)
+        gate = self._mic.gate(self.threshold)
         cycle = listen(hears, gate, self.step_costs, self.options, at, free, earliest, onset)
         while not cycle.committed and self._mic.more():  # what was decided on fewer frames holds with more of them
-            gate = self._mic.gate(self.options.threshold)
+            gate = self._mic.gate(self.threshold)
             cycle = listen(hears, gate, self.step_costs, self.options, at, free, earliest, onset)
-        if not cycle.committed:
-            self.log_heard(hears, cycle)
-            return None
-        cycle = self._rest(hears, cycle)
-        turn = Turn(hears.text, cycle.done[-1], cycle.fed[-1])
+        if cycle.committed:
+            cycle = self._rest(hears, cycle)
+        text, words = self._said(hears, cycle)
         self.hearing.close(hears)
-        self.log_heard(hears, cycle)
+        self.log_heard(cycle, words)
+        if not cycle.committed:
+            return None
+        turn = Turn(text, cycle.done[-1], cycle.fed[-1])
         if turn.text:
             self._log_commit(cycle, turn)
         return turn
+
+    def _said(self, hears: Transcription, cycle: Cycle) -> tuple[str, Words]:
+        """Text and words of a cycle: when it heard the same frames in another replay, it said the same."""
+        if self._memory is None or not cycle.fed:
+            return hears.text, hears.words()
+        key = "heard", cycle.fed[0], cycle.last, cycle.committed, self._memory.past
+        return self._memory.recall(key, lambda: (hears.text, hears.words())).value
 
     def _rest(self, hears: Transcription, cycle: Cycle) -> Cycle:
         """Bring the end of the turn out of the model: what it heard last it says only after its delay."""
@@ -133,14 +178,14 @@ class Listening:
 
     def _published_cycle(self, at: int) -> Turn | None:
         # It opens at once: it clears neither codec nor caches, so it pays for no reset.
-        gate = self._mic.gate(self.options.threshold)
+        gate = self._mic.gate(self.threshold)
         hears = self.hearing.open(fresh=False)
         cycle = listen_published(hears, gate, self.step_costs, self.options, at, at)
         if cycle.reason == "overrun":
             hears = self.hearing.open(fresh=False)
             cycle = PublishedLoop(hears, gate, self.step_costs, self.options, at, at).run()
         self.hearing.close(hears)
-        self.log_heard(hears, cycle)
+        self.log_heard(cycle, hears.words())
         if cycle.reason == "end":
             return None
         turn = Turn(hears.text if cycle.committed else "", cycle.ended, cycle.last)
@@ -154,7 +199,7 @@ class Listening:
             return self._measured.taken("stt", 0, range(first, first + frames))
         return self._costs.draw("stt", 0, self._mic.frames)[first : first + frames]
 
-    def log_heard(self, hears: Transcription, cycle: Cycle) -> None:
+    def log_heard(self, cycle: Cycle, words: Words) -> None:
         """Put into the trace what one cycle heard, and what the STT made of it."""
         if cycle.gate >= 0 and cycle.fed:
             self._events.append(Onset(frame_end(cycle.gate), cycle.fed[0] * FRAME_SAMPLES))
@@ -163,15 +208,16 @@ class Listening:
         done = np.asarray(cycle.done)
         position = np.asarray([*cycle.fed, *range(cycle.fed[-1] + 1, cycle.fed[-1] + 1 + len(done) - len(cycle.fed))])
         delay = self._stt.delay_frames
-        for step, word in hears.words():
+        for step, word in words:
             heard_at = max(0, frame_end(int(position[step]) - delay))
             self._events.append(Word(int(done[step]), word, heard_at))
         fed = np.asarray(cycle.fed)
         costs = self._costs_of(fed)
         self._events.append(Steps(cycle.done[0] - int(costs[0]), "stt", tuple(costs.tolist())))
-        borders = np.flatnonzero(np.diff(fed) != 1) + 1
-        for part in np.split(fed, borders):
-            self._events.append(Heard(cycle.done[-1], int(part[0]) * FRAME_SAMPLES, frame_end(int(part[-1]))))
+        borders = [0, *(np.flatnonzero(np.diff(fed) != 1) + 1).tolist(), len(fed)]
+        for first, stop in pairwise(borders):
+            heard = Heard(cycle.done[-1], cycle.fed[first] * FRAME_SAMPLES, frame_end(cycle.fed[stop - 1]))
+            self._events.append(heard)
         for frame in cycle.dropped:
             self._events.append(Dropped(frame_end(frame), frame * FRAME_SAMPLES, frame_end(frame)))
 

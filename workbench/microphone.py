@@ -5,8 +5,11 @@ is heard they are worked out anew from the mixed samples.
 """
 
 import hashlib
+import math
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -75,6 +78,15 @@ class Source(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Heard:
+    """A microphone's past: levels with the agent in them, the frames that it reached, and all that it played."""
+
+    levels: Levels
+    echoed: npt.NDArray[np.bool_]
+    played: tuple[tuple[int, Pcm], ...]
+
+
 class _Blocks:
     """Decoded audio that the replays of one process share: a study replays the same minutes again and again."""
 
@@ -118,7 +130,8 @@ class Microphone:
         self.levels: Levels = levels.astype(np.float64)
         self._clean = self.levels
         self._played: list[tuple[int, Pcm]] = []
-        self._echoed = np.zeros(self.frames if taps else 0, dtype=bool)
+        self._echoed: npt.NDArray[np.bool_] = np.zeros(self.frames if taps else 0, dtype=bool)
+        self._ascending: list[float] | None = None
         self._gates: dict[float, Gate] = {}
         self._pending: list[tuple[int, Pcm]] = []
         self._span = (0, 0)
@@ -127,6 +140,29 @@ class Microphone:
     def has_echo(self) -> bool:
         """Whether the agent can be heard."""
         return bool(self._taps)
+
+    def same_gate(self, threshold: float) -> float:
+        """One threshold for all that call the same frames of the recording loud: the least level that does."""
+        if self._ascending is None:
+            self._ascending = [*np.unique(self._clean).tolist(), math.inf]
+        return self._ascending[bisect_left(self._ascending, threshold)]
+
+    def state(self) -> "Heard":
+        """What the agent has left in the microphone so far, for :meth:`put_back`."""
+        return Heard(self.levels.copy(), self._echoed.copy(), tuple(self._played))
+
+    def put_back(self, state: "Heard | None") -> None:
+        """Have heard of the agent what a state says; nothing, where it is None."""
+        if not self._taps:
+            return
+        self._pending, self._span = [], (0, 0)
+        self._gates.clear()
+        if state is None:
+            self.levels, self._played = self._clean, []
+            self._echoed = np.zeros(self.frames, dtype=bool)
+        else:
+            self.levels, self._echoed = state.levels.copy(), state.echoed.copy()
+            self._played = list(state.played)
 
     def _recorded(self, start: int, stop: int) -> Pcm:
         parts = []
@@ -231,7 +267,7 @@ class Gate:
         last_quiet = np.maximum.accumulate(np.where(self.loud, -1, order)) if len(levels) else order
         last_loud = np.maximum.accumulate(np.where(self.loud, order, -1)) if len(levels) else order
         self._runs = {True: order - last_quiet, False: order - last_loud}
-        self._reached: dict[tuple[bool, int], npt.NDArray[np.intp]] = {}
+        self._reached: dict[tuple[bool, int], list[int]] = {}
 
     def next_loud(self, start: int, frames: int) -> int:
         """First frame that ends a run of ``frames`` loud ones, none of them before ``start``; -1 if there is none."""
@@ -247,9 +283,9 @@ class Gate:
     def _next(self, loud: bool, start: int, frames: int) -> int:
         reached = self._reached.get((loud, frames))
         if reached is None:
-            reached = self._reached[loud, frames] = np.flatnonzero(self._runs[loud] >= frames)
-        at = int(np.searchsorted(reached, start))
-        return int(reached[at]) if at < len(reached) else -1
+            reached = self._reached[loud, frames] = np.flatnonzero(self._runs[loud] >= frames).tolist()
+        at = bisect_left(reached, start)
+        return reached[at] if at < len(reached) else -1
 
     def arrived(self, frames: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """First sample of the clock at which each frame can be used: its end."""

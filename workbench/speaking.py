@@ -8,6 +8,7 @@ scheduler of ``executors.py`` tells them.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +41,7 @@ class SpeakOptions:
     shared: bool
 
 
+@lru_cache(maxsize=256)
 def speak_options(config: Config) -> SpeakOptions:
     """The speaking side's knobs out of the config."""
     assistant, own = config.assistant, config.workbench
@@ -89,7 +91,7 @@ class Line:
     @property
     def ready(self) -> Times:
         """When each PCM frame was there."""
-        return self.steps[1:][list(self.piece.speech.frame_steps)]
+        return self.steps[1:][self.piece.speech.places]
 
     @property
     def ended(self) -> int:
@@ -117,29 +119,35 @@ class Answer:
     over: int
 
 
-def cut_into_pieces(
-    tokens: Sequence[str], options: SpeakOptions, speaking: Speaking, costs: CostSource, reply: int
-) -> list[Piece]:
-    """Cut the reply and have every piece spoken."""
-    pieces = []
-    for index, (token, piece, torn) in enumerate(_cuts(tuple(tokens), options.chunks, options.stream)):
-        group = reply * CHUNK_GROUPS + index
-        speech = speaking.speech(piece, group)
-        spent = np.concatenate((costs.draw("tts_start", group, 1), costs.draw("tts", group, speech.steps)))
-        pieces.append(Piece(piece, token, torn, speech, spent))
-    return pieces
+class Cut(NamedTuple):
+    """Where a reply is cut: the token that completes the chunk, its text, and whether its end tears a word."""
+
+    token: int
+    text: str
+    midword: bool
 
 
 @lru_cache(maxsize=4096)
-def _cuts(tokens: tuple[str, ...], options: ChunkOptions, stream: bool) -> list[tuple[int, str, bool]]:
-    """(token that completed it, text, torn) of each chunk; many trials cut the same reply the same way."""
+def cuts(tokens: tuple[str, ...], options: ChunkOptions, stream: bool) -> tuple[Cut, ...]:
+    """Cut a reply; many trials cut the same one."""
     text = "".join(tokens)
     if stream:
         found = list(chunk_stream(tokens, options))
     else:
         found = [(len(tokens) - 1, piece) for piece in chunk_text(text, options)]
     torn = midword(text, [piece for _, piece in found])
-    return [(token, piece, broken) for (token, piece), broken in zip(found, torn, strict=True)]
+    return tuple(Cut(token, piece, broken) for (token, piece), broken in zip(found, torn, strict=True))
+
+
+def speak_pieces(found: Sequence[Cut], speaking: Speaking, costs: CostSource, reply: int) -> list[Piece]:
+    """Have every chunk of a reply spoken."""
+    pieces = []
+    for index, item in enumerate(found):
+        group = reply * CHUNK_GROUPS + index
+        speech = speaking.speech(item.text, group)
+        spent = np.concatenate((costs.draw("tts_start", group, 1), costs.draw("tts", group, speech.steps)))
+        pieces.append(Piece(item.text, item.token, item.midword, speech, spent))
+    return pieces
 
 
 def token_costs(costs: CostSource, reply: int, tokens: int) -> Times:
@@ -161,24 +169,34 @@ def time_answer(
     background: Background | None = None,
     beside: tuple[Times, Times] | None = None,
 ) -> Answer:
-    """Put an answer on the clock.
+    """Put an answer on the clock; see :func:`time_lines`."""
+    return assemble(*time_lines(begun, token_cost, pieces, options, background, beside), options, begun)
+
+
+def time_lines(
+    begun: int,
+    token_cost: Times,
+    pieces: Sequence[Piece],
+    options: SpeakOptions,
+    background: Background | None = None,
+    beside: tuple[Times, Times] | None = None,
+) -> tuple[Times, list[Line]]:
+    """Put the tokens and the chunks of an answer on the clock; what the loudspeaker makes of them comes after.
 
     Args:
         begun: when the final transcript was there.
         token_cost: of each token.
         pieces: the chunks.
-        options: the knobs.
+        options: the knobs; of those, ``prebuffer`` and ``playout`` are not read.
         background: what else needs the device meanwhile (the STT of a ``parallel`` assistant).
         beside: its jobs (when ready, what they cost), where they are known beforehand: the same times, sooner.
     """
     if beside is not None and options.shared and not options.stream and not options.published:
-        tokens, lines = _lines_beside(begun, token_cost, pieces, beside)
-    elif background is None and not (options.stream and options.shared):
+        return _lines_beside(begun, token_cost, pieces, beside)
+    if background is None and not (options.stream and options.shared):
         tokens = chain(begun, token_cost)
-        lines = list(_lines_alone(tokens, pieces, options, begun))
-    else:
-        tokens, lines = _lines_scheduled(begun, token_cost, pieces, options, background)
-    return assemble(tokens, lines, options, begun)
+        return tokens, list(_lines_alone(tokens, pieces, options, begun))
+    return _lines_scheduled(begun, token_cost, pieces, options, background)
 
 
 def _lines_alone(tokens: Times, pieces: Sequence[Piece], options: SpeakOptions, begun: int) -> Iterator[Line]:
@@ -310,12 +328,12 @@ def events(answer: Answer, reply: int, text: str, playout: int) -> Iterator[Even
         if steps > 0:
             begun = int(line.steps[0])
             yield Steps(begun, "tts", tuple(piece.costs[1 : steps + 1].tolist()))
-        frames = int(np.searchsorted(piece.speech.frame_steps, steps))
+        frames = int(piece.speech.places.searchsorted(steps))
         if frames:
-            ready = line.steps[1:][list(piece.speech.frame_steps[:frames])]
+            ready = line.steps[1:][piece.speech.places[:frames]].tolist()
             voiced = piece.speech.voiced[:frames]
             lead = piece.speech.lead if piece.speech.lead < frames * FRAME_SAMPLES else -1
-            yield Pcm(int(ready[0]), reply, number, tuple(ready.tolist()), voiced, lead)
+            yield Pcm(ready[0], reply, number, tuple(ready), voiced, lead)
     last = 0
     for play in plays(answer, reply, playout):
         if last and play.t > last:

@@ -203,7 +203,7 @@ class Answering:
             raise _SessionOver
         if self._options.need is None:
             return
-        stop = find_barge_in(mic, self._threshold, self._first, self._options.need, over, [])
+        stop = find_barge_in(mic, self._threshold, self._first, self._options.need, over, None)
         if stop is not None:
             arrived = mic.gate(self._threshold).arrived(np.asarray([stop.frame_end // FRAME_SAMPLES - 1]))
             raise _Interrupted(replace(stop, at=self._room.decided(int(arrived[0]))))

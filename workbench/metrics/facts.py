@@ -5,13 +5,12 @@ each answer. :func:`gather` puts parts together; scores do not depend on where a
 since most settings leave most of them as they were.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from workbench.metrics.index import Index, Reply, Span, union
+from workbench.metrics.index import Histogram, Index, Reply, Span, union
 from workbench.metrics.rows import UnderrunRow
-from workbench.metrics.stutter import Histogram, chunk_gaps, histogram, pcm_samples, reserve, underruns
+from workbench.metrics.stutter import chunk_gaps, pcm_samples, reserve, underruns
 from workbench.trace import BargeIn, Cancel, Commit, Header, Transcript
 
 
@@ -89,8 +88,8 @@ def condense(index: Index) -> Part:
         midword_splits=sum(chunk.midword for reply in replies for chunk in reply.chunks),
         chunk_gaps=tuple(gap for reply in sounding for gap in chunk_gaps(reply)),
         reserve=reserve(index),
-        stt_steps=histogram(index.stt_costs),
-        tts_steps=histogram(index.tts_costs),
+        stt_steps=index.stt_steps,
+        tts_steps=index.tts_steps,
         tts_audio=pcm_samples(replies),
         xruns=len(index.xruns),
         xrun_samples=sum(xrun.samples for xrun in index.xruns),
@@ -125,23 +124,43 @@ def gather(header: Header, parts: Sequence[Part]) -> Found:
 
 
 def _together(parts: Sequence[Part]) -> Part:
+    commits: list[Commit] = []
+    transcripts: list[Transcript] = []
+    heard: list[Span] = []
+    spoken: list[Spoken] = []
+    barge_ins: list[BargeIn] = []
+    holes: list[UnderrunRow] = []
+    gaps: list[int] = []
+    sums = [0] * 6
+    for part in parts:
+        commits += part.commits
+        transcripts += part.transcripts
+        heard += part.heard
+        spoken += part.spoken
+        barge_ins += part.barge_ins
+        holes += part.underruns
+        gaps += part.chunk_gaps
+        for at, amount in enumerate(
+            (part.played, part.midword_splits, part.tts_audio, part.xruns, part.xrun_samples, part.dropped)
+        ):
+            sums[at] += amount
     return Part(
-        commits=tuple(sorted((item for part in parts for item in part.commits), key=_decided)),
-        transcripts=tuple(item for part in parts for item in part.transcripts),
-        heard=tuple(union([span for part in parts for span in part.heard])),
-        spoken=tuple(item for part in parts for item in part.spoken),
-        barge_ins=tuple(item for part in parts for item in part.barge_ins),
-        played=sum(part.played for part in parts),
-        underruns=tuple(row for part in parts for row in part.underruns),
-        midword_splits=sum(part.midword_splits for part in parts),
-        chunk_gaps=tuple(gap for part in parts for gap in part.chunk_gaps),
+        commits=tuple(sorted(commits, key=_decided)),
+        transcripts=tuple(transcripts),
+        heard=tuple(union(heard)),
+        spoken=tuple(spoken),
+        barge_ins=tuple(barge_ins),
+        played=sums[0],
+        underruns=tuple(holes),
+        midword_splits=sums[1],
+        chunk_gaps=tuple(gaps),
         reserve=_counted(part.reserve for part in parts),
         stt_steps=_counted(part.stt_steps for part in parts),
         tts_steps=_counted(part.tts_steps for part in parts),
-        tts_audio=sum(part.tts_audio for part in parts),
-        xruns=sum(part.xruns for part in parts),
-        xrun_samples=sum(part.xrun_samples for part in parts),
-        dropped=sum(part.dropped for part in parts),
+        tts_audio=sums[2],
+        xruns=sums[3],
+        xrun_samples=sums[4],
+        dropped=sums[5],
     )
 
 
@@ -154,8 +173,8 @@ def _counted(histograms: Iterable[Histogram]) -> Histogram:
     filled = [found for found in histograms if found]
     if len(filled) < 2:
         return filled[0] if filled else ()
-    total: Counter[int] = Counter()
-    for found in filled:
+    total = dict(filled[0])
+    for found in filled[1:]:
         for value, times in found:
-            total[value] += times
+            total[value] = total.get(value, 0) + times
     return tuple(sorted(total.items()))

@@ -5,15 +5,12 @@ Everything the metrics ask about an answer is in :class:`Reply`; the rest of the
 
 import re
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, TypeVar
-
-import numpy as np
-import numpy.typing as npt
 
 from workbench.errors import WorkbenchError
 from workbench.trace import (
@@ -38,7 +35,8 @@ from workbench.trace import (
 from workbench.units import FRAME_SAMPLES
 
 Span = tuple[int, int]
-Times = npt.NDArray[np.int64]
+Histogram = tuple[tuple[int, int], ...]
+"""(value, how often), ascending: every value kept, in little room."""
 _E = TypeVar("_E")
 _VOICED = re.compile("1+")
 
@@ -94,7 +92,7 @@ class Index:
         replies: by number, ascending.
         commits: in order of the frame that decided.
         heard: union of what the STT heard, ascending and apart.
-        stt_costs, tts_costs: cost of each step, shape (n,).
+        stt_steps, tts_steps: (cost of a step, how often), ascending.
     """
 
     header: Header
@@ -102,8 +100,8 @@ class Index:
     commits: list[Commit]
     heard: list[Span]
     barge_ins: list[BargeIn]
-    stt_costs: Times
-    tts_costs: Times
+    stt_steps: Histogram
+    tts_steps: Histogram
     xruns: list[Xrun]
     dropped: int
 
@@ -152,8 +150,8 @@ def index(trace: Trace) -> Index:
         commits=sorted(groups.of(Commit), key=lambda commit: commit.frame_end),
         heard=union([(item.start, item.end) for item in heard]),
         barge_ins=groups.of(BargeIn),
-        stt_costs=_costs(steps, "stt"),
-        tts_costs=_costs(steps, "tts"),
+        stt_steps=_steps(steps, "stt"),
+        tts_steps=_steps(steps, "tts"),
         xruns=groups.of(Xrun),
         dropped=sum(item.end - item.start for item in groups.of(Dropped)),
     )
@@ -213,9 +211,12 @@ def union(spans: list[Span]) -> list[Span]:
     return merged
 
 
-def _costs(steps: list[Steps], stage: str) -> Times:
-    runs = [np.asarray(item.costs, dtype=np.int64) for item in steps if item.stage == stage]
-    return np.concatenate(runs) if runs else np.zeros(0, dtype=np.int64)
+def _steps(steps: list[Steps], stage: str) -> Histogram:
+    counted: Counter[int] = Counter()
+    for item in steps:
+        if item.stage == stage:
+            counted.update(item.costs)
+    return tuple(sorted(counted.items()))
 
 
 def _check_plays(plays: list[Play], where: str) -> None:

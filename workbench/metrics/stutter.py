@@ -11,6 +11,7 @@ Metrics:
     runs dry at the end of an answer has served.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from itertools import pairwise
 
@@ -18,14 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.errors import WorkbenchError
-from workbench.metrics.index import Index, Reply, Times
+from workbench.metrics.index import Histogram, Index, Reply
 from workbench.metrics.rows import UnderrunRow
 from workbench.units import FRAME_SAMPLES
 
-Histogram = tuple[tuple[int, int], ...]
-
-_APART = 1 << 44
-"""Samples: 23 years."""
+Times = npt.NDArray[np.int64]
 
 
 def underruns(reply: Reply) -> list[UnderrunRow]:
@@ -56,62 +54,36 @@ def chunk_gaps(reply: Reply) -> list[int]:
 def reserve(index: Index) -> Histogram:
     """How many PCM frames were left when one was taken, over all answers.
 
-    All answers are looked up at once: each is shifted by a span longer than any session, so that the place of a frame
-    among all frames made is also the number of frames made and taken before it.
-
     Raises:
         WorkbenchError: a frame was played before it was ready.
     """
-    replies = [reply for reply in index.replies.values() if reply.plays]
-    if not replies:
-        return ()
-    ready: list[int] = []
-    made, runs = [], []
-    for number, reply in enumerate(replies):
-        runs += [(number, *run) for run in _runs(reply, ready)]
-        made.append(len(ready))
-    answer, begin, first, count = np.array(runs, dtype=np.int64).T
-    step = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    taken = np.repeat(begin + answer * _APART, count) + step * FRAME_SAMPLES
-    ends = np.array(made, dtype=np.int64)
-    times = np.array(ready, dtype=np.int64) + np.repeat(np.arange(len(replies)) * _APART, np.diff(ends, prepend=0))
-    times = np.maximum.accumulate(times)  # a frame is of use when all before it are there
-    left: Times = np.searchsorted(times, taken, side="right") - 1 - (np.repeat(first, count) + step)
-    if len(left) and left.min() < 0:
-        late, at = divmod(int(taken[left.argmin()]), _APART)
-        where = f"{index.header.session}: reply {replies[late].number}"
-        raise WorkbenchError(f"{where}: a frame is taken at {at}, before it is ready")
-    return histogram(left[taken < np.repeat(times[ends - 1][answer], count)])
+    counted: Counter[int] = Counter()
+    for reply in index.replies.values():
+        if reply.plays:
+            counted.update(_left(reply, f"{index.header.session}: reply {reply.number}"))
+    return tuple(sorted(counted.items()))
 
 
-def _runs(reply: Reply, ready: list[int]) -> list[tuple[int, int, int]]:
-    """Append when each frame of an answer was ready.
-
-    Returns:
-        (when its first frame was taken, that frame's place in ``ready``, frames) of each run of plays.
-    """
+def _left(reply: Reply, where: str) -> list[int]:
+    """Frames left each time one of an answer was taken, while more of it was still to come."""
     base: dict[int, int] = {}
+    ready: list[int] = []
     for chunk in sorted(reply.pcm):
         base[chunk] = len(ready)
         ready.extend(reply.pcm[chunk].ready)
-    runs = []
+    times = np.maximum.accumulate(np.array(ready, dtype=np.int64))  # a frame is of use when all before it are there
+    taken, places = [], []
     for play in reply.plays:
         first, stop = -(-play.offset // FRAME_SAMPLES), -(-(play.offset + play.samples) // FRAME_SAMPLES)
-        taken = play.t - reply.playout - play.offset + first * FRAME_SAMPLES
-        runs.append((taken, base[play.chunk] + first, stop - first))
-    return runs
-
-
-def histogram(values: npt.NDArray[np.int64]) -> Histogram:
-    """(value, how often), ascending: every value kept, in little room.
-
-    >>> histogram(np.array([3, 1, 3]))
-    ((1, 1), (3, 2))
-    """
-    if len(values) == 0:
-        return ()
-    found, times = np.unique(values, return_counts=True)
-    return tuple(zip(found.tolist(), times.tolist(), strict=True))
+        at = play.t - reply.playout - play.offset + first * FRAME_SAMPLES
+        taken.append(np.arange(at, at + (stop - first) * FRAME_SAMPLES, FRAME_SAMPLES))
+        places.append(np.arange(base[play.chunk] + first, base[play.chunk] + stop))
+    moments, place = (np.concatenate(taken), np.concatenate(places)) if len(taken) > 1 else (taken[0], places[0])
+    left: Times = times.searchsorted(moments, side="right") - 1 - place
+    if len(left) and left.min() < 0:
+        raise WorkbenchError(f"{where}: a frame is taken at {int(moments[left.argmin()])}, before it is ready")
+    counted: list[int] = left[moments < times[-1]].tolist()
+    return counted
 
 
 def pcm_samples(replies: Iterable[Reply]) -> int:

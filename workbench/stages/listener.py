@@ -5,7 +5,7 @@ turn. Both act on RMS per frame, on the STT's text and, if asked, on its pause h
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -38,8 +38,15 @@ class ListenOptions:
 class Hears(Protocol):
     """What the loop needs of a transcription."""
 
-    pieces: list[tuple[int, str]]
-    pauses: list[tuple[float, ...] | None]
+    @property
+    def pieces(self) -> list[tuple[int, str]]:
+        """(step, text) of the steps that brought text."""
+        ...
+
+    @property
+    def pauses(self) -> list[tuple[float, ...] | None]:
+        """The pause heads of every step, where the model has them."""
+        ...
 
     @property
     def steps(self) -> int:
@@ -115,6 +122,55 @@ class Heads:
         return self.hits >= self._options.vad_hits
 
 
+class Stretch(NamedTuple):
+    """What a cycle of the ``workbench`` listener hears, and what ends it.
+
+    Attributes:
+        fed_from: first frame that the STT gets.
+        first: frame at which the turn is known to have begun.
+        last: frame that decides, or the session's last.
+        reason: ``silence``, ``pause``, ``limit`` or ``end``.
+        silent: quiet frames in a row that end with ``last``.
+    """
+
+    fed_from: int
+    first: int
+    last: int
+    reason: str
+    silent: int
+
+
+def stretch(
+    gate: Gate, options: ListenOptions, opened: int, earliest: int, onset: int = -1, hears: Hears | None = None
+) -> Stretch | None:
+    """Find the stretch of a cycle; None where no turn begins before the session's end.
+
+    All that the knobs decide of a cycle is in the answer: two settings that agree in it have heard the same.
+
+    Args:
+        gate, options, opened, earliest, onset: see :func:`listen`.
+        hears: wanted only where the pause head may end the turn; it hears as far as it is asked.
+    """
+    frames = len(gate.loud)
+    begin = first_frame(opened)
+    if onset >= 0:
+        first, run = onset, min(gate.loud_run(onset), onset - earliest + 1)
+    elif not options.silence:
+        # Without the energy gate there is no start to wait for: the turn begins with the cycle.
+        first, run = begin, 1
+    else:
+        first = gate.next_loud(begin, options.min_speech_frames)
+        run = max(1, options.min_speech_frames)
+    if first < 0 or first >= frames:
+        return None
+    fed_from = max(earliest, first - run + 1 - options.preroll_frames)
+    limit = min(frames - 1, first + options.max_speech_frames - 1)
+    last, reason = _end_of_turn(hears, gate, options, fed_from, first, limit)
+    if last < 0:
+        last, reason = frames - 1, "end"
+    return Stretch(fed_from, first, last, reason, gate.quiet_run(last) if options.silence else 0)
+
+
 def listen(
     hears: Hears,
     gate: Gate,
@@ -137,35 +193,21 @@ def listen(
         earliest: first frame that pre-roll may reach back to.
         onset: frame at which the gate is known to have opened already (a barge-in), or -1.
     """
-    frames = len(gate.loud)
-    begin = first_frame(opened)
-    if onset >= 0:
-        first, run = onset, min(gate.loud_run(onset), onset - earliest + 1)
-    elif not options.silence:
-        # Without the energy gate there is no start to wait for: the turn begins with the cycle.
-        first, run = begin, 1
-    else:
-        first = gate.next_loud(begin, options.min_speech_frames)
-        run = max(1, options.min_speech_frames)
-    if first < 0 or first >= frames:
-        return Cycle("end", ended=max(opened, frame_end(frames - 1)))
-    fed_from = max(earliest, first - run + 1 - options.preroll_frames)
-    limit = min(frames - 1, first + options.max_speech_frames - 1)
-    last, reason = _end_of_turn(hears, gate, options, fed_from, first, limit)
-    if last < 0:
-        last, reason = frames - 1, "end"
+    found = stretch(gate, options, opened, earliest, onset, hears)
+    if found is None:
+        return Cycle("end", ended=max(opened, frame_end(len(gate.loud) - 1)))
+    fed_from, last = found.fed_from, found.last
     hears.hear(fed_from + hears.steps, last + 1 - fed_from - hears.steps)
     fed = np.arange(fed_from, last + 1)
-    done = arrivals(gate.arrived(np.maximum(fed, first)), costs(fed_from, len(fed)), free)
-    silent = gate.quiet_run(last) if options.silence else 0
+    done = arrivals(gate.arrived(np.maximum(fed, found.first)), costs(fed_from, len(fed)), free)
     return Cycle(
-        reason=reason,
+        reason=found.reason,
         ended=int(done[-1]),
         last=last,
-        gate=first,
+        gate=found.first,
         fed=tuple(fed.tolist()),
         done=tuple(done.tolist()),
-        silence_from=frame_end(last - silent),
+        silence_from=frame_end(last - found.silent),
     )
 
 
@@ -175,12 +217,13 @@ def frame_end_of(frames: npt.NDArray[np.int64]) -> Times:
 
 
 def _end_of_turn(
-    hears: Hears, gate: Gate, options: ListenOptions, fed_from: int, first: int, limit: int
+    hears: Hears | None, gate: Gate, options: ListenOptions, fed_from: int, first: int, limit: int
 ) -> tuple[int, str]:
     """The frame that ends the turn and why; (limit, 'limit') where nothing does before it, (-1, '') at the end."""
     quiet = gate.next_quiet(first, max(1, options.silence_frames)) if options.silence else -1
     stop = limit if quiet < 0 else min(quiet, limit)
     if options.vad:
+        assert hears is not None
         heads = Heads(options, consecutive=True)
         texts = 0
         for frame in range(fed_from, stop + 1):

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from workbench.costs import Timer
@@ -45,8 +46,16 @@ class CannedLm:
                 return
 
 
+@lru_cache
+def _root(fingerprint: str) -> str:
+    return key_of("lm", fingerprint)
+
+
 class Thinking:
     """The LM of one replay: a reply is asked for once per conversation so far, and kept in the store.
+
+    Attributes:
+        so_far: names the conversation so far, turns and answers.
 
     Args:
         lm: the stage.
@@ -58,7 +67,7 @@ class Thinking:
         self._lm = lm
         self._store = store
         self._timer = timer
-        self._so_far = key_of("lm", lm.fingerprint)
+        self.so_far = _root(lm.fingerprint)
 
     def reply(self, history: tuple[str, ...], group: int) -> tuple[str, ...]:
         """The tokens of the answer; called once for each turn, in order.
@@ -68,9 +77,9 @@ class Thinking:
             group: number of the reply in the session, under which its tokens are timed.
         """
         # What was said before is in the key of the turn before: no turn's key is made of the whole history again.
-        key = key_of(self._so_far, history[-1])
+        key = key_of(self.so_far, history[-1])
         tokens = self._ask(key, history, group)
-        self._so_far = key_of(key, tokens)
+        self.so_far = key_of(key, tokens)
         return tokens
 
     def _ask(self, key: str, history: tuple[str, ...], group: int) -> tuple[str, ...]:

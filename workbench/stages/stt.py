@@ -89,20 +89,22 @@ class Hearing:
         self._store = store
         self._timer = timer
         self._past: list[_Past] = []
-        self._chain = key_of(stt.fingerprint, mic.sha256)
+        self._chain = ""
         self._cycle = 0
         self._stream: SttStream | None = None
         self._at: tuple[int, int] = (-1, 0)
 
-    def open(self, fresh: bool, prefix: int = 0) -> "Transcription":
+    def open(self, fresh: bool, prefix: int = 0, later: bool = False) -> "Transcription":
         """Begin a listen cycle; the one before it is over.
 
         Args:
             fresh: reset all, or only what the published consumer resets.
             prefix: frames of silence to hear first; they do not count as steps.
+            later: hear only when somebody asks what was said.
         """
         if fresh:
             self._past.clear()
+        if fresh or not self._chain:
             self._chain = key_of(self.stt.fingerprint, self.mic.sha256)
         self._cycle += 1
         if self._timer is not None:
@@ -112,10 +114,19 @@ class Hearing:
             self._at = (-1, 0)
             if fresh:  # as it should be already: no need to open it again
                 self._stream, self._at = opened, (self._cycle, 0)
-        return Transcription(self, self._chain, prefix)
+        return Transcription(self, self._chain, prefix, later)
+
+    def skip(self) -> None:
+        """Count a listen cycle whose outcome is known already."""
+        self._cycle += 1
 
     def close(self, transcription: "Transcription") -> None:
-        """Keep what is known; a cycle that is not reset begins where this one ended."""
+        """Keep what is known; a cycle that is not reset begins where this one ended.
+
+        What nobody has asked for is not heard now either: then the next cycle must be a fresh one.
+        """
+        if transcription.waits:
+            return
         for segment in transcription.segments:
             self.save(segment)
         self._past.append(_Past(self._cycle, transcription.segments))
@@ -191,26 +202,39 @@ class Transcription:
     """What the STT says of the frames heard since the cycle began.
 
     Attributes:
-        pieces: (step, text) of the steps that brought text; the prefix has no steps.
-        pauses: the pause heads of every step, where the model has them.
-        numbers: session frame of every step, -1 for silence put in.
         steps: frames heard, the prefix not counted.
+        segments: what was heard, in runs.
     """
 
-    def __init__(self, hearing: Hearing, chain: str, prefix: int) -> None:
+    def __init__(self, hearing: Hearing, chain: str, prefix: int, later: bool) -> None:
         self._hearing = hearing
         self._first = chain
+        self._later = later
+        self._wanted: list[tuple[int, int]] = []
+        self.steps = 0
         self.segments: list[_Segment] = []
-        self.pieces: list[tuple[int, str]] = []
-        self.pauses: list[tuple[float, ...] | None] = []
-        self.numbers: list[int] = []
+        self._pieces: list[tuple[int, str]] = []
+        self._pauses: list[tuple[float, ...] | None] = []
+        self._prefix = prefix
         self.silence(prefix)
-        self.pieces, self.pauses, self.numbers = [], [], []
+        self.steps = 0
 
     @property
-    def steps(self) -> int:
-        """Frames heard so far."""
-        return len(self.numbers)
+    def waits(self) -> bool:
+        """Whether there is something that has not been heard yet."""
+        return bool(self._wanted)
+
+    @property
+    def pieces(self) -> list[tuple[int, str]]:
+        """(step, text) of the steps that brought text; the prefix has no steps."""
+        self._catch_up()
+        return self._pieces
+
+    @property
+    def pauses(self) -> list[tuple[float, ...] | None]:
+        """The pause heads of every step, where the model has them."""
+        self._catch_up()
+        return self._pauses
 
     @property
     def chain(self) -> str:
@@ -219,8 +243,30 @@ class Transcription:
 
     def hear(self, first: int, frames: int) -> None:
         """Hear session frames ``first … first + frames - 1``."""
+        if frames > 0:
+            self._want(first, frames)
+
+    def silence(self, frames: int) -> None:
+        """Hear zeros."""
+        if frames > 0:
+            self._want(SILENCE, frames)
+
+    def _want(self, first: int, frames: int) -> None:
+        self.steps += frames
+        self._wanted.append((first, frames))
+        if not self._later:
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        wanted, self._wanted = self._wanted, []
+        for first, frames in wanted:
+            if first == SILENCE:
+                self._extend(SILENCE, frames, "")
+            else:
+                self._hear(first, first + frames)
+
+    def _hear(self, first: int, last: int) -> None:
         mic = self._hearing.mic
-        last = first + frames
         while first < last:
             mark = mic.mark(first)
             run = 1
@@ -229,11 +275,6 @@ class Transcription:
                     run += 1
             self._extend(first, run, mark)
             first += run
-
-    def silence(self, frames: int) -> None:
-        """Hear zeros."""
-        if frames > 0:
-            self._extend(SILENCE, frames, "")
 
     def _extend(self, first: int, frames: int, mark: str) -> None:
         segment = self.segments[-1] if self.segments else None
@@ -255,11 +296,14 @@ class Transcription:
         segment.frames += frames
         if len(segment.known) < segment.frames:
             self._hearing.compute(self)
-        for step in segment.known[old : segment.frames]:
+        heard = segment.known[old : segment.frames]
+        if self._prefix:
+            self._prefix = 0  # it is heard first, in one
+            return
+        for step in heard:
             if step.piece:
-                self.pieces.append((len(self.pauses), step.piece))
-            self.pauses.append(step.pause)
-        self.numbers += [SILENCE] * frames if first < 0 else range(first, first + frames)
+                self._pieces.append((len(self._pauses), step.piece))
+            self._pauses.append(step.pause)
 
     @property
     def text(self) -> str:

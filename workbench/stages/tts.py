@@ -4,8 +4,10 @@ import json
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from workbench.costs import Timer
 from workbench.stages import Pcm, Tts
@@ -33,6 +35,11 @@ class Speech:
     voiced: str
     lead: int
     key: str
+
+    @cached_property
+    def places(self) -> npt.NDArray[np.int64]:
+        """``frame_steps`` as an array."""
+        return np.array(self.frame_steps, dtype=np.int64)
 
 
 def _encode(speech: Speech) -> bytes:

@@ -4,15 +4,12 @@ Stack, sessions, labels, stages and drawn costs are loaded once a process and st
 store. So a trial costs what its changed knobs change, and its traces are those of ``workbench replay``.
 """
 
-import hashlib
 import math
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-
-import numpy as np
 
 from workbench.budget import Budget
 from workbench.config import Config, Costs, to_dict
@@ -21,16 +18,22 @@ from workbench.errors import WorkbenchError
 from workbench.files import canonical_json
 from workbench.labels import Label, only_known
 from workbench.listening import listen_options
-from workbench.metrics import SessionScores, Summary, agent_intervals, evaluate, summarise
+from workbench.memory import Memory, applies, scope
+from workbench.metrics import SessionScores, Summary, agent_intervals, summarise
+from workbench.metrics.facts import Part, condense
+from workbench.metrics.index import index
 from workbench.metrics.measures import BY_KEY, HIGHER_IS_BETTER
+from workbench.metrics.reference import Reference
+from workbench.metrics.scoring import score_parts
 from workbench.microphone import Microphone
-from workbench.replay import Replayed, cost_source, replay
+from workbench.replay import Replayed, cost_source, replay, replay_parts
 from workbench.running import Progress, open_labelled, stack_profile
 from workbench.session import Session
 from workbench.speaking import speak_options
 from workbench.stacks import make_stack
-from workbench.stages import Duplex, Stages
+from workbench.stages import Stages
 from workbench.store import Store
+from workbench.trace import Header, Trace, in_order
 from workbench.units import frames_for_ms
 
 KEPT = 20_000
@@ -79,13 +82,17 @@ def _but_for_threshold(config: Config) -> str:
     return effective(replace(config, assistant=replace(config.assistant, stt_silence_threshold=0.0)))
 
 
+_scope = lru_cache(maxsize=256)(scope)
+
+
 @dataclass(frozen=True)
 class Material:
     """One session, loaded for many replays."""
 
     session: Session
     labels: tuple[Label, ...]
-    stages: Stages | Duplex
+    reference: Reference
+    stages: Stages
     recorded_agent: tuple[tuple[int, int], ...]
 
     @property
@@ -128,8 +135,9 @@ class Evaluator:
         self._profile: Profile | None = stack_profile(self._stack, baseline, opened, store, progress)
         self._materials = {session.name: self._load(session, labels) for session, labels in opened}
         self._costs: dict[tuple[str, Costs, int], CostSource] = {}
-        self._scored: OrderedDict[tuple[str, str], SessionScores] = OrderedDict()
-        self._gates: dict[tuple[str, float], str] = {}
+        self._scored: OrderedDict[Hashable, SessionScores] = OrderedDict()
+        self._memories: dict[tuple[str, str], tuple[Header, Memory[Part]]] = {}
+        self._mics: dict[str, Microphone] = {}
         self.replays = 0
 
     def _load(self, session: Session, labels: tuple[Label, ...]) -> Material:
@@ -137,7 +145,8 @@ class Evaluator:
         stages = self._stack.stages(labels)
         if not isinstance(stages, Stages):
             raise WorkbenchError(f"stack {self._stack.name!r} has no listener and no chunker: there is nothing to tune")
-        return Material(session, only_known(labels, self._stack.vocabulary)[0], stages, agent)
+        known = only_known(labels, self._stack.vocabulary)[0]
+        return Material(session, known, Reference(known), stages, agent)
 
     @property
     def names(self) -> list[str]:
@@ -154,41 +163,57 @@ class Evaluator:
         return self._stack.weights
 
     def replay(self, config: Config, name: str) -> Replayed:
-        """Replay one session as ``workbench replay`` does."""
+        """Replay one session as ``workbench replay`` does, whatever is known of it."""
         item = self._materials[name]
+        return replay(item.session, item.labels, item.stages, config, self._cost(config, name), self.store)
+
+    def _cost(self, config: Config, name: str) -> CostSource:
         key = (name, config.costs, config.workbench.seed)
         if key not in self._costs:
             self._costs[key] = cost_source(config, self._profile, name)
-        self.replays += 1
-        return replay(item.session, item.labels, item.stages, config, self._costs[key], self.store)
+        return self._costs[key]
 
     def score(self, config: Config, name: str) -> SessionScores:
-        """Raw values of one session; replayed only if no config that acts alike was."""
-        key = (name, self._key(config, name))
+        """Raw values of one session: those of :meth:`replay`, worked out as far as no other config has shown them."""
+        item = self._materials[name]
+        key = self._key(config, item)
         scored = self._scored.get(key)
-        if scored is None:
-            item = self._materials[name]
-            scored = evaluate(self.replay(config, name).trace, item.labels, item.recorded_agent)
-            self._scored[key] = scored
-            if len(self._scored) > KEPT:
-                self._scored.popitem(last=False)
-        else:
+        if scored is not None:
             self._scored.move_to_end(key)
+            return scored
+        self.replays += 1
+        if applies(config):
+            scored = self._remembered(config, item)
+        else:
+            scored = score_parts(*_whole(self.replay(config, name).trace), item.reference, item.recorded_agent)
+        self._scored[key] = scored
+        if len(self._scored) > KEPT:
+            self._scored.popitem(last=False)
         return scored
 
-    def _key(self, config: Config, name: str) -> str:
-        """What tells configs apart on this session: without echo, two thresholds that call the same frames loud act
+    def _remembered(self, config: Config, item: Material) -> SessionScores:
+        """Replay what no other config has shown."""
+        where = item.name, _scope(config)
+        if where not in self._memories:
+            self._memories[where] = _memory(item, config)
+        header, memory = self._memories[where]
+        parts, steps = replay_parts(
+            item.session, item.stages, config, self._cost(config, item.name), self.store, memory
+        )
+        return memory.recall(
+            ("scores", steps), lambda: score_parts(header, parts, item.reference, item.recorded_agent)
+        ).value
+
+    def _key(self, config: Config, item: Material) -> Hashable:
+        """What tells configs apart on a session: without echo, two thresholds that call the same frames loud act
         alike.
         """
-        if self._materials[name].hears_itself(config):
-            return effective(config)
-        threshold = config.assistant.stt_silence_threshold
-        gate = self._gates.get((name, threshold))
-        if gate is None:
-            levels = Microphone(self._materials[name].session, (), self.store).levels
-            gate = hashlib.sha256(np.packbits(levels >= threshold).tobytes()).hexdigest()
-            self._gates[name, threshold] = gate
-        return gate + _but_for_threshold(config)
+        if item.hears_itself(config):
+            return item.name, effective(config)
+        mic = self._mics.get(item.name)
+        if mic is None:
+            mic = self._mics[item.name] = Microphone(item.session, (), self.store)
+        return item.name, _but_for_threshold(config), mic.same_gate(config.assistant.stt_silence_threshold)
 
     def scores(self, config: Config, names: Sequence[str]) -> list[SessionScores]:
         """Raw values of several sessions."""
@@ -197,6 +222,17 @@ class Evaluator:
     def summary(self, config: Config, names: Sequence[str], bootstrap: bool = False) -> Summary:
         """Pooled scores of several sessions."""
         return summarise(self.scores(config, names), bootstrap=bootstrap)
+
+
+def _memory(item: Material, config: Config) -> tuple[Header, Memory[Part]]:
+    """An empty memory for a session, and what its traces are headed by as far as scores ask."""
+    playout = speak_options(config).playout
+    header = Header(item.name, item.session.samples, playout, echo=item.hears_itself(config))
+    return header, Memory(lambda events: condense(index(Trace(header, in_order(events)))))
+
+
+def _whole(trace: Trace) -> tuple[Header, list[Part]]:
+    return trace.header, [condense(index(trace))]
 
 
 @dataclass(frozen=True)
