@@ -71,47 +71,13 @@ class Constant:
         return self._scored[name]
 
 
-def against_random(trials: int) -> None:
-    """TPE on the shipped space and the demo sessions, against a random search of ten times its trials."""
-    from workbench.budget import read_budget
-    from workbench.config import load
-    from workbench.session import find_sessions
-    from workbench.store import Store
-    from workbench.tuning.objective import Evaluator
-    from workbench.tuning.space import read_space
-    from workbench.tuning.study import outcome_of, search
-    from workbench.tuning.tune import plan
-
-    folders = find_sessions(REPOSITORY / "recordings")
-    spec = plan(
-        "random",
-        folders,
-        load(REPOSITORY / "configs/baseline.toml", {"stack": "scripted"}),
-        read_space(REPOSITORY / "configs/space.toml"),
-        read_budget(REPOSITORY / "configs/budget.toml"),
-        ["voice_to_voice_ms_p95"],
-    )
-    evaluator = Evaluator(folders, spec.config, Store(None))
-    names = tuple(evaluator.names)
-    print("| search | trials | best | over budget by |\n|---|---|---|---|")
-    for sampler, number in (("tpe", trials), ("random", 10 * trials)):
-        chosen = search(replace(spec, sampler=sampler, trials=number), evaluator, names, number)
-        found = outcome_of(chosen)
-        assert found
-        print(f"| {sampler} | {number} | {found.values[0]:.1f} ms | {found.violation:.3f} |", flush=True)
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=500)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--workers", action="store_true", help="also 1 and 2 worker processes")
-    parser.add_argument("--random", action="store_true", help="TPE against random search instead")
     options = parser.parse_args()
-    if options.random:
-        against_random(options.trials)
-        return
 
     from workbench.budget import read_budget
     from workbench.config import load

@@ -1,0 +1,126 @@
+"""What TPE finds on the shipped space and budget, against a random search of ten times its trials.
+
+``python benchmarks/search.py [--trials N] [--seeds N] [--demo]``; prints tables in Markdown. The sessions are made with
+a region in which the whole budget is kept: pauses up to 0.56 s, knocks that are softer than speech or shorter than an
+interruption, an echo under both. The demo sessions have none (``--demo`` shows by which limit): they hold coughs and
+other voices as loud and as long as a user who interrupts, which an energy gate cannot tell from one.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPOSITORY / "tests" / "tuning"))
+
+SESSIONS = 8
+
+
+def feasible(folder: Path) -> list[Path]:
+    """Sessions with room to keep the budget; none of the limits is kept by the baseline's neighbourhood for nothing."""
+    import numpy as np
+    from made_sessions import Sound, make_session
+
+    for number in range(SESSIONS):
+        generator = np.random.default_rng(100 + number)
+        sounds: list[Sound] = []
+        now = 1.0
+        for turn in (1, 2, 3):
+            for part in range(2):
+                length = generator.uniform(0.9, 1.5)
+                level = generator.uniform(0.03, 0.08)
+                sounds.append(Sound(now, now + length, level, "speech", turn, "what can you tell me about it"))
+                now += length + (generator.uniform(0.3, 0.56) if part == 0 else 0.0)
+            if turn == 2:
+                # A user who interrupts, two to three seconds into the answer: the turn that follows.
+                now += generator.uniform(3.5, 4.5)
+                continue
+            knocks = now + generator.uniform(3.0, 5.0)
+            sounds.append(Sound(knocks, knocks + generator.uniform(0.1, 0.2), 0.05, "noise"))
+            sounds.append(Sound(knocks + 2.0, knocks + 2.6, generator.uniform(0.008, 0.014), "noise"))
+            now += generator.uniform(17.0, 20.0)
+        echo = [[40.0, -36.0]] if number % 4 == 0 else None
+        make_session(folder / f"made{number}", sounds, now, noise=0.002, seed=number, echo=echo)
+    return sorted(folder.iterdir())
+
+
+def spec_of(folders: list[Path], seed: int) -> Any:
+    """The shipped space and budget on some sessions."""
+    from workbench.budget import read_budget
+    from workbench.config import load
+    from workbench.tuning.space import read_space
+    from workbench.tuning.tune import plan
+
+    shipped = REPOSITORY / "configs"
+    space, budget = read_space(shipped / "space.toml"), read_budget(shipped / "budget.toml")
+    return plan("search", folders, load(shipped / "baseline.toml"), space, budget, ["voice_to_voice_ms_p95"], seed=seed)
+
+
+def broken(folders: list[Path], trials: int) -> None:
+    """How often each limit is kept by random settings, and how often all others are kept where it is not."""
+    from optuna.storages import InMemoryStorage
+
+    from workbench.store import Store
+    from workbench.tuning.objective import Evaluator
+    from workbench.tuning.study import Objective, create, finished, outcome_of
+
+    spec = replace(spec_of(folders, 0), sampler="random", trials=trials)
+    evaluator = Evaluator(folders, spec.config, Store(None))
+    study = create(spec, InMemoryStorage())
+    study.optimize(Objective(spec, evaluator, tuple(evaluator.names)), n_trials=trials)
+    overs = [found.over for trial in finished(study) if (found := outcome_of(trial))]
+    kept, alone = Counter[str](), Counter[str]()
+    for over in overs:
+        out = [key for key, value in over.items() if value > 0]
+        kept.update(key for key in over if key not in out)
+        alone.update(out if len(out) == 1 else [])
+    print(f"{sum(not any(v > 0 for v in over.values()) for over in overs)} of {len(overs)} keep the whole budget.\n")
+    print("| limit | kept by | the only one broken in |\n|---|---|---|")
+    for key in overs[0]:
+        print(f"| {key} | {kept[key]} | {alone[key]} |")
+
+
+def compare(folders: list[Path], trials: int, seeds: int) -> None:
+    """A random search of ten times the trials, then TPE with several seeds."""
+    from workbench.store import Store
+    from workbench.tuning.objective import Evaluator
+    from workbench.tuning.study import outcome_of, search
+
+    first = spec_of(folders, 0)
+    evaluator = Evaluator(folders, first.config, Store(None))
+    names = tuple(evaluator.names)
+    print("| search | seed | trials | best | budget | against random |\n|---|---|---|---|---|---|")
+    least = 0.0
+    runs = [("random", 10 * trials, 0), *(("tpe", trials, seed) for seed in range(seeds))]
+    for sampler, number, seed in runs:
+        spec = replace(first, sampler=sampler, trials=number, seed=seed)
+        found = outcome_of(search(spec, evaluator, names, number))
+        assert found
+        best = found.values[0]
+        least = least or best
+        budget = "kept" if found.feasible else f"over by {found.violation:.3f}"
+        print(f"| {sampler} | {seed} | {number} | {best:.1f} ms | {budget} | {best / least - 1:+.2%} |", flush=True)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", type=int, default=500)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--demo", action="store_true", help="which limits random settings keep on the demo sessions")
+    options = parser.parse_args()
+    if options.demo:
+        from workbench.session import find_sessions
+
+        broken(find_sessions(REPOSITORY / "recordings"), options.trials)
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        compare(feasible(Path(temporary)), options.trials, options.seeds)
+
+
+if __name__ == "__main__":
+    main()
