@@ -158,6 +158,10 @@ class Space:
         """Points of the grid."""
         return math.prod(len(parameter.grid()) for parameter in self.parameters)
 
+    def holds(self, point: Mapping[str, Knob]) -> bool:
+        """Whether a point is one of the grid's."""
+        return all(point[parameter.name] in parameter.grid() for parameter in self.parameters)
+
     def grid(self) -> Iterator[dict[str, Knob]]:
         """Every point of the grid, the last knob changing fastest."""
         names = [parameter.name for parameter in self.parameters]

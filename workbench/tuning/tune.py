@@ -140,7 +140,7 @@ def plan(
         if not labels:
             raise WorkbenchError(f"{session.folder}: has no labels to tune against; 'workbench label' drafts them")
     parts = split({session.name: labels for session, labels in opened}, seed)
-    space.point(config)
+    first = space.point(config)
     return Spec(
         name=name,
         sessions=tuple(SessionRef(item.name, item.folder.as_posix(), item.mic.sha256) for item, _ in opened),
@@ -154,7 +154,7 @@ def plan(
         sampler=sampler,
         seed=seed,
         prune=prune,
-        trials=space.size() + 1 if sampler == "grid" else trials,
+        trials=space.size() + (not space.holds(first)) if sampler == "grid" else trials,
     )
 
 

@@ -1,0 +1,93 @@
+"""Optuna's gRPC proxy, started for real on loopback: workers reach the storage behind it and nothing else."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import optuna
+import pytest
+from made_sessions import REPOSITORY
+
+from workbench.config import load
+from workbench.errors import WorkbenchError
+from workbench.store import Store
+from workbench.tuning.objective import Evaluator
+from workbench.tuning.space import parse
+from workbench.tuning.storage import open_storage
+from workbench.tuning.study import best, create, finished, search
+from workbench.tuning.tune import plan
+
+pytestmark = pytest.mark.slow
+
+SPACE = {"assistant": {"stt_silence_ms": {"type": "frames", "low": 400, "high": 960}}}
+SERVE = """
+import sys, optuna
+from workbench.tuning.storage import open_storage
+optuna.storages.run_grpc_proxy_server(open_storage(sys.argv[1]), host="127.0.0.1", port=int(sys.argv[2]))
+"""
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(REPOSITORY)}
+
+
+@contextmanager
+def proxy(behind: str):
+    """A proxy in a process of its own, before a storage that its clients cannot see."""
+    pytest.importorskip("grpc")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen([sys.executable, "-c", SERVE, behind, str(port)], env=environment())
+    try:
+        until = time.monotonic() + 120
+        while time.monotonic() < until:
+            with socket.socket() as knock:
+                if knock.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            assert server.poll() is None, "the proxy has ended"
+            time.sleep(0.1)
+        yield f"grpc://127.0.0.1:{port}"
+    finally:
+        server.kill()
+        server.wait()
+
+
+def test_two_workers_through_a_proxy_find_what_one_search_does(here, recordings):
+    baseline = load(REPOSITORY / "configs/baseline.toml")
+    budget = {"cutin_per_hold": 0.1, "missed_eot_rate": 0.1}
+    spec = plan(
+        "far", recordings[:2], baseline, parse(SPACE, "test"), budget, ["voice_to_voice_ms_p95"], sampler="grid"
+    )
+    # The baseline's 700 ms are the grid's 720: it is no point of its own.
+    assert spec.trials == spec.space.size()
+    alone = search(spec, Evaluator(recordings[:2], spec.config, Store(None)), spec.tuning, spec.trials)
+    with proxy(f"sqlite:///{here}/behind.db") as url:
+        create(spec, open_storage(url))
+        command = [sys.executable, "-m", "workbench", "worker", "--storage", url]
+        workers = [
+            subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+            for _ in range(2)
+        ]
+        said = [worker.communicate(timeout=600)[1] for worker in workers]
+        assert [worker.returncode for worker in workers] == [0, 0], said
+    # What is behind the proxy has it all: every point once, constraints and scores with it.
+    study = optuna.load_study(study_name="far", storage=open_storage(f"sqlite:///{here}/behind.db"))
+    points = [json.dumps(trial.params, sort_keys=True) for trial in finished(study)]
+    assert len(points) == len(set(points)) == spec.trials
+    chosen = best(study, spec.goal)
+    assert (chosen.params, chosen.values, chosen.constraints) == (alone.params, alone.values, alone.constraints)
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [("grpc://127.0.0.1", "must be grpc://HOST:PORT"), ("grpc://127.0.0.1:1", "no proxy answers there")],
+)
+def test_a_proxy_that_is_not_there_is_named(url, says):
+    pytest.importorskip("grpc")
+    with pytest.raises(WorkbenchError, match=says):
+        open_storage(url)
