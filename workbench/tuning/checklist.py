@@ -12,25 +12,27 @@ from workbench.tuning.hotmic import RELEASE_MS, Suggestion
 from workbench.tuning.moshi_json import KEYS, OWN, moshi_json
 from workbench.tuning.sensitivity import Range
 from workbench.tuning.study import Outcome
+from workbench.tuning.ticks import Tick
 from workbench.tuning.tune import Comparison, Result
 from workbench.tuning.words import advice, evidence, figure, headline, knob, nudge, number, spread, verdict
 from workbench.units import FRAME_MS, frames_for_ms
 
 ITEMS = (
-    ("24 kHz audio in blocks of 80 ms (1920 samples), whole and in order", "workbench sessions --verify $SESSIONS"),
-    ("token shapes: a frame is (1, codebooks, 1) from the codec and (1, codebooks) for the model",
+    ("aligned", "24 kHz audio in blocks of 80 ms (1920 samples), whole and in order",
+     "workbench sessions --verify $SESSIONS"),
+    ("shapes", "token shapes: a frame is (1, codebooks, 1) from the codec and (1, codebooks) for the model",
      "workbench doctor --models DIR"),
-    ("codec and model are reset explicitly before each turn: no state bleeds from one into the next",
+    ("reset", "codec and model are reset explicitly before each turn: no state bleeds from one into the next",
      "workbench doctor --models DIR"),
-    ("chunks cut between words, spoken without a gap, and none costs more frames than playback has",
+    ("chunks", "chunks cut between words, spoken without a gap, and none costs more frames than playback has",
      "workbench replay $SESSIONS --config {tuned} --set costs=profile"),
-    ("the voice file has the right key, shape and spread", "workbench voices check FILE"),
-    ("STT beside TTS fits the machine, and noise and backchannels do not stop the agent",
+    ("voice", "the voice file has the right key, shape and spread", "workbench voices check FILE"),
+    ("beside", "STT beside TTS fits the machine, and noise and backchannels do not stop the agent",
      "workbench replay $SESSIONS --config {tuned} --set executors=parallel"),
-    ("this mapping: the values below are what the replay was run with",
+    ("mapping", "this mapping: the values below are what the replay was run with",
      "workbench replay $SESSIONS --config {tuned}"),
 )  # fmt: skip
-"""(what must hold, the command that checks it)."""
+"""(key in :func:`workbench.tuning.ticks.ticks`, what must hold, the command that checks it)."""
 
 
 def checklist(
@@ -40,6 +42,7 @@ def checklist(
     kept: Mapping[str, Any],
     faults: Faults | None,
     folder: Path,
+    found: Mapping[str, Tick],
 ) -> str:
     """The checklist as Markdown.
 
@@ -50,6 +53,7 @@ def checklist(
         kept: the user's own ``moshi.json``.
         faults: what the published loop costs, where that is the listener.
         folder: where ``moshi.json`` and ``tuned.toml`` are.
+        found: what was checked just now.
     """
     parts = [
         f"# {result.spec.name}: from measurement to config",
@@ -61,7 +65,7 @@ def checklist(
         _neighbourhood(result),
         _listener(result, faults),
         _front(result),
-        _items(result, folder),
+        _items(result, folder, found),
         _undo(folder),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -264,12 +268,15 @@ def _front(result: Result) -> str:
     return "\n".join(lines)
 
 
-def _items(result: Result, folder: Path) -> str:
+def _items(result: Result, folder: Path, found: Mapping[str, Tick]) -> str:
     names = " ".join(item.folder for item in result.spec.sessions)
     tuned = (folder / "tuned.toml").as_posix()
-    lines = ["## To tick", "", "Each with the command that checks it.", "", "```sh", f'SESSIONS="{names}"', "```", ""]
-    for text, command in ITEMS:
-        lines.append(f"- [ ] {text}\n      `{command.format(tuned=tuned)}`")
+    head = "Each with the command that checks it. What is ticked was checked when this was written."
+    lines = ["## To tick", "", head, "", "```sh", f'SESSIONS="{names}"', "```", ""]
+    for key, text, command in ITEMS:
+        tick = found.get(key)
+        mark, says = ("x" if tick.good else " ", f"\n      {tick.found}") if tick else (" ", "")
+        lines.append(f"- [{mark}] {text}{says}\n      `{command.format(tuned=tuned)}`")
     assistant = result.config.assistant
     if assistant.tts_stream and assistant.barge_in:
         lines.append("- [ ] `tts_stream` with `barge_in` stops MLX-Harmony with an error: set one of them to false")

@@ -14,6 +14,7 @@ from workbench.tuning.hotmic import by_rule, suggest
 from workbench.tuning.moshi_json import read_moshi_json, write_moshi_json
 from workbench.tuning.objective import Evaluator
 from workbench.tuning.study import Objective
+from workbench.tuning.ticks import ticks
 from workbench.tuning.tune import Comparison, Result
 from workbench.tuning.words import advice, headline
 
@@ -46,7 +47,8 @@ def publish(result: Result, evaluator: Evaluator, own: Path | None, configs: Pat
     replayed = Objective(spec, evaluator, spec.tuning).judge(by_rule(spec.config, suggestions))
     write_moshi_json(folder / "moshi.json", result.config, kept)
     write_text(folder / "tuned.toml", dump_toml(result.config))
-    write_text(folder / "checklist.md", checklist(result, suggestions, replayed, kept, faults, folder))
+    found = ticks(result, evaluator, kept, folder)
+    write_text(folder / "checklist.md", checklist(result, suggestions, replayed, kept, faults, folder, found))
     write_text(spec.folder / "result.json", pretty_json(to_json(result)))
     return folder
 

@@ -1,0 +1,88 @@
+"""The checklist's ticks: what is checked when it is written, and that a tick can stay away."""
+
+import numpy as np
+import pytest
+from made_sessions import REPOSITORY
+
+from workbench.budget import read_budget
+from workbench.config import dump_toml, load, override
+from workbench.store import Store
+from workbench.tuning.checklist import ITEMS
+from workbench.tuning.moshi_json import write_moshi_json
+from workbench.tuning.objective import Evaluator
+from workbench.tuning.publish import publish
+from workbench.tuning.space import parse
+from workbench.tuning.study import Objective, create, finished
+from workbench.tuning.ticks import ticks
+from workbench.tuning.tune import conclude, plan
+
+SPACE = {"assistant": {"stt_silence_ms": {"type": "frames", "low": 400, "high": 960}}}
+
+
+class Quiet:
+    def step(self, what: str, done: int, total: int) -> None:
+        """Nobody watches."""
+
+
+@pytest.fixture
+def done(here, recordings):
+    """A study of one session and three trials, and what it ran on."""
+    from optuna.storages import InMemoryStorage
+
+    budget = read_budget(REPOSITORY / "configs/budget.toml")
+    baseline = load(REPOSITORY / "configs/baseline.toml")
+    spec = plan("one", recordings[:1], baseline, parse(SPACE, "t"), budget, ["voice_to_voice_ms_p95"], trials=3)
+    evaluator = Evaluator(recordings[:1], spec.config, Store(None))
+    objective = Objective(spec, evaluator, spec.tuning)
+    study = create(spec, InMemoryStorage())
+    study.optimize(objective, n_trials=3)
+    assert len(finished(study)) == 3
+    spec.folder.mkdir(parents=True)
+    return conclude(study, spec, evaluator, objective, Quiet()), evaluator
+
+
+def marks(folder) -> dict[str, bool]:
+    lines = (folder / "checklist.md").read_text().splitlines()
+    return {key: any(line == f"- [x] {text}" for line in lines) for key, text, _ in ITEMS}
+
+
+def test_what_was_checked_is_ticked_and_nothing_else(done):
+    folder = publish(*done, own=None)
+    found = marks(folder)
+    assert found["aligned"]
+    assert found["mapping"]
+    assert not found["voice"]  # none was named
+    assert not found["shapes"]  # no model was looked at
+    assert found["chunks"] == (done[1].summary(done[0].config, done[1].names).scores["underrun_events"] == 0)
+
+
+def test_a_tick_stays_away_where_the_check_fails(done, here):
+    result, evaluator = done
+    folder = publish(*done, own=None)
+    assert all(ticks(result, evaluator, {}, folder)[key].good for key in ("aligned", "mapping"))
+    write_moshi_json(folder / "moshi.json", override(result.config, {"tts_chunk_chars": 40}), {})
+    wrong = ticks(result, evaluator, {}, folder)["mapping"]
+    assert (wrong.good, wrong.found) == (False, "moshi.json has another tts_chunk_chars than tuned.toml")
+    (folder / "tuned.toml").write_text(dump_toml(override(result.config, {"tts_chunk_chars": 40})))
+    assert ticks(result, evaluator, {}, folder)["mapping"].found == "tuned.toml is not the config that was replayed"
+    track = evaluator.material(evaluator.names[0]).session.mic.path
+    whole = track.read_bytes()
+    try:
+        track.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        assert ticks(result, evaluator, {}, folder)["aligned"].good is False
+    finally:
+        track.write_bytes(whole)
+
+
+def test_the_voice_file_is_looked_at(done, here):
+    pytest.importorskip("mlx")
+    from safetensors.numpy import save_file
+
+    result, evaluator = done
+    folder = publish(*done, own=None)
+    values = np.random.default_rng(0).normal(0, 0.7, (1, 512, 125)).astype(np.float32)
+    save_file({"speaker_wavs": values}, "good.safetensors")
+    save_file({"speaker_wavs": values * 0.1}, "noise.safetensors")
+    voices = {name: ticks(result, evaluator, {"tts_voice_path": name}, folder)["voice"].good
+              for name in ("good.safetensors", "noise.safetensors", "gone.safetensors")}  # fmt: skip
+    assert voices == {"good.safetensors": True, "noise.safetensors": False, "gone.safetensors": None}

@@ -1,0 +1,88 @@
+"""Which items of the checklist hold here and now: what is quick and local is checked when the list is written."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from workbench.config import load
+from workbench.errors import WorkbenchError
+from workbench.files import read_json
+from workbench.tuning.moshi_json import KEYS, moshi_json
+from workbench.tuning.objective import Evaluator
+from workbench.tuning.tune import Result
+from workbench.units import FRAME_SAMPLES
+
+
+class Tick(NamedTuple):
+    """What a check found; ``good`` is None where there was nothing to check here."""
+
+    good: bool | None
+    found: str
+
+
+def ticks(result: Result, evaluator: Evaluator, kept: Mapping[str, Any], folder: Path) -> dict[str, Tick]:
+    """Check what can be checked; the keys are those of the checklist's items.
+
+    Args:
+        result: of the study.
+        evaluator: that the study ran on.
+        kept: the user's own ``moshi.json``.
+        folder: where ``moshi.json`` and ``tuned.toml`` have been written.
+    """
+    return {
+        "aligned": _aligned(evaluator),
+        "chunks": _chunks(result, evaluator),
+        "voice": _voice(kept),
+        "mapping": _mapping(result, kept, folder),
+    }
+
+
+def _aligned(evaluator: Evaluator) -> Tick:
+    sessions = [evaluator.material(name).session for name in evaluator.names]
+    problems = [problem for session in sessions for problem in session.verify()]
+    if problems:
+        return Tick(False, problems[0])
+    blocks = sum(session.frames for session in sessions)
+    return Tick(
+        True, f"{len(sessions)} sessions, {blocks} blocks of {FRAME_SAMPLES} samples, every checksum as recorded"
+    )
+
+
+def _chunks(result: Result, evaluator: Evaluator) -> Tick:
+    scores = evaluator.summary(result.config, evaluator.names).scores
+    torn, holes = (int(scores[key] or 0) for key in ("midword_splits", "underrun_events"))
+    seconds = scores["agent_speech_seconds"] or 0.0
+    found = f"{torn} words cut, {holes} holes in {seconds:.1f} s of agent speech, costs: {result.config.costs.costs}"
+    return Tick(not torn and not holes if seconds else None, found)
+
+
+def _voice(kept: Mapping[str, Any]) -> Tick:
+    named = kept.get("tts_voice_path")
+    if not named:
+        return Tick(None, "no tts_voice_path was given")
+    if not Path(named).is_file():
+        return Tick(None, f"{named} is not on this machine")
+    from workbench.moshi.voices import check
+
+    try:
+        voice = check(Path(named))
+    except WorkbenchError as error:
+        return Tick(False, str(error))
+    return Tick(True, f"{named}: {voice.dim} × {voice.frames}, standard deviation {voice.std:.2f}")
+
+
+def _mapping(result: Result, kept: Mapping[str, Any], folder: Path) -> Tick:
+    """Both files read back from disk, against the config that the figures were measured with."""
+    try:
+        tuned, written = load(folder / "tuned.toml"), read_json(folder / "moshi.json")
+    except WorkbenchError as error:
+        return Tick(False, str(error))
+    if tuned != result.config:
+        return Tick(False, "tuned.toml is not the config that was replayed")
+    wanted = moshi_json(tuned, kept)
+    other = [key for key in KEYS if written.get(key) != wanted[key]]
+    if other:
+        return Tick(False, f"moshi.json has another {other[0]} than tuned.toml")
+    return Tick(
+        True, f"both files read back; tuned.toml has fingerprint {tuned.fingerprint[:12]}, as the trial's replay"
+    )
