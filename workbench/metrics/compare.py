@@ -2,7 +2,8 @@
 
 Conventions:
     Paired by session: both sides are drawn together in each bootstrap sample. Values that belong to turns are paired
-    by turn as well: a turn counts only where both sides have a value for it. A difference is ``b - a``.
+    by turn as well: a turn counts only where both sides have a value for it. A session in which a side had nothing to
+    measure is none of the six that a difference takes. A difference is ``b - a``.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,7 +26,7 @@ class Difference:
         a, b: the score of each side over what both have; None where there was nothing to measure.
         difference: ``b - a``.
         low, high: its interval at 95 %, or None where the sessions are too few for one.
-        sessions: how many were paired.
+        sessions: how many had something to measure on both sides.
         verdict: ``lower``, ``higher`` or :data:`NO_DIFFERENCE`; about ``b``.
     """
 
@@ -66,16 +67,18 @@ def _difference(key: str, a: list[SessionScores], b: list[SessionScores], weight
         pools = _paired(measure, a, b)
         values = [point_scores(measure, side)[key] for side in pools]
         drawn = [_scaled(measure, side, weights, measure.keys[key]) for side in pools]
+        sessions = len(set(pools[0].session.tolist()) & set(pools[1].session.tolist()))
     elif isinstance(measure, Rate):
         parts = [[measure.parts(session) for session in side] for side in (a, b)]
         values = [measure.value(sum(x for x, _ in side), sum(y for _, y in side)) for side in parts]
         drawn = [drawn_rate(measure, side, weights) for side in parts]
+        below = 0 if measure.inverse else 1
+        sessions = sum(bool(one[below] and other[below]) for one, other in zip(*parts, strict=True))
     else:
         raise WorkbenchError(f"{key!r} is not a percentile or a rate: it cannot be compared (see docs/metrics.md)")
-    sessions = len(a)
     if values[0] is None or values[1] is None:
         return Difference(key, values[0], values[1], None, None, None, sessions, NO_DIFFERENCE)
-    span = interval(drawn[1] - drawn[0], sessions) if sessions >= MIN_PAIRED else None
+    span = interval(drawn[1] - drawn[0], len(a)) if sessions >= MIN_PAIRED else None
     low, high = span or (None, None)
     verdict = NO_DIFFERENCE if low is None or high is None or low <= 0 <= high else "lower" if high < 0 else "higher"
     return Difference(key, values[0], values[1], values[1] - values[0], low, high, sessions, verdict)
