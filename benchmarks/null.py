@@ -102,7 +102,7 @@ def main() -> None:
     said = Counter[str]()
     with tempfile.TemporaryDirectory() as temporary:
         folders = make(Path(temporary), options.sessions)
-        baseline = load(REPOSITORY / "configs/baseline.toml", {"stt_silence_ms": 720})
+        baseline = load(REPOSITORY / "configs/baseline.toml", {"stack": "scripted", "stt_silence_ms": 720})
         first = plan("null", folders, baseline, parse(SPACE, "null"), {}, ["voice_to_voice_ms_p95"], trials=19)
         evaluator = Evaluator(folders, baseline, Store(None))
         scorer: Any = Lost(evaluator)

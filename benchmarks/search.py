@@ -57,7 +57,15 @@ def spec_of(folders: list[Path], seed: int) -> Any:
 
     shipped = REPOSITORY / "configs"
     space, budget = read_space(shipped / "space.toml"), read_budget(shipped / "budget.toml")
-    return plan("search", folders, load(shipped / "baseline.toml"), space, budget, ["voice_to_voice_ms_p95"], seed=seed)
+    return plan(
+        "search",
+        folders,
+        load(shipped / "baseline.toml", {"stack": "scripted"}),
+        space,
+        budget,
+        ["voice_to_voice_ms_p95"],
+        seed=seed,
+    )
 
 
 def broken(folders: list[Path], trials: int) -> None:

@@ -51,7 +51,7 @@ def baseline(tmp_path_factory) -> Config:
     generator = np.random.default_rng(0)
     spread = {stage: tuple(sorted(generator.integers(100, 2500, 200).tolist())) for stage in STAGES}
     write_profile(path, Profile(spread))
-    return override(Config(), {"barge_in": True, "profile": str(path)})
+    return override(Config(), {"stack": "scripted", "barge_in": True, "profile": str(path)})
 
 
 @pytest.fixture(scope="module")

@@ -58,7 +58,7 @@ def proxy(behind: str):
 
 
 def test_two_workers_through_a_proxy_find_what_one_search_does(here, recordings):
-    baseline = load(REPOSITORY / "configs/baseline.toml")
+    baseline = load(REPOSITORY / "configs/baseline.toml", {"stack": "scripted"})
     budget = {"cutin_per_hold": 0.1, "missed_eot_rate": 0.1}
     spec = plan(
         "far", recordings[:2], baseline, parse(SPACE, "test"), budget, ["voice_to_voice_ms_p95"], sampler="grid"

@@ -30,7 +30,7 @@ def done(here, recordings):
     from optuna.storages import InMemoryStorage
 
     budget = read_budget(REPOSITORY / "configs/budget.toml")
-    baseline = load(REPOSITORY / "configs/baseline.toml")
+    baseline = load(REPOSITORY / "configs/baseline.toml", {"stack": "scripted"})
     spec = plan("one", recordings[:1], baseline, parse(SPACE, "t"), budget, ["voice_to_voice_ms_p95"], trials=3)
     evaluator = Evaluator(recordings[:1], spec.config, Store(None))
     objective = Objective(spec, evaluator, spec.tuning)
