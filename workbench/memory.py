@@ -35,7 +35,7 @@ TOLD_APART = frozenset(
 """Knobs that the keys of the steps take account of. Any other knob asks for a memory of its own."""
 
 ROOM = 4000
-"""Outcomes that one memory keeps: a study of 500 trials makes some 1,000 a session of half a minute, of 1 to 5 KB."""
+"""Outcomes that one memory keeps: a bound on what a long study holds, chosen and not measured."""
 
 Part = TypeVar("Part")
 Value = TypeVar("Value")
