@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -16,6 +17,11 @@ from training.settings import CHECKPOINTS, SEED, SPEECH, STREAMS
 RATE, FRAME = 24_000, 1920
 NOISES = (0.0, 1e-4, 4e-4, 1.2e-3, 4e-3)  # r.m.s. of the background, full scale 1
 LEAD, TAIL = 8, 10  # frames of background kept before and after the speech of a take
+BEGINS = (2, 3, 3, 4, 5)  # as LEAD, of takes that begin streams: a listen cycle hears three frames before the speech
+
+
+Style = Literal["clean", "later", "begin"]
+"""What a take is for: the TTS; anywhere in the STT's conversations; the first words after a codec's reset."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +98,7 @@ def _cut(item: speech.Utterance, lead: float, tail: float) -> tuple[np.ndarray, 
     return wave, [(word, start - begin, end - begin) for word, start, end in item.words]
 
 
-def _augment(item: speech.Utterance, rng: np.random.Generator) -> tuple[np.ndarray, Take]:
+def _augment(item: speech.Utterance, rng: np.random.Generator, style: Style) -> tuple[np.ndarray, Take]:
     wave, words = _cut(item, 0.06, 0.12)
     factor = rng.uniform(0.87, 1.16) if rng.random() < 0.6 else 1.0
     if factor != 1.0:
@@ -103,7 +109,7 @@ def _augment(item: speech.Utterance, rng: np.random.Generator) -> tuple[np.ndarr
     if rng.random() < 0.25:
         wave = _room(wave, rng)
     peak = 10 ** rng.uniform(-0.9 if noise > 3 else -1.2, -0.02)
-    lead = LEAD * FRAME + int(rng.integers(FRAME))
+    lead = (LEAD if style == "later" else int(rng.choice(BEGINS))) * FRAME + int(rng.integers(FRAME))
     total = -(-(lead + len(wave)) // FRAME) + TAIL
     audio = np.zeros(total * FRAME, np.float32)
     audio[lead : lead + len(wave)] = wave * peak
@@ -132,22 +138,22 @@ def _encode(codec: Codec, pairs: list[tuple[np.ndarray, Take]], batch: int = 12)
     return takes
 
 
-def takes(path: Path, kinds: dict[str, int | None], index: int, clean: bool) -> list[Take]:
+def takes(path: Path, kinds: dict[str, int | None], index: int, style: Style) -> list[Take]:
     """One pass over the utterances of `kinds` (of so many shards each; all for None), kept in `path`.
 
-    Each `index` augments them (or places them, if `clean`) anew.
+    Each `index` augments them (or places them, if clean) anew.
     """
     if path.exists():
         with np.load(path, allow_pickle=True) as file:
             return list(file["takes"])
     # What the STT learns from may be rounded to bfloat16 on its way: few tokens change, in half the time.
+    clean = style == "clean"
     rng, codec = np.random.default_rng((SEED, index, clean)), load_codec().train(not clean)
-    make = _clean if clean else _augment
     made: list[Take] = []
     for kind, shards in kinds.items():
         waiting = []
         for item in speech.load(SPEECH, kind, shards):
-            waiting.append(make(item, rng))
+            waiting.append(_clean(item, rng) if clean else _augment(item, rng, style))
             if len(waiting) == 400:
                 made += _encode(codec, waiting)
                 waiting = []

@@ -23,7 +23,7 @@ PAUSES = (0.5, 1.0, 2.0, 3.0)  # s; a head's class 0 is "this silence lasts at l
 SURE = 0.4  # of a pause: how much of it has passed before a head says so, that it may not fire in shorter holds
 LENGTH, BATCH = 160, 16  # steps per conversation, conversations per batch
 SHARES = {"units": 4, "tts": None, "many": None}  # shards of each kind of speech
-PASSES = 3  # augmented versions of every utterance
+PASSES, BEGINNINGS = 3, 2  # augmented versions of every utterance, and more of them to begin streams with
 PATH = CHECKPOINTS / "stt.pt"
 
 
@@ -57,9 +57,14 @@ def splice(pieces: list[tuple[Take, int]]) -> Take:
 
 
 class Conversations:
-    """Draws conversations: takes of like background one after another, with silences between them."""
+    """Draws conversations: takes of like background one after another, with silences between them.
 
-    def __init__(self, pool: list[Take], ids: dict[str, int]) -> None:
+    Half of them begin as a listen cycle does, with one of `begin` a few frames after the codec's reset: its first
+    frames sound like no others.
+    """
+
+    def __init__(self, pool: list[Take], begin: list[Take], ids: dict[str, int]) -> None:
+        self.begin = [[t for t in begin if t.words and t.noise == n] for n in range(len(NOISES))]
         spoken = [take for take in pool if take.words]
         self.by_noise = [[t for t in spoken if t.noise == n] for n in range(len(NOISES))]
         self.silent = [[t for t in pool if not t.words and t.noise == n] for n in range(len(NOISES))]
@@ -70,13 +75,14 @@ class Conversations:
         at = int(rng.integers(source.shape[1] - frames)) if frames < source.shape[1] else 0
         return source[:, at : at + frames]
 
-    def _utterance(self, noise: int, rng: np.random.Generator) -> Take:
+    def _utterance(self, noise: int, rng: np.random.Generator, *, begins: bool) -> Take:
         """A take as it is, or, half the time, words from several and the end of another."""
         some = self.by_noise[noise]
-        first = some[rng.integers(len(some))]
+        firsts = self.begin[noise] if begins else some
+        first = firsts[rng.integers(len(firsts))]
         if rng.random() < 0.5:
             return first
-        pieces = [(first, int(rng.integers(len(first.words))))]
+        pieces = [(first, 0 if begins else int(rng.integers(len(first.words))))]
         for _ in range(int(rng.integers(1, 5))):
             take = some[rng.integers(len(some))]
             pieces.append((take, int(rng.integers(len(take.words)))))
@@ -94,8 +100,7 @@ class Conversations:
     def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Codes (books, T), text tokens (T), pause classes (T, heads), words being said DELAY steps ago (T)."""
         noise = int(rng.integers(len(NOISES)))
-        # A stream begins with a codec just reset, and its first frames sound like no others.
-        lead = int(rng.choice([0, 4, 12, 20, 30, 45]))
+        lead = int(rng.choice([0, 0, 0, 4, 12, 30]))
         parts = [self.silent[noise][rng.integers(len(self.silent[noise]))].codes[:, :lead]]
         at, gap_left = parts[0].shape[1], LEAD
         spans: list[tuple[float, float]] = []
@@ -103,7 +108,7 @@ class Conversations:
         said: list[int] = []
         while at < LENGTH:
             pick = noise if rng.random() < 0.9 else int(rng.integers(len(NOISES)))
-            take = self._utterance(pick, rng)
+            take = self._utterance(pick, rng, begins=not spans and not lead)
             gap = self._gap(rng)
             keep = min(TAIL, max(1, gap // 2))
             end = int(take.words[-1][2] / STEP) + 1 + keep
@@ -202,13 +207,14 @@ def train(steps: int, peak: float = 2e-3) -> None:
     """Train up to step `steps`, going on from the last checkpoint; print free-running word error rates."""
     torch.manual_seed(SEED)
     streams = folder()
-    pool = [t for p in range(PASSES) for t in takes(streams / f"stt-{p}.npz", SHARES, p, False)]
+    pool = [t for p in range(PASSES) for t in takes(streams / f"stt-{p}.npz", SHARES, p, "later")]
+    begin = [t for p in range(BEGINNINGS) for t in takes(streams / f"stt-begin-{p}.npz", SHARES, 10 + p, "begin")]
     ids = word_ids(TOKENIZER)
     tests = {
-        kind: [t for t in takes(streams / f"stt-{kind}.npz", {kind: None}, 90, False) if t.words][:48]
+        kind: [t for t in takes(streams / f"stt-begin-{kind}.npz", {kind: None}, 90, "begin") if t.words][:48]
         for kind in ("units-test", "tts-test", "seen-test", "unseen-test")
     }
-    source = Conversations(pool, ids)
+    source = Conversations(pool, begin, ids)
     model = Lm(LmConfig(text_card=size(TOKENIZER), pause_heads=4, dropout=0.0))
     said = torch.nn.Linear(model.cfg.dim, model.cfg.text_card)  # helps to learn; not exported
     decayed = [p for p in [*model.parameters(), said.weight] if p.ndim == 2]
@@ -221,7 +227,7 @@ def train(steps: int, peak: float = 2e-3) -> None:
         said.load_state_dict(state["said"])
         optimizer.load_state_dict(state["optimizer"])
         step = state["step"]
-    print(f"stt: {len(pool)} takes, from step {step} of {steps}", flush=True)
+    print(f"stt: {len(pool) + len(begin)} takes, from step {step} of {steps}", flush=True)
     rng = np.random.default_rng((SEED, step))
     weight = torch.ones(model.cfg.text_card)
     weight[PAD] = 0.8

@@ -141,8 +141,8 @@ def train(steps: int, peak: float = 1.2e-3) -> None:
     torch.manual_seed(SEED)
     streams = folder()
     ids = word_ids(TOKENIZER)
-    pool = [t for p in range(PASSES) for t in takes(streams / f"tts-{p}.npz", {"units": None}, p, True) if t.words]
-    held = takes(streams / "tts-test.npz", {"units-test": None}, 90, True)
+    pool = [t for p in range(PASSES) for t in takes(streams / f"tts-{p}.npz", {"units": None}, p, "clean") if t.words]
+    held = takes(streams / "tts-test.npz", {"units-test": None}, 90, "clean")
     tests = [example(take, ids) for take in held if take.words][:48]
     model = Lm(LmConfig(text_card=size(TOKENIZER), context=250, generated=8, dropout=0.15))
     optimizer = torch.optim.AdamW(model.parameters(), peak, betas=(0.9, 0.98), weight_decay=0.1)
