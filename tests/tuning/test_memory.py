@@ -1,10 +1,14 @@
 """The memory of a study: what it remembers is what a plain replay finds, for any setting in any order."""
 
+from collections.abc import Callable, Hashable
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_sessions import REPOSITORY, conversation, make_session, with_noises
+from meeting import MEETINGS
 
 from workbench.config import Config, knobs, override
 from workbench.costs import STAGES, Profile, write_profile
@@ -13,8 +17,9 @@ from workbench.memory import TOLD_APART, Memory, applies, scope
 from workbench.metrics import evaluate
 from workbench.replay import cost_source, replay_parts
 from workbench.session import find_sessions
+from workbench.stages.listener import Stretch
 from workbench.store import Store
-from workbench.trace import in_order
+from workbench.trace import Event, in_order
 from workbench.tuning.objective import Evaluator
 
 TRIED = {
@@ -41,6 +46,18 @@ OTHERS = {
     "listener": ["workbench", "mlx-harmony"],
     "echo": ["session", "off"],
 }
+KEYS = {
+    "cycle": ("cycle", "turns", "at", *(f"found.{name}" for name in Stretch._fields), "past"),
+    "heard": ("first frame", "last frame", "committed", "past"),
+    "said": ("before", "text"),
+    "pieces": ("conversation", "cuts"),
+    "lines": ("pieces", "at", "beside", "executors"),
+    "played": ("lines", "prebuffer"),
+    "levels": ("lines", "played", "last frame", "past"),
+    "answer": ("lines", "played", "last frame", "stopped", "past"),
+}
+"""Name of each key of the memory, and its parts in turn."""
+
 STEPS = st.one_of([st.tuples(st.just(name), st.sampled_from(values)) for name, values in TRIED.items()])
 
 
@@ -102,6 +119,69 @@ def test_scores_are_those_of_the_plain_replay(evaluator, baseline, changes):
         item = evaluator.material(name)
         trace = evaluator.replay(config, name).trace
         assert evaluator.score(config, name) == evaluate(trace, item.labels, item.recorded_agent)
+
+
+class Forgetful(Memory[tuple[Event, ...]]):
+    """Leaves a part out of one of the keys; notes how many parts each has."""
+
+    def __init__(self, name: str = "", part: int = 0) -> None:
+        super().__init__(tuple)
+        self._name, self._part = name, part
+        self.lengths: dict[str, int] = {}
+
+    def _less(self, key: Any) -> Hashable:
+        name, *rest = key
+        if name == "cycle":
+            rest[3:4] = rest[3] or [None] * len(Stretch._fields)
+        elif name in ("levels", "answer"):
+            rest[:1] = rest[0]
+        self.lengths[name] = len(rest)
+        return (name, *rest[: self._part], *rest[self._part + 1 :]) if name == self._name else key
+
+    def recall(self, key: Hashable, work: Callable[[], Any]) -> Any:
+        return super().recall(self._less(key), work)
+
+    def step(self, key: Hashable, events: list[Event], work: Callable[[], Any]) -> Any:
+        return super().step(self._less(key), events, work)
+
+
+@pytest.fixture(scope="module")
+def meeting(tmp_path_factory, baseline):
+    """Of each of :data:`MEETINGS`: its configs, and what their plain replays are."""
+    folder = tmp_path_factory.mktemp("meetings")
+    for name, found in MEETINGS.items():
+        make_session(folder / name, found.sounds, found.seconds, echo=found.echo)
+    evaluator = Evaluator(sorted(folder.iterdir()), baseline, Store(None))
+    configs = {name: [override(baseline, knobs) for knobs in found.replays] for name, found in MEETINGS.items()}
+    plain = {name: [evaluator.replay(config, name).trace.events for config in found] for name, found in configs.items()}
+
+    def remembers(name: str, memory: Memory) -> bool:
+        """Whether replays under one setting after the other are the plain ones."""
+        assert len({scope(config) for config in configs[name]}) == 1
+        pairs = zip(configs[name], plain[name], strict=True)
+        return all(parts(evaluator, config, name, memory) == events for config, events in pairs)
+
+    return remembers
+
+
+@pytest.mark.parametrize("name", MEETINGS)
+def test_pasts_that_meet_go_on_as_in_the_plain_replay(meeting, name):
+    assert meeting(name, Memory(tuple))
+
+
+@pytest.mark.parametrize(("key", "part"), [(key, part) for key, names in KEYS.items() for part in names])
+def test_no_part_of_a_key_can_be_left_out_of_plain_replays(meeting, key, part):
+    """Without it two pasts are taken for one; so each part is needed, and the test above would find it missing."""
+    assert not all(meeting(name, Forgetful(key, KEYS[key].index(part))) for name in MEETINGS)
+
+
+def test_the_parts_of_the_keys_are_those_that_are_tried(meeting):
+    lengths: dict[str, int] = {}
+    for name in MEETINGS:
+        memory = Forgetful()
+        assert meeting(name, memory)
+        lengths |= memory.lengths
+    assert lengths == {name: len(names) for name, names in KEYS.items()}
 
 
 def test_a_memory_that_is_full_begins_anew(evaluator, baseline):
