@@ -28,7 +28,7 @@ import soundfile
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from tests.recording.conftest import RATE, find, noise, start_sound, track
+from tests.recording.conftest import RATE, Sound, find, noise, start_sound, track
 from tests.recording.crashes import Listener, crash
 from workbench.audio import Device, Opening
 from workbench.recording.finish import finish
@@ -83,6 +83,25 @@ def _burn() -> None:
         pass
 
 
+def _end(
+    recorder: "subprocess.Popen[str]", timeout: float, burning: list[multiprocessing.Process], sound: Sound
+) -> resource.struct_rusage:
+    """Wait for the recorder to end, then end what went on beside it; give up if it failed.
+
+    Returns:
+        What children have used that had ended when the recorder had: it, and none of what went on beside it.
+    """
+    _, err = recorder.communicate(timeout=timeout)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    for burner in burning:
+        burner.kill()
+    sound.server.terminate()
+    sound.server.wait()
+    if recorder.returncode:
+        raise SystemExit(err)
+    return used
+
+
 def busy(minutes: float, burners: int) -> dict[str, Any]:
     """Record a known noise beside burning processes, and compare every sample.
 
@@ -104,13 +123,7 @@ def busy(minutes: float, burners: int) -> dict[str, Any]:
         sound.play(played).wait()
         time.sleep(3)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=300)
-        for burner in burning:
-            burner.kill()
-        sound.server.terminate()
-        sound.server.wait()
-        if process.returncode:
-            raise SystemExit(err)
+        _end(process, 300, burning, sound)
         folder = where / "recordings" / "b"
         mic = track(folder)
         events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
@@ -153,15 +166,8 @@ def duplex(minutes: float, burners: int) -> dict[str, Any]:
         process = sound.popen(
             "record", "--name", "d", "--device", "room_mic", "--output", "room", "--play", "noise.wav", where=where
         )
-        _, err = process.communicate(timeout=minutes * 60 + 300)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        after = _end(process, minutes * 60 + 300, burning, sound)
         load.append(os.getloadavg()[0])
-        for burner in burning:
-            burner.kill()
-        sound.server.terminate()
-        sound.server.wait()
-        if process.returncode:
-            raise SystemExit(err)
         folder = where / "recordings" / "d"
         mic, agent = track(folder), track(folder, "agent")
         events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
