@@ -35,8 +35,8 @@ def wait_for_tape(folder: Path) -> None:
 def test_real_barge_ins_are_recorded_and_stop_the_answers(sound: Sound, tmp_path: Path) -> None:
     """The answers go to the other sink, so that what the microphone hears is the session alone."""
     process = sound.popen(
-        "record", "--live", "--name", "l", "--device", "room_mic", "--output", "deck", "--set", "barge_in=true",
-        where=tmp_path,
+        "record", "--live", "--name", "l", "--device", "room_mic", "--output", "deck",
+        "--stack", "scripted", "--set", "barge_in=true", where=tmp_path,
     )  # fmt: skip
     folder = tmp_path / "recordings" / "l"
     wait_for_tape(folder)
@@ -81,7 +81,10 @@ def test_real_barge_ins_are_recorded_and_stop_the_answers(sound: Sound, tmp_path
 
 @pytest.mark.slow
 def test_a_killed_live_recording_keeps_the_trace_of_the_turns_before(sound: Sound, tmp_path: Path) -> None:
-    process = sound.popen("record", "--live", "--name", "k", "--device", "room_mic", "--output", "deck", where=tmp_path)
+    process = sound.popen(
+        "record", "--live", "--name", "k", "--device", "room_mic", "--output", "deck", "--stack", "scripted",
+        where=tmp_path,
+    )  # fmt: skip
     folder = tmp_path / "recordings" / "k"
     wait_for_tape(folder)
     player = sound.play(spoken(20))
