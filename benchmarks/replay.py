@@ -21,8 +21,8 @@ import numpy as np
 from workbench.config import Config, override
 from workbench.labels import Label, read_labels, validate, write_labels
 from workbench.metrics import evaluate, summarise
+from workbench.profiles import stack_profile
 from workbench.replay import cost_source, replay
-from workbench.running import stack_profile
 from workbench.session import Session, find_sessions, open_session, write_manifest, write_track
 from workbench.stacks import make_stack
 from workbench.store import Store

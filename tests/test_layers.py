@@ -15,7 +15,7 @@ LAYERS = (
     "session", "labels", "labelfiles", "autolabel", "importing", "trace", "audio", "recording",
     "costs", "store", "executors", "microphone", "stages", "moshi", "stacks",
     "memory", "listening", "speaking", "interrupting", "answering", "conversing", "replay", "live",
-    "metrics", "budget", "running",
+    "profiles", "metrics", "budget", "running",
     "tuning", "reports", "cli", "__main__",
 )  # fmt: skip
 """The flow audio → session → frames → stages → trace → scores → study → report, bottom first."""

@@ -190,13 +190,36 @@ def make_profile(costs: Mapping[str, list[int]], machine: str) -> Profile:
     return Profile(stages, machine)
 
 
-def write_profile(path: Path, profile: Profile) -> None:
-    """Write a profile, in microseconds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def profile_to_dict(profile: Profile) -> dict[str, Any]:
+    """A profile as its file has it, in microseconds; :func:`parse_profile` gives it back."""
     stages = {
         stage: [round(cost * 1_000_000 / SAMPLE_RATE, 1) for cost in costs] for stage, costs in profile.stages.items()
     }
-    write_text(path, pretty_json({"format": FORMAT, "machine": profile.machine, "unit": "µs", "stages": stages}))
+    return {"format": FORMAT, "machine": profile.machine, "unit": "µs", "stages": stages}
+
+
+def parse_profile(data: Any, where: str) -> Profile:
+    """The inverse of :func:`profile_to_dict`.
+
+    Raises:
+        WorkbenchError: names the place and the stage that is missing or wrong.
+    """
+    if not isinstance(data, dict) or data.get("format") != FORMAT or not isinstance(data.get("stages"), dict):
+        raise WorkbenchError(f"{where}: not a cost profile of format {FORMAT}; measure one with 'workbench doctor'")
+    stages: dict[str, tuple[int, ...]] = {}
+    for stage in STAGES:
+        costs: Any = data["stages"].get(stage)
+        good = isinstance(costs, list) and costs and all(type(cost) in (int, float) and cost >= 0 for cost in costs)
+        if not good:
+            raise WorkbenchError(f"{where}: stages.{stage} must be a list of costs in µs, 0 or more")
+        stages[stage] = tuple(sorted(round(cost * SAMPLE_RATE / 1_000_000) for cost in costs))
+    return Profile(stages, str(data.get("machine", "")))
+
+
+def write_profile(path: Path, profile: Profile) -> None:
+    """Write a profile."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, pretty_json(profile_to_dict(profile)))
 
 
 def read_profile(path: Path) -> Profile:
@@ -205,14 +228,4 @@ def read_profile(path: Path) -> Profile:
     Raises:
         WorkbenchError: names the file and the stage that is missing or wrong.
     """
-    data = read_json(path)
-    if not isinstance(data, dict) or data.get("format") != FORMAT or not isinstance(data.get("stages"), dict):
-        raise WorkbenchError(f"{path}: not a cost profile of format {FORMAT}; measure one with 'workbench doctor'")
-    stages: dict[str, tuple[int, ...]] = {}
-    for stage in STAGES:
-        costs: Any = data["stages"].get(stage)
-        good = isinstance(costs, list) and costs and all(type(cost) in (int, float) and cost >= 0 for cost in costs)
-        if not good:
-            raise WorkbenchError(f"{path}: stages.{stage} must be a list of costs in µs, 0 or more")
-        stages[stage] = tuple(sorted(round(cost * SAMPLE_RATE / 1_000_000) for cost in costs))
-    return Profile(stages, str(data.get("machine", "")))
+    return parse_profile(read_json(path), str(path))

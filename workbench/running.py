@@ -6,7 +6,7 @@ name of a run comes from its config, never from the time of day: the same inputs
 
 import importlib.metadata
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,22 +14,22 @@ from typing import Any
 import numpy as np
 
 from workbench.config import Config, override, to_dict
-from workbench.costs import STAGES, Profile, make_profile, read_profile, write_profile
+from workbench.costs import Profile
 from workbench.errors import WorkbenchError
-from workbench.files import canonical_json, pretty_json, read_json, sha256_text, write_text
+from workbench.files import pretty_json, read_json, write_text
 from workbench.labels import Label, only_known, read_labels
 from workbench.metrics import SessionScores, Summary, agent_intervals, evaluate, summarise, write_scores
 from workbench.microphone import Pcm
+from workbench.profiles import Progress, stack_profile
 from workbench.replay import Replayed, cost_source, replay
 from workbench.session import Session, open_session, write_track
 from workbench.stages import Stack
-from workbench.store import Store, cache_folder, default_folder
+from workbench.store import Store, default_folder
 from workbench.trace import Trace, read_trace, write_trace
 from workbench.units import SAMPLE_RATE
 
 FORMAT = 1
 PACKAGES = ("mlx", "moshi_mlx", "rustymimi", "numpy", "soxr", "soundfile")
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -88,10 +88,12 @@ def run_sessions(
     """
     from workbench.stacks import make_stack
 
+    opened, failed = _open_all(folders)
+    if not opened:  # before any model is loaded
+        raise WorkbenchError(failed[0][1] if failed else "no session to replay")
     out = out or default_run_folder(config)
     stack = make_stack(config)
     store = Store(default_folder())
-    opened, failed = _open_all(folders)
     profile = stack_profile(stack, config, opened, store, progress)
     done: list[SessionRun] = []
     try:
@@ -107,7 +109,7 @@ def run_sessions(
     finally:
         store.close()
     if not done:
-        raise WorkbenchError(failed[0][1] if failed else "no session to replay")
+        raise WorkbenchError(failed[0][1])
     write_text(out / "run.json", pretty_json(_manifest(config, stack, profile, done)))
     return Run(out, config, tuple(done), tuple(failed), stack.vocabulary)
 
@@ -172,55 +174,6 @@ def _silence(samples: int) -> Iterator[Pcm]:
     while samples > 0:
         yield np.zeros(min(samples, SAMPLE_RATE), dtype=np.float32)
         samples -= SAMPLE_RATE
-
-
-def profile_path(stack: Stack) -> Path:
-    """Where this machine's profile of a stack is kept; a stack with other weights has another."""
-    weights = f"-{sha256_text(canonical_json(stack.weights))[:8]}" if stack.weights else ""
-    return cache_folder() / "profiles" / f"{stack.name}{weights}.json"
-
-
-def stack_profile(
-    stack: Stack,
-    config: Config,
-    sessions: Sequence[tuple[Session, tuple[Label, ...]]],
-    store: Store,
-    progress: Progress = lambda _: None,
-) -> Profile | None:
-    """The cost profile a replay draws from: the one named, the stack's own, this machine's, or one measured now.
-
-    Measuring replays up to three of the sessions with every stage run and timed, by the listener that resets.
-    """
-    if config.costs.costs != "profile":
-        return None
-    if config.costs.profile:
-        return read_profile(Path(config.costs.profile))
-    if stack.profile is not None:
-        return stack.profile
-    path = profile_path(stack)
-    if path.exists():
-        return read_profile(path)
-    measured = override(config, {"costs.costs": "measured", "listener": "workbench"})
-    pooled: dict[str, list[int]] = {}
-    for session, labels in sessions[:3]:
-        progress(f"measuring step costs on {session.name}")
-        result = replay(session, labels, stack.stages(labels), measured, cost_source(measured, None, ""), store)
-        assert result.measured is not None
-        for stage, costs in result.measured.profile("").stages.items():
-            pooled.setdefault(stage, []).extend(costs)
-    missing = [stage for stage in STAGES if stage not in pooled]
-    if missing:
-        raise WorkbenchError(
-            f"no cost profile for stack {stack.name!r}, and these sessions run no {missing[0]!r} step to measure; "
-            "add a session with a question in it"
-        )
-    write_profile(path, make_profile(pooled, machine_name()))
-    return read_profile(path)
-
-
-def machine_name() -> str:
-    """What a profile was measured on, without naming the host."""
-    return f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
 
 
 def _manifest(config: Config, stack: Stack, profile: Profile | None, done: Sequence[SessionRun]) -> dict[str, Any]:

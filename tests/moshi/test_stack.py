@@ -11,8 +11,8 @@ from workbench.errors import WorkbenchError
 from workbench.labels import Label
 from workbench.metrics import evaluate, summarise
 from workbench.moshi.generate import Recipe
+from workbench.profiles import stack_profile
 from workbench.replay import cost_source, replay
-from workbench.running import stack_profile
 from workbench.session import write_manifest, write_track
 from workbench.stacks import make_stack
 from workbench.stages.endpoint import Reply, add_reply

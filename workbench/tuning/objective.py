@@ -26,8 +26,9 @@ from workbench.metrics.measures import BY_KEY, HIGHER_IS_BETTER
 from workbench.metrics.reference import Reference
 from workbench.metrics.scoring import score_parts
 from workbench.microphone import Microphone
+from workbench.profiles import Progress, stack_profile
 from workbench.replay import Replayed, cost_source, replay, replay_parts
-from workbench.running import Progress, open_labelled, stack_profile
+from workbench.running import open_labelled
 from workbench.session import Session
 from workbench.speaking import speak_options
 from workbench.stacks import make_stack

@@ -14,7 +14,8 @@ from workbench.config import Config, Knob, get, override
 from workbench.errors import WorkbenchError
 from workbench.metrics import Difference, SessionScores, Summary, compare, summarise
 from workbench.metrics.measures import BY_KEY, Points, Rate
-from workbench.running import Progress, open_labelled
+from workbench.profiles import Progress
+from workbench.running import open_labelled
 from workbench.session import check_name
 from workbench.tuning.cluster import executor, fill
 from workbench.tuning.objective import Evaluator

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from workbench.errors import WorkbenchError
-from workbench.running import Progress
+from workbench.profiles import Progress
 from workbench.session import open_session
 from workbench.store import Store, default_folder
 from workbench.tuning.objective import Evaluator
