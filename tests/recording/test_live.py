@@ -108,7 +108,7 @@ def test_a_killed_live_recording_keeps_the_trace_of_the_turns_before(sound: Soun
     ("arguments", "says"),
     [
         (["--play", "x.wav"], "--play, --play-session and --live: give one of them"),
-        (["--listener", "mlx-harmony"], "--live: runs the listener 'workbench' only"),
+        (["--stack", "scripted", "--listener", "mlx-harmony"], "--live: runs the listener 'workbench' only"),
         (["--stack", "nonsense"], "stack.stack is 'nonsense'"),
         (["--stack", "moshi"], "no stt model given"),
         (["--set", "stt_silence_ms=-1"], "stt_silence_ms"),
