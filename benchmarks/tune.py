@@ -84,7 +84,7 @@ def main() -> None:
     from workbench.tuning.space import read_space
     from workbench.tuning.study import Objective, pooled
     from workbench.tuning.tune import plan
-    from workbench.tuning.workers import make_evaluator
+    from workbench.tuning.workers import make_evaluator, settle
 
     with tempfile.TemporaryDirectory() as temporary:
         os.environ["WORKBENCH_STORE"] = f"{temporary}/store"
@@ -95,8 +95,8 @@ def main() -> None:
         budget = read_budget(REPOSITORY / "configs/budget.toml")
         spec = plan("bench", folders, baseline, space, budget, ["voice_to_voice_ms_p95"], trials=options.trials)
         names = tuple(ref.name for ref in spec.sessions)
-        spec = replace(spec, tuning=names, held_out=(), split="none")
-        evaluator = make_evaluator(spec)
+        spec, evaluator = settle(replace(spec, tuning=names, held_out=(), split="none"))
+        baseline = spec.config
         constant = Constant({name: evaluator.score(baseline, name) for name in names})
         keys = [*spec.objectives, *spec.budget]
         begun = time.process_time()

@@ -19,6 +19,7 @@ from made_sessions import REPOSITORY
 
 from workbench.config import load
 from workbench.errors import WorkbenchError
+from workbench.stages.scripted import ScriptedStack
 from workbench.store import Store
 from workbench.tuning.cluster import executor, fill, infer, pack, points
 from workbench.tuning.objective import Evaluator
@@ -59,10 +60,11 @@ def files(here):
 
 
 def small(recordings, name="grid", **changes) -> Spec:
-    baseline = load(REPOSITORY / "configs/baseline.toml")
+    """The study as its main process puts it down."""
+    baseline = load(REPOSITORY / "configs/baseline.toml", {"stack": "scripted"})
     budget = {"cutin_per_hold": 0.1, "missed_eot_rate": 0.1}
     spec = plan(name, recordings, baseline, parse(SPACE, "test"), budget, ["voice_to_voice_ms_p95"], sampler="grid")
-    return replace(spec, **changes)
+    return replace(spec.settled(ScriptedStack().profile, {}), **changes)
 
 
 def environment() -> dict[str, str]:
@@ -100,7 +102,7 @@ def trials_in(url: str, name: str, states=None) -> list[optuna.trial.FrozenTrial
 def undisturbed(recordings) -> dict[str, object]:
     """Best of the grid, found in one piece."""
     spec = small(recordings)
-    evaluator = Evaluator(recordings, spec.config, Store(None))
+    evaluator = Evaluator(recordings, spec.config, Store(None), profile=spec.profile)
     trial = search(spec, evaluator, spec.tuning, spec.trials)
     return {"params": trial.params, "value": trial.values[0]}
 
@@ -283,11 +285,11 @@ def test_a_dask_cluster_fills_the_store(files, recordings, monkeypatch):
         store = Store(None)
         assert fill(pool, spec, store) == 2 * len(points(spec))
         assert fill(pool, spec, store) == 0
-    evaluator = Evaluator(recordings[:2], spec.config, store)
+    evaluator = Evaluator(recordings[:2], spec.config, store, profile=spec.profile)
     for material in evaluator._materials.values():
         object.__setattr__(material, "stages", replace(material.stages, tts=Silent(material.stages.tts.fingerprint)))
         material.stages.stt.open = forbidden
-    fresh = Evaluator(recordings[:2], spec.config, Store(None))
+    fresh = Evaluator(recordings[:2], spec.config, Store(None), profile=spec.profile)
     for config in points(spec):
         for name in evaluator.names:
             assert evaluator.replay(config, name).trace.digest == fresh.replay(config, name).trace.digest
@@ -314,7 +316,7 @@ def test_the_local_pool_is_the_same_executor(files, recordings, monkeypatch):
     store = Store(None)
     with executor(None, 2) as pool:
         assert fill(pool, spec, store) == len(points(spec))
-    alone = infer(pack(recordings[0]), spec.config)
+    alone = infer(pack(recordings[0]), spec.config, spec.profile, spec.weights)
     assert alone
     assert all(store._added[key].startswith(data[:-1]) for key, data in alone.items())
 

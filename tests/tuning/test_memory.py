@@ -85,7 +85,7 @@ def evaluator(tmp_path_factory, baseline):
 def parts(evaluator: Evaluator, config: Config, name: str, memory):
     """Events of a remembered replay; the memory keeps them all, so that whole traces can be put together."""
     item = evaluator.material(name)
-    costs = cost_source(config, evaluator._profile, name)
+    costs = cost_source(config, evaluator.profile, name)
     found, _ = replay_parts(item.session, item.stages, config, costs, evaluator.store, memory)
     return in_order(event for part in found for event in part)
 

@@ -14,12 +14,11 @@ from made_sessions import REPOSITORY
 
 from workbench.config import load
 from workbench.errors import WorkbenchError
-from workbench.store import Store
-from workbench.tuning.objective import Evaluator
 from workbench.tuning.space import parse
 from workbench.tuning.storage import open_storage
 from workbench.tuning.study import best, create, finished, search
 from workbench.tuning.tune import plan
+from workbench.tuning.workers import settle
 
 pytestmark = pytest.mark.slow
 
@@ -63,9 +62,10 @@ def test_two_workers_through_a_proxy_find_what_one_search_does(here, recordings)
     spec = plan(
         "far", recordings[:2], baseline, parse(SPACE, "test"), budget, ["voice_to_voice_ms_p95"], sampler="grid"
     )
+    spec, evaluator = settle(spec)
     # The baseline's 700 ms are the grid's 720: it is no point of its own.
     assert spec.trials == spec.space.size()
-    alone = search(spec, Evaluator(recordings[:2], spec.config, Store(None)), spec.tuning, spec.trials)
+    alone = search(spec, evaluator, spec.tuning, spec.trials)
     with proxy(f"sqlite:///{here}/behind.db") as url:
         create(spec, open_storage(url))
         command = [sys.executable, "-m", "workbench", "worker", "--storage", url]

@@ -120,23 +120,22 @@ def test_paths_of_the_users_own_file_are_kept(here, recordings):
 
 def test_a_trials_trace_is_that_of_replay(here, recordings):
     """Must show 5: a trial's trace, replayed by the command with that trial's config, has the same digest."""
-    from workbench.store import Store
-    from workbench.tuning.objective import Evaluator
+    from workbench.config import dump_toml
     from workbench.tuning.spec import STUDIES, read_spec
     from workbench.tuning.storage import open_storage
     from workbench.tuning.study import load as load_study
     from workbench.tuning.tune import local_url
+    from workbench.tuning.workers import make_evaluator
 
     tuned(recordings, "--trials", "4")
     spec = read_spec(STUDIES / "one")
     study, _ = load_study("one", open_storage(local_url(spec)))
-    evaluator = Evaluator(recordings, spec.config, Store(None))
+    evaluator = make_evaluator(spec)
     for trial in study.trials:
         config = spec.space.config(spec.config, trial.params)
-        changes = [f"--set={name}={str(value).lower()}" for name, value in trial.params.items()]
-        changes += [f"--set=stt_silence_threshold={config.assistant.stt_silence_threshold}"]
+        (here / "trial.toml").write_text(dump_toml(config))
         out = f"reports/{trial.number}"
-        run("replay", *map(str, recordings), *CONFIGS[:2], "--stack", "scripted", *changes, "--out", out)
+        run("replay", *map(str, recordings), "--config", "trial.toml", "--out", out)
         manifest = json.loads((here / out / "run.json").read_text())
         assert manifest["fingerprint"] == config.fingerprint
         for entry in manifest["sessions"]:

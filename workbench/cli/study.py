@@ -2,9 +2,10 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,7 +23,7 @@ from workbench.errors import WorkbenchError
 from workbench.files import canonical_json, sha256_text
 from workbench.tuning.publish import publish, to_json
 from workbench.tuning.space import read_space
-from workbench.tuning.spec import STUDIES, Spec, read_spec
+from workbench.tuning.spec import FORMAT, STUDIES, Spec, read_spec
 from workbench.tuning.storage import open_storage, study_names
 from workbench.tuning.study import best, finished, outcome_of
 from workbench.tuning.study import load as load_study
@@ -158,7 +159,7 @@ def tune_demo(folders: Sequence[Path], config: Config) -> int:
     goal = (read_space(QUICK), read_budget(BUDGET), (OBJECTIVE,))
     spec = plan("demo", folders, baseline, *goal, trials=DEMO_TRIALS)
     audio = [ref.mic for ref in spec.sessions]
-    spec = replace(spec, name=f"demo-{sha256_text(canonical_json([spec.config.fingerprint, audio]))[:8]}")
+    spec = replace(spec, name=f"demo-{sha256_text(canonical_json([FORMAT, spec.config.fingerprint, audio]))[:8]}")
     with Bar() as bar:
         result, folder = tune(
             spec,
@@ -248,11 +249,27 @@ def show_studies(storage: str | None, as_json: bool) -> None:
 
 def _studies_here() -> list[dict[str, Any]]:
     found = sorted(STUDIES.glob("*/study.toml")) if STUDIES.is_dir() else []
-    return [_row(spec.name, local_url(spec)) for path in found for spec in (read_spec(path.parent),)]
+
+    def row(path: Path) -> dict[str, Any]:
+        spec = read_spec(path.parent)
+        return _row(spec.name, local_url(spec))
+
+    return _rows([partial(row, path) for path in found])
 
 
 def _studies_in(storage: str) -> list[dict[str, Any]]:
-    return [_row(name, storage) for name in study_names(open_storage(storage))]
+    return _rows([partial(_row, name, storage) for name in study_names(open_storage(storage))])
+
+
+def _rows(wanted: Sequence[Callable[[], dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Those that can be read; the others, older ones among them, are named."""
+    rows = []
+    for read in wanted:
+        try:
+            rows.append(read())
+        except WorkbenchError as error:
+            click.echo(f"note: {error}", err=True)
+    return rows
 
 
 def _row(name: str, url: str) -> dict[str, Any]:

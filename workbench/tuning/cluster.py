@@ -7,7 +7,7 @@ run is an :class:`concurrent.futures.Executor`: processes here, or a dask schedu
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from workbench.config import Config, Knob
+from workbench.config import Config, Knob, override
+from workbench.costs import Profile
 from workbench.errors import WorkbenchError
 from workbench.store import Store, key_of
 from workbench.tuning.objective import Evaluator, effective
@@ -67,15 +68,22 @@ class Carrier(Store):
         super().put(key, value, encode)
 
 
-def infer(parcel: Parcel, config: Config) -> dict[str, bytes]:
-    """Replay a session and give back what the models said, by store key."""
+def infer(parcel: Parcel, config: Config, profile: Profile | None, weights: Mapping[str, str]) -> dict[str, bytes]:
+    """Replay a session and give back what the models said, by store key.
+
+    Args:
+        parcel: the session.
+        config: the knobs.
+        profile: the study's: what steps cost decides what is heard next.
+        weights: the study's.
+    """
     store = Carrier()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / parcel.name
         folder.mkdir()
         for name, data in parcel.files:
             (folder / Path(name).name).write_bytes(data)
-        evaluator = Evaluator([folder], config, store)
+        evaluator = Evaluator([folder], config, store, profile=profile, weights=weights)
         evaluator.replay(config, evaluator.names[0])
     return store.new
 
@@ -107,12 +115,14 @@ def fill(executor: Executor, spec: Spec, store: Store, told: Callable[[int, int]
         WorkbenchError: a session cannot be replayed there.
     """
     jobs = {}
+    ground = [spec.profile.digest if spec.profile else "", spec.weights]
     for ref in spec.sessions:
         parcel = pack(Path(ref.folder))
         for config in points(spec):
-            mark = key_of("filled", 1, ref.mic, parcel.digest, effective(config))
+            setting = effective(override(config, {"costs.profile": ""}))  # by its digest, not by where it is kept
+            mark = key_of("filled", 2, ref.mic, parcel.digest, setting, ground)
             if store.get(mark, bytes.decode) is None:
-                jobs[executor.submit(infer, parcel, config)] = mark
+                jobs[executor.submit(infer, parcel, config, spec.profile, spec.weights)] = mark
     sizes: dict[str, int] = {}
     for done, job in enumerate(as_completed(jobs), 1):
         for key, data in job.result().items():

@@ -116,24 +116,39 @@ class Evaluator:
         baseline: names stack and costs; they stay the same in all trials.
         store: memo of stage outputs.
         progress: told what is being loaded.
+        profile: what costs are drawn from; by default what a replay on this machine draws from.
+        weights: those that the stack must have, model name → digest.
+
+    Attributes:
+        profile: what costs are drawn from, None where they are fixed.
 
     Raises:
-        WorkbenchError: a session or the stack cannot be loaded, or costs are to be measured.
+        WorkbenchError: a session or the stack cannot be loaded, the stack has other weights, or costs are to be
+            measured.
     """
 
     def __init__(
-        self, folders: Sequence[Path], baseline: Config, store: Store, progress: Progress = lambda _: None
+        self,
+        folders: Sequence[Path],
+        baseline: Config,
+        store: Store,
+        progress: Progress = lambda _: None,
+        *,
+        profile: Profile | None = None,
+        weights: Mapping[str, str] | None = None,
     ) -> None:
         if baseline.costs.costs == "measured":
             raise WorkbenchError("costs is 'measured': such a replay differs each time; tune with 'profile' or 'fixed'")
         self.store = store
         progress("loading the stack")
         self._stack = make_stack(baseline)
+        if weights is not None:
+            _check_weights(baseline.stack.stack, self._stack.weights, weights)
         opened = [open_labelled(folder) for folder in folders]
         names = [session.name for session, _ in opened]
         if twin := next((name for name in names if names.count(name) > 1), None):
             raise WorkbenchError(f"two sessions have the name {twin!r}; rename one")
-        self._profile: Profile | None = stack_profile(self._stack, baseline, opened, store, progress)
+        self.profile = profile or stack_profile(self._stack, baseline, opened, store, progress)
         self._materials = {session.name: self._load(session, labels) for session, labels in opened}
         self._costs: dict[tuple[str, Costs, int], CostSource] = {}
         self._scored: OrderedDict[Hashable, SessionScores] = OrderedDict()
@@ -171,7 +186,7 @@ class Evaluator:
     def _cost(self, config: Config, name: str) -> CostSource:
         key = (name, config.costs, config.workbench.seed)
         if key not in self._costs:
-            self._costs[key] = cost_source(config, self._profile, name)
+            self._costs[key] = cost_source(config, self.profile, name)
         return self._costs[key]
 
     def score(self, config: Config, name: str) -> SessionScores:
@@ -223,6 +238,15 @@ class Evaluator:
     def summary(self, config: Config, names: Sequence[str], bootstrap: bool = False) -> Summary:
         """Pooled scores of several sessions."""
         return summarise(self.scores(config, names), bootstrap=bootstrap)
+
+
+def _check_weights(stack: str, here: Mapping[str, str], wanted: Mapping[str, str]) -> None:
+    for name in sorted({*here, *wanted}):
+        if here.get(name) != wanted.get(name):
+            raise WorkbenchError(
+                f"stack {stack!r}: {name} is not what the study was made with "
+                f"({here.get(name, 'none')[:8]}, not {wanted.get(name, 'none')[:8]}); use the study's models"
+            )
 
 
 def _memory(item: Material, config: Config) -> tuple[Header, Memory[Part]]:

@@ -1,26 +1,31 @@
 """What a study is: everything that a worker needs to go on with it, and that a resumed study must still agree with.
 
-Kept as ``studies/<name>/study.toml`` for people and, in the study itself, as an attribute for workers elsewhere.
+Kept as ``studies/<name>/study.toml`` for people, with ``profile.json`` beside it, and in the study itself, as
+attributes for workers elsewhere. What a step costs is measured once, where the study begins; from then on it belongs to
+the study, as the weights do: a trial is worth the same wherever it runs, and ``workbench replay`` with its config,
+which names that ``profile.json``, gives its trace.
 
 Format history:
     1: first published.
+    2: ``profile``, digest of the cost profile, which is kept with the study, and ``weights``, those of its models.
 """
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
 from workbench.config import Config, override, to_dict
+from workbench.costs import Profile, parse_profile, read_profile, write_profile
 from workbench.errors import WorkbenchError
-from workbench.files import write_text
+from workbench.files import read_json, write_text
 from workbench.tuning.objective import Goal
 from workbench.tuning.space import Space, parse
 
-FORMAT = 1
+FORMAT = 2
 STUDIES = Path("studies")
 SAMPLERS = ("tpe", "gp", "nsga2", "random", "grid")
 
@@ -47,6 +52,8 @@ class Spec:
         config: the baseline.
         prune: whether hopeless trials are broken off session by session.
         trials: finished trials wanted, the baseline's included.
+        profile: what the costs of all trials are drawn from; None where they are fixed, or nobody has looked yet.
+        weights: of the models, name → digest.
     """
 
     name: str
@@ -62,6 +69,8 @@ class Spec:
     seed: int = 0
     prune: bool = False
     trials: int = 200
+    profile: Profile | None = None
+    weights: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def goal(self) -> Goal:
@@ -72,6 +81,16 @@ class Spec:
     def folder(self) -> Path:
         """Where the study is kept."""
         return STUDIES / self.name
+
+    @property
+    def profile_path(self) -> Path:
+        """Where the study's cost profile is kept."""
+        return self.folder / "profile.json"
+
+    def settled(self, profile: Profile | None, weights: Mapping[str, str]) -> "Spec":
+        """The study with what its trials draw costs from, named in its config, and the weights they run on."""
+        config = override(self.config, {"costs.profile": self.profile_path.as_posix()}) if profile else self.config
+        return replace(self, config=config, profile=profile, weights=dict(weights))
 
     def to_dict(self) -> dict[str, Any]:
         """As ``study.toml`` has it."""
@@ -86,24 +105,40 @@ class Spec:
             "split": self.split,
             "tuning": list(self.tuning),
             "held_out": list(self.held_out),
+            "profile": self.profile.digest if self.profile else "",
             "sessions": [asdict(item) for item in self.sessions],
         }
-        return plain | {"budget": dict(self.budget), "config": to_dict(self.config), "space": self.space.to_dict()}
+        tables = {"budget": dict(self.budget), "weights": dict(self.weights), "config": to_dict(self.config)}
+        return plain | tables | {"space": self.space.to_dict()}
 
     def write(self) -> None:
-        """Write ``study.toml``."""
+        """Write ``study.toml``, and the profile beside it."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        if self.profile is not None:
+            write_profile(self.profile_path, self.profile)
         write_text(self.folder / "study.toml", tomli_w.dumps(self.to_dict()))
 
-    def check_same(self, other: "Spec") -> None:
-        """What a resumed study may change: how many trials it is to have, and where its sessions are.
+    def resumed(self, kept: "Spec") -> "Spec":
+        """This study, as it was asked for anew, with the costs and weights of ``kept``, as it was begun.
+
+        What may have changed is how many trials it is to have, and where its sessions are.
 
         Raises:
             WorkbenchError: names what else differs.
         """
+        asked = self.config.costs.profile
+        other = asked not in ("", kept.config.costs.profile)  # the study's own may be lost: it is written anew
+        if kept.profile and other and read_profile(Path(asked)).digest != kept.profile.digest:
+            raise WorkbenchError(f"study {self.name!r} has another cost profile than {asked}; leave it out")
+        self._check_same(kept)
+        return self.settled(kept.profile, kept.weights)
+
+    def _check_same(self, other: "Spec") -> None:
         mine, theirs = self.to_dict(), other.to_dict()
         for spec in (mine, theirs):
-            spec.pop("trials")
+            for key in ("trials", "profile", "weights"):
+                spec.pop(key)
+            spec["config"]["costs"].pop("profile")
             spec["sessions"] = [(item["name"], item["mic"]) for item in spec["sessions"]]
         for key, value in mine.items():
             if value != theirs[key]:
@@ -112,12 +147,21 @@ class Spec:
                 )
 
 
-def from_dict(data: Any, where: str) -> Spec:
+def from_dict(data: Any, profile: Any, where: str) -> Spec:
     """The inverse of :meth:`Spec.to_dict`.
+
+    Args:
+        data: the study.
+        profile: its cost profile as :func:`workbench.costs.profile_to_dict` gives it; None where there is none.
+        where: to say where it is from.
 
     Raises:
         WorkbenchError: not a study of this format.
     """
+    if isinstance(data, dict) and data.get("format") == 1:
+        raise WorkbenchError(
+            f"{where}: of format 1, when a study kept neither its step costs nor its weights; tune under a new --name"
+        )
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise WorkbenchError(f"{where}: not a study of format {FORMAT}; tune under a new --name")
     try:
@@ -136,21 +180,34 @@ def from_dict(data: Any, where: str) -> Spec:
             seed=data["seed"],
             prune=data["prune"],
             trials=data["trials"],
+            profile=_profile(data["profile"], profile, where),
+            weights=dict(data["weights"]),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise WorkbenchError(f"{where}: not in the form of a study ({error}); tune under a new --name") from None
 
 
+def _profile(digest: str, data: Any, where: str) -> Profile | None:
+    if data is None:
+        return None
+    profile = parse_profile(data, where)
+    if profile.digest != digest:
+        raise WorkbenchError(f"{where}: the cost profile is not the one that the study was made with")
+    return profile
+
+
 def read_spec(folder: Path) -> Spec:
-    """Read ``study.toml`` of a study's folder.
+    """Read ``study.toml`` of a study's folder, and the profile beside it where it is there.
 
     Raises:
         WorkbenchError: there is none, or it is not one.
     """
     path = folder / "study.toml"
     try:
-        return from_dict(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise WorkbenchError(f"{folder}: no such study ('workbench studies' lists them)") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise WorkbenchError(f"{path}: not valid TOML ({error})") from None
+    profile = folder / "profile.json"
+    return from_dict(data, read_json(profile) if profile.exists() else None, str(path))

@@ -9,6 +9,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from workbench.config import Config, Knob
+from workbench.costs import profile_to_dict
 from workbench.errors import WorkbenchError
 from workbench.files import canonical_json
 from workbench.metrics import SessionScores
@@ -17,7 +18,7 @@ from workbench.metrics.summary import point_scores, pool
 from workbench.tuning.objective import ANSWERED, Evaluator, Goal, effective
 from workbench.tuning.samplers import NothingQueued, make_sampler
 from workbench.tuning.spec import Spec, from_dict
-from workbench.tuning.storage import again
+from workbench.tuning.storage import again, study_names
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 SHOWN = (
@@ -180,6 +181,16 @@ def outcome_of(trial: FrozenTrial) -> Outcome | None:
     return Outcome(tuple(trial.values), trial.constraints, trial.user_attrs["scored"]["scores"])
 
 
+def refuse_twin(name: str, storage: BaseStorage) -> None:
+    """Refuse a name that is taken.
+
+    Raises:
+        WorkbenchError: the storage has a study of that name.
+    """
+    if name in study_names(storage):
+        raise WorkbenchError(f"there is a study {name!r} already; --resume goes on with it")
+
+
 def create(spec: Spec, storage: BaseStorage) -> optuna.Study:
     """Make the study on its storage, and queue the baseline, and with it a whole grid if that is the sampler.
 
@@ -198,13 +209,20 @@ def create(spec: Spec, storage: BaseStorage) -> optuna.Study:
     except optuna.exceptions.DuplicatedStudyError:
         raise WorkbenchError(f"there is a study {spec.name!r} already; --resume goes on with it") from None
     study.set_metric_names(list(spec.objectives))
-    study.set_user_attr("spec", spec.to_dict())
+    keep(study, spec)
     study.enqueue_trial(first)
     if spec.sampler == "grid":
         for point in spec.space.grid():
             if point != first:
                 study.enqueue_trial(point)
     return study
+
+
+def keep(study: optuna.Study, spec: Spec) -> None:
+    """Write down in a study what it is, for :func:`load`."""
+    if spec.profile is not None:
+        study.set_user_attr("profile", profile_to_dict(spec.profile))
+    study.set_user_attr("spec", spec.to_dict())
 
 
 def load(name: str, storage: BaseStorage) -> tuple[optuna.Study, Spec]:
@@ -217,9 +235,10 @@ def load(name: str, storage: BaseStorage) -> tuple[optuna.Study, Spec]:
         study = optuna.load_study(study_name=name, storage=storage)
     except KeyError:
         raise WorkbenchError(f"the storage has no study {name!r}") from None
-    if "spec" not in study.user_attrs:
+    attributes = study.user_attrs
+    if "spec" not in attributes:
         raise WorkbenchError(f"study {name!r} was not made by 'workbench tune'")
-    spec = from_dict(study.user_attrs["spec"], f"study {name!r}")
+    spec = from_dict(attributes["spec"], attributes.get("profile"), f"study {name!r}")
     study.sampler = make_sampler(spec.sampler, spec.seed, spec.trials)
     study.pruner = make_pruner(spec)
     return study, spec

@@ -32,13 +32,15 @@ from workbench.tuning.study import (
     create,
     finished,
     front,
+    keep,
     load,
+    refuse_twin,
     run_trials,
     search,
     take_up,
     waits,
 )
-from workbench.tuning.workers import make_evaluator, run_beside
+from workbench.tuning.workers import make_evaluator, run_beside, settle
 
 Finished = TypeVar("Finished")
 
@@ -194,9 +196,8 @@ def tune(
     with at_work(spec.folder) as presence:
         if url == local_url(spec) and presence.alone():
             mend(spec.folder / "journal.log")
-        study = _open(spec, url, resume)
+        study, spec, evaluator = _open(spec, url, resume, progress)
         spec.write()
-        evaluator = make_evaluator(spec, progress)
         if scheduler is not None:
             with executor(scheduler, workers) as pool:
                 fill(pool, spec, evaluator.store, lambda done, total: watch.step("models", done, total))
@@ -209,14 +210,18 @@ def tune(
             evaluator.store.close()
 
 
-def _open(spec: Spec, url: str, resume: bool) -> optuna.Study:
+def _open(spec: Spec, url: str, resume: bool, progress: Progress) -> tuple[optuna.Study, Spec, Evaluator]:
+    """Begin a study, or go on with one; with the costs and weights it is run on."""
     backend = open_storage(url)
     if not resume:
-        return create(spec, backend)
+        refuse_twin(spec.name, backend)  # before the models are loaded
+        spec, evaluator = settle(spec, progress)
+        return create(spec, backend), spec, evaluator
     study, kept = load(spec.name, backend)
-    spec.check_same(kept)
-    study.set_user_attr("spec", spec.to_dict())
-    return study
+    spec = spec.resumed(kept)
+    evaluator = make_evaluator(spec, progress)
+    keep(study, spec)
+    return study, spec, evaluator
 
 
 def _run(

@@ -17,16 +17,31 @@ from workbench.tuning.study import Objective, finished, load, run_trials, waits
 Done = Callable[[], None]
 
 
-def make_evaluator(spec: Spec, progress: Progress = lambda _: None) -> Evaluator:
-    """Load what a study needs; the sessions must be those it was made with.
+def settle(spec: Spec, progress: Progress = lambda _: None) -> tuple[Spec, Evaluator]:
+    """Begin a study: load what it needs, and make step costs, measured here if need be, and weights a part of it.
 
     Raises:
-        WorkbenchError: a session is not there, or has other audio.
+        WorkbenchError: a session or the stack cannot be loaded.
+    """
+    folders = [Path(ref.folder) for ref in spec.sessions]
+    evaluator = Evaluator(folders, spec.config, Store(default_folder()), progress)
+    return spec.settled(evaluator.profile, evaluator.weights), evaluator
+
+
+def make_evaluator(spec: Spec, progress: Progress = lambda _: None) -> Evaluator:
+    """Load what a study that was begun needs; sessions, step costs and weights must be those it was begun with.
+
+    Raises:
+        WorkbenchError: a session is not there, or has other audio; or the stack has other weights.
     """
     for ref in spec.sessions:
         if open_session(Path(ref.folder)).mic.sha256 != ref.mic:
             raise WorkbenchError(f"{ref.folder}: the study was made with another recording of that name")
-    return Evaluator([Path(ref.folder) for ref in spec.sessions], spec.config, Store(default_folder()), progress)
+    if spec.config.costs.costs == "profile" and spec.profile is None:
+        raise WorkbenchError(f"study {spec.name!r} has lost its cost profile; tune under a new --name")
+    folders = [Path(ref.folder) for ref in spec.sessions]
+    store = Store(default_folder())
+    return Evaluator(folders, spec.config, store, progress, profile=spec.profile, weights=spec.weights)
 
 
 def relocate(spec: Spec, recordings: Path | None) -> Spec:
