@@ -209,12 +209,12 @@ def test_a_stream_is_resampled_as_a_whole_file_would_be(rate: int) -> None:
     assert np.abs(streamed - whole).max() < 1e-5
 
 
-def duplex(folder: Path, lag: int, gain: float, shake: int = 0) -> tuple[str, ...]:
+def duplex(folder: Path, lag: int, gain: float, shake: int = 0, seconds: int = 20) -> tuple[str, ...]:
     """Remarks on a recording whose microphone hears the loudspeaker so much later and softer."""
     random = np.random.default_rng(3)
-    agent = (random.normal(0, 0.1, 20 * SECOND) * (1 << 23)).astype(np.int32)
+    agent = (random.normal(0, 0.1, seconds * SECOND) * (1 << 23)).astype(np.int32)
     mic = np.zeros_like(agent)
-    for second in range(20):
+    for second in range(seconds):
         late = lag + (shake if second % 8 >= 4 else 0)
         part = slice(second * SECOND, (second + 1) * SECOND)
         mic[part] = (np.roll(agent, late)[part] * gain).astype(np.int32)
@@ -232,6 +232,8 @@ def test_the_way_from_loudspeaker_to_microphone_is_given_as_knobs(tmp_path: Path
     assert remark.endswith('in the config: echo = "config", echo_delay_ms = 20.0, echo_gain_db = -20.0')
     (unsteady,) = duplex(tmp_path / "u", lag=480, gain=0.1, shake=480)
     assert unsteady.endswith("20.0 ms apart): too unsteady to be replayed as an echo path")
+    (once,) = duplex(tmp_path / "o", lag=480, gain=0.1, seconds=6)
+    assert once.endswith("(1 window of 4 s): too little of it to be replayed as an echo path")
     assert duplex(tmp_path / "n", lag=480, gain=0.0) == ()
 
 

@@ -36,6 +36,8 @@ from workbench.trace import write_trace
 from workbench.units import SAMPLE_RATE, samples_to_ms, samples_to_seconds
 
 _LITTLE_BYTES = 1 << 18
+_SURE_WINDOWS = 2
+"""Windows that must hear the loudspeaker: one may be chance, since two voices of one pitch correlate as well."""
 _STEADY_MS = 10.0
 """Windows that agree on the echo's delay to this are one path; a frame's level hardly feels less."""
 
@@ -251,8 +253,11 @@ def _echo_remarks(found: Mapping[str, Any] | None) -> tuple[str, ...]:
     if found is None:
         return ()
     delay, gain, windows = samples_to_ms(found["lag_samples"]), found["gain_db"], found["windows"]
-    heard = f"the loudspeaker is heard {delay:.1f} ms later at {gain:.1f} dB ({windows} windows of 4 s"
+    counted = "1 window" if windows == 1 else f"{windows} windows"
+    heard = f"the loudspeaker is heard {delay:.1f} ms later at {gain:.1f} dB ({counted} of 4 s"
     shake = samples_to_ms(found["lag_spread_samples"])
+    if windows < _SURE_WINDOWS:
+        return (f"{heard}): too little of it to be replayed as an echo path",)
     if shake > _STEADY_MS or not 0 <= delay <= 2000 or not -120 <= gain <= 20:
         return (f"{heard}, {shake:.1f} ms apart): too unsteady to be replayed as an echo path",)
     knobs = f'echo = "config", echo_delay_ms = {delay:.1f}, echo_gain_db = {gain:.1f}'
