@@ -14,9 +14,8 @@ import numpy as np
 
 from training import units
 from training.kokoro import RATE, SEEN, TTS_VOICE, UNSEEN, Kokoro
+from training.settings import SHARD
 from training.vocabulary import held_out, spoken_reply, utterance
-
-SHARD = 100  # utterances
 
 
 @dataclass(frozen=True)

@@ -163,7 +163,10 @@ def _pauses(spans: list[tuple[float, float]]) -> np.ndarray:
 
 
 def _corrupt(text: Tensor, audio: Tensor, words: int) -> tuple[Tensor, Tensor]:
-    """Hide or change parts of the inputs, so that the model listens instead of trusting its own history."""
+    """Hide or change parts of the inputs, so that the model listens instead of trusting its own history.
+
+    A word becomes another word and is never hidden: one that does not know whether it has said a word says it twice.
+    """
     batch, books, time_ = audio.shape
     audio = torch.where(torch.rand(audio.shape) < 0.05, ZERO, audio)
     kept = torch.randint(3, books + 8, (batch, 1, 1))
@@ -171,7 +174,7 @@ def _corrupt(text: Tensor, audio: Tensor, words: int) -> tuple[Tensor, Tensor]:
     audio = torch.where(torch.rand(batch, 1, time_) < 0.03, ZERO, audio)
     audio = torch.where(torch.rand(audio.shape) < 0.03, torch.randint(0, 512, audio.shape), audio)
     word = (text > PAD) & (text < PAD + 1 + words)
-    other = torch.where(torch.rand(text.shape) < 0.5, torch.randint(PAD + 1, PAD + 1 + words, text.shape), ZERO)
+    other = torch.randint(PAD + 1, PAD + 1 + words, text.shape)
     return torch.where(word & (torch.rand(text.shape) < 0.7), other, text), audio
 
 
