@@ -16,36 +16,7 @@ from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "tests" / "tuning"))
-
 SESSIONS = 8
-
-
-def feasible(folder: Path) -> list[Path]:
-    """Sessions with room to keep the budget; none of the limits is kept by the baseline's neighbourhood for nothing."""
-    import numpy as np
-    from made_sessions import Sound, make_session
-
-    for number in range(SESSIONS):
-        generator = np.random.default_rng(100 + number)
-        sounds: list[Sound] = []
-        now = 1.0
-        for turn in (1, 2, 3):
-            for part in range(2):
-                length = generator.uniform(0.9, 1.5)
-                level = generator.uniform(0.03, 0.08)
-                sounds.append(Sound(now, now + length, level, "speech", turn, "what can you tell me about it"))
-                now += length + (generator.uniform(0.3, 0.56) if part == 0 else 0.0)
-            if turn == 2:
-                # A user who interrupts, two to three seconds into the answer: the turn that follows.
-                now += generator.uniform(3.5, 4.5)
-                continue
-            knocks = now + generator.uniform(3.0, 5.0)
-            sounds.append(Sound(knocks, knocks + generator.uniform(0.1, 0.2), 0.05, "noise"))
-            sounds.append(Sound(knocks + 2.0, knocks + 2.6, generator.uniform(0.008, 0.014), "noise"))
-            now += generator.uniform(17.0, 20.0)
-        echo = [[40.0, -36.0]] if number % 4 == 0 else None
-        make_session(folder / f"made{number}", sounds, now, noise=0.002, seed=number, echo=echo)
-    return sorted(folder.iterdir())
 
 
 def spec_of(folders: list[Path], seed: int) -> Any:
@@ -93,7 +64,7 @@ def broken(folders: list[Path], trials: int) -> None:
 
 
 def compare(folders: list[Path], trials: int, seeds: int) -> None:
-    """A random search of ten times the trials, then TPE with several seeds."""
+    """A random search of ten times the trials, then TPE and random searches with several seeds."""
     from workbench.store import Store
     from workbench.tuning.objective import Evaluator
     from workbench.tuning.study import outcome_of, search
@@ -103,7 +74,7 @@ def compare(folders: list[Path], trials: int, seeds: int) -> None:
     names = tuple(evaluator.names)
     print("| search | seed | trials | best | budget | against random |\n|---|---|---|---|---|---|")
     least = 0.0
-    runs = [("random", 10 * trials, 0), *(("tpe", trials, seed) for seed in range(seeds))]
+    runs = [("random", 10 * trials, 0), *((one, trials, seed) for one in ("tpe", "random") for seed in range(seeds))]
     for sampler, number, seed in runs:
         spec = replace(first, sampler=sampler, trials=number, seed=seed)
         found = outcome_of(search(spec, evaluator, names, number))
@@ -127,7 +98,9 @@ def main() -> None:
         broken(find_sessions(REPOSITORY / "recordings"), options.trials)
         return
     with tempfile.TemporaryDirectory() as temporary:
-        compare(feasible(Path(temporary)), options.trials, options.seeds)
+        from made_sessions import with_room
+
+        compare(with_room(Path(temporary), SESSIONS), options.trials, options.seeds)
 
 
 if __name__ == "__main__":

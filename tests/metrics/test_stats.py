@@ -112,3 +112,39 @@ def test_interval_covers_at_least_nine_in_ten_means_of_eight_sessions():
         low, high = stats.interval(stats.drawn_ratios(weights, values, np.ones(8)), 8)
         covered += low <= 1 <= high
     assert covered >= 180
+
+
+def test_every_change_of_places_is_looked_at_once_up_to_its_opposite():
+    changes = stats.swaps(6, 0)
+    assert changes.shape == (32, 6)
+    assert not changes[0].any()
+    both = {tuple(row) for row in changes.tolist()} | {tuple(row) for row in (1 - changes).tolist()}
+    assert len(both) == 64
+
+
+def test_of_many_sessions_changes_are_drawn_and_the_first_is_none():
+    changes = stats.swaps(20, 0)
+    assert changes.shape == (stats.DRAWS, 20)
+    assert not changes[0].any()
+    assert changes[1:].mean() == pytest.approx(0.5, abs=0.01)
+    assert np.array_equal(changes, stats.swaps(20, 0))
+    assert not np.array_equal(changes, stats.swaps(20, 1))
+
+
+def test_share_of_changes_is_the_sign_test_where_all_differences_are_equal():
+    """Then as far as n equal signs are only n equal signs: 2 of 2**n."""
+    for sessions in (5, 6, 9, 12):
+        changed = (1 - 2 * stats.swaps(sessions, 0)) @ np.full(sessions, 0.1)
+        assert stats.as_far(changed) == scipy_stats.binomtest(sessions, sessions).pvalue == 2 / 2**sessions
+
+
+def test_share_of_changes_is_scipys_permutation_test():
+    found = np.random.default_rng(4).normal(0.4, 1, 9)
+    expected = scipy_stats.permutation_test(
+        (found, np.zeros(9)), lambda a, b: np.mean(a - b), permutation_type="samples", n_resamples=np.inf
+    )
+    assert stats.as_far((1 - 2 * stats.swaps(9, 0)) @ found) == pytest.approx(expected.pvalue)
+
+
+def test_no_difference_is_as_far_as_all():
+    assert stats.as_far(np.zeros(8)) == 1

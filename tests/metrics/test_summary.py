@@ -9,6 +9,7 @@ from workbench.errors import WorkbenchError
 from workbench.metrics import compare, evaluate, read_scores, shown, summarise, write_scores
 from workbench.metrics.compare import NO_DIFFERENCE
 from workbench.metrics.measures import BY_KEY, MEASURES, keys_of
+from workbench.metrics.rows import HoldRow, SessionScores, TurnRow, Waterfall
 from workbench.metrics.summary import too_few
 from workbench.trace import BargeIn, Commit, Heard, Steps, Underrun
 
@@ -189,3 +190,51 @@ def test_shuffled_sides_show_no_difference_in_at_least_nine_of_ten():
                 side.append(evaluate(made.trace(), labels((1000, 2000, "speech", 1))))
         verdicts.append(compare(*sides, ["endpoint_delay_ms_p50"], seed=trial)[0].verdict)
     assert verdicts.count(NO_DIFFERENCE) >= 54
+
+
+def judged(delays, cuts=None):
+    """Sessions with a turn per delay in ms, and the holds that were cut into."""
+    found = []
+    for number, row in enumerate(delays):
+        rows = []
+        for turn, delay in enumerate(ms(int(value)) for value in row):
+            parts = Waterfall(0, delay, 0, 0, 0, 0, 0, 0, 0, 0, 0, delay)
+            rows.append(TurnRow(turn, 0, 24_000, turn, True, False, False, 0, delay, parts, 0, 0, 0, 0, False))
+        holds = tuple(HoldRow(0, 0, 9, cut) for cut in (cuts[number] if cuts else ()))
+        found.append(SessionScores(f"s{number:02}", 24_000 * 60, True, turns=tuple(rows), holds=holds))
+    return found
+
+
+@pytest.mark.parametrize(("agreeing", "verdict"), [(5, NO_DIFFERENCE), (6, "lower")])
+def test_a_difference_takes_six_sessions_that_agree_however_many_there_are(agreeing, verdict):
+    """The bootstrap alone is sure of five of twelve: hardly a sample has none of them."""
+    some = [number < agreeing for number in range(12)]
+    slow = judged([[3000 if it else 1000] for it in some], [[it] * 4 for it in some])
+    fast = judged([[1000]] * 12, [[False] * 4] * 12)
+    for item in compare(slow, fast, ["voice_to_voice_ms_p95", "cutin_per_hold"]):
+        assert item.verdict == verdict
+        assert (item.high == 0) == (verdict == NO_DIFFERENCE)
+        assert item.low <= item.difference < 0
+
+
+def test_one_slow_session_does_not_hide_what_all_show():
+    """It holds the p95 of both sides, whichever way its sides are laid."""
+    before = [[900, 1000 + 10 * number] for number in range(7)] + [[900, 9000]]
+    after = [[value - 240 for value in row] for row in before]
+    found = compare(judged(before), judged(after), ["voice_to_voice_ms_p95"])[0]
+    assert (found.verdict, found.difference) == ("lower", -240)
+
+
+def test_of_equal_configs_at_most_one_in_twenty_is_called_different():
+    """Where the bootstrap alone says so of one in seven: p95 of 8 sessions, 1 to 3 turns each."""
+    generator = np.random.default_rng(8)
+    claims = 0
+    for _ in range(200):
+        rooms, turns = generator.normal(0, 0.25, 8), 1 + generator.binomial(2, 0.3, 8)
+        sides = []
+        for _ in range(2):
+            levels = rooms + generator.normal(0, 0.15, 8)
+            delays = [1500 * generator.lognormal(level, 0.4, n) for level, n in zip(levels, turns, strict=True)]
+            sides.append(judged(delays))
+        claims += compare(*sides, ["voice_to_voice_ms_p95"])[0].verdict != NO_DIFFERENCE
+    assert claims <= 10

@@ -31,6 +31,9 @@ MIN_PAIRED = 6
 """Fewer pairs cannot show a difference at 95 %: were there none, all would still agree in sign with a chance of
 2 / 2**n, which is 6.25 % for five pairs."""
 
+_ALL_SWAPS = 12
+"""Up to this many sessions all changes of places are looked at: 2**11 of them."""
+
 _CELLS = 1 << 22
 """Largest array a bootstrap makes at once: 32 MB as int64."""
 
@@ -146,6 +149,32 @@ def draws(sessions: int, seed: int, samples: int = DRAWS) -> Counts:
     flat = picked + sessions * np.arange(samples)[:, None]
     counts: Counts = np.bincount(flat.ravel(), minlength=samples * sessions).reshape(samples, sessions)
     return counts.astype(np.int64)
+
+
+def swaps(sessions: int, seed: int) -> Counts:
+    """In which sessions the two sides of a comparison change places: 0 or 1, shape (changes, sessions).
+
+    The first change is none. Up to 12 sessions it is all there are, without those that are another's opposite (the
+    same difference with the other sign); of more sessions as many at random as the bootstrap has samples.
+    """
+    if sessions <= _ALL_SWAPS:
+        return (np.arange(1 << (sessions - 1))[:, None] >> np.arange(sessions)) & 1
+    drawn: Counts = np.random.default_rng(seed).integers(0, 2, size=(DRAWS, sessions))
+    drawn[0] = 0
+    return drawn
+
+
+def as_far(changed: Floats) -> float:
+    """Share of changes whose statistic is as far from 0 as the first: the p value, two-sided.
+
+    A change that leaves nothing to measure counts as far.
+
+    >>> as_far(np.array([3.0, 1.0, -3.0, 2.0]))
+    0.5
+    """
+    distance = np.abs(changed)
+    # Sums in another order are not the same to the last bit.
+    return float(np.mean(~(distance < distance[0] * (1 - 1e-9))))
 
 
 def drawn_ratios(weights: Counts, above: Floats, below: Floats) -> Floats:
