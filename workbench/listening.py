@@ -111,26 +111,35 @@ class Listening:
 
     def _listen(self, at: int, onset: int, earliest: int) -> Turn | None:
         """One cycle, or what it is known to come to."""
-
-        def work() -> Turn | None:
+        if self._published:
             self._events.append(Listen(at))
-            return self._published_cycle(at) if self._published else self._cycle(at, onset, earliest)
-
+            return self._published_cycle(at)
         if self._memory is None:
-            return work()
+            self._events.append(Listen(at))
+            return self._cycle(at, onset, earliest)
+        self._memory.note(Listen(at))
         found = stretch(self._mic.gate(self.threshold), self.options, at, earliest, onset)
+        if found is None:
+            return None
         cycle = self.hearing.cycle
+        # Of when it opens only this is left: when the STT may take its first frame.
+        begun = max(frame_end(found.first), self._reset(at, cycle + 1))
         # What a cycle costs is drawn by its number; what it says names the answer that follows.
-        known = self._memory.step(("cycle", cycle, self._turns, at, found, self._memory.past), self._events, work)
+        key = "cycle", cycle, self._turns, begun, found, self._memory.past
+        known = self._memory.step(key, self._events, lambda: self._cycle(at, onset, earliest))
         if self.hearing.cycle == cycle:
             self.hearing.skip()
         return known.value
 
+    def _reset(self, at: int, group: int) -> int:
+        """When the STT is ready for a cycle that opens then."""
+        prefix = self._stt.prefix_frames
+        return at + int(self._costs.draw("stt_reset", group, 1)[0]) + int(self._costs.draw("stt", group, prefix).sum())
+
     def _cycle(self, at: int, onset: int, earliest: int) -> Turn | None:
         prefix = self._stt.prefix_frames
         hears = self.hearing.open(fresh=True, prefix=prefix, later=self._memory is not None)
-        group = self.hearing.cycle
-        free = at + int(self._costs.draw("stt_reset", group, 1)[0]) + int(self._costs.draw("stt", group, prefix).sum())
+        free = self._reset(at, self.hearing.cycle)
         gate = self._mic.gate(self.threshold)
         cycle = listen(hears, gate, self.step_costs, self.options, at, free, earliest, onset)
         while not cycle.committed and self._mic.more():  # what was decided on fewer frames holds with more of them

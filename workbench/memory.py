@@ -78,6 +78,7 @@ class Memory(Generic[Part]):
         mic: the session's microphone, once there is one.
         parts: of the running replay, what is kept of each step so far.
         numbers: and the number of each.
+        notes: and what happened between the steps: after how many of them, and the event.
         past: names what the agent has left in the microphone so far; 0 where it cannot be heard.
     """
 
@@ -94,6 +95,7 @@ class Memory(Generic[Part]):
         """A replay begins."""
         self.parts: list[Part] = []
         self.numbers: list[int] = []
+        self.notes: list[tuple[int, Event]] = []
         self.past = 0
         if self.mic is not None:
             self.mic.put_back(None)
@@ -105,6 +107,10 @@ class Memory(Generic[Part]):
         # Never given twice, even when what it named is forgotten: a key that holds it cannot come to mean another.
         self._count += 1
         return self._count
+
+    def note(self, event: Event) -> None:
+        """Note what happens between two steps, and is remembered with neither: no score asks for it."""
+        self.notes.append((len(self.parts), event))
 
     def recall(self, key: Hashable, work: Callable[[], Value]) -> Known[Value]:
         """The outcome under ``key``, worked out if it is not known."""

@@ -125,6 +125,14 @@ BEHIND = Meeting(
 )
 """An STT that takes two thirds of a frame for each: after as many frames, the text is there at the same time."""
 
+RESET = Meeting(
+    [_speech(1, 13, "stop", 1), _speech(46, 58, "what", 2)],
+    100,
+    [{}, {"tts_prebuffer_frames": 6}, {"stt_min_speech_ms": 80}],
+    {"costs.costs": "fixed", "costs.stt_reset_ms": 400.0, "stt_preroll_ms": 0},
+)
+"""An STT that is not ready when the turn begins: earlier or later, as the answer before it was over."""
+
 ENDING = Meeting(
     [_speech(12, 37, "one two three four five six", 1)],
     42,

@@ -47,7 +47,7 @@ OTHERS = {
     "echo": ["session", "off"],
 }
 KEYS = {
-    "cycle": ("cycle", "turns", "at", *(f"found.{name}" for name in Stretch._fields), "past"),
+    "cycle": ("cycle", "turns", "begun", *(f"found.{name}" for name in Stretch._fields), "past"),
     "heard": ("first frame", "last frame", "committed", "past"),
     "said": ("before", "text"),
     "pieces": ("conversation", "cuts"),
@@ -87,6 +87,8 @@ def parts(evaluator: Evaluator, config: Config, name: str, memory):
     item = evaluator.material(name)
     costs = cost_source(config, evaluator.profile, name)
     found, _ = replay_parts(item.session, item.stages, config, costs, evaluator.store, memory)
+    for after, event in reversed(memory.notes):
+        found.insert(after, (event,))
     return in_order(event for part in found for event in part)
 
 
@@ -132,7 +134,7 @@ class Forgetful(Memory[tuple[Event, ...]]):
     def _less(self, key: Any) -> Hashable:
         name, *rest = key
         if name == "cycle":
-            rest[3:4] = rest[3] or [None] * len(Stretch._fields)
+            rest[3:4] = rest[3]
         elif name in ("levels", "answer"):
             rest[:1] = rest[0]
         self.lengths[name] = len(rest)
