@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from workbench.ahead import Ahead, Task, helpers
 from workbench.config import Config, override, to_dict
 from workbench.costs import Profile
 from workbench.errors import WorkbenchError
@@ -96,16 +97,19 @@ def run_sessions(
     store = Store(default_folder())
     profile = stack_profile(stack, config, opened, store, progress)
     done: list[SessionRun] = []
+    tasks = [Task(session.folder, labels, config, config, profile) for session, labels in opened]
     try:
-        for session, labels in opened:
-            progress(session.name)
-            try:
-                costs = cost_source(config, profile, session.name)
-                result = replay(session, labels, stack.stages(labels), config, costs, store)
-            except WorkbenchError as error:
-                failed.append((str(session.folder), str(error)))
-                continue
-            done.append(_write_session(out, session, labels, result))
+        with Ahead(store, helpers(stack, config)) as ahead:
+            for number in ahead.in_turn(tasks):
+                session, labels = opened[number]
+                progress(session.name)
+                try:
+                    costs = cost_source(config, profile, session.name)
+                    result = replay(session, labels, stack.stages(labels), config, costs, store)
+                except WorkbenchError as error:
+                    failed.append((str(session.folder), str(error)))
+                    continue
+                done.append(_write_session(out, session, labels, result))
     finally:
         store.close()
     if not done:

@@ -75,6 +75,9 @@ class Store:
         folder: where it lives on disk; None keeps everything in this process only.
         limit: bytes on disk.
 
+    Attributes:
+        folder: as given.
+
     Raises:
         WorkbenchError: the folder cannot be used.
     """
@@ -84,26 +87,26 @@ class Store:
         self._held = 0
         self._added: dict[str, bytes] = {}
         self._limit = limit
-        self._folder = folder
+        self.folder = folder
         self._disk: Any = None
 
     def _open(self) -> Any:
         """The disk part, opened when first needed: importing and opening it costs more than a whole short replay."""
-        if self._disk is None and self._folder is not None:
+        if self._disk is None and self.folder is not None:
             import sqlite3
 
             import diskcache
 
             try:
                 self._disk = diskcache.Cache(
-                    str(self._folder),
+                    str(self.folder),
                     size_limit=self._limit,
                     eviction_policy="least-recently-used",
                     disk_min_file_size=1 << 15,
                 )
             except (OSError, sqlite3.DatabaseError) as error:
                 raise WorkbenchError(
-                    f"{self._folder}: the store cannot be opened ({error}); set WORKBENCH_STORE to another folder"
+                    f"{self.folder}: the store cannot be opened ({error}); set WORKBENCH_STORE to another folder"
                 ) from None
         return self._disk
 
@@ -148,9 +151,9 @@ class Store:
     def usage(self) -> Usage:
         """Entries and bytes on disk."""
         disk = self._open()
-        if disk is None or self._folder is None:
+        if disk is None or self.folder is None:
             return Usage(Path(), len(self._memory), self._held, _MEMORY_LIMIT)
-        return Usage(self._folder, len(disk), int(disk.volume()), self._limit)
+        return Usage(self.folder, len(disk), int(disk.volume()), self._limit)
 
     def clear(self) -> int:
         """Forget everything; returns how many entries went from disk."""

@@ -19,6 +19,18 @@ from workbench.stages import Stages, TextLm
 PROFILE = "profile.json"
 """Cost profile beside the models, where they come with one."""
 
+SMALL = 256 << 20
+"""Bytes of weights up to which a process may load the models once more. One with nano, 30 MB, takes 250 MB in all; the
+published models take gigabytes each, and keep every core busy by themselves."""
+
+
+def several(*checkpoints: Checkpoint) -> bool:
+    """Whether models are small and on the CPU; on a GPU, processes wait for each other (not measured: no GPU here)."""
+    import mlx.core as mx
+
+    files = [path for item in checkpoints for path in (item.weights, item.mimi) if path is not None]
+    return bool(mx.default_device() == mx.cpu) and sum(path.stat().st_size for path in files) <= SMALL
+
 
 def locate(config: Config, kind: Kind) -> Checkpoint:
     """The model of one role.
@@ -72,6 +84,7 @@ class MoshiStack:
         voice, bits = config.assistant.tts_voice_path, config.assistant.quantize
         self._tts = DsmTts(speaks, TtsOptions(voice=voice, quantize=bits))
         self._lm = lm
+        self.several = several(hears, speaks) and not isinstance(lm, MlxLm)
         self.weights = {
             f"{role}.{part}": digest
             for role, checkpoint in (("stt", hears), ("tts", speaks))
@@ -102,6 +115,7 @@ class DuplexStack:
 
         checkpoint = locate(config, "duplex")
         self._duplex = Duplex(checkpoint)
+        self.several = several(checkpoint)
         self.weights = {f"duplex.{part}": digest for part, digest in checkpoint.digests.items()}
         path = checkpoint.root / PROFILE
         self.profile: Profile | None = read_profile(path) if path.exists() else None

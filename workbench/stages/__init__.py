@@ -85,6 +85,21 @@ class Stt(Protocol):
         ...
 
 
+@runtime_checkable
+class ResumableStt(Protocol):
+    """An STT that can go on from where it has been, and says the same."""
+
+    def keep(self, name: str) -> None:
+        """Keep the state of the open stream under a name; the oldest go when there is no room, and where it cannot
+        be had nothing is kept.
+        """
+        ...
+
+    def resume(self, name: str) -> SttStream | None:
+        """Start a listen cycle from a kept state; None where there is none."""
+        ...
+
+
 class TextLm(Protocol):
     """Text in, text out."""
 
@@ -164,12 +179,15 @@ class Stack(Protocol):
         weights: model name → digest of its weights, for ``run.json``.
         profile: cost profile that comes with the stack, or None where it must be measured.
         vocabulary: all words the stack knows, or None where any word can be said.
+        several: whether copies of it in other processes say more in the same time; what fills the memory, or a GPU,
+            does not.
     """
 
     name: str
     weights: dict[str, str]
     profile: Profile | None
     vocabulary: frozenset[str] | None
+    several: bool
 
     def stages(self, labels: tuple[Label, ...]) -> Stages | Duplex:
         """Stages for a session, or the one model that is all of them; only the scripted stack looks at the labels."""

@@ -155,6 +155,7 @@ class ScriptedStack:
 
     name = "scripted"
     vocabulary: frozenset[str] | None = None
+    several = True
 
     def __init__(self) -> None:
         self.weights: dict[str, str] = {}
