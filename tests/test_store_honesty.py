@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from workbench.config import Config, override
-from workbench.replay import cost_source, replay
+from workbench.memory import Memory
+from workbench.replay import cost_source, replay, replay_parts
 from workbench.stages import Pcm, Stages, SttStep
 from workbench.stages.lm import CannedLm
 from workbench.stages.scripted import ScriptedStack, ScriptedTts
@@ -105,3 +106,61 @@ def test_a_store_that_another_setting_filled(make_session: MakeSession, knob: st
         store = Store(None)
         digest(made, {**on, knob: first}, store)
         assert digest(made, {**on, knob: second}, store) == digest(made, {**on, knob: second}, Store(None))
+
+
+class Resumable(Mindful):
+    """Can go on from where it has been."""
+
+    def __init__(self, keeps: bool = True) -> None:
+        super().__init__()
+        self.heard = 0
+        self._keeps = keeps
+        self._kept: dict[str, tuple[bytes, int, list[bool]]] = {}
+
+    def open(self, fresh: bool = True) -> "CountedStream":
+        super().open(fresh)
+        self.stream = CountedStream(self)
+        return self.stream
+
+    def keep(self, name: str) -> None:
+        stream = self.stream
+        if self._keeps:
+            self._kept.setdefault(name, (self.state, stream._count, [*stream._late]))
+
+    def resume(self, name: str) -> "CountedStream | None":
+        if name not in self._kept:
+            return None
+        self.stream = CountedStream(self)
+        self.state, self.stream._count, late = self._kept[name]
+        self.stream._late = [*late]
+        return self.stream
+
+
+class CountedStream(MindfulStream):
+    def step(self, frame: Pcm, at: int) -> SttStep:
+        self._owner.heard += 1
+        return super().step(frame, at)
+
+
+@pytest.mark.parametrize("flush", [True, False])
+@pytest.mark.parametrize("echo", [None, {"taps": [[40, -6]]}], ids=["dry", "echo"])
+def test_trials_go_on_from_where_another_has_been(make_session: MakeSession, echo: object, flush: bool) -> None:
+    """They say what the plain replay says, and hear less than if they heard each turn from its start."""
+    session, _ = make_session(TALK, 45, echo=echo)
+    base = override(Config(), {"stack": "scripted", "barge_in": True, "stt_flush": flush})
+    costs = cost_source(base, ScriptedStack().profile, session.name)
+    heard = []
+    for keeps in (True, False):
+        stt = Resumable(keeps)
+        memory: Memory[tuple] = Memory(tuple)  # type: ignore[type-arg]
+        store = Store(None)
+        for silence in (720, 480, 1200, 400, 960):
+            config = override(base, {"stt_silence_ms": silence})
+            parts, _ = replay_parts(session, Stages(stt, CannedLm(), ScriptedTts()), config, costs, store, memory)
+            stages = Stages(Mindful(), CannedLm(), ScriptedTts())
+            plain = replay(session, (), stages, config, costs, Store(None)).trace
+            said = [*(event for part in parts for event in part), *(event for _, event in memory.notes)]
+            assert sorted(map(repr, said)) == sorted(map(repr, plain.events))
+        heard.append(stt.heard)
+    # Where the agent is heard, what a turn sounds like differs from trial to trial: less can be shared.
+    assert heard[0] < (0.6 if echo is None else 0.95) * heard[1], heard

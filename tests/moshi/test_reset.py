@@ -136,3 +136,52 @@ def test_random_state_outside_is_untouched(zoo, sound):
         stream.step(frame)
     list(DsmTts(zoo(Recipe("tts"))).synthesize("one", 1))
     np.testing.assert_array_equal(np.array(mx.random.uniform(shape=(4,))), expected)
+
+
+@pytest.fixture(scope="module")
+def resumable(zoo):
+    """A codec of moshi_mlx, whose state can be had."""
+    return DsmStt(zoo(RECIPES[0]))
+
+
+@pytest.mark.parametrize("kept", [1, 3, 7])
+def test_a_resumed_stream_goes_on_bit_for_bit(resumable, utterances, kept):
+    """Whatever was heard since, by the live stream or by another that went on from the same state."""
+    stt, (pcm, other) = resumable, utterances
+    wanted = stt.open().steps(pcm)
+    stream = stt.open()
+    stream.steps(pcm[: kept * FRAME_SAMPLES])
+    stt.keep(f"after {kept}")
+    stream.steps(other)
+    for _ in range(2):
+        assert stt.resume(f"after {kept}").steps(pcm[kept * FRAME_SAMPLES :]) == wanted[kept:]
+        stt.resume(f"after {kept}").steps(other)
+
+
+def test_a_resumed_stream_is_the_one_open_stream(resumable, utterances):
+    stream = resumable.open()
+    stream.steps(utterances[0])
+    resumable.keep("end")
+    resumable.resume("end")
+    with pytest.raises(RuntimeError, match="has ended"):
+        stream.steps(utterances[1])
+
+
+def test_states_go_when_there_is_no_room_the_oldest_first(resumable, utterances, monkeypatch):
+    assert resumable.resume("never kept") is None
+    resumable.open().steps(utterances[0])
+    resumable.keep("first")
+    monkeypatch.setattr("workbench.moshi.stt.KEPT", resumable._held)
+    resumable.resume("first")  # now it is not the oldest
+    count = len(resumable._kept)
+    resumable.keep("second")
+    assert len(resumable._kept) <= count
+    assert resumable.resume("first") is not None
+    assert resumable.resume("second") is not None
+
+
+def test_rustymimi_keeps_its_state_to_itself(zoo, utterances):
+    stt = DsmStt(zoo(RECIPES[1]))
+    stt.open().steps(utterances[0][:FRAME_SAMPLES])
+    stt.keep("one")
+    assert stt.resume("one") is None

@@ -14,12 +14,15 @@ still within reach of its attention: no end, and at most half a gigabyte a side.
 
 from collections import deque
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from workbench.units import FRAME_SAMPLES
+
+if TYPE_CHECKING:
+    from workbench.moshi.state import Slot
 
 Pcm = npt.NDArray[np.float32]
 Codes = npt.NDArray[np.uint32]
@@ -61,6 +64,10 @@ class Codec(Protocol):
 
     def reset(self) -> None:
         """Forget everything: what follows equals what a new object gives."""
+        ...
+
+    def encoder(self) -> "list[Slot] | None":
+        """What encoding has in mind; None where that cannot be had."""
         ...
 
 
@@ -134,6 +141,9 @@ class RustyCodec:
         self._heard.clear()
         self._said.clear()
 
+    def encoder(self) -> None:
+        """Inside the package."""
+
     def _roll_over(self) -> None:
         """Go on in a new object that has heard and said what the old one can still remember."""
         self._new()
@@ -165,6 +175,7 @@ class MlxCodec:
 
         self.codebooks = codebooks
         self.mimi = load_mimi(config, weights, codebooks)
+        self._encoder: list[Slot] = []
 
     def encode(self, pcm: Pcm) -> Codes:
         """Codes (n, codebooks) of ``pcm``, float32 of shape (1920 n,)."""
@@ -188,3 +199,12 @@ class MlxCodec:
     def reset(self) -> None:
         """Forget everything (``reset_all``, not ``reset_state``, which leaves the samplers' past in)."""
         self.mimi.reset_all()
+
+    def encoder(self) -> "list[Slot]":
+        """What encoding has in mind."""
+        from workbench.moshi.state import of_caches, of_modules
+
+        if not self._encoder:
+            mimi = self.mimi
+            self._encoder += [*of_modules(mimi.encoder, mimi.downsample), *of_caches(mimi.encoder_cache)]
+        return self._encoder

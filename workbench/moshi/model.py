@@ -131,5 +131,5 @@ def fingerprint(checkpoint: Checkpoint, options: dict[str, Any]) -> str:
 def _code() -> list[str]:
     """Digests of the modules that decide what a stage says."""
     here = Path(__file__).parent
-    names = ("codec", "duplex", "load", "model", "stream", "stt", "text", "tts")
+    names = ("codec", "duplex", "load", "model", "state", "stream", "stt", "text", "tts")
     return [source_digest(str(here / f"{name}.py")) for name in names]

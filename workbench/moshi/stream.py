@@ -5,6 +5,7 @@ the device for each codebook's value on its way. Only the last few columns are e
 host, a step waits for the device once, and a stream has no last step. Tests hold both to the same tokens.
 """
 
+import copy
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -59,6 +60,13 @@ class TokenStream:
         self._own, self._delays = model.dep_q, list(model.delays)
         self._span = max(self._delays, default=0)
         self.clear()
+
+    def copy(self) -> "TokenStream":
+        """The run as it is now; the model's caches are not part of it."""
+        twin = copy.copy(self)
+        twin._key = self._key.copy()
+        twin._said, twin._heard = self._said.copy(), self._heard.copy()
+        return twin
 
     def clear(self) -> None:
         """Back to before the first step. The model's caches are not touched."""

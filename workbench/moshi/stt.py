@@ -5,6 +5,7 @@ model's caches and the codec.
 """
 
 import math
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from workbench.errors import WorkbenchError
 from workbench.moshi.checkpoint import Checkpoint
 from workbench.moshi.codec import Codec, Codes, Pcm
 from workbench.moshi.model import Backend, Model, fingerprint, load, open_codec
+from workbench.moshi.state import State, of_caches, put_back, size, take
 from workbench.moshi.stream import TokenStream, reset_caches
 from workbench.stages import SttStep
 from workbench.units import FRAME_RATE, FRAME_SAMPLES
@@ -24,6 +26,9 @@ Part = Literal["codec", "caches", "history"]
 """What a stream remembers: Mimi's encoder, the LM's key-value caches, the tokens of the last steps."""
 
 EVERYTHING: frozenset[Part] = frozenset({"codec", "caches", "history"})
+KEPT = 256 << 20
+"""Bytes of kept states: of nano, some 400."""
+
 CONSUMER: frozenset[Part] = frozenset({"history"})
 """MLX-Harmony refills ``step_idx`` and ``gen_sequence`` and looks for reset methods that rustymimi does not have."""
 
@@ -74,6 +79,8 @@ class DsmStt:
         options = {"role": "stt", "temperature": temperature, "seed": seed, "codec": backend}
         self.fingerprint = fingerprint(checkpoint, options)
         self._seed, self._live = seed, 0
+        self._kept: OrderedDict[str, tuple[State, TokenStream]] = OrderedDict()
+        self._held = 0
         # run_inference keeps the 25 likeliest tokens; at temperature 0 that is the first of them.
         self._sampler = Sampler(temp=temperature, top_k=25)
         self._tokens = self._stream()
@@ -106,6 +113,29 @@ class DsmStt:
             reset_caches(self.model.lm)
         if "history" in resets:
             self._tokens = self._stream()
+        return DsmSttStream(self, self._live)
+
+    def keep(self, name: str) -> None:
+        """Keep the state of the open stream; see :class:`workbench.stages.ResumableStt`."""
+        slots = self.codec.encoder()
+        if slots is None or name in self._kept:
+            return
+        state = take([*slots, *of_caches(self.model.lm.transformer_cache)])
+        self._kept[name] = state, self._tokens.copy()
+        self._held += size(state)
+        while self._held > KEPT:
+            _, (dropped, _) = self._kept.popitem(last=False)
+            self._held -= size(dropped)
+
+    def resume(self, name: str) -> "DsmSttStream | None":
+        """Start a listen cycle from a kept state; ends the one before."""
+        kept = self._kept.get(name)
+        if kept is None:
+            return None
+        self._kept.move_to_end(name)
+        self._live += 1
+        put_back(kept[0])
+        self._tokens = kept[1].copy()
         return DsmSttStream(self, self._live)
 
     def encode_ahead(self, pcm: Pcm) -> Iterator[Codes]:

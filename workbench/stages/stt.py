@@ -13,9 +13,13 @@ import numpy as np
 
 from workbench.costs import Timer
 from workbench.microphone import Source
-from workbench.stages import KnownFramesStream, Pcm, Stt, SttStep, SttStream
+from workbench.stages import KnownFramesStream, Pcm, ResumableStt, Stt, SttStep, SttStream
 from workbench.store import Store, key_of
 from workbench.units import FRAME_SAMPLES
+
+KEPT, EVERY = 12, 4
+"""Of the last 12 frames of a run the state is kept where the cycle has heard a multiple of four, if the STT can go on
+from one: a trial with another silence stops within some frames of there, and need not hear the turn from its start."""
 
 SILENCE = -1
 """Number of a frame that is not of the session: zeros put in by the listener."""
@@ -30,6 +34,8 @@ class _Segment:
     before: str
     first: int
     mark: str
+    place: int
+    """Frames that the cycle heard before it."""
     frames: int = 0
     known: list[SttStep] = field(default_factory=list)
     stored: int = 0
@@ -80,7 +86,7 @@ class Hearing:
         stt: the stage.
         mic: what there is to hear.
         store: where outputs are kept.
-        timer: if given, every step really runs and is timed; nothing is taken from the store.
+        timer: if given, every step really runs and is timed; nothing is taken from the store, but put there.
     """
 
     def __init__(self, stt: Stt, mic: Source, store: Store, timer: Timer | None = None) -> None:
@@ -140,37 +146,56 @@ class Hearing:
 
     def save(self, segment: _Segment) -> None:
         """Keep a segment of which more is known than the store has."""
-        if self._timer is None and len(segment.known) > segment.stored:
+        if len(segment.known) > segment.stored:
             self._store.put(segment.key, list(segment.known), _encode)
             segment.stored = len(segment.known)
 
     def compute(self, transcription: "Transcription") -> None:
         """Run the model until every frame heard so far is known."""
-        heard = sum(segment.frames for segment in transcription.segments[:-1])
         tail = transcription.segments[-1]
+        heard = tail.place
         if self._at != (self._cycle, heard + len(tail.known)):
-            self._rebuild(transcription.segments[:-1], tail)
+            self._rebuild(transcription.segments[:-1], tail, transcription.later)
         assert self._stream is not None
         # A list that came from the store may be shared with it: extend a copy.
         tail.known = list(tail.known)
-        tail.known += self._hear(self._stream, tail, len(tail.known), heard + len(tail.known))
+        tail.known += self._hear(self._stream, tail, len(tail.known), heard + len(tail.known), transcription.later)
         self._at = (self._cycle, heard + tail.frames)
 
-    def _rebuild(self, whole: list[_Segment], tail: _Segment) -> None:
+    def _rebuild(self, whole: list[_Segment], tail: _Segment, keep: bool) -> None:
         """Bring the model to where the known part of ``tail`` ends, by hearing again what it has not just heard."""
+        resumed = self._resume(whole, tail) if keep else None
+        if resumed is not None:
+            self._stream = resumed
+            return
         left = [index for index, past in enumerate(self._past) if past.ended == self._at]
         past = self._past[left[-1] + 1 :] if left else self._past
         for index, segments in enumerate([*(cycle.segments for cycle in past), whole]):
             stream = self.stt.open(fresh=index == 0 and not left)
             for segment in segments:
-                self._again(stream, segment, 0, segment.frames)
-        self._again(stream, tail, 0, len(tail.known))
+                self._again(stream, segment, 0, segment.frames, keep)
+        self._again(stream, tail, 0, len(tail.known), keep)
         self._stream = stream
 
-    def _hear(self, stream: SttStream, tail: _Segment, first: int, job: int) -> list[SttStep]:
+    def _resume(self, whole: list[_Segment], tail: _Segment) -> SttStream | None:
+        """Go on from the last state that was kept of these; None where there is none."""
+        if not isinstance(self.stt, ResumableStt):
+            return None
+        ends = [*((segment, segment.frames) for segment in whole), (tail, len(tail.known))]
+        for index, (segment, last) in reversed(list(enumerate(ends))):
+            key = segment.key
+            for frames in range(last, 0, -1):
+                if (stream := self.stt.resume(key_of(key, frames))) is not None:
+                    self._again(stream, segment, frames, last, keep=True)
+                    for later, end in ends[index + 1 :]:
+                        self._again(stream, later, 0, end, keep=True)
+                    return stream
+        return None
+
+    def _hear(self, stream: SttStream, tail: _Segment, first: int, job: int, keep: bool) -> list[SttStep]:
         """The frames of a segment from its ``first`` on, timed if wanted; ``job`` counts within the cycle."""
         if self._timer is None:
-            return self._again(stream, tail, first, tail.frames)
+            return self._again(stream, tail, first, tail.frames, keep)
         out = []
         for number in list(tail.numbers())[first:]:
             frame = self._frame(number, tail)
@@ -179,9 +204,22 @@ class Hearing:
             job += 1
         return out
 
-    def _again(self, stream: SttStream, segment: _Segment, first: int, last: int) -> list[SttStep]:
+    def _again(self, stream: SttStream, segment: _Segment, first: int, last: int, keep: bool) -> list[SttStep]:
+        """Frames [first, last) of a segment; if wanted, the state is kept at some of the last of them."""
+        if not keep or segment.first == SILENCE or not isinstance(self.stt, ResumableStt):
+            return self._together(stream, segment, first, last)
+        said: list[SttStep] = []
+        for end in range(max(first, last - KEPT) + 1, last + 1):
+            if (segment.place + end) % EVERY == 0:
+                said += self._together(stream, segment, first + len(said), end)
+                self.stt.keep(key_of(segment.key, end))
+        return said + self._together(stream, segment, first + len(said), last)
+
+    def _together(self, stream: SttStream, segment: _Segment, first: int, last: int) -> list[SttStep]:
         """Frames [first, last) of a segment, together where the stream can."""
         numbers = list(segment.numbers())[first:last]
+        if not numbers:
+            return []
         if len(numbers) > 1 and isinstance(stream, KnownFramesStream):
             return stream.steps(np.concatenate([self._frame(number, segment) for number in numbers]))
         return [stream.step(self._frame(number, segment), number) for number in numbers]
@@ -202,6 +240,7 @@ class Transcription:
     """What the STT says of the frames heard since the cycle began.
 
     Attributes:
+        later: whether it hears only when somebody asks: settings are tried one after the other.
         steps: frames heard, the prefix not counted.
         segments: what was heard, in runs.
     """
@@ -209,7 +248,7 @@ class Transcription:
     def __init__(self, hearing: Hearing, chain: str, prefix: int, later: bool) -> None:
         self._hearing = hearing
         self._first = chain
-        self._later = later
+        self.later = later
         self._wanted: list[tuple[int, int]] = []
         self.steps = 0
         self.segments: list[_Segment] = []
@@ -254,7 +293,7 @@ class Transcription:
     def _want(self, first: int, frames: int) -> None:
         self.steps += frames
         self._wanted.append((first, frames))
-        if not self._later:
+        if not self.later:
             self._catch_up()
 
     def _catch_up(self) -> None:
@@ -288,7 +327,7 @@ class Transcription:
             )
         )
         if segment is None or not follows:
-            segment = _Segment(self.chain, first, mark)
+            segment = _Segment(self.chain, first, mark, sum(item.frames for item in self.segments))
             segment.pcm = self._hearing.mic.frame(first) if mark else None
             self._hearing.load(segment)
             self.segments.append(segment)
