@@ -2,16 +2,16 @@
 
 A task is one session under one config. The session travels as its files, what the models said comes back by its key in
 the store; nothing on the other machine is needed but the package and, for stacks that have any, the models. Where tasks
-run is an :class:`concurrent.futures.Executor`: processes here, or a dask scheduler's.
+run is an :class:`concurrent.futures.Executor`: a dask scheduler's. On this machine :mod:`workbench.ahead` does as much
+with the store itself.
 """
 
 import hashlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from concurrent.futures import Executor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -136,16 +136,12 @@ def fill(executor: Executor, spec: Spec, store: Store, told: Callable[[int, int]
 
 
 @contextmanager
-def executor(scheduler: str | None, workers: int) -> Iterator[Executor]:
-    """Where tasks run: a dask scheduler, or so many processes here.
+def executor(scheduler: str) -> Iterator[Executor]:
+    """Where tasks run: the workers of a dask scheduler.
 
     Raises:
         WorkbenchError: the scheduler does not answer, or dask is not installed.
     """
-    if scheduler is None:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            yield pool
-        return
     try:
         import distributed
     except ImportError:

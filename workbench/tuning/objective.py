@@ -6,11 +6,12 @@ store. So a trial costs what its changed knobs change, and its traces are those 
 
 import math
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
+from workbench.ahead import Ahead, Task, helpers
 from workbench.budget import Budget
 from workbench.config import Config, Costs, to_dict
 from workbench.costs import CostSource, Profile
@@ -141,6 +142,7 @@ class Evaluator:
             raise WorkbenchError("costs is 'measured': such a replay differs each time; tune with 'profile' or 'fixed'")
         self.store = store
         progress("loading the stack")
+        self._baseline = baseline
         self._stack = make_stack(baseline)
         if weights is not None:
             _check_weights(baseline.stack.stack, self._stack.weights, weights)
@@ -188,6 +190,20 @@ class Evaluator:
         if key not in self._costs:
             self._costs[key] = cost_source(config, self.profile, name)
         return self._costs[key]
+
+    def begin(self, told: Callable[[int, int], None] = lambda *_: None) -> None:
+        """Score every session under the baseline, with other processes' help where running the models takes long.
+
+        Args:
+            told: is given how many sessions are done, and of how many.
+        """
+        items = [self._materials[name] for name in self.names]
+        config = self._baseline
+        tasks = [Task(item.session.folder, item.labels, config, config, self.profile) for item in items]
+        with Ahead(self.store, helpers(self._stack, config)) as ahead:
+            for number in ahead.in_turn(tasks):
+                told(number, len(tasks))
+                self.score(config, items[number].name)
 
     def score(self, config: Config, name: str) -> SessionScores:
         """Raw values of one session: those of :meth:`replay`, worked out as far as no other config has shown them."""

@@ -199,8 +199,9 @@ def tune(
         study, spec, evaluator = _open(spec, url, resume, progress)
         spec.write()
         if scheduler is not None:
-            with executor(scheduler, workers) as pool:
+            with executor(scheduler) as pool:
                 fill(pool, spec, evaluator.store, lambda done, total: watch.step("models", done, total))
+        evaluator.begin(lambda done, total: watch.step("baseline", done, total))
         objective = Objective(spec, evaluator, spec.tuning)
         _run(study, spec, url, objective, watch, workers, presence, remote=storage is not None)
         result = conclude(study, spec, evaluator, objective, watch)
