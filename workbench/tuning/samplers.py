@@ -112,6 +112,8 @@ def make_sampler(name: str, seed: int, trials: int) -> BaseSampler:
         return Queued()
     if name == "random":
         return PerTrial(lambda draw: optuna.samplers.RandomSampler(seed=draw), seed)
+    # Each knob by itself, not all of them jointly as Optuna does of itself: a candidate of the joint model is one good
+    # trial with all nine knobs moved a little, and 24 of them seldom leave what was found first (benchmarks/search.py).
     return PerTrial(
-        lambda draw: optuna.samplers.TPESampler(seed=draw, multivariate=True, n_startup_trials=startup), seed
+        lambda draw: optuna.samplers.TPESampler(seed=draw, multivariate=False, n_startup_trials=startup), seed
     )
