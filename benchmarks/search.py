@@ -5,8 +5,8 @@ a region in which the whole budget is kept: pauses up to 0.56 s, knocks that are
 interruption, an echo under both. Of random settings on the demo sessions none keeps the budget; ``--demo`` shows how
 often each limit is kept there, and how often it is the only one that is broken.
 
-Eight sessions; least ``voice_to_voice_ms_p95`` within the budget, against 2566.1 ms by 5,000 random points. TPE over all
-knobs jointly, as it was set up first, found 2562.7 ms (-0.13 %) in 500 trials with each of five seeds. In fewer:
+Eight sessions; least ``voice_to_voice_ms_p95`` within the budget, against 2566.1 ms by 5,000 random points. TPE over
+all knobs jointly, as it was set up first, found 2562.7 ms (-0.13 %) in 500 trials with each of five seeds. In fewer:
 
 ==================  =====  ======================  ======================  ======================
 search              seeds  100: median, worst      200: median, worst      500: median, worst
