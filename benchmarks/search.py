@@ -17,6 +17,8 @@ TPE, all knobs jointly     3 (5)  +15.7 %, +40.5 %   +15.7 %, +31.1 %   -0.1 %, 
 TPE, knob by knob          3 (5)  +3.1 %, +9.2 %     +3.0 %, +3.1 %     -0.1 %, +3.1 %
 TPE, the two in turns      5      +6.2 %, +31.0 %    +0.0 %, +9.2 %     -0.1 %, -0.1 %
 =========================  =====  =================  =================  =================
+
+The turns were chosen after seeing these seeds. Of ten fresh ones (20 to 29) all are at -0.1 % or better after 500.
 """
 
 import argparse
