@@ -4,6 +4,10 @@ Measured in one run, minimum of several: the replay with an empty store, with a 
 state, and with a warm one; the scoring; and what the framework adds to the bare stage calls of an empty-store replay.
 
     python benchmarks/replay.py [RECORDINGS]
+
+Measured on one x86-64 core: an hour warm in 43 ms (86,000 times real time) with the baseline, 105 ms with barge-in and
+echo, 70 ms with the published listener, 433 ms with parallel executors; from a store on disk in a new process 86,
+226, 121 and 729 ms; with an empty store 1.5 to 2.5 s, which is 0.21 ms of Python a step.
 """
 
 import cProfile
