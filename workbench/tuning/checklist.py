@@ -86,7 +86,7 @@ def _claim(result: Result) -> str:
     ]
     if not result.outcome.feasible:
         broken = ", ".join(f"`{key}`" for key, over in result.outcome.over.items() if over > 0)
-        lines.append(f"\nNo setting in the space keeps the whole budget: {broken} is over it here too.")
+        lines.append(f"\nNo setting in the space keeps the whole budget; here, too, over it: {broken}.")
     return "\n".join(lines)
 
 

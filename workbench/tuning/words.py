@@ -36,7 +36,8 @@ def verdict(difference: Difference) -> str:
         return "nothing to compare"
     if difference.low is None or difference.high is None:
         few = difference.sessions < MIN_PAIRED
-        why = f"{difference.sessions} sessions, {MIN_PAIRED} are needed to show one" if few else "no interval"
+        paired = "1 session" if difference.sessions == 1 else f"{difference.sessions} sessions"
+        why = f"{paired}, {MIN_PAIRED} are needed to show one" if few else "no interval"
         return f"{NO_DIFFERENCE} ({why})"
     span = f"{difference.low:+.4g} to {difference.high:+.4g}"
     if difference.verdict == NO_DIFFERENCE:
