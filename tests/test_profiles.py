@@ -1,15 +1,17 @@
 """Where step costs come from, on the stack that most people begin with: the real ``nano``."""
 
+import os
 from pathlib import Path
 
 import pytest
 
+from workbench.cli.run import show_store
 from workbench.config import Config, override
 from workbench.costs import STAGES, read_profile
 from workbench.errors import WorkbenchError
 from workbench.files import read_json
 from workbench.profiles import profile_path
-from workbench.running import run_sessions, score_run
+from workbench.running import read_run, run_sessions, score_run
 from workbench.session import PARTIAL
 from workbench.stacks import make_stack
 from workbench.trace import Commit
@@ -48,3 +50,19 @@ def test_a_profile_that_is_named_and_gone_is_said(make_session: MakeSession, tmp
     config = override(Config(), {"stack": "scripted", "costs.profile": "gone.json"})
     with pytest.raises(WorkbenchError, match=r"costs\.profile: gone\.json: no such file; '--set profile=' takes"):
         run_sessions([session.folder], config, tmp_path / "out")
+
+
+def test_step_costs_measured_on_a_busy_machine_are_said_and_can_be_forgotten(
+    make_session: MakeSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session, _ = make_session([], 1.0)
+    path = profile_path(make_stack(NANO))
+    for load, said in ((0.5, False), (99.0, True)):
+        monkeypatch.setattr(os, "getloadavg", lambda load=load: (load, 0.0, 0.0))
+        run = run_sessions([session.folder], NANO, tmp_path / str(load))
+        notes = " ".join(score_run(run)[1].notes)
+        assert ("step costs were measured beside other work (load 99.0 on " in notes) == said
+        assert score_run(read_run(run.folder))[1].notes == score_run(run)[1].notes
+        show_store(clear=False, clear_costs=True, as_json=False)
+        assert capsys.readouterr().out == f"forgot the step costs of {path.stem}\n"
+        assert not path.exists()

@@ -60,6 +60,10 @@ class Timer(Protocol):
         ...
 
 
+BESIDE = ", beside other work"
+"""In what a profile says of its machine: steps took longer than they do when the machine is idle."""
+
+
 @dataclass(frozen=True)
 class Profile:
     """Sorted step costs in whole samples by stage, and where they were measured."""

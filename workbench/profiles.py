@@ -1,5 +1,6 @@
 """Which cost profile a replay draws from, and how this machine's own is measured."""
 
+import os
 import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from workbench.config import Config, override
-from workbench.costs import STAGES, MeasuredCosts, Profile, make_profile, read_profile, write_profile
+from workbench.costs import BESIDE, STAGES, MeasuredCosts, Profile, make_profile, read_profile, write_profile
 from workbench.errors import WorkbenchError
 from workbench.files import canonical_json, sha256_text
 from workbench.labels import Label
@@ -40,7 +41,12 @@ _WORD = "hello"
 def profile_path(stack: Stack) -> Path:
     """Where this machine's profile of a stack is kept; a stack with other weights has another."""
     weights = f"-{sha256_text(canonical_json(stack.weights))[:8]}" if stack.weights else ""
-    return cache_folder() / "profiles" / f"{stack.name}{weights}.json"
+    return profile_folder() / f"{stack.name}{weights}.json"
+
+
+def profile_folder() -> Path:
+    """Where this machine's profiles are kept."""
+    return cache_folder() / "profiles"
 
 
 def stack_profile(
@@ -67,6 +73,7 @@ def stack_profile(
     path = profile_path(stack)
     if path.exists():
         return read_profile(path)
+    beside = other_work()
     measured = override(config, {"costs.costs": "measured", "listener": "workbench"})
     pooled: dict[str, list[int]] = {}
     for session, labels in sessions[:_SESSIONS]:
@@ -81,8 +88,25 @@ def stack_profile(
         assert isinstance(stages, Stages), "a model that hears and speaks at once runs its step with every frame"
         for stage, costs in probe(stages, measured).stages.items():
             pooled.setdefault(stage, list(costs))
-    write_profile(path, make_profile(pooled, machine_name()))
+    write_profile(path, make_profile(pooled, machine_name() + beside))
     return read_profile(path)
+
+
+def other_work() -> str:
+    """How busy the machine was in the last minute; empty where there was a core for everybody, or nobody can tell."""
+    try:
+        load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    except OSError:
+        return ""
+    return f"{BESIDE} (load {load:.1f} on {cores} cores)" if load > cores else ""
+
+
+def forget_profiles() -> list[str]:
+    """Let the next replay measure step costs anew; returns the names of those that were known."""
+    known = sorted(profile_folder().glob("*.json"))
+    for path in known:
+        path.unlink(missing_ok=True)
+    return [path.stem for path in known]
 
 
 def _named(path: Path) -> Profile:

@@ -15,7 +15,7 @@ import numpy as np
 
 from workbench.ahead import Ahead, Task, helpers
 from workbench.config import Config, override, to_dict
-from workbench.costs import Profile
+from workbench.costs import BESIDE, Profile
 from workbench.errors import WorkbenchError
 from workbench.files import pretty_json, read_json, write_text
 from workbench.labels import Label, only_known, read_labels
@@ -50,6 +50,7 @@ class Run:
     Attributes:
         failed: (session folder, why) of those that could not be replayed.
         vocabulary: all words the stack knows, None where any can be said.
+        machine: on which step costs were measured; empty where they come from no profile.
     """
 
     folder: Path
@@ -57,6 +58,7 @@ class Run:
     sessions: tuple[SessionRun, ...]
     failed: tuple[tuple[str, str], ...]
     vocabulary: frozenset[str] | None = None
+    machine: str = ""
 
 
 def default_run_folder(config: Config) -> Path:
@@ -115,7 +117,7 @@ def run_sessions(
     if not done:
         raise WorkbenchError(failed[0][1])
     write_text(out / "run.json", pretty_json(_manifest(config, stack, profile, done)))
-    return Run(out, config, tuple(done), tuple(failed), stack.vocabulary)
+    return Run(out, config, tuple(done), tuple(failed), stack.vocabulary, profile.machine if profile else "")
 
 
 def _open_all(
@@ -152,6 +154,10 @@ def score_run(run: Run) -> tuple[tuple[SessionScores, ...], Summary]:
     summary = summarise(scored)
     if unknown:
         note = f"{unknown} turns hold words outside the stack's vocabulary: their words are not scored"
+        summary = replace(summary, notes=(*summary.notes, note))
+    _, busy, load = run.machine.partition(BESIDE)
+    if busy:
+        note = f"step costs were measured beside other work{load}: replay again after 'workbench store --clear-costs'"
         summary = replace(summary, notes=(*summary.notes, note))
     write_scores(run.folder / "scores.json", scored, summary)
     return tuple(scored), summary
@@ -226,4 +232,5 @@ def read_run(folder: Path) -> Run:
         trace = read_trace(folder / f"{entry['name']}.trace.jsonl")
         sessions.append(SessionRun(session, labels, trace, entry["digest"]))
     vocabulary = data.get("vocabulary")
-    return Run(folder, config, tuple(sessions), (), frozenset(vocabulary) if vocabulary is not None else None)
+    known = frozenset(vocabulary) if vocabulary is not None else None
+    return Run(folder, config, tuple(sessions), (), known, (data.get("profile") or {}).get("machine", ""))

@@ -79,13 +79,14 @@ def demo(
 
 
 @click.command()
-@click.option("--clear", is_flag=True, help="Forget everything; the next replay runs the models again.")
+@click.option("--clear", is_flag=True, help="Forget what the models said; the next replay runs them again.")
+@click.option("--clear-costs", is_flag=True, help="Forget what steps cost; the next replay measures it again.")
 @json_option
-def store(clear: bool, as_json: bool) -> None:
-    """Show or clear the store of stage outputs."""
+def store(clear: bool, clear_costs: bool, as_json: bool) -> None:
+    """Show or clear the store of stage outputs, and step costs measured here."""
     from workbench.cli.run import show_store
 
-    show_store(clear, as_json)
+    show_store(clear, clear_costs, as_json)
 
 
 COMMANDS = (replay, score, compare, demo, store)
