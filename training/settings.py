@@ -27,7 +27,7 @@ TESTED = 4 if QUICK else 100  # utterances of each test set
 # Shards (about four minutes each) of each kind of speech: the TTS voice, its speaker speaking fluently, many voices.
 SHARDS = {"units": 20, "tts": 12, "many": 50, "units-test": 1, "tts-test": 1, "seen-test": 1, "unseen-test": 1}
 # Steps of each training in all; raising one takes a finished training further.
-STEPS = {"codec": 14_000, "decoder": 14_000, "stt": 13_500, "tts": 2_100}
+STEPS = {"codec": 14_000, "decoder": 14_000, "stt": 16_000, "tts": 2_100}
 if QUICK:
     SHARDS = dict.fromkeys(SHARDS, 2)
     STEPS = dict.fromkeys(STEPS, 4)

@@ -23,7 +23,7 @@ PAUSES = (0.5, 1.0, 2.0, 3.0)  # s; a head's class 0 is "this silence lasts at l
 SURE = 0.4  # of a pause: how much of it has passed before a head says so, that it may not fire in shorter holds
 LENGTH, BATCH = 160, 16  # steps per conversation, conversations per batch
 SHARES = {"units": 4, "tts": None, "many": None}  # shards of each kind of speech
-PASSES, BEGINNINGS = 3, 2  # augmented versions of every utterance, and more of them to begin streams with
+PASSES, BEGINNINGS = 5, 2  # augmented versions of every utterance, and more of them to begin streams with
 PATH = CHECKPOINTS / "stt.pt"
 
 
