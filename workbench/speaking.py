@@ -161,18 +161,6 @@ Background = Callable[[Callable[[], int | None]], Process]
 """Makes a process that runs beside the answer; it is given a way to ask when the answer is over, once that is known."""
 
 
-def time_answer(
-    begun: int,
-    token_cost: Times,
-    pieces: Sequence[Piece],
-    options: SpeakOptions,
-    background: Background | None = None,
-    beside: tuple[Times, Times] | None = None,
-) -> Answer:
-    """Put an answer on the clock; see :func:`time_lines`."""
-    return assemble(*time_lines(begun, token_cost, pieces, options, background, beside), options, begun)
-
-
 def time_lines(
     begun: int,
     token_cost: Times,

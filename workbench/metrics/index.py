@@ -105,10 +105,6 @@ class Index:
     xruns: list[Xrun]
     dropped: int
 
-    def first_heard(self, start: int, end: int) -> int | None:
-        """First sample of ``[start, end)`` that the STT heard."""
-        return first_within(self.heard, start, end)
-
 
 def first_within(spans: Sequence[Span], start: int, end: int) -> int | None:
     """First sample of ``[start, end)`` that lies in one of some intervals, ascending and apart."""

@@ -5,7 +5,7 @@ Conventions:
     summary only. A field is None where there was nothing to measure. Negative durations are kept.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 CAUSES = ("backchannel", "noise", "background", "echo", "unknown")
 """What can set off a false barge-in, in the order in which one is chosen."""
@@ -205,5 +205,3 @@ ROWS: dict[str, type] = {
     "underruns": UnderrunRow,
 }
 """Fields of :class:`SessionScores` that hold rows."""
-
-SESSION_FIELDS = tuple(item.name for item in fields(SessionScores))

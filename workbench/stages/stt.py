@@ -50,11 +50,6 @@ class _Segment:
     def after(self) -> str:
         return key_of(self.key, self.frames)
 
-    def goes_on_with(self, first: int, mark: str) -> bool:
-        if first == SILENCE or self.first == SILENCE:
-            return first == self.first
-        return not mark and not self.mark and first == self.first + self.frames
-
     def numbers(self) -> Iterable[int]:
         return (self.first + i if self.first >= 0 else SILENCE for i in range(self.frames))
 

@@ -27,7 +27,6 @@ from workbench.tuning.space import Space, parse
 
 FORMAT = 2
 STUDIES = Path("studies")
-SAMPLERS = ("tpe", "gp", "nsga2", "random", "grid")
 
 
 @dataclass(frozen=True)
