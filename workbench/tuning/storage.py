@@ -5,13 +5,14 @@ all that SQLAlchemy takes (``postgresql://…``, ``sqlite:///…``).
 """
 
 import fcntl
+import json
 import os
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage, RetryHeartbeatStaleTrialCallback
@@ -55,10 +56,39 @@ class _FileLock(JournalFileOpenLock):
             self._held = None
 
 
+_OF_A_RUNNING_TRIAL = frozenset((4, 5, 7, 8, 9))
+"""Operations of the journal's format (Optuna's ``JournalOperation``): a trial begins, gets a parameter, a value on the
+way, an attribute. A trial that a power cut ends is run again, so these need not be on the disk before the rest is."""
+
+
+class _Journal(JournalFileBackend):
+    """A journal that waits for the disk when a trial is finished, not two dozen times before: workers that share a
+    disk otherwise wait for each other. A kill loses nothing either way.
+    """
+
+    def __init__(self, path: Path) -> None:
+        lock = _FileLock(path.with_suffix(".lock"))
+        super().__init__(str(path), lock)
+        self._path, self._writing = path, lock
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Write operations down, a line each."""
+        lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
+        self._writing.acquire()
+        try:
+            with self._path.open("ab") as file:
+                file.write(lines.encode())
+                file.flush()
+                if any(log["op_code"] not in _OF_A_RUNNING_TRIAL for log in logs):
+                    os.fsync(file.fileno())
+        finally:
+            self._writing.release()
+
+
 def journal(path: Path) -> JournalStorage:
-    """A journal file: 7 ms a trial on a laptop's disk, where SQLite takes 140."""
+    """A journal file: a few ms a trial, where SQLite takes 140."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    return JournalStorage(JournalFileBackend(str(path), _FileLock(path.with_suffix(".lock"))))
+    return JournalStorage(_Journal(path))
 
 
 def mend(path: Path) -> None:
