@@ -7,7 +7,7 @@ scheduler of ``executors.py`` tells them.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -70,6 +70,11 @@ class Piece:
     midword: bool
     speech: Speech
     costs: Times
+
+    @cached_property
+    def step_costs(self) -> tuple[int, ...]:
+        """``costs`` without the set-up, for the trace."""
+        return tuple(self.costs[1:].tolist())
 
 
 @dataclass
@@ -315,7 +320,7 @@ def events(answer: Answer, reply: int, text: str, playout: int) -> Iterator[Even
         steps = len(line.steps) - 1
         if steps > 0:
             begun = int(line.steps[0])
-            yield Steps(begun, "tts", tuple(piece.costs[1 : steps + 1].tolist()))
+            yield Steps(begun, "tts", piece.step_costs[:steps])
         frames = int(piece.speech.places.searchsorted(steps))
         if frames:
             ready = line.steps[1:][piece.speech.places[:frames]].tolist()

@@ -38,9 +38,12 @@ def cache_folder() -> Path:
     return Path(base).expanduser() / "workbench"
 
 
+_encode = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
+
+
 def key_of(*parts: Any) -> str:
     """Digest of JSON-able parts; the order counts."""
-    return hashlib.sha256(json.dumps(parts, separators=(",", ":"), sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(_encode(parts).encode()).hexdigest()
 
 
 def _forgiving(act: Callable[..., Any], *arguments: Any) -> Any:

@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -39,6 +39,12 @@ Histogram = tuple[tuple[int, int], ...]
 """(value, how often), ascending: every value kept, in little room."""
 _E = TypeVar("_E")
 _VOICED = re.compile("1+")
+
+
+@lru_cache(maxsize=4096)
+def _voiced(flags: str) -> tuple[Span, ...]:
+    """[first, last) frames of each run of audible ones; the same chunk is played in many traces."""
+    return tuple(match.span() for match in _VOICED.finditer(flags))
 
 
 @dataclass
@@ -76,9 +82,9 @@ class Reply:
         for play in self.plays:
             pcm = self.pcm[play.chunk]
             first, stop = play.offset, play.offset + play.samples
-            for match in _VOICED.finditer(pcm.voiced):
-                start = max(match.start() * FRAME_SAMPLES, pcm.lead, first)
-                end = min(match.end() * FRAME_SAMPLES, stop)
+            for begun, ended in _voiced(pcm.voiced):
+                start = max(begun * FRAME_SAMPLES, pcm.lead, first)
+                end = min(ended * FRAME_SAMPLES, stop)
                 if start < end:
                     runs.append((play.t + start - first, play.t + end - first, play.chunk))
         return tuple(runs)

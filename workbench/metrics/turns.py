@@ -104,6 +104,8 @@ def false_ends(
 
 def speech_within(turn: Turn, start: int, end: int) -> int:
     """Samples of the turn's speech in ``[start, end)``."""
+    if start >= end:
+        return 0
     return sum(max(0, min(part.end, end) - max(part.start, start)) for part in turn.parts)
 
 

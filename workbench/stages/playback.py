@@ -70,6 +70,6 @@ def runs(at: Times, chunk: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
     """
     if not len(at):
         return []
-    borders = np.flatnonzero((np.diff(at) != FRAME_SAMPLES) | (np.diff(chunk) != 0)) + 1
+    borders = np.flatnonzero((at[1:] - at[:-1] != FRAME_SAMPLES) | (chunk[1:] != chunk[:-1])) + 1
     edges = [0, *borders.tolist(), len(at)]
     return list(itertools.pairwise(edges))

@@ -8,6 +8,7 @@ outputs known are kept, so that settings that listen a little longer share what 
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -42,7 +43,7 @@ class _Segment:
     pcm: Pcm | None = None
     """What was heard, where it was not the recording alone: then the segment is one frame long."""
 
-    @property
+    @cached_property
     def key(self) -> str:
         return key_of("stt", self.before, self.first, self.mark)
 
