@@ -100,21 +100,16 @@ def main() -> None:
     parser.add_argument("--workers", action="store_true", help="also 1 and 2 worker processes")
     options = parser.parse_args()
 
-    from workbench.budget import read_budget
-    from workbench.config import load
-    from workbench.tuning.space import read_space
+    from search import spec_of
+
     from workbench.tuning.study import Objective, pooled
-    from workbench.tuning.tune import plan
     from workbench.tuning.workers import make_evaluator, settle
 
     with tempfile.TemporaryDirectory() as temporary:
         os.environ["WORKBENCH_STORE"] = f"{temporary}/store"
         os.chdir(temporary)
         folders = hour(Path("recordings"), options.minutes)
-        baseline = load(REPOSITORY / "configs/baseline.toml", {"stack": "scripted"})
-        space = read_space(REPOSITORY / "configs/space.toml")
-        budget = read_budget(REPOSITORY / "configs/budget.toml")
-        spec = plan("bench", folders, baseline, space, budget, ["voice_to_voice_ms_p95"], trials=options.trials)
+        spec = replace(spec_of(folders, 0), trials=options.trials)
         names = tuple(ref.name for ref in spec.sessions)
         spec, evaluator = settle(replace(spec, tuning=names, held_out=(), split="none"))
         baseline = spec.config
