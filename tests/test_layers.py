@@ -14,7 +14,8 @@ LAYERS = (
     "errors", "units", "files", "config",
     "session", "labels", "labelfiles", "autolabel", "importing", "trace", "audio", "recording",
     "costs", "store", "executors", "microphone", "stages", "moshi", "stacks",
-    "memory", "listening", "speaking", "interrupting", "answering", "conversing", "replay", "ahead", "live",
+    "memory", "listening", "speaking", "interrupting", "answering", "utterances", "conversing", "replay",
+    "ahead", "live",
     "profiles", "metrics", "budget", "running",
     "tuning", "reports", "cli", "__main__",
 )  # fmt: skip

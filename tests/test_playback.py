@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.stages.playback import continuous, per_chunk, runs
+from workbench.stages.playback import OpenStream, continuous, per_chunk, runs
 from workbench.units import FRAME_SAMPLES, ms_to_samples
 
 steps = st.lists(st.integers(0, 6000), min_size=1, max_size=60)
@@ -27,6 +27,18 @@ def test_every_frame_plays_once_in_order_when_it_is_there(gaps: list[int], prebu
     wanted = min(max(prebuffer, 1), len(ready))
     assert at[0] >= ready[wanted - 1]
     assert at[0] < ready[wanted - 1] + FRAME_SAMPLES
+
+
+@given(steps, st.integers(0, 80))
+def test_frame_by_frame_it_is_the_same_stream(gaps: list[int], prebuffer: int) -> None:
+    stream, at = OpenStream(prebuffer), []
+    for number, ready in enumerate(ready_from(gaps).tolist()):
+        known = stream.queue(ready)
+        assert bool(known) == (number + 1 >= prebuffer), "as soon as it can be told"
+        at += known
+    at += stream.flush()
+    assert at == continuous(ready_from(gaps), prebuffer).at.tolist()
+    assert stream.flush() == []
 
 
 @given(steps)

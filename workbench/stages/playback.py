@@ -40,6 +40,35 @@ def continuous(ready: Times, prebuffer: int) -> Playout:
     return Playout(_requests(np.maximum(ready, start), 0))
 
 
+class OpenStream:
+    """:func:`continuous`, frame by frame: when each is asked for, as soon as that can be told.
+
+    Args:
+        prebuffer: frames that must be there before the first is played.
+    """
+
+    def __init__(self, prebuffer: int) -> None:
+        self._prebuffer = prebuffer
+        self._waiting = 0
+        self._ready = 0
+        self._free = 0
+        """The first request that no frame has taken; 0 before the first frame is played."""
+
+    def queue(self, ready: int) -> list[int]:
+        """A frame is there; returns the requests that have become known, of the next frames in order."""
+        self._waiting += 1
+        self._ready = ready
+        return self.flush() if self._free or self._waiting >= self._prebuffer else []
+
+    def flush(self) -> list[int]:
+        """Nothing more will come that could be waited for."""
+        first = max(-(-self._ready // FRAME_SAMPLES) * FRAME_SAMPLES, self._free)
+        at = [first + number * FRAME_SAMPLES for number in range(self._waiting)]
+        self._free = at[-1] + FRAME_SAMPLES if at else self._free
+        self._waiting = 0
+        return at
+
+
 def per_chunk(ready: Times, opened: int, closed: int) -> Playout:
     """A stream per chunk, as MLX-Harmony has it: opened with the chunk, closed 0.1 s after its last step.
 
