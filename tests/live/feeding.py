@@ -11,8 +11,9 @@ from workbench.audio import Device, InputCallback, Opening, OutputCallback
 from workbench.config import Config
 from workbench.labels import Label
 from workbench.live.assistant import Assistant, check_live
+from workbench.live.conversation import LiveConversation
 from workbench.live.microphone import LiveMicrophone
-from workbench.live.room import SimulatedRoom
+from workbench.live.room import SimulatedOpenRoom, SimulatedRoom
 from workbench.recording.capture import Speaker
 from workbench.recording.finish import finish
 from workbench.recording.fit import Pcm
@@ -22,6 +23,7 @@ from workbench.replay import cost_source, replay
 from workbench.session import Session
 from workbench.speaking import speak_options
 from workbench.stacks import make_stack
+from workbench.stages import Duplex, Stages
 from workbench.store import Store
 from workbench.trace import Event, in_order
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE, samples_to_seconds
@@ -31,15 +33,22 @@ SETTLING = 25
 
 
 class Simulated:
-    """A live assistant in a simulated room, as the follower of a recording."""
+    """A live assistant in a simulated room, as the follower of a recording; ``duplex`` in place of the stack's."""
 
-    def __init__(self, session: Session, labels: Sequence[Label], config: Config) -> None:
-        stack = make_stack(config)
-        stages = check_live(config, stack.stages(tuple(labels)))
-        room = SimulatedRoom(cost_source(config, stack.profile, session.name), speak_options(config).playout)
+    def __init__(self, session: Session, labels: Sequence[Label], config: Config, duplex: Duplex | None = None) -> None:
+        stack = make_stack(config) if duplex is None else None
+        stages = check_live(config, stack.stages(tuple(labels)) if stack else duplex)  # type: ignore[arg-type]
+        costs = cost_source(config, stack.profile if stack else None, session.name)
+        playout = speak_options(config).playout
         self.events: list[Event] = []
         self.mic = LiveMicrophone(config.assistant.stt_silence_threshold)
-        self.assistant = Assistant(stages, config, self.mic, room, self.events.extend)
+        self.assistant: Assistant | LiveConversation
+        if isinstance(stages, Stages):
+            room = SimulatedRoom(costs, playout)
+            self.assistant = Assistant(stages, config, self.mic, room, self.events.extend)
+        else:
+            open_room = SimulatedOpenRoom(costs, playout, config.workbench.tts_prebuffer_frames)
+            self.assistant = LiveConversation(stages, config, self.mic, open_room, self.events.extend)
         self.thread = threading.Thread(target=self.assistant.run, daemon=True)
         self.state, self.trouble = "", ""
 
@@ -60,9 +69,11 @@ class Simulated:
         return ("done",)
 
 
-def run_live(session: Session, labels: Sequence[Label], config: Config, block: int) -> tuple[Event, ...]:
+def run_live(
+    session: Session, labels: Sequence[Label], config: Config, block: int, duplex: Duplex | None = None
+) -> tuple[Event, ...]:
     """Feed the session in blocks of any size from a thread of its own."""
-    live = Simulated(session, labels, config)
+    live = Simulated(session, labels, config, duplex)
     pcm = session.read(0, session.samples)
     live.thread.start()
     for start in range(0, session.samples, block):
@@ -72,10 +83,13 @@ def run_live(session: Session, labels: Sequence[Label], config: Config, block: i
     return in_order(live.events)
 
 
-def run_replay(session: Session, labels: Sequence[Label], config: Config) -> tuple[Event, ...]:
-    stack = make_stack(config)
-    stages = stack.stages(tuple(labels))
-    costs = cost_source(config, stack.profile, session.name)
+def run_replay(
+    session: Session, labels: Sequence[Label], config: Config, duplex: Duplex | None = None
+) -> tuple[Event, ...]:
+    stack = make_stack(config) if duplex is None else None
+    stages = stack.stages(tuple(labels)) if stack else duplex
+    assert stages is not None
+    costs = cost_source(config, stack.profile if stack else None, session.name)
     return replay(session, labels, stages, config, costs, Store(None)).trace.events
 
 

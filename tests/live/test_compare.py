@@ -1,6 +1,7 @@
 """In what a live run and its replay differ."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ from workbench.cli import cli
 from workbench.config import Config, override, to_dict
 from workbench.files import pretty_json, read_json, sha256_file
 from workbench.live.compare import Exchange, exchanges, pair
-from workbench.session import LIVE_TRACE, open_session
-from workbench.trace import Header, Play, Trace, Transcript, write_trace
+from workbench.session import LIVE_TRACE, Session, open_session, write_manifest, write_track
+from workbench.trace import Header, Pcm, Play, Tokens, Trace, Transcript, write_trace
+from workbench.units import FRAME_SAMPLES
 
 from .feeding import Simulated, record_live, run_live
 
@@ -35,19 +37,24 @@ def test_turns_are_put_side_by_side_in_order_of_time() -> None:
     assert pair([], []) == []
 
 
+def as_recorded(tmp_path: Path, of: Session, config: Config) -> Path:
+    """A session as if its assistant had run live."""
+    session, _ = record_live(of, tmp_path / "recordings" / "l", Simulated(of, (), config))
+    trace = Trace(Header("l", session.samples), run_live(of, (), config, 1920))
+    write_trace(session.folder / LIVE_TRACE, trace)
+    live = {"file": LIVE_TRACE, "sha256": sha256_file(session.folder / LIVE_TRACE), "config": to_dict(config)}
+    manifest = session.folder / "session.json"
+    manifest.write_text(pretty_json(read_json(manifest) | {"live": live}))
+    return session.folder
+
+
 @pytest.fixture
 def live_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A demo session as if its assistant had run live; the scripted stack hears sound, as it has no labels."""
     monkeypatch.chdir(tmp_path)
     demo = open_session(RECORDINGS / "barge-in")
     config = override(Config(), {"stack": "scripted", "barge_in": True, "echo": "off"})
-    session, _ = record_live(demo, tmp_path / "recordings" / "l", Simulated(demo, (), config))
-    trace = Trace(Header("l", session.samples), run_live(demo, (), config, 1920))
-    write_trace(session.folder / LIVE_TRACE, trace)
-    live = {"file": LIVE_TRACE, "sha256": sha256_file(session.folder / LIVE_TRACE), "config": to_dict(config)}
-    manifest = session.folder / "session.json"
-    manifest.write_text(pretty_json(read_json(manifest) | {"live": live}))
-    return session.folder
+    return as_recorded(tmp_path, demo, config)
 
 
 def test_a_run_that_went_as_its_replay_says_so(live_session: Path) -> None:
@@ -69,6 +76,34 @@ def test_another_setting_is_another_replay(live_session: Path) -> None:
     assert not json.loads(done.output)["same"]
     shown = CliRunner().invoke(cli, ["compare", "l", "--set", "stt_silence_ms=1500"], standalone_mode=False)
     assert "l: 0 of " in shown.output
+
+
+def test_utterances_of_a_model_that_takes_no_turns_are_put_side_by_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workbench.moshi.generate import Recipe, init
+
+    monkeypatch.chdir(tmp_path)
+    init(tmp_path / "tiny", Recipe("duplex"))
+    (tmp_path / "said").mkdir()
+    write_track(tmp_path / "said" / "mic.flac", iter([open_session(RECORDINGS / "barge-in").read(0, 96_000)]))
+    said = write_manifest(tmp_path / "said", tracks={"mic": "mic.flac"})
+    stack = {"stack": "moshi-duplex", "models": str(tmp_path / "tiny"), "costs": "fixed", "echo": "off"}
+    as_recorded(tmp_path, said, override(Config(), stack))
+    done = CliRunner().invoke(cli, ["compare", "l"], standalone_mode=False)
+    assert done.return_value == 0, done.output
+    lines = done.output.splitlines()
+    assert lines[0].split() == ["utterance", "decided", "s", "heard", "s", "until", "s", "says", "s", "words"]
+    assert lines[2].split()[:2] == ["replay", "="]
+    assert lines[2].split()[-2:] == ["=", "="]
+    assert "l: 1 of 1 utterances begin, end and read the same live and replayed" in lines
+    assert "sound came 0 ms later live than replayed (median of 1; +0 to +0 ms)" in lines
+    other = CliRunner().invoke(cli, ["compare", "l", "--set", "seed=1", "--json"], standalone_mode=False)
+    assert other.return_value == 1, "another seed says something else"
+    (row,) = json.loads(other.output)["turns"]
+    assert row["live"]["frames"] == 49
+    wrong = CliRunner().invoke(cli, ["compare", "l", "--set", "stack=scripted"])
+    assert "moshi-duplex takes no turns that could be put beside those of scripted" in str(wrong.exception)
 
 
 def test_a_session_that_was_not_live_is_named() -> None:
@@ -93,3 +128,24 @@ def test_exchanges_are_read_from_any_trace() -> None:
         ),
     )
     assert exchanges(trace) == [Exchange(5, 20, "hi", 30, 60, True), Exchange(52, 80, "", None, None, False)]
+
+
+def test_an_utterance_is_read_with_its_words_and_its_length() -> None:
+    from workbench.trace import Commit, Onset
+
+    trace = Trace(
+        Header("x", 100_000),
+        (
+            Onset(0, 0),
+            Commit(20, 20, 0, "model", 20),
+            Tokens(25, 0, "well", (25,)),
+            Pcm(30, 0, 0, (30, 40), "11", 0),
+            Play(50, 0, 0, 0, 2 * FRAME_SAMPLES),
+            Commit(90_000, 90_000, 1, "model", 90_000),
+        ),
+    )
+    first, second = exchanges(trace)
+    assert first == Exchange(20, 20, "well", 50, 50 + 2 * FRAME_SAMPLES, False, 2)
+    assert second == Exchange(90_000, 90_000, "", None, None, False, 0)
+    assert pair([first], [first])[0].is_same
+    assert not pair([first], [replace(first, frames=3)])[0].is_same, "another length is another utterance"

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
@@ -15,7 +15,7 @@ from workbench.live.compare import Exchange, Pairing, exchanges, pair
 from workbench.running import run_sessions
 from workbench.session import Live, Session, open_session
 from workbench.trace import read_trace
-from workbench.units import samples_to_ms, samples_to_seconds
+from workbench.units import FRAME_SAMPLES, samples_to_ms, samples_to_seconds
 
 
 def compare_and_show(folder: Path, assignments: Sequence[str], out: Path | None, as_json: bool) -> int:
@@ -26,6 +26,7 @@ def compare_and_show(folder: Path, assignments: Sequence[str], out: Path | None,
     # What the microphone heard of the agent is on its track already.
     config = override(_config(session, session.live), {"echo.echo": "off"})
     config = override(config, dict(parse_assignment(item) for item in assignments))
+    shown = _shown(session, session.live, config)
     run = run_sessions([folder], config, out or Path("reports") / f"{session.name}-live-{config.fingerprint[:8]}")
     pairs = pair(exchanges(read_trace(session.live.path)), exchanges(run.sessions[0].trace))
     same = all(item.is_same for item in pairs)
@@ -33,7 +34,7 @@ def compare_and_show(folder: Path, assignments: Sequence[str], out: Path | None,
         rows = [{side: asdict(x) if x else None for side, x in (("live", p.a), ("replay", p.b))} for p in pairs]
         click.echo(json.dumps({"session": session.name, "same": same, "turns": rows}))
     else:
-        _print(session, pairs)
+        _print(session, pairs, shown)
     return 0 if same else 1
 
 
@@ -45,26 +46,60 @@ def _config(session: Session, live: Live) -> Config:
         raise WorkbenchError(f"{session.folder}: live config: {error}") from None
 
 
-def _print(session: Session, pairs: Sequence[Pairing]) -> None:
+_DUPLEX = "moshi-duplex"
+
+
+@dataclass(frozen=True)
+class _Table:
+    """How turns are shown, or utterances.
+
+    Attributes:
+        what: is counted.
+        columns: of the table, after number and side.
+        decide: columns that must be the same on both sides.
+        sound: what comes at another moment live.
+    """
+
+    what: str
+    columns: tuple[str, ...]
+    decide: frozenset[int]
+    sound: str
+
+
+_TURNS = _Table("turn", ("start s", "end s", "answer s", "until s", "", "words"), frozenset({0, 1, 5}), "answers")
+_UTTERANCES = _Table("utterance", ("decided s", "heard s", "until s", "says s", "words"), frozenset({0, 3, 4}), "sound")
+"""Of a model that hears and speaks at once; ``says`` is the length of what it made."""
+
+
+def _shown(session: Session, live: Live, config: Config) -> _Table:
+    was, now = live.config.get("stack", {}).get("stack"), config.stack.stack
+    if was != now and _DUPLEX in (was, now):
+        raise WorkbenchError(
+            f"{session.folder}: ran live with stack {was!r}: {_DUPLEX} takes no turns that could be put beside those "
+            f"of {now if was == _DUPLEX else was}"
+        )
+    return _UTTERANCES if now == _DUPLEX else _TURNS
+
+
+def _print(session: Session, pairs: Sequence[Pairing], shown: _Table) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("turn", "", "start s", "end s", "answer s", "until s", "", "words", box=None, pad_edge=False)
+    table = Table(shown.what, "", *shown.columns, box=None, pad_edge=False)
     for number, item in enumerate(pairs, 1):
-        if item.is_same and item.a is not None:
-            table.add_row(str(number), "live", *_cells(item.a))
-            table.add_row("", "replay", "=", "=", *_cells(item.b)[2:5], "=")
-        else:
-            table.add_row(str(number), "live", *_cells(item.a))
-            table.add_row("", "replay", *_cells(item.b))
+        live, replayed = _cells(item.a, shown), _cells(item.b, shown)
+        if item.is_same:
+            replayed = ["=" if column in shown.decide else cell for column, cell in enumerate(replayed)]
+        table.add_row(str(number), "live", *live)
+        table.add_row("", "replay", *replayed)
     Console(width=None if sys.stdout.isatty() else 110, highlight=False).print(table)
     same = sum(item.is_same for item in pairs)
-    click.echo(f"{session.name}: {same} of {len(pairs)} turns begin, end and read the same live and replayed")
+    click.echo(f"{session.name}: {same} of {len(pairs)} {shown.what}s begin, end and read the same live and replayed")
     later = [samples_to_ms(item.answer_later_by) for item in pairs if item.answer_later_by is not None]
     if later:
         middle = median(later)
         click.echo(
-            f"answers came {abs(middle):.0f} ms {'later' if middle >= 0 else 'earlier'} live than replayed "
+            f"{shown.sound} came {abs(middle):.0f} ms {'later' if middle >= 0 else 'earlier'} live than replayed "
             f"(median of {len(later)}; {min(later):+.0f} to {max(later):+.0f} ms)"
         )
     stopped = [sum(bool(x and x.is_stopped) for x in side) for side in zip(*((p.a, p.b) for p in pairs), strict=True)]
@@ -72,10 +107,16 @@ def _print(session: Session, pairs: Sequence[Pairing]) -> None:
         click.echo(f"interrupted: {stopped[0]} answers live, {stopped[1]} replayed")
 
 
-def _cells(item: Exchange | None) -> tuple[str, ...]:
+def _cells(item: Exchange | None, shown: _Table) -> list[str]:
     if item is None:
-        return ("-", "-", "-", "-", "", "no such turn")
-    moments = (item.start, item.end, item.answer, item.answer_end)
+        return [*("-" if column else "" for column in shown.columns[:-1]), f"no such {shown.what}"]
     words = item.text if len(item.text) <= 40 else item.text[:39] + "…"
-    shown = ("-" if moment is None else f"{samples_to_seconds(moment):.2f}" for moment in moments)
-    return (*shown, "stopped" if item.is_stopped else "", words)
+    if item.frames is None:
+        moments = [_seconds(moment) for moment in (item.start, item.end, item.answer, item.answer_end)]
+        return [*moments, "stopped" if item.is_stopped else "", words]
+    made = item.frames * FRAME_SAMPLES
+    return [*(_seconds(moment) for moment in (item.end, item.answer, item.answer_end, made)), words]
+
+
+def _seconds(moment: int | None) -> str:
+    return "-" if moment is None else f"{samples_to_seconds(moment):.2f}"

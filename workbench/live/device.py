@@ -17,6 +17,8 @@ from workbench.stages import Pcm
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE
 
 _WAIT_SECONDS = 0.02
+_HUSH_WAITS = 50
+"""A second: more than a block takes to the writer. A device that asks for nothing any more need not be waited for."""
 _LEADS = 125
 """Frames whose arrival says how late it is at least: 10 s, so that a drift between two clocks is followed."""
 
@@ -176,3 +178,55 @@ class DeviceRoom:
         self._held.clear()
         end = self.now() if over is None else over
         return replace(answer, at=at, chunk=chunk[played], offset=offset[played], over=end)
+
+
+class OpenDeviceRoom(DeviceRoom):
+    """See :class:`workbench.live.room.OpenRoom`: a room of real devices whose loudspeaker never closes.
+
+    Args:
+        prebuffer: frames in hand before playback starts.
+    """
+
+    def __init__(self, prebuffer: int) -> None:
+        super().__init__(prebuffer)
+        self._made = 0
+        self._queued: deque[int] = deque()
+        """Numbers of the frames that were queued and have not gone out yet, as far as is known."""
+        self._out = 0
+        """Frames that were queued and are not among them any more."""
+
+    def play(self, frame: Pcm) -> None:
+        """See :class:`workbench.live.room.Room`; what is made in a pause is never heard, or all after it came late."""
+        assert self._speaker is not None
+        number, self._made = self._made, self._made + 1
+        if self._out and self._speaker.is_held:
+            return
+        self._queued.append(number)
+        super().play(frame)
+
+    def all_queued(self) -> None:
+        """See :class:`workbench.live.room.Room`: the session is over, so nothing can be heard any more."""
+
+    def sounded(self) -> list[tuple[int, int]]:
+        """See :class:`workbench.live.room.OpenRoom`: positions on the agent tape."""
+        with self._lock:
+            played = sorted(self._played.items())
+            self._played.clear()
+        found = []
+        for cue, sample in played:
+            while self._out < cue - self._first:  # lost on its way to the tape
+                self._queued.popleft()
+                self._out += 1
+            found.append((self._queued.popleft(), sample))
+            self._out += 1
+        return found
+
+    def hush(self) -> None:
+        """See :class:`workbench.live.room.OpenRoom`."""
+        assert self._speaker is not None
+        self.stop()
+        assert self._stopped_at is not None
+        for _ in range(_HUSH_WAITS):
+            if self._speaker.written > self._stopped_at:  # a callback may have been running
+                return
+            self.wait()

@@ -9,12 +9,13 @@ from typing import TextIO
 from workbench.config import Config, to_dict
 from workbench.errors import WorkbenchError
 from workbench.live.assistant import Assistant
-from workbench.live.device import DeviceRoom
+from workbench.live.conversation import LiveConversation
+from workbench.live.device import DeviceRoom, OpenDeviceRoom
 from workbench.live.microphone import LiveMicrophone
 from workbench.recording.capture import Speaker
 from workbench.recording.fit import Pcm
 from workbench.recording.follow import LIVE, Clock
-from workbench.stages import Stages
+from workbench.stages import Duplex, Stages
 from workbench.trace import Event, Header, format_event
 from workbench.units import FRAME_RATE
 
@@ -31,15 +32,22 @@ class LiveFollower:
 
     Args:
         session: its name.
-        stages: of the stack; see :func:`workbench.live.assistant.check_live`.
+        stages: of the stack, or the one model that is all of them; see :func:`workbench.live.assistant.check_live`.
         config: the knobs.
     """
 
-    def __init__(self, session: str, stages: Stages, config: Config) -> None:
+    def __init__(self, session: str, stages: Stages | Duplex, config: Config) -> None:
         self._session, self._config = session, config
-        self._room = DeviceRoom(config.workbench.tts_prebuffer_frames)
+        prebuffer = config.workbench.tts_prebuffer_frames
+        self._takes_turns = isinstance(stages, Stages)
+        self._room = DeviceRoom(prebuffer) if self._takes_turns else OpenDeviceRoom(prebuffer)
         self._mic = LiveMicrophone(config.assistant.stt_silence_threshold, self._room.arrived)
-        self._assistant = Assistant(stages, config, self._mic, self._room, self._log)
+        self._assistant: Assistant | LiveConversation
+        if isinstance(stages, Stages):
+            self._assistant = Assistant(stages, config, self._mic, self._room, self._log)
+        else:
+            assert isinstance(self._room, OpenDeviceRoom)
+            self._assistant = LiveConversation(stages, config, self._mic, self._room, self._log)
         self._thread = threading.Thread(target=self._run, name="assistant", daemon=True)
         self._file: TextIO | None = None
         self._deaf = False
@@ -92,7 +100,10 @@ class LiveFollower:
         if self._thread.is_alive():
             self._error = self._error or f"a step took more than {_FINISH_SECONDS:.0f} s when the recording ended"
         replies = self._assistant.replies
-        said = [f"the assistant answered {replies} time{'s' * (replies != 1)}"]
+        s = "s" * (replies != 1)
+        said = [
+            f"the assistant {f'answered {replies} time{s}' if self._takes_turns else f'made {replies} utterance{s}'}"
+        ]
         if self._error:
             said.append(f"the assistant was stopped: {self._error}; the recording went on")
         if self._most_behind >= _BEHIND_SECONDS:
@@ -105,7 +116,11 @@ class LiveFollower:
     @property
     def state(self) -> str:
         """See :class:`workbench.recording.follow.Follower`."""
-        return "stopped" if self._error else f"{self._assistant.doing}, {self._assistant.replies} answered"
+        if self._error:
+            return "stopped"
+        replies = self._assistant.replies
+        done = "answered" if self._takes_turns else "utterance" + "s" * (replies != 1)
+        return f"{self._assistant.doing}, {replies} {done}"
 
     @property
     def trouble(self) -> str:
@@ -126,6 +141,8 @@ class LiveFollower:
             self._error = f"{type(error).__name__}: {error}"
         finally:
             self._deaf = True
+            if self._error:
+                self._room.stop()  # or what it still owes would count as starved for the rest of the recording
             if self._file is not None:
                 self._file.close()
 

@@ -60,6 +60,11 @@ class LiveMicrophone:
     Args:
         threshold: of the listener.
         arrived: is asked when a frame comes; None where each can be used from its end on.
+
+    Attributes:
+        frames: taken until now.
+        ended: whether all were taken.
+        is_over: whether no more will come; some may still wait to be taken.
     """
 
     sha256 = ""
@@ -68,6 +73,7 @@ class LiveMicrophone:
     def __init__(self, threshold: float, arrived: Arrival | None = None) -> None:
         self.frames = 0
         self.ended = False
+        self.is_over = False
         self._arrived = arrived
         self._gate = GrowingGate(threshold)
         self._rest: Pcm = np.zeros(0, dtype=np.float32)
@@ -88,6 +94,7 @@ class LiveMicrophone:
 
     def end(self) -> None:
         """There will be no more."""
+        self.is_over = True
         self._coming.put(None)
 
     @property
@@ -125,6 +132,10 @@ class LiveMicrophone:
         self._gate.add(level, arrived)
         self.frames += 1
         return True
+
+    def arrived(self, index: int) -> int:
+        """First sample of the clock at which a frame that was taken could be used."""
+        return int(self._gate.arrived(np.asarray([index]))[0])
 
     def recorded(self, index: int) -> Pcm:
         """Samples of a frame, float32 of shape (1920,)."""

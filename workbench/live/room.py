@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar
 from workbench.costs import CostSource
 from workbench.speaking import Answer
 from workbench.stages import Pcm
+from workbench.stages.playback import OpenStream
 
 Item = TypeVar("Item")
 
@@ -70,6 +71,18 @@ class Room(Protocol):
         ...
 
 
+class OpenRoom(Room, Protocol):
+    """A room whose loudspeaker never closes: frames are one stream from the first to the last."""
+
+    def sounded(self) -> list[tuple[int, int]]:
+        """Number of each frame that has gone out since this was asked last, and when the device asked for it."""
+        ...
+
+    def hush(self) -> None:
+        """Be silent from now on, though the session may go on; returns when it is known what has gone out."""
+        ...
+
+
 class SimulatedRoom:
     """A :class:`Room` in which each step takes what the cost source says and the loudspeaker does what it should."""
 
@@ -114,3 +127,45 @@ class SimulatedRoom:
 
     def forget(self) -> None:
         """See :class:`Room`."""
+
+
+class SimulatedOpenRoom(SimulatedRoom):
+    """An :class:`OpenRoom` of that kind.
+
+    Args:
+        costs, playout: see :class:`SimulatedRoom`.
+        prebuffer: frames in hand before playback starts.
+    """
+
+    def __init__(self, costs: CostSource, playout: int, prebuffer: int) -> None:
+        super().__init__(costs, playout)
+        self._stream = OpenStream(prebuffer)
+        self._now = self._placed = 0
+        self._found: list[tuple[int, int]] = []
+
+    def step(
+        self, stage: str, group: int, job: int, since: int, work: Callable[[], Item | None]
+    ) -> tuple[Item | None, int]:
+        """See :class:`Room`."""
+        item, self._now = super().step(stage, group, job, since, work)
+        return item, self._now
+
+    def play(self, frame: Pcm) -> None:
+        """See :class:`Room`: it is there when the last step ended."""
+        self._place(self._stream.queue(self._now))
+
+    def all_queued(self) -> None:
+        """See :class:`Room`."""
+        self._place(self._stream.flush())
+
+    def _place(self, requests: list[int]) -> None:
+        self._found += enumerate(requests, self._placed)
+        self._placed += len(requests)
+
+    def sounded(self) -> list[tuple[int, int]]:
+        """See :class:`OpenRoom`."""
+        found, self._found = self._found, []
+        return found
+
+    def hush(self) -> None:
+        """See :class:`OpenRoom`."""

@@ -139,6 +139,11 @@ class Speaker:
         return self._played.pushed
 
     @property
+    def is_held(self) -> bool:
+        """Whether nothing is taken from the queue: before the start, and in a pause."""
+        return not self._tap.playing
+
+    @property
     def written(self) -> int:
         """Blocks handed to the device that the writer has seen."""
         return self._played.pushed - len(self._played)

@@ -1,0 +1,50 @@
+"""A model that hears and speaks at once, cheap: it says what it hears, and its text depends on all it has heard."""
+
+import hashlib
+import time
+from collections import deque
+
+import numpy as np
+
+from workbench.stages import DuplexStep, Pcm
+
+LOUD = 0.02
+
+
+class Parrot:
+    """Repeats each frame ``delay`` frames later, where it is loud; where sound begins, it writes a word.
+
+    Args:
+        delay: frames; its first ones bring no sound at all.
+        step_seconds: what a step takes.
+        fails_at: the step that breaks.
+    """
+
+    fingerprint = "parrot"
+
+    def __init__(self, delay: int = 3, step_seconds: float = 0.0, fails_at: int = -1) -> None:
+        self.delay, self.step_seconds, self.fails_at = delay, step_seconds, fails_at
+
+    def open(self, seed: int) -> "ParrotStream":
+        return ParrotStream(self, seed)
+
+
+class ParrotStream:
+    def __init__(self, parrot: Parrot, seed: int) -> None:
+        self._parrot, self._all = parrot, hashlib.sha256(str(seed).encode())
+        self._heard: deque[Pcm] = deque()
+        self._loud, self._steps = False, 0
+
+    def step(self, frame: Pcm) -> DuplexStep:
+        if self._steps == self._parrot.fails_at:
+            raise RuntimeError("out of seeds")
+        self._steps += 1
+        time.sleep(self._parrot.step_seconds)
+        self._all.update(frame.tobytes())
+        before, self._loud = self._loud, bool(np.abs(frame).max() >= LOUD)
+        piece = f" {self._all.hexdigest()[:4]}" if self._loud and not before else ""
+        self._heard.append(frame)
+        if len(self._heard) <= self._parrot.delay:
+            return DuplexStep(piece, None)
+        said = self._heard.popleft()
+        return DuplexStep(piece, said if np.abs(said).max() >= LOUD else np.zeros_like(said))
