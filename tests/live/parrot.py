@@ -1,12 +1,20 @@
-"""A model that hears and speaks at once, cheap: it says what it hears, and its text depends on all it has heard."""
+"""A model that hears and speaks at once, cheap: it says what it hears, and its text depends on all it has heard.
+
+``python -m tests.live.parrot …`` is the command line with the parrot as the stack ``moshi-duplex``: a model of
+generated weights is never silent, so its one utterance is not over before the session is. ``PARROT_STEP_SECONDS`` slows
+it down.
+"""
 
 import hashlib
+import os
 import time
 from collections import deque
+from typing import ClassVar
 
 import numpy as np
 
-from workbench.stages import DuplexStep, Pcm
+from workbench.labels import Label
+from workbench.stages import Duplex, DuplexStep, Pcm
 
 LOUD = 0.02
 
@@ -48,3 +56,24 @@ class ParrotStream:
             return DuplexStep(piece, None)
         said = self._heard.popleft()
         return DuplexStep(piece, said if np.abs(said).max() >= LOUD else np.zeros_like(said))
+
+
+class ParrotStack:
+    """The parrot as a stack."""
+
+    name = "moshi-duplex"
+    weights: ClassVar[dict[str, str]] = {}
+    profile = None
+    vocabulary = None
+    several = True
+
+    def stages(self, labels: tuple[Label, ...]) -> Duplex:
+        return Parrot(step_seconds=float(os.environ.get("PARROT_STEP_SECONDS", "0")))
+
+
+if __name__ == "__main__":
+    from workbench.cli import main
+    from workbench.stacks import STACKS
+
+    STACKS["moshi-duplex"] = lambda config: ParrotStack()
+    main()

@@ -93,11 +93,12 @@ def test_utterances_of_a_model_that_takes_no_turns_are_put_side_by_side(
     done = CliRunner().invoke(cli, ["compare", "l"], standalone_mode=False)
     assert done.return_value == 0, done.output
     lines = done.output.splitlines()
-    assert lines[0].split() == ["utterance", "decided", "s", "heard", "s", "until", "s", "says", "s", "words"]
+    assert lines[0].split() == ["utterance", "decided", "s", "sounds", "s", "until", "s", "long", "s", "words"]
     assert lines[2].split()[:2] == ["replay", "="]
     assert lines[2].split()[-2:] == ["=", "="]
     assert "l: 1 of 1 utterances begin, end and read the same live and replayed" in lines
     assert "sound came 0 ms later live than replayed (median of 1; +0 to +0 ms)" in lines
+    assert "it heard" not in done.output, "all of it"
     other = CliRunner().invoke(cli, ["compare", "l", "--set", "seed=1", "--json"], standalone_mode=False)
     assert other.return_value == 1, "another seed says something else"
     (row,) = json.loads(other.output)["turns"]

@@ -35,11 +35,11 @@ class Sound:
     env: dict[str, str]
     server: subprocess.Popen[bytes]
 
-    def popen(self, *arguments: str, where: Path, **more: object) -> "subprocess.Popen[str]":
+    def popen(self, *arguments: str, where: Path, module: str = "workbench", **more: object) -> "subprocess.Popen[str]":
         """The command line in a process of its own."""
         return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
-            [sys.executable, "-m", "workbench", *arguments],
-            cwd=where, env=self.env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more,
+            [sys.executable, "-m", module, *arguments],
+            cwd=where, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **{"env": self.env, **more},
         )  # fmt: skip
 
     def run(self, *arguments: str, where: Path, timeout: float = 120) -> "subprocess.CompletedProcess[str]":

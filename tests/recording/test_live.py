@@ -9,9 +9,15 @@ import numpy as np
 import pytest
 import soundfile
 
+from workbench.config import load
 from workbench.metrics import evaluate
+from workbench.moshi.generate import Recipe, init
+from workbench.recording.fit import dequantise, quantise
+from workbench.replay import cost_source, replay
 from workbench.session import PARTIAL, open_session
-from workbench.trace import BargeIn, Cancel, Commit, Play, Transcript, read_trace
+from workbench.stacks import make_stack
+from workbench.store import Store
+from workbench.trace import BargeIn, Cancel, Commit, Done, Play, Steps, Transcript, Underrun, read_trace
 from workbench.units import FRAME_SAMPLES
 
 from .conftest import RATE, ROOT, Noise, Sound
@@ -104,6 +110,106 @@ def test_a_killed_live_recording_keeps_the_trace_of_the_turns_before(sound: Soun
     assert [event.reply for event in read_trace(session.live.path).events if isinstance(event, Commit)] == [0]
 
 
+@pytest.mark.slow
+def test_a_model_that_hears_and_speaks_at_once_is_recorded(sound: Sound, tmp_path: Path) -> None:
+    """Of generated weights. What its replay says is what was played, sample by sample, and where it was not there."""
+    init(tmp_path / "tiny", Recipe("duplex"))
+    process = sound.popen(
+        "record", "--live", "--name", "d", "--device", "room_mic", "--output", "deck",
+        "--stack", "moshi-duplex", "--models", "tiny", "--set", "tts_prebuffer_frames=2", where=tmp_path,
+    )  # fmt: skip
+    folder = tmp_path / "recordings" / "d"
+    wait_for_tape(folder)
+    sound.play(spoken(12)).wait()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "assistant: loading stack moshi-duplex" in err
+    assert "assistant speaking, 1 utterance\n" in err
+    assert "  the assistant made 1 utterance\n" in out
+    session = open_session(folder)
+    assert session.verify() == []
+    assert session.live is not None
+    trace = read_trace(session.live.path)
+    evaluate(trace, ())
+    assert sum(len(event.costs) for event in trace.events if isinstance(event, Steps)) == session.frames
+    config = load(None, {"stack": "moshi-duplex", "models": str(tmp_path / "tiny"), "costs": "fixed", "echo": "off"})
+    stages = make_stack(config).stages(())
+    costs = cost_source(config, None, session.name)
+    said = replay(session, (), stages, config, costs, Store(None)).sounds()
+    pcm = dequantise(quantise(np.concatenate([frame for _, frame in said])))
+    plays = [event for event in trace.events if isinstance(event, Play)]
+    assert sum(play.samples for play in plays) > 8 * RATE
+    ended = 0
+    for play in plays:
+        played = session.read(play.t, play.t + play.samples, "agent")
+        assert np.array_equal(played, pcm[play.offset : play.offset + play.samples])
+        assert not session.read(ended, play.t, "agent").any(), "a hole is silence"
+        ended = play.t + play.samples
+    holes = [event for event in trace.events if isinstance(event, Underrun)]
+    assert len(holes) == len(plays) - 1
+    done = sound.run("compare", "d", "--json", where=tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert json.loads(done.stdout)["same"]
+
+
+@pytest.mark.slow
+def test_a_killed_recording_keeps_the_utterances_that_were_over(sound: Sound, tmp_path: Path) -> None:
+    process = sound.popen(
+        "record", "--live", "--name", "u", "--device", "room_mic", "--output", "deck", "--stack", "moshi-duplex",
+        where=tmp_path, module="tests.live.parrot",
+    )  # fmt: skip
+    folder = tmp_path / "recordings" / "u"
+    wait_for_tape(folder)
+    player = sound.play(spoken(20))
+    log, deadline = folder / PARTIAL / "live.jsonl", time.monotonic() + 30
+    while '"done"' not in log.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.kill()
+    process.communicate()
+    player.terminate()
+    player.wait()
+    done = sound.run("record", "--recover", where=tmp_path)
+    assert done.returncode == 0, done.stderr
+    session = open_session(folder)
+    assert session.verify() == []
+    assert session.live is not None
+    trace = read_trace(session.live.path)
+    evaluate(trace, ())
+    assert [event.reply for event in trace.events if isinstance(event, Done)] == [0]
+    assert any(isinstance(event, Play) for event in trace.events)
+
+
+@pytest.mark.slow
+def test_a_model_slower_than_its_frames_starves_a_real_loudspeaker(sound: Sound, tmp_path: Path) -> None:
+    process = sound.popen(
+        "record", "--live", "--name", "s", "--device", "room_mic", "--output", "deck", "--stack", "moshi-duplex",
+        where=tmp_path, module="tests.live.parrot", env=sound.env | {"PARROT_STEP_SECONDS": "0.11"},
+    )  # fmt: skip
+    folder = tmp_path / "recordings" / "s"
+    wait_for_tape(folder)
+    sound.play(spoken(10)).wait()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "  ASSISTANT IS 2 s BEHIND\n" in err
+    assert "s of silence inside what was played, marked in events.jsonl" in out
+    assert "this stack is slower than real time here; nothing is missing from the recording" in out
+    session = open_session(folder)
+    assert session.verify() == []
+    assert session.live is not None
+    trace = read_trace(session.live.path)
+    evaluate(trace, ())
+    costs = [cost for event in trace.events if isinstance(event, Steps) for cost in event.costs]
+    assert min(costs) >= round(0.11 * RATE) - 1
+    assert any(isinstance(event, Underrun) and event.voiced for event in trace.events), "holes inside what it said"
+    compared = sound.popen("compare", "s", where=tmp_path, module="tests.live.parrot")
+    shown, _ = compared.communicate(timeout=60)
+    assert f" of {session.samples / RATE:.2f} s: it was behind, or was stopped\n" in shown
+    assert compared.returncode in (0, 1)
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -111,6 +217,7 @@ def test_a_killed_live_recording_keeps_the_trace_of_the_turns_before(sound: Soun
         (["--stack", "scripted", "--listener", "mlx-harmony"], "--live: runs the listener 'workbench' only"),
         (["--stack", "nonsense"], "stack.stack is 'nonsense'"),
         (["--stack", "moshi"], "no stt model given"),
+        (["--stack", "moshi-duplex"], "no duplex model given"),
         (["--set", "stt_silence_ms=-1"], "stt_silence_ms"),
         (["--output", "nonsense"], "no audio output device 'nonsense'"),
     ],

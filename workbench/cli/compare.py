@@ -14,7 +14,7 @@ from workbench.errors import WorkbenchError
 from workbench.live.compare import Exchange, Pairing, exchanges, pair
 from workbench.running import run_sessions
 from workbench.session import Live, Session, open_session
-from workbench.trace import read_trace
+from workbench.trace import Heard, read_trace
 from workbench.units import FRAME_SAMPLES, samples_to_ms, samples_to_seconds
 
 
@@ -28,13 +28,18 @@ def compare_and_show(folder: Path, assignments: Sequence[str], out: Path | None,
     config = override(config, dict(parse_assignment(item) for item in assignments))
     shown = _shown(session, session.live, config)
     run = run_sessions([folder], config, out or Path("reports") / f"{session.name}-live-{config.fingerprint[:8]}")
-    pairs = pair(exchanges(read_trace(session.live.path)), exchanges(run.sessions[0].trace))
+    live = read_trace(session.live.path)
+    pairs = pair(exchanges(live), exchanges(run.sessions[0].trace))
     same = all(item.is_same for item in pairs)
     if as_json:
         rows = [{side: asdict(x) if x else None for side, x in (("live", p.a), ("replay", p.b))} for p in pairs]
         click.echo(json.dumps({"session": session.name, "same": same, "turns": rows}))
     else:
         _print(session, pairs, shown)
+        heard = max((event.end for event in live.events if isinstance(event, Heard)), default=0)
+        if shown is _UTTERANCES and heard < session.frames * FRAME_SAMPLES:
+            whole = samples_to_seconds(session.samples)
+            click.echo(f"live it heard {samples_to_seconds(heard):.2f} of {whole:.2f} s: it was behind, or was stopped")
     return 0 if same else 1
 
 
@@ -67,8 +72,10 @@ class _Table:
 
 
 _TURNS = _Table("turn", ("start s", "end s", "answer s", "until s", "", "words"), frozenset({0, 1, 5}), "answers")
-_UTTERANCES = _Table("utterance", ("decided s", "heard s", "until s", "says s", "words"), frozenset({0, 3, 4}), "sound")
-"""Of a model that hears and speaks at once; ``says`` is the length of what it made."""
+_UTTERANCES = _Table(
+    "utterance", ("decided s", "sounds s", "until s", "long s", "words"), frozenset({0, 3, 4}), "sound"
+)
+"""Of a model that hears and speaks at once; ``long`` is the length of what it made."""
 
 
 def _shown(session: Session, live: Live, config: Config) -> _Table:

@@ -232,8 +232,9 @@ def _remarks(tape: Tape, events: list[dict[str, Any]], agent_offset: int) -> tup
         remarks.append(f"{len(holes)} holes, {lost:.3f} s in all, are filled with zeros and marked in {EVENTS}")
     starved = [event["samples"] for event in events if event["event"] == "starved"]
     if starved:
+        times = "once" if len(starved) == 1 else f"{len(starved)} times"
         remarks.append(
-            f"{len(starved)} times nothing was ready to be played in time: {samples_to_seconds(sum(starved)):.2f} s of "
+            f"{times} nothing was ready to be played in time: {samples_to_seconds(sum(starved)):.2f} s of "
             f"silence inside what was played, marked in {EVENTS}"
         )
     for event in events:
