@@ -32,21 +32,23 @@ class Parrot:
 
     def __init__(self, delay: int = 3, step_seconds: float = 0.0, fails_at: int = -1) -> None:
         self.delay, self.step_seconds, self.fails_at = delay, step_seconds, fails_at
+        self.streams: list[ParrotStream] = []
 
     def open(self, seed: int) -> "ParrotStream":
-        return ParrotStream(self, seed)
+        self.streams.append(ParrotStream(self, seed))
+        return self.streams[-1]
 
 
 class ParrotStream:
     def __init__(self, parrot: Parrot, seed: int) -> None:
         self._parrot, self._all = parrot, hashlib.sha256(str(seed).encode())
         self._heard: deque[Pcm] = deque()
-        self._loud, self._steps = False, 0
+        self._loud, self.steps = False, 0
 
     def step(self, frame: Pcm) -> DuplexStep:
-        if self._steps == self._parrot.fails_at:
+        if self.steps == self._parrot.fails_at:
             raise RuntimeError("out of seeds")
-        self._steps += 1
+        self.steps += 1
         time.sleep(self._parrot.step_seconds)
         self._all.update(frame.tobytes())
         before, self._loud = self._loud, bool(np.abs(frame).max() >= LOUD)

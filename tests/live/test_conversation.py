@@ -13,6 +13,7 @@ from workbench.live import follower as module
 from workbench.live.device import OpenDeviceRoom
 from workbench.live.follower import LiveFollower
 from workbench.metrics import evaluate
+from workbench.recording.capture import Speaker
 from workbench.recording.follow import Clock
 from workbench.session import Session, open_session
 from workbench.trace import Commit, Done, Event, Heard, Pcm, Play, Steps, Tokens, read_trace
@@ -96,6 +97,28 @@ def test_one_that_fails_is_named_and_what_it_said_is_kept(tmp_path: Path) -> Non
     events = [json.loads(line) for line in (recorded.folder / "events.jsonl").read_text().splitlines()]
     late = [event for event in events if event["event"] == "starved" and event["sample"] > 200 * FRAME_SAMPLES]
     assert late == [], "a loudspeaker that is owed nothing does not starve"
+
+
+def test_its_slow_first_steps_are_taken_before_the_devices_run(tmp_path: Path) -> None:
+    parrot, taken = Parrot(), []
+
+    class Beginning(LiveFollower):
+        def begin(self, tape: Path, speaker: Speaker, clock: Clock) -> None:
+            super().begin(tape, speaker, clock)
+            taken.extend(stream.steps for stream in parrot.streams)
+
+    session = open_session(RECORDINGS / "barge-in")
+    recorded, _ = record_live(session, tmp_path / "l", Beginning("l", parrot, CONFIG), 0.004)
+    assert taken == [8, 0], "in a stream of their own"
+    assert [stream.steps for stream in parrot.streams] == [8, recorded.frames]
+
+
+def test_one_that_fails_at_once_is_named(tmp_path: Path) -> None:
+    _, remarks = record(tmp_path, Parrot(fails_at=3))
+    assert remarks == (
+        "the assistant made 0 utterances",
+        "the assistant was stopped: RuntimeError: out of seeds; the recording went on",
+    )
 
 
 def test_one_far_behind_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,17 +5,23 @@ and what it says goes to a loudspeaker that never closes. As in its replay (``co
 events by ``utterances.py``; an utterance is written down when it is over and all of it has been played.
 """
 
+import threading
 from collections.abc import Callable
+
+import numpy as np
 
 from workbench.config import Config
 from workbench.live.microphone import LiveMicrophone
 from workbench.live.room import OpenRoom
 from workbench.stages import Duplex, DuplexStream
 from workbench.trace import Event
-from workbench.units import FRAME_RATE
+from workbench.units import FRAME_RATE, FRAME_SAMPLES
 from workbench.utterances import BLOCK_STEPS, Narrator, job_of
 
 Log = Callable[[list[Event]], None]
+
+_WARM_STEPS = 8
+"""Taken before the session: more than a model needs for its first sound (2 or 3), so that all of it has run once."""
 
 _REST_FRAMES = round(FRAME_RATE)
 """Frames that still wait when the session ends are heard, up to a second of them: a model that keeps up then hears the
@@ -31,6 +37,10 @@ class LiveConversation:
         mic: what it hears.
         room: clock and loudspeaker.
         log: is given the events of each utterance and each block of steps, not in order of time.
+
+    Attributes:
+        ready: set once the model is warm. First steps are slow, and a loudspeaker that never closes would play all that
+            comes later as late as the first.
     """
 
     def __init__(self, duplex: Duplex, config: Config, mic: LiveMicrophone, room: OpenRoom, log: Log) -> None:
@@ -40,6 +50,7 @@ class LiveConversation:
         self._told = Narrator(room.costs, room.playout, self._events)
         self._done = 0
         self._is_over = False
+        self.ready = threading.Event()
 
     @property
     def doing(self) -> str:
@@ -53,12 +64,21 @@ class LiveConversation:
 
     def run(self) -> None:
         """Until the microphone ends."""
-        stream = self._duplex.open(self._seed)
+        try:
+            stream = self._warm()
+        finally:
+            self.ready.set()
         try:
             while not self._is_too_late and self._mic.more():
                 self._step(stream)
         finally:
             self._end()
+
+    def _warm(self) -> DuplexStream:
+        stream = self._duplex.open(self._seed)
+        for _ in range(_WARM_STEPS):
+            stream.step(np.zeros(FRAME_SAMPLES, dtype=np.float32))
+        return self._duplex.open(self._seed)
 
     @property
     def _is_too_late(self) -> bool:

@@ -23,6 +23,8 @@ _BEHIND_SECONDS = 1.0
 """From here on the assistant is said to be behind the microphone."""
 _GIVEN_UP_SECONDS = 300.0
 """So far behind it is stopped; what waits for it takes memory, 96 kB a second."""
+_WARM_SECONDS = 60.0
+"""How long the devices wait for a model's first steps."""
 _FINISH_SECONDS = 10.0
 """How long the end of a recording waits for the step that is being made."""
 
@@ -72,6 +74,8 @@ class LiveFollower:
         self._file = (tape / LIVE).open("a", encoding="utf-8", newline="\n")
         self._write(json.dumps({"header": asdict(header), "config": to_dict(self._config)}))
         self._thread.start()
+        if isinstance(self._assistant, LiveConversation):
+            self._assistant.ready.wait(_WARM_SECONDS)
 
     def hear(self, pcm: Pcm) -> None:
         """See :class:`workbench.recording.follow.Follower`."""
