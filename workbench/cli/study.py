@@ -82,7 +82,7 @@ def run_tune(folders: Sequence[Path], request: Request) -> int:
         click.echo(json.dumps({"configs": str(folder)} | to_json(result)))
     else:
         show_result(result, folder)
-    return 0 if result.outcome.feasible else 1
+    return 1 if result.over_budget else 0
 
 
 def _spec(folders: Sequence[Path], request: Request) -> Spec:
@@ -192,8 +192,8 @@ def show_result(result: Result, folder: Path) -> None:
         )
     for text in warnings(judged):
         console.print(f"- {text}", soft_wrap=True, markup=False)
-    if not result.outcome.feasible:
-        broken = ", ".join(key for key, over in result.outcome.over.items() if over > 0)
+    if result.over_budget:
+        broken = ", ".join(result.over_budget)
         console.print(f"- no setting in the space keeps the whole budget; over it: {broken}", soft_wrap=True)
     console.print(f"{headline(result)}: {advice(result)}", soft_wrap=True, markup=False)
     console.print(f"{result.trials} trials; configs and checklist: {folder}", soft_wrap=True, markup=False)

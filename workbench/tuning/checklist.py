@@ -84,8 +84,8 @@ def _claim(result: Result) -> str:
         f"{result.trials} trials ({result.pruned} broken off early) of `{spec.objectives[0]}`, stack "
         f"`{spec.config.stack.stack}`, listener `{spec.config.workbench.listener}`, seed {spec.seed}; {how}.",
     ]
-    if not result.outcome.feasible:
-        broken = ", ".join(f"`{key}`" for key, over in result.outcome.over.items() if over > 0)
+    if result.over_budget:
+        broken = ", ".join(f"`{key}`" for key in result.over_budget)
         lines.append(f"\nNo setting in the space keeps the whole budget; here, too, over it: {broken}.")
     return "\n".join(lines)
 

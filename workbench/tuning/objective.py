@@ -12,7 +12,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from workbench.ahead import Ahead, Task, helpers
-from workbench.budget import Budget
+from workbench.budget import Budget, check_budget
 from workbench.config import Config, Costs, to_dict
 from workbench.costs import CostSource, Profile
 from workbench.errors import WorkbenchError
@@ -290,9 +290,15 @@ class Goal:
 
     @cached_property
     def limits(self) -> dict[str, float]:
-        """The budget without what is an objective anyway, in this or another percentile."""
-        wanted = [BY_KEY[key] for key in self.objectives]
-        return {key: limit for key, limit in self.budget.items() if BY_KEY[key] not in wanted}
+        """The budget without what is made as small as can be anyway: the first objective, in this or another
+        percentile.
+        """
+        return {key: limit for key, limit in self.budget.items() if BY_KEY[key] is not BY_KEY[self.objectives[0]]}
+
+    def broken(self, scores: Mapping[str, float | None]) -> tuple[str, ...]:
+        """Limits of the whole budget that scores overstep, :data:`ANSWERED` among them."""
+        over = [item.key for item in check_budget(scores, self.budget)]
+        return (*over, *(key for key, share in self.constraints(scores).items() if key == ANSWERED and share > 0))
 
     @property
     def directions(self) -> list[str]:

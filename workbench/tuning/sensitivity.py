@@ -15,7 +15,7 @@ from workbench.errors import WorkbenchError
 from workbench.tuning.objective import Goal
 from workbench.tuning.space import Parameter, Space, short
 from workbench.tuning.study import Outcome, finished, outcome_of
-from workbench.units import FRAME_MS
+from workbench.units import FRAME_MS, frames_for_ms
 
 NEAR = 0.05
 """A setting within 5 % of the best objective is as good for most purposes."""
@@ -72,6 +72,35 @@ class Sensitivity:
     ranges: tuple[Range, ...]
     nudges: tuple[Nudge, ...]
     importances: Mapping[str, float]
+
+
+def climb(space: Space, config: Config, goal: Goal, judge: Judge) -> Config:
+    """Go to neighbours, one knob and one step at a time, as long as one oversteps no more, is no slower, and is better
+    in either: a search draws hundreds of settings, and the best of them is seldom the best of its neighbours.
+    """
+    while True:
+        here = judge(config)
+        for parameter in space.parameters:
+            for value in _neighbours(parameter, get(config, parameter.path)):
+                there = _try(space, config, parameter, value, judge)
+                if there is not None and there.no_worse(here, goal) and not here.no_worse(there, goal):
+                    break
+            else:
+                continue
+            config = space.config(config, {parameter.name: value})
+            break
+        else:
+            return config
+
+
+def _neighbours(parameter: Parameter, chosen: Knob) -> Iterator[Knob]:
+    if parameter.type == "categorical":
+        yield from (choice for choice in parameter.choices if choice != chosen)
+        return
+    for side in (-1, 1):
+        value = next(_walk(parameter, _number(chosen), side), None)
+        if value is not None:
+            yield value if parameter.type == "float" else int(value)
 
 
 def simplify(space: Space, baseline: Config, config: Config, goal: Goal, judge: Judge) -> Config:
@@ -157,6 +186,8 @@ def _number(value: Knob) -> float:
 
 def _walk(parameter: Parameter, here: float, side: int) -> Iterator[float]:
     """Values away from ``here``, to the end of the space."""
+    if parameter.type == "frames":
+        here = frames_for_ms(here) * FRAME_MS  # 700 acts as 720
     for step in range(1, STEPS + 1):
         if parameter.type == "float":
             span = parameter.high - parameter.low

@@ -1,5 +1,6 @@
 """From sessions to a config: search, centre, survey, judge on sessions that the search did not see."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from workbench.running import open_labelled
 from workbench.session import check_name
 from workbench.tuning.cluster import executor, fill
 from workbench.tuning.objective import Evaluator
-from workbench.tuning.sensitivity import Sensitivity, centre, simplify, survey
+from workbench.tuning.sensitivity import Sensitivity, centre, climb, simplify, survey
 from workbench.tuning.space import Space
 from workbench.tuning.spec import SessionRef, Spec
 from workbench.tuning.splitting import split
@@ -96,6 +97,7 @@ class Result:
         params: its values, before floats were moved to the middle of their range.
         config: the tuned config.
         outcome: of the tuned config on the tuning sessions.
+        over_budget: limits that it oversteps there.
         tuning: comparison on the sessions the search saw.
         held_out: comparison on those it did not see; None where there are none.
         front: (trial, values) of a study with several objectives.
@@ -107,6 +109,7 @@ class Result:
     trial: int
     config: Config
     outcome: Outcome
+    over_budget: tuple[str, ...]
     sensitivity: Sensitivity
     put_back: tuple[PutBack, ...]
     tuning: Comparison
@@ -267,6 +270,7 @@ def conclude(study: optuna.Study, spec: Spec, evaluator: Evaluator, objective: O
     """Choose, centre, survey, compare."""
     goal = spec.goal
     chosen = best(study, goal)
+    _check_measured(spec, chosen)
     watch.step("sensitivity", 0, 1)
     config = refine(spec, chosen, objective)
     sensitivity = survey(spec.space, config, goal, objective.judge, study)
@@ -276,19 +280,35 @@ def conclude(study: optuna.Study, spec: Spec, evaluator: Evaluator, objective: O
         before = evaluator.scores(spec.config, spec.held_out)
         held = _compare(spec, before, _unseen(spec, evaluator, config, watch))
     done = finished(study)
+    outcome = objective.judge(config)
     return Result(
         spec=spec,
         trials=len(done),
         pruned=sum(trial.state == optuna.trial.TrialState.PRUNED for trial in done),
         trial=chosen.number,
         config=config,
-        outcome=objective.judge(config),
+        outcome=outcome,
+        over_budget=goal.broken(outcome.scores),
         sensitivity=sensitivity,
         put_back=put_back(spec, evaluator, config, objective),
         tuning=_compare(spec, evaluator.scores(spec.config, spec.tuning), evaluator.scores(config, spec.tuning)),
         held_out=held,
         front=tuple((t.number, tuple(t.values)) for t in front(study)) if len(spec.objectives) > 1 else (),
     )
+
+
+def _check_measured(spec: Spec, trial: FrozenTrial) -> None:
+    """Refuse to judge by a score that no trial had.
+
+    Raises:
+        WorkbenchError: names it.
+    """
+    for key, value in zip(spec.objectives, trial.values, strict=True):
+        if not math.isfinite(value):
+            raise WorkbenchError(
+                f"--objective {key}: the tuning sessions have nothing to measure it by, under any setting that was "
+                "tried (docs/metrics.md says what it counts); choose another, under a new --name"
+            )
 
 
 def _unseen(spec: Spec, evaluator: Evaluator, config: Config, watch: Watch) -> list[SessionScores]:
@@ -310,11 +330,17 @@ def _search_without(spec: Spec, evaluator: Evaluator, sessions: tuple[str, ...])
 
 
 def refine(spec: Spec, trial: FrozenTrial, objective: Objective) -> Config:
-    """From the best trial to the config: no change that brings nothing, and floats in the middle of their range."""
-    found = spec.space.config(spec.config, trial.params)
-    if objective.judge(spec.config).no_worse(objective.judge(found), spec.goal):
-        return spec.config
-    config = simplify(spec.space, spec.config, found, spec.goal, objective.judge)
+    """From the best trial to the config: no neighbour is better, no change brings nothing, and floats lie in the middle
+    of their range.
+    """
+    config = spec.space.config(spec.config, trial.params)
+    if objective.judge(spec.config).no_worse(objective.judge(config), spec.goal):
+        config = spec.config
+    before = None
+    while config != before:
+        before = config
+        climbed = climb(spec.space, config, spec.goal, objective.judge)
+        config = simplify(spec.space, spec.config, climbed, spec.goal, objective.judge)
     moved = space_without(spec.space, spec.config, config)
     return centre(moved, config, objective.judge)
 

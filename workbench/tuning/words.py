@@ -42,8 +42,7 @@ def verdict(difference: Difference) -> str:
     span = f"{difference.low:+.4g} to {difference.high:+.4g}"
     if difference.verdict == NO_DIFFERENCE:
         return f"{NO_DIFFERENCE} ({span})"
-    better = (difference.verdict == "higher") == (difference.key in HIGHER_IS_BETTER)
-    return f"{'better' if better else 'worse'} ({span})"
+    return f"{change(difference)} ({span})"
 
 
 def headline(result: Result) -> str:
@@ -64,23 +63,32 @@ def advice(result: Result) -> str:
     judged = result.held_out
     if judged is None:
         return "record more sessions before you trust these values over your own"
-    key = result.spec.objectives[0]
-    difference = next(item for item in judged.differences if item.key == key)
-    lost = difference.verdict not in (NO_DIFFERENCE, "higher" if key in HIGHER_IS_BETTER else "lower")
-    won = not lost and difference.verdict != NO_DIFFERENCE
-    goal = result.spec.goal
-    before, after = (
-        {name for name, over in goal.constraints(side.scores).items() if over > 0}
-        for side in (judged.baseline, judged.tuned)
-    )
-    if after - before:
-        return f"keep what you have: the tuned config breaks {', '.join(sorted(after - before))} where yours does not"
-    if before - after:
-        price = f", at the price of {key}" if lost else ""
-        return f"worth trying: it keeps {', '.join(sorted(before - after))} where yours does not{price}"
-    if won:
-        return "worth taking: better, and no limit is broken that was kept before"
-    return "keep what you have: " + ("it is worse" if lost else "no difference was shown; more sessions may show one")
+    spec = result.spec
+    key = spec.objectives[0]
+    shown = {item.key: change(item) for item in judged.differences}
+    before, after = (spec.goal.broken(side.scores) for side in (judged.baseline, judged.tuned))
+    if new := [name for name in after if name not in before]:
+        return f"keep what you have: the tuned config breaks {', '.join(new)} where yours does not"
+    if worse := [name for name in spec.budget if name != key and shown.get(name) == "worse"]:
+        gain = f"better in {key}, " if shown[key] == "better" else ""
+        return f"keep what you have, or weigh it yourself: {gain}worse in {', '.join(worse)}"
+    still = f"; over budget as yours is: {', '.join(after)}" if after else ""
+    now_kept = [name for name in before if name not in after]
+    if certain := [name for name in now_kept if name != key and shown.get(name) == "better"]:
+        price = f", at the price of {key}" if shown[key] == "worse" else ""
+        return f"worth trying: it keeps {', '.join(certain)} where yours does not{price}{still}"
+    if shown[key] == "better":
+        return f"worth taking: better, and no limit is broken that was kept before{still}"
+    hint = f"; that it keeps {', '.join(now_kept)} may be chance" if now_kept else ""
+    what = "it is worse" if shown[key] == "worse" else "no difference was shown; more sessions may show one"
+    return f"keep what you have: {what}{hint}"
+
+
+def change(difference: Difference) -> str:
+    """``better``, ``worse``, or :data:`NO_DIFFERENCE`."""
+    if difference.verdict == NO_DIFFERENCE:
+        return NO_DIFFERENCE
+    return "better" if (difference.verdict == "higher") == (difference.key in HIGHER_IS_BETTER) else "worse"
 
 
 def figure(summary: Summary, key: str) -> str:
