@@ -1,5 +1,6 @@
 """Recordings of any kind become sessions; what cannot is refused by name and leaves nothing behind."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -244,7 +245,14 @@ CASES: dict[str, tuple[Make, tuple[str, ...], str]] = {
         (*LABELLED, "l.csv", "--speaker", "bob"),
         "l.csv: .csv labels name no speakers",
     ),
-    "no folder of sessions": (nothing, ("sessions", "nowhere"), "nowhere: no such folder of sessions"),
+    "no sessions anywhere": (nothing, ("sessions",), "recordings: no such folder of sessions"),
+    "no folder of sessions": (nothing, ("sessions", "nowhere"), "nowhere: no such session or folder of sessions"),
+    "a folder of other things": (
+        lambda folder: (folder / "notes").mkdir(),
+        ("sessions", "--verify", "notes"),
+        "notes: neither a session nor a folder of sessions",
+    ),
+    "a file": (nothing, ("sessions", "ok.wav"), "ok.wav: neither a session nor a folder of sessions"),
 }
 
 
@@ -306,3 +314,28 @@ def test_list_names_what_is_broken_and_shows_the_rest(tmp_path: Path) -> None:
         ("c", 1.0, None),
     ]
     assert len(listed["changed"]) == 1
+
+
+def test_list_takes_sessions_and_folders_of_them(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "ok.wav", tone(1, RATE), RATE)
+    for folder in ("recordings/a", "recordings/b", "elsewhere/c"):
+        import_session(tmp_path / "ok.wav", tmp_path / folder)
+
+    def listed(*where: str) -> list[str]:
+        done = workbench(["sessions", "--verify", "--json", *where], tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        return [row["name"] for row in json.loads(done.stdout)["sessions"]]
+
+    assert listed() == listed("recordings") == ["a", "b"]
+    assert listed("recordings/b") == listed("b") == ["b"]  # by its name in recordings/, as all commands take it
+    assert listed("recordings/b/", "elsewhere", "recordings") == ["b", "c", "a"]  # each once
+    with (tmp_path / "recordings/b/mic.flac").open("r+b") as file:
+        file.seek(-9, 2)
+        file.write(b"x")
+    assert workbench(["sessions", "--verify", "recordings/a", "elsewhere"], tmp_path).returncode == 0
+    done = workbench(["sessions", "--verify", "recordings/a", "recordings/b"], tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "b/mic.flac: checksum differs" in done.stderr
+    done = workbench(["sessions", "elsewhere", "nowhere"], tmp_path)  # the rest are listed all the same
+    assert (done.returncode, done.stderr) == (2, "error: nowhere: no such session or folder of sessions\n")
+    assert "c " in done.stdout

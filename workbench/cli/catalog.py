@@ -3,17 +3,18 @@
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
 
+from workbench.cli.options import RECORDINGS, SESSION_PARTS, session_folder
 from workbench.errors import WorkbenchError
 from workbench.importing import import_session, name_from
 from workbench.labelfiles import export_labels, import_labels, notes_to_keep, store_labels
 from workbench.labels import Label, read_labels, turns
-from workbench.session import check_name, find_sessions, open_session
+from workbench.session import MANIFEST, check_name, find_sessions, open_session
 from workbench.units import samples_to_seconds
 
 
@@ -42,10 +43,17 @@ def import_and_say(
         click.echo(f"no labels yet: 'workbench label {folder} --import FILE', or --auto for a first draft")
 
 
-def list_sessions(folder: Path, verify: bool, as_json: bool) -> int:
-    """Print the list; a session that does not open is named, and the rest are still listed."""
-    rows, broken, changed = [], [], []
-    for path in find_sessions(folder):
+def list_sessions(where: Sequence[str], verify: bool, as_json: bool) -> int:
+    """Print the list; what is no session, or does not open, is named, and the rest are still listed.
+
+    Args:
+        where: sessions and folders of sessions; :data:`workbench.cli.options.RECORDINGS` if there are none.
+        verify: check the tracks too.
+        as_json: for scripts.
+    """
+    rows, changed = [], []
+    folders, broken = _named(where) if where else (find_sessions(RECORDINGS), [])
+    for path in folders:
         try:
             session = open_session(path)
             rows.append(_row(path))
@@ -58,10 +66,27 @@ def list_sessions(folder: Path, verify: bool, as_json: bool) -> int:
     elif rows:
         _print_rows(rows, verify and not changed and not broken)
     elif not broken:
-        click.echo(f"{folder}: no sessions yet ('workbench import' and 'workbench record' make them)")
+        click.echo(f"{RECORDINGS}: no sessions yet ('workbench import' and 'workbench record' make them)")
     for problem in broken + changed:
         click.echo(f"error: {problem}", err=True)
     return 2 if broken else int(bool(changed))
+
+
+def _named(names: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """Sessions by their own names or those of their folders, each once; and what is wrong with the other names."""
+    found: dict[Path, Path] = {}
+    problems = []
+    for name in names:
+        path = session_folder(name)
+        inside = find_sessions(path) if path.is_dir() else []
+        if not (path / MANIFEST).exists() and inside:
+            found |= {each.resolve(): each for each in inside}
+        elif any((path / part).exists() for part in SESSION_PARTS):
+            found[path.resolve()] = path
+        else:
+            what = "neither a session nor a" if path.exists() else "no such session or"
+            problems.append(f"{path}: {what} folder of sessions")
+    return list(found.values()), problems
 
 
 def _row(folder: Path) -> Row:

@@ -42,14 +42,17 @@ def import_(
 
 
 @click.command()
-@click.argument("folder", type=_PATH, default=RECORDINGS)
+@click.argument("where", nargs=-1, metavar="[FOLDER_OR_SESSION]...")
 @click.option("--verify", is_flag=True, help="Check every track against its checksum; exit 1 if one differs.")
 @json_option
-def sessions(folder: Path, verify: bool, as_json: bool) -> int:
-    """List the sessions in FOLDER with duration, tracks and labels."""
+def sessions(where: tuple[str, ...], verify: bool, as_json: bool) -> int:
+    """List sessions with duration, tracks and labels: those named, or those in the folders named.
+
+    Without a name it lists those in recordings/.
+    """
     from workbench.cli.catalog import list_sessions
 
-    return list_sessions(folder, verify, as_json)
+    return list_sessions(where, verify, as_json)
 
 
 @click.command()
