@@ -14,7 +14,7 @@ from workbench.replay import Replayed, cost_source, replay
 from workbench.stacks import make_stack
 from workbench.stages.scripted import ScriptedStack, ScriptedStt
 from workbench.store import Store
-from workbench.trace import BargeIn, Cancel, Commit, Heard, Play, Trace, Transcript, Underrun, Word
+from workbench.trace import BargeIn, Cancel, Chunk, Commit, Heard, Play, Trace, Transcript, Underrun, Word
 
 from .conftest import MakeSession
 
@@ -190,6 +190,24 @@ def test_the_published_listener_clips_the_onset_and_closes_the_loudspeaker_early
     assert of(own, Heard)[0].start <= made[1][0].start < of(published, Heard)[0].start
     spoken = [sum(play.samples for play in of(trace, Play)) for trace in (own, published)]
     assert spoken[1] < spoken[0]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_published_listener_cuts_as_published_whatever_the_chunker_says(
+    make_session: MakeSession, stream: bool
+) -> None:
+    made = make_session([QUESTION], 30)
+    knobs = {"tts_chunk_chars": 60, "tts_chunk_min_chars": 10, "tts_stream": stream, "tts_chunk_sentences": not stream}
+    texts = {
+        (listener, chunker): [
+            event.text for event in of(run(made, knobs | {"listener": listener, "chunker": chunker}).trace, Chunk)
+        ]
+        for listener in ("workbench", "mlx-harmony")
+        for chunker in ("corrected", "published")
+    }
+    published = texts["workbench", "published"]
+    assert texts["mlx-harmony", "corrected"] == texts["mlx-harmony", "published"] == published
+    assert texts["workbench", "corrected"] != published
 
 
 def test_only_the_listener_that_resets_pays_for_it(make_session: MakeSession) -> None:

@@ -90,7 +90,9 @@ class Workbench:
         choices=("serial", "parallel", "split"),
     )
     chunker: str = _knob(
-        "corrected", "sentence split put right, or as published (it never matches)", choices=("corrected", "published")
+        "corrected",
+        "listener workbench: sentence split put right, or as published (it never matches); mlx-harmony always has that",
+        choices=("corrected", "published"),
     )
     stt_preroll_ms: int = _knob(240, "audio before the gate opened that the STT still gets", low=0, high=5_000)
     stt_flush: bool = _knob(True, "push silence through the STT at the end instead of waiting its delay out")

@@ -43,18 +43,22 @@ class SpeakOptions:
 
 @lru_cache(maxsize=256)
 def speak_options(config: Config) -> SpeakOptions:
-    """The speaking side's knobs out of the config."""
+    """The speaking side's knobs out of the config.
+
+    The listener ``mlx-harmony`` behaves as published, and so it cuts as published, whatever ``chunker`` says.
+    """
     assistant, own = config.assistant, config.workbench
+    published = own.listener == "mlx-harmony"
     chunks = ChunkOptions(
         max_chars=assistant.tts_chunk_chars,
         min_chars=assistant.tts_chunk_min_chars,
         sentences=assistant.tts_chunk_sentences,
-        published=own.chunker == "published",
+        published=published or own.chunker == "published",
     )
     return SpeakOptions(
         chunks=chunks,
         stream=assistant.tts_stream,
-        published=own.listener == "mlx-harmony",
+        published=published,
         prebuffer=own.tts_prebuffer_frames,
         playout=ms_to_samples(own.playout_ms),
         shared=own.executors != "split",
