@@ -2,14 +2,13 @@
 
 import hashlib
 from collections.abc import Callable, Hashable
-from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
 from workbench.config import Config
 from workbench.costs import CostSource, MeasuredCosts
 from workbench.executors import Times
 from workbench.interrupting import BargedIn, BesideSpeech, PublishedWatch, find_barge_in
-from workbench.listening import Listening, Turn
+from workbench.listening import Listening, Turn, watch_options
 from workbench.memory import Known, Memory
 from workbench.microphone import Heard, Levels, Microphone, Pcm
 from workbench.speaking import (
@@ -32,7 +31,7 @@ from workbench.stages.lm import Thinking
 from workbench.stages.tts import Speaking
 from workbench.store import Store
 from workbench.trace import BargeIn, Cancel, Done, Event
-from workbench.units import frame_at, frames_for_ms, seconds_to_samples
+from workbench.units import frame_at, frames_for_ms
 
 Value = TypeVar("Value")
 
@@ -199,12 +198,11 @@ class Answering:
     def _watched(self, turn: Turn, said: Said, pieces: list[Piece]) -> tuple[Answer, BargedIn | None]:
         """As :meth:`_speak_out`, with MLX-Harmony's watch."""
         listening = self._listening
-        window = seconds_to_samples(self._config.assistant.barge_in_window_seconds)
         watcher = PublishedWatch(
             listening.hearing,
             self._mic,
             listening.step_costs,
-            replace(listening.options, vad=True, max_wait=window),
+            watch_options(self._config),
             self._speak,
             self._sounds,
             listening.log_heard,

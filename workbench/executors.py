@@ -6,7 +6,7 @@ generator that yields :class:`Job` and is sent back when that job ended. :func:`
 """
 
 from collections.abc import Generator, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,24 @@ class Job(NamedTuple):
 
 
 Process = Generator[Job | None, int, None]
-"""Yields jobs and is sent the time at which each ended; yields None to wait until another process got on."""
+"""Yields jobs and is sent the time at which each ended; yields None to wait until another process got on (then it is
+sent when that was) or, in a :class:`World`, until something came (then it is sent None)."""
+
+TURN = "turn"
+"""Device of jobs without cost that only wait for their moment: what may begin before it has been done then. When such
+a job ended is not to be relied on."""
+
+
+class World(Protocol):
+    """What a live run is in: things come by themselves, and jobs take what they take."""
+
+    def come(self, until: int | None) -> None:
+        """Let come what comes before the job that may begin then; None: no process has one, so wait for something."""
+        ...
+
+    def ended(self, begun: int, cost: int) -> int:
+        """When a job ended that could begin then."""
+        ...
 
 
 def chain(ready: int, costs: npt.ArrayLike) -> Times:
@@ -83,25 +100,45 @@ def interleaved(begun: int, costs: Times, ready: Times, beside: Times) -> Times:
     return np.asarray(ended, dtype=np.int64)
 
 
-def run(processes: Sequence[Process], busy: Mapping[str, int] | None = None) -> None:
+def run(processes: Sequence[Process], busy: Mapping[str, int] | None = None, world: World | None = None) -> None:
     """Run processes to their end. Jobs are done in the order of ``ready``; of equals, the process named first wins.
 
     Args:
         processes: what is to be done.
         busy: until when a device still does what came before.
+        world: if given, what comes may let a waiting process go on, and tells when a job ended.
     """
     free = dict(busy or {})
     waiting: dict[int, Job | None] = {}
     for index, process in enumerate(processes):
         _advance(waiting, index, process, None)
-    while jobs := [(job.ready, index) for index, job in waiting.items() if job is not None]:
-        index = min(jobs)[1]
+    while waiting:
+        next_job = _first(waiting)
+        if world is not None:
+            world.come(next_job[0] if next_job else None)
+            _wake(waiting, processes, None)
+            next_job = _first(waiting)
+        if next_job is None:
+            if world is None:
+                return
+            continue
+        index = next_job[1]
         job = waiting[index]
         assert job is not None
-        ended = free[job.device] = max(job.ready, free.get(job.device, 0)) + job.cost
+        begun = max(job.ready, free.get(job.device, 0))
+        ended = free[job.device] = begun + job.cost if world is None else world.ended(begun, job.cost)
         _advance(waiting, index, processes[index], ended)
-        for blocked in [other for other, job in waiting.items() if job is None and other != index]:
-            _advance(waiting, blocked, processes[blocked], ended)
+        _wake(waiting, processes, ended, but=index)
+
+
+def _first(waiting: Mapping[int, Job | None]) -> tuple[int, int] | None:
+    """(ready, process) of the job whose turn it is."""
+    return min(((job.ready, index) for index, job in waiting.items() if job is not None), default=None)
+
+
+def _wake(waiting: dict[int, Job | None], processes: Sequence[Process], ended: int | None, but: int = -1) -> None:
+    for blocked in [index for index, job in waiting.items() if job is None and index != but]:
+        _advance(waiting, blocked, processes[blocked], ended)
 
 
 def _advance(waiting: dict[int, Job | None], index: int, process: Process, ended: int | None) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -105,8 +106,8 @@ class PublishedWatch:
     The two share the device. The watch hears the agent, and the agent's timing depends on the watch: they are told in
     turn until neither changes, which they do from the front, since nothing depends on what comes later.
 
-    A watch that is still in speech when its chunk ends is left alone here; in the consumer it goes on beside the next
-    one, on the same model.
+    A watch that is still in speech when its chunk ends is left alone here, and what it heard until then the model has
+    heard; in the consumer it goes on beside the next one, on the same model.
     """
 
     def __init__(
@@ -141,9 +142,7 @@ class PublishedWatch:
                 continue
             line = self._stopped(line, cycle.ended)
             answer = assemble(tokens, [*lines, line], self._speak, begun)
-            # Without the energy gate nothing marks an onset: what was heard from there on brought the text.
-            onset = cycle.gate if cycle.gate >= 0 else cycle.fed[0]
-            return answer, BargedIn(cycle.ended, onset * FRAME_SAMPLES, frame_end(cycle.last))
+            return answer, watch_stop(cycle)
         return assemble(tokens, lines, self._speak, begun), None
 
     def _chunk(
@@ -156,16 +155,17 @@ class PublishedWatch:
             expected = assemble(tokens, [*lines, line], self._speak, begun)
             gate = self._mic.expect(self._sounds(expected) if self._mic.has_echo else [], self._options.threshold)
             hears = self._hearing.open(fresh=False)
-            loop = PublishedLoop(hears, gate, self._costs, self._options, free, free)
             ends: list[int] = []
+            closed = partial(_closed, piece, free, ends)
+            loop = PublishedLoop(hears, gate, self._costs, self._options, free, free, closed=closed)
             run([_speak(piece, free, ends), loop.process("device" if self._speak.shared else "stt")])
-            line = Line(piece, free, np.asarray(ends, dtype=np.int64), ends[0])
+            line = _line(piece, free, ends)
             if not self._mic.has_echo or np.array_equal(before, line.steps):
                 break
         cycle = loop.cycle
         assert cycle is not None
+        self._hearing.close(hears)
         if cycle.ended <= stream_closed(line):
-            self._hearing.close(hears)
             self._log(cycle, hears.words())
         return line, cycle if cycle.committed and hears.text else None
 
@@ -178,6 +178,22 @@ class PublishedWatch:
         frames = len(line.ready) - len(late)
         heard = replace(speech, frame_steps=speech.frame_steps[:frames], voiced=speech.voiced[:frames])
         return Line(replace(line.piece, speech=heard), line.handed, line.steps[line.steps <= int(late[0])], line.opened)
+
+
+def watch_stop(cycle: Cycle) -> BargedIn:
+    """The decision of a watch that brought text."""
+    # Without the energy gate nothing marks an onset: what was heard from there on brought the text.
+    onset = cycle.gate if cycle.gate >= 0 else cycle.fed[0]
+    return BargedIn(cycle.ended, onset * FRAME_SAMPLES, frame_end(cycle.last))
+
+
+def _line(piece: Piece, free: int, ends: list[int]) -> Line:
+    return Line(piece, free, np.asarray(ends, dtype=np.int64), ends[0])
+
+
+def _closed(piece: Piece, free: int, ends: list[int]) -> int | None:
+    """When the stream of a chunk is closed, once its steps are done."""
+    return stream_closed(_line(piece, free, ends)) if len(ends) == len(piece.costs) else None
 
 
 def _speak(piece: Piece, free: int, ends: list[int]) -> Process:

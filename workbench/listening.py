@@ -10,7 +10,7 @@ import numpy as np
 from workbench.config import Config
 from workbench.costs import CostSource, MeasuredCosts
 from workbench.errors import WorkbenchError
-from workbench.executors import Times, chain
+from workbench.executors import Times, World, chain
 from workbench.memory import Memory
 from workbench.microphone import Source
 from workbench.stages import Stt
@@ -53,6 +53,12 @@ def listen_options(config: Config) -> ListenOptions:
     )
 
 
+def watch_options(config: Config) -> ListenOptions:
+    """The knobs of MLX-Harmony's watch for barge-in: its listener's, always with the pause head, and its own window."""
+    window = seconds_to_samples(config.assistant.barge_in_window_seconds)
+    return replace(listen_options(config), vad=True, max_wait=window)
+
+
 class Listening:
     """Listens to one session, turn by turn.
 
@@ -64,6 +70,7 @@ class Listening:
         store: memo of its outputs.
         events: where it says what happened.
         memory: of other replays of the session.
+        world: of a live run; only the published loop asks it.
 
     Attributes:
         hearing: the STT, for whoever else needs it while the agent speaks.
@@ -83,6 +90,7 @@ class Listening:
         store: Store,
         events: list[Event],
         memory: Memory[Any] | None = None,
+        world: World | None = None,
     ) -> None:
         if config.assistant.stt_vad and not stt.has_pause_heads:
             raise WorkbenchError("stt_vad is true, but this STT checkpoint has no pause heads; set stt_vad to false")
@@ -99,6 +107,7 @@ class Listening:
             self.threshold = memory.mic.same_gate(self.threshold)
         self._events = events
         self._memory = memory
+        self._world = world
 
     def next_turn(self, at: int, onset: int, earliest: int) -> Turn | None:
         """Listen until somebody said something; None at the end of the session."""
@@ -189,7 +198,10 @@ class Listening:
         # It opens at once: it clears neither codec nor caches, so it pays for no reset.
         gate = self._mic.gate(self.threshold)
         hears = self.hearing.open(fresh=False)
-        cycle = listen_published(hears, gate, self.step_costs, self.options, at, at)
+        if self._world is not None:
+            cycle = PublishedLoop(hears, gate, self.step_costs, self.options, at, at, self._mic).run(self._world)
+        else:
+            cycle = listen_published(hears, gate, self.step_costs, self.options, at, at)
         if cycle.reason == "overrun":
             hears = self.hearing.open(fresh=False)
             cycle = PublishedLoop(hears, gate, self.step_costs, self.options, at, at).run()

@@ -49,6 +49,11 @@ class Source(Protocol):
     sha256: str
 
     @property
+    def ended(self) -> bool:
+        """Whether there will be no more frames than there are."""
+        ...
+
+    @property
     def has_echo(self) -> bool:
         """Whether the agent is mixed in here."""
         ...
@@ -75,6 +80,10 @@ class Source(Protocol):
 
     def more(self) -> bool:
         """Wait until there is another frame; False: there will be none."""
+        ...
+
+    def catch_up(self, until: int) -> None:
+        """Take the frames that could be used before ``until``, and on a real clock all that are there."""
         ...
 
 
@@ -116,6 +125,8 @@ class Microphone:
         frames: whole frames of the session.
         levels: RMS of each, float64 (the consumer compares in double precision), shape (frames,).
     """
+
+    ended = True
 
     def __init__(self, session: Session, taps: Taps, store: Store) -> None:
         self._session = session
@@ -250,6 +261,9 @@ class Microphone:
         """A recording has all its frames from the start."""
         return False
 
+    def catch_up(self, until: int) -> None:
+        """See :class:`Source`."""
+
     def gate(self, threshold: float) -> "Gate":
         """Where the microphone is loud, at a threshold."""
         gate = self._gates.get(threshold)
@@ -290,6 +304,10 @@ class Gate:
     def arrived(self, frames: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """First sample of the clock at which each frame can be used: its end."""
         return (frames + 1) * FRAME_SAMPLES
+
+    def come_by(self, moment: int) -> int:
+        """How many frames can be used at a moment."""
+        return min(moment // FRAME_SAMPLES, len(self.loud))
 
     def quiet_run(self, frame: int) -> int:
         """Quiet frames in a row that end with ``frame``."""

@@ -33,11 +33,13 @@ SETTLING = 25
 
 
 class Simulated:
-    """A live assistant in a simulated room, as the follower of a recording; ``duplex`` in place of the stack's."""
+    """A live assistant in a simulated room, as the follower of a recording; ``given`` in place of the stack's stages."""
 
-    def __init__(self, session: Session, labels: Sequence[Label], config: Config, duplex: Duplex | None = None) -> None:
-        stack = make_stack(config) if duplex is None else None
-        stages = check_live(config, stack.stages(tuple(labels)) if stack else duplex)  # type: ignore[arg-type]
+    def __init__(
+        self, session: Session, labels: Sequence[Label], config: Config, given: Stages | Duplex | None = None
+    ) -> None:
+        stack = make_stack(config) if given is None else None
+        stages = check_live(config, stack.stages(tuple(labels)) if stack else given)  # type: ignore[arg-type]
         costs = cost_source(config, stack.profile if stack else None, session.name)
         playout = speak_options(config).playout
         self.events: list[Event] = []
@@ -70,10 +72,10 @@ class Simulated:
 
 
 def run_live(
-    session: Session, labels: Sequence[Label], config: Config, block: int, duplex: Duplex | None = None
+    session: Session, labels: Sequence[Label], config: Config, block: int, given: Stages | Duplex | None = None
 ) -> tuple[Event, ...]:
     """Feed the session in blocks of any size from a thread of its own."""
-    live = Simulated(session, labels, config, duplex)
+    live = Simulated(session, labels, config, given)
     pcm = session.read(0, session.samples)
     live.thread.start()
     for start in range(0, session.samples, block):
@@ -84,10 +86,10 @@ def run_live(
 
 
 def run_replay(
-    session: Session, labels: Sequence[Label], config: Config, duplex: Duplex | None = None
+    session: Session, labels: Sequence[Label], config: Config, given: Stages | Duplex | None = None
 ) -> tuple[Event, ...]:
-    stack = make_stack(config) if duplex is None else None
-    stages = stack.stages(tuple(labels)) if stack else duplex
+    stack = make_stack(config) if given is None else None
+    stages = stack.stages(tuple(labels)) if stack else given
     assert stages is not None
     costs = cost_source(config, stack.profile if stack else None, session.name)
     return replay(session, labels, stages, config, costs, Store(None)).trace.events

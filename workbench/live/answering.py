@@ -1,7 +1,10 @@
-"""One answer, made step by step and played while the microphone is watched for an interruption."""
+"""One answer, made step by step and played while the microphone is watched for an interruption.
+
+As the ``workbench`` listener does it; ``published.py`` has MLX-Harmony's way.
+"""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,42 +13,14 @@ from workbench.interrupting import BargedIn, find_barge_in
 from workbench.listening import Listening, Turn
 from workbench.live.microphone import LiveMicrophone
 from workbench.live.room import Room
-from workbench.speaking import CHUNK_GROUPS, Answer, Line, Piece, SpeakOptions, assemble, cut
-from workbench.stages import Pcm, TextLm, Tts
-from workbench.stages.chunker import chunk_stream, chunk_text, midword
+from workbench.live.spoken import AnswerOptions, Given, SessionOver, Spoken, lines_of, next_step
+from workbench.speaking import CHUNK_GROUPS, Answer, Line, assemble, cut
+from workbench.stages import TextLm, Tts
+from workbench.stages.chunker import chunk_stream, chunk_text
 from workbench.stages.playback import continuous
-from workbench.stages.tts import Speech, speech_of
 from workbench.units import FRAME_SAMPLES
 
 _NOT_KNOWN = 1 << 60
-_END = object()
-
-
-@dataclass(frozen=True)
-class AnswerOptions:
-    """The knobs of an answer; ``need`` is how many loud frames in a row interrupt it, None where none do."""
-
-    speak: SpeakOptions
-    need: int | None
-    beside: bool
-    """Whether the STT goes on beside the answer, as in a ``parallel`` assistant."""
-    seed: int
-
-
-@dataclass(frozen=True)
-class Given:
-    """An answer as it was given.
-
-    Attributes:
-        text: what the LM said, as far as it came.
-        stopped: what stopped it, if anything did.
-        is_whole: False where the session ended before it.
-    """
-
-    answer: Answer
-    text: str
-    stopped: BargedIn | None
-    is_whole: bool
 
 
 class _Interrupted(Exception):
@@ -54,22 +29,6 @@ class _Interrupted(Exception):
     def __init__(self, by: BargedIn) -> None:
         super().__init__()
         self.by = by
-
-
-class _SessionOver(Exception):
-    """The session ended under the answer."""
-
-
-@dataclass
-class _Spoken:
-    """A chunk on its way."""
-
-    text: str
-    token: int
-    handed: int
-    steps: list[int] = field(default_factory=list)
-    frame_steps: list[int] = field(default_factory=list)
-    pcm: list[Pcm] = field(default_factory=list)
 
 
 class Answering:
@@ -105,7 +64,7 @@ class Answering:
         self._now = turn.at
         self._tokens: list[str] = []
         self._token_ends: list[int] = []
-        self._spoken: list[_Spoken] = []
+        self._spoken: list[Spoken] = []
 
     def give(self, history: tuple[str, ...]) -> Given:
         """Think, speak, and be silent when interrupted.
@@ -122,7 +81,7 @@ class Answering:
             self._play_out()
         except _Interrupted as interruption:
             stopped = interruption.by
-        except _SessionOver:
+        except SessionOver:
             whole = False
         if stopped is None and whole:
             answer = self._assembled()
@@ -149,19 +108,19 @@ class Answering:
             self._watch(self._now)
             yield token
 
-    def _cuts(self, history: tuple[str, ...]) -> Iterator[_Spoken]:
+    def _cuts(self, history: tuple[str, ...]) -> Iterator[Spoken]:
         """The chunks, each as soon as it is there, in time to be spoken."""
         speak = self._options.speak
         if speak.stream:
             for token, text in chunk_stream(self._think(history), speak.chunks):
-                self._spoken.append(_Spoken(text, token, self._token_ends[token]))
+                self._spoken.append(Spoken(text, token, self._token_ends[token]))
                 yield self._spoken[-1]
             return
         pieces = chunk_text("".join(self._think(history)), speak.chunks)
-        self._spoken += [_Spoken(text, len(self._tokens) - 1, self._token_ends[-1]) for text in pieces]
+        self._spoken += [Spoken(text, len(self._tokens) - 1, self._token_ends[-1]) for text in pieces]
         yield from self._spoken
 
-    def _speak(self, spoken: _Spoken) -> None:
+    def _speak(self, spoken: Spoken) -> None:
         group = self._reply * CHUNK_GROUPS + self._spoken.index(spoken)
         begin = max(spoken.handed, self._now)
         steps, self._now = self._room.step(
@@ -171,7 +130,7 @@ class Answering:
         spoken.steps.append(self._now)
         while True:
             job = len(spoken.steps) - 1
-            made, self._now = self._room.step("tts", group, job, self._now, lambda: _next(steps))
+            made, self._now = self._room.step("tts", group, job, self._now, lambda: next_step(steps))
             if made is None:
                 return
             (frame,) = made
@@ -200,7 +159,7 @@ class Answering:
             begin = max(first, self._first)
             self._hears.hear(begin, mic.frames - begin)
         if mic.ended and mic.is_live:
-            raise _SessionOver
+            raise SessionOver
         if self._options.need is None:
             return
         stop = find_barge_in(mic, self._threshold, self._first, self._options.need, over, None)
@@ -209,20 +168,7 @@ class Answering:
             raise _Interrupted(replace(stop, at=self._room.decided(int(arrived[0]))))
 
     def _lines(self) -> list[Line]:
-        text = "".join(self._tokens)
-        torn = midword(text, [spoken.text for spoken in self._spoken])
-        lines = []
-        for number, (spoken, broken) in enumerate(zip(self._spoken, torn, strict=True)):
-            group, steps = self._reply * CHUNK_GROUPS + number, max(0, len(spoken.steps) - 1)
-            pcm = np.concatenate(spoken.pcm) if spoken.pcm else np.zeros(0, dtype=np.float32)
-            speech: Speech = speech_of(pcm, spoken.frame_steps, steps)
-            costs = np.concatenate(
-                (self._room.costs.draw("tts_start", group, 1), self._room.costs.draw("tts", group, steps))
-            )
-            piece = Piece(spoken.text, spoken.token, broken, speech, costs)
-            ends = np.asarray(spoken.steps, dtype=np.int64)
-            lines.append(Line(piece, spoken.handed, ends, int(ends[0]) if len(ends) else 0))
-        return lines
+        return lines_of("".join(self._tokens), self._spoken, self._reply, self._room.costs)
 
     @property
     def _ends(self) -> Times:
@@ -243,9 +189,3 @@ class Answering:
         chunk = np.repeat(np.arange(len(lines)), counts)[: len(at)]
         offset = np.concatenate([empty, *(np.arange(count) for count in counts)])[: len(at)]
         return Answer(self._ends, lines, at, chunk, offset, self._now)
-
-
-def _next(steps: Iterator[Pcm | None]) -> tuple[Pcm | None] | None:
-    """The next step of a TTS in a tuple of its own, since a step may bring nothing; None after the last."""
-    item = next(steps, _END)
-    return None if item is _END else (item,)  # type: ignore[return-value]

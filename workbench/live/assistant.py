@@ -5,10 +5,13 @@ from collections.abc import Callable
 from workbench.config import Config
 from workbench.errors import WorkbenchError
 from workbench.interrupting import BesideSpeech
-from workbench.listening import Listening, Turn
-from workbench.live.answering import Answering, AnswerOptions, Given
+from workbench.listening import Listening, Turn, watch_options
+from workbench.live.answering import Answering
 from workbench.live.microphone import LiveMicrophone
+from workbench.live.published import PublishedAnswering
 from workbench.live.room import Room
+from workbench.live.spoken import AnswerOptions, Given
+from workbench.live.world import LiveWorld
 from workbench.speaking import events, speak_options
 from workbench.stages import Duplex, Stages
 from workbench.stages.listener import first_frame
@@ -27,8 +30,6 @@ def check_live(config: Config, stages: Stages | Duplex) -> Stages | Duplex:
     """
     if not isinstance(stages, Stages):
         return stages  # it takes no turns: there is no listener whose settings could be wrong
-    if config.workbench.listener != "workbench":
-        raise WorkbenchError("--live: runs the listener 'workbench' only (--listener); mlx-harmony's is for replays")
     if config.assistant.stt_vad and not stages.stt.has_pause_heads:
         raise WorkbenchError("stt_vad is true, but this STT checkpoint has no pause heads; set stt_vad to false")
     return stages
@@ -52,12 +53,16 @@ class Assistant:
     def __init__(self, stages: Stages, config: Config, mic: LiveMicrophone, room: Room, log: Log) -> None:
         self._stages, self._config, self._mic, self._room, self._log = stages, config, mic, room, log
         self._events: list[Event] = []
-        self._listening = Listening(stages.stt, mic, config, room.costs, Store(None), self._events)
         own = config.workbench
+        self._published = own.listener == "mlx-harmony"
+        world = LiveWorld(mic, room, answering=False)
+        self._listening = Listening(stages.stt, mic, config, room.costs, Store(None), self._events, world=world)
+        barge_in = config.assistant.barge_in
         self._options = AnswerOptions(
             speak=speak_options(config),
-            need=max(1, frames_for_ms(own.barge_in_min_ms)) if config.assistant.barge_in else None,
-            beside=own.executors == "parallel" and config.assistant.barge_in,
+            need=max(1, frames_for_ms(own.barge_in_min_ms)) if barge_in and not self._published else None,
+            beside=own.executors == "parallel" and barge_in and not self._published,
+            watch=watch_options(config) if barge_in and self._published else None,
             seed=own.seed,
         )
         self._history: tuple[str, ...] = ()
@@ -86,12 +91,13 @@ class Assistant:
         self.replies += 1
         self._history = (*self._history, turn.text)
         stages, options = self._stages, self._options
-        answering = Answering(stages.lm, stages.tts, self._listening, self._mic, self._room, options, turn, reply)
+        how = PublishedAnswering if self._published else Answering
+        answering = how(stages.lm, stages.tts, self._listening, self._mic, self._room, options, turn, reply)
         given = answering.give(self._history)
         self._history = (*self._history, given.text)
         self._note(given, turn, reply)
         self._room.forget()
-        if given.stopped is not None:
+        if given.stopped is not None and not self._published:
             return given.stopped.at, frame_at(given.stopped.frame_end - 1), turn.last + 1
         return given.answer.over, -1, first_frame(given.answer.over)
 

@@ -4,7 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from workbench.costs import MeasuredCosts
 from workbench.live.room import Item
 from workbench.recording.capture import Speaker
 from workbench.recording.follow import Clock
-from workbench.speaking import Answer
+from workbench.speaking import CLOSE_DELAY, Answer, Line
 from workbench.stages import Pcm
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE
 
@@ -21,6 +21,24 @@ _HUSH_WAITS = 50
 """A second: more than a block takes to the writer. A device that asks for nothing any more need not be waited for."""
 _LEADS = 125
 """Frames whose arrival says how late it is at least: 10 s, so that a drift between two clocks is followed."""
+
+
+_FAR = 1 << 60
+
+
+@dataclass
+class _Stream:
+    """Frames of an answer that are queued in a row.
+
+    Attributes:
+        cue: number of its first block.
+        frame: number of its first frame in the answer.
+        frames: how many there are.
+    """
+
+    cue: int
+    frame: int
+    frames: int = 0
 
 
 def _ticks() -> int:
@@ -47,13 +65,16 @@ class DeviceRoom:
         self._speaker: Speaker | None = None
         self._latest = 0
         self._leads: deque[int] = deque(maxlen=_LEADS)
-        self._held: list[Pcm] = []
-        self._first = -1
+        self._held: list[tuple[Pcm, int]] = []
+        self._streams: list[_Stream] = []
+        self._is_open = False
         self._frames = 0
         self._last = -1
         self._stopped_at: int | None = None
         self._lock = threading.Lock()
         self._played: dict[int, int] = {}
+        self._made: dict[int, int] = {}
+        self._least = -_FAR
 
     def open(self, clock: Clock, speaker: Speaker) -> None:
         """The devices are there."""
@@ -72,8 +93,9 @@ class DeviceRoom:
         """
         told = self._clock.now() if self._clock is not None else 0
         heard = _ticks() + max(tuple(self._leads), default=-_ticks())
-        self._latest = max(self._latest, told, heard)
-        return self._latest
+        with self._lock:
+            self._latest = max(self._latest, told, heard)
+            return self._latest
 
     def played(self, cue: int, sample: int) -> None:
         """A queued block begins at this sample of the agent tape; called by the writer."""
@@ -90,16 +112,19 @@ class DeviceRoom:
             self.costs.record(stage, group, job, time.perf_counter_ns() - begun)
         return item, max(since, self.now())
 
+    def ended(self, begun: int, cost: int) -> int:
+        """See :class:`workbench.live.room.Room`: now."""
+        return max(begun, self.now())
+
     def decided(self, arrived: int) -> int:
         """See :class:`workbench.live.room.Room`: now."""
         return max(arrived, self.now())
 
     def play(self, frame: Pcm) -> None:
         """See :class:`workbench.live.room.Room`; the first frames wait for the prebuffer."""
-        assert self._speaker is not None
         self._frames += 1
-        self._held.append(frame)
-        if self._first < 0:
+        self._held.append((frame, self.now()))
+        if not self._is_open:
             if len(self._held) < self._prebuffer:
                 return
             self._begin()
@@ -107,13 +132,19 @@ class DeviceRoom:
 
     def _begin(self) -> None:
         assert self._speaker is not None
-        with self._lock:
-            self._played.clear()
-        self._first = self._speaker.begin()
+        if not self._streams:
+            with self._lock:
+                self._played.clear()
+                self._made.clear()
+        self._streams.append(_Stream(self._speaker.begin(), self._frames - len(self._held)))
+        self._is_open = True
 
     def _release(self) -> None:
         assert self._speaker is not None
-        for held in self._held:
+        for held, made in self._held:
+            stream = self._streams[-1]
+            self._made[stream.cue + stream.frames] = made
+            stream.frames += 1
             self._speaker.play(held)
         self._held.clear()
         self._speaker.pump()
@@ -121,12 +152,12 @@ class DeviceRoom:
     def all_queued(self) -> None:
         """See :class:`workbench.live.room.Room`."""
         assert self._speaker is not None
-        if self._held and self._first < 0:
+        if self._held and not self._is_open:
             self._begin()
-        self._release()
-        if self._first >= 0:
+        if self._is_open:
+            self._release()
             self._speaker.end()
-            self._last = self._first + self._frames - 1
+            self._last = self._streams[-1].cue + self._streams[-1].frames - 1
 
     def stop(self) -> None:
         """See :class:`workbench.live.room.Room`."""
@@ -134,21 +165,57 @@ class DeviceRoom:
         self._held.clear()
         self._stopped_at = self._speaker.stop()
 
+    def closed(self, line: Line) -> int | None:
+        """See :class:`workbench.live.room.Room`: the device plays what it has been given by then to its end."""
+        close = line.ended + CLOSE_DELAY
+        if self._stopped_at is None:
+            if self.now() < close:
+                return None
+            self.stop()
+        sounded = self._sounded()
+        if sounded is None:
+            return None
+        self._stopped_at, self._last, self._is_open = None, -1, False
+        return max(close, sounded)
+
     def over(self, answer: Answer) -> int | None:
         """See :class:`workbench.live.room.Room`: known once the writer has seen the last block."""
+        return self._sounded()
+
+    def _sounded(self) -> int | None:
+        """When the last sample that goes out leaves the loudspeaker; None while that is not known."""
         assert self._speaker is not None
-        assert self._clock is not None
-        with self._lock:
-            ended = max(self._played.values(), default=None) if self._first >= 0 else None
-            last = self._last in self._played
         if self._stopped_at is not None:
             if self._speaker.written <= self._stopped_at:  # a callback may have been running
                 return None
-        elif self._first >= 0 and not last:
+        elif self._last not in self._played if self._last >= 0 else self._held or self._is_open:
             return None
-        if ended is None:
-            return self.now()
-        return max(0, ended + FRAME_SAMPLES + self._clock.agent_offset())
+        frames = self._heard()
+        return max(0, max(frames.values()) + FRAME_SAMPLES + self._offset()) if frames else self.now()
+
+    def _heard(self) -> dict[int, int]:
+        """Where on the agent tape each frame of the answer was played, by its number, as far as they were."""
+        with self._lock:
+            return {
+                stream.frame + number: self._played[stream.cue + number]
+                for stream in self._streams
+                for number in range(stream.frames)
+                if stream.cue + number in self._played
+            }
+
+    def _offset(self) -> int:
+        """How the agent tape lies on the microphone's.
+
+        Time stamps may have a frame sound before it was made. When the recording is finished the tape is laid as much
+        later as it takes (``causal_offset``), so here it is, too: else the listener would be taken to have opened
+        while the agent still spoke. What remains is by how much time stamps shake after this: the finished recording
+        takes their median.
+        """
+        assert self._clock is not None
+        with self._lock:
+            slack = [self._made[cue] - sample for cue, sample in self._played.items() if cue in self._made]
+        self._least = max([self._least, *slack])
+        return max(self._clock.agent_offset(), self._least)
 
     def has_come(self, moment: int) -> bool:
         """See :class:`workbench.live.room.Room`."""
@@ -166,15 +233,13 @@ class DeviceRoom:
 
     def observed(self, answer: Answer) -> Answer:
         """See :class:`workbench.live.room.Room`: positions on the agent tape; ends the answer."""
-        over = self.over(answer)
-        with self._lock:
-            cues = sorted(cue for cue in self._played if 0 <= self._first <= cue < self._first + self._frames)
-            at = np.asarray([self._played[cue] for cue in cues], dtype=np.int64)
+        over, frames = self.over(answer), self._heard()
         counts = [len(line.piece.speech.frame_steps) for line in answer.lines]
         chunk = np.repeat(np.arange(len(counts)), counts)
         offset = np.concatenate([np.zeros(0, dtype=np.int64), *(np.arange(count) for count in counts)])
-        played = np.asarray(cues, dtype=np.int64) - self._first
-        self._first, self._last, self._frames, self._stopped_at = -1, -1, 0, None
+        played = np.asarray(sorted(frames), dtype=np.int64)
+        at = np.asarray([frames[number] for number in played.tolist()], dtype=np.int64)
+        self._streams, self._last, self._frames, self._stopped_at, self._is_open = [], -1, 0, None, False
         self._held.clear()
         end = self.now() if over is None else over
         return replace(answer, at=at, chunk=chunk[played], offset=offset[played], over=end)

@@ -40,7 +40,8 @@ class LiveFollower:
 
     def __init__(self, session: str, stages: Stages | Duplex, config: Config) -> None:
         self._session, self._config = session, config
-        prebuffer = config.workbench.tts_prebuffer_frames
+        # MLX-Harmony plays each frame as soon as it has it.
+        prebuffer = 1 if config.workbench.listener == "mlx-harmony" else config.workbench.tts_prebuffer_frames
         self._takes_turns = isinstance(stages, Stages)
         self._room = DeviceRoom(prebuffer) if self._takes_turns else OpenDeviceRoom(prebuffer)
         self._mic = LiveMicrophone(config.assistant.stt_silence_threshold, self._room.arrived)

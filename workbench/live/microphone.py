@@ -51,6 +51,10 @@ class GrowingGate(Gate):
         """First sample of the clock at which each frame could be used."""
         return self._arrived[frames]
 
+    def come_by(self, moment: int) -> int:
+        """How many frames could be used at a moment."""
+        return int(np.searchsorted(self._arrived[: self._size], moment, side="right"))
+
 
 class LiveMicrophone:
     """Frames of a session that goes on (a :class:`workbench.microphone.Source`).
@@ -112,7 +116,7 @@ class LiveMicrophone:
         return not self.ended and self._take(self._coming.get())
 
     def catch_up(self, until: int) -> None:
-        """Take the frames that could be used before ``until``, all that are there on a real clock."""
+        """See :class:`workbench.microphone.Source`."""
         if self._arrived is None:
             while frame_end(self.frames) < until and self.more():
                 pass

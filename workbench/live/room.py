@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from workbench.costs import CostSource
-from workbench.speaking import Answer
+from workbench.speaking import Answer, Line, stream_closed
 from workbench.stages import Pcm
 from workbench.stages.playback import OpenStream
 
@@ -34,6 +34,10 @@ class Room(Protocol):
         """
         ...
 
+    def ended(self, begun: int, cost: int) -> int:
+        """When a step ended that could begin then, and has been done by now."""
+        ...
+
     def decided(self, arrived: int) -> int:
         """When a decision was there that a frame brought about which arrived then."""
         ...
@@ -48,6 +52,14 @@ class Room(Protocol):
 
     def stop(self) -> None:
         """Be silent: play nothing more of the answer that the device does not have."""
+        ...
+
+    def closed(self, line: Line) -> int | None:
+        """Close the stream of a chunk 0.1 s after its last step, whatever is still queued, as MLX-Harmony does.
+
+        Returns:
+            When it is closed; None, as long as that is not known: then ask again. The next frame opens another.
+        """
         ...
 
     def over(self, answer: Answer) -> int | None:
@@ -97,6 +109,10 @@ class SimulatedRoom:
         item = work()
         return item, since if item is None else since + int(self.costs.draw(stage, group, job + 1)[job])
 
+    def ended(self, begun: int, cost: int) -> int:
+        """See :class:`Room`."""
+        return begun + cost
+
     def decided(self, arrived: int) -> int:
         """See :class:`Room`: at once."""
         return arrived
@@ -109,6 +125,10 @@ class SimulatedRoom:
 
     def stop(self) -> None:
         """See :class:`Room`."""
+
+    def closed(self, line: Line) -> int | None:
+        """See :class:`Room`."""
+        return stream_closed(line)
 
     def over(self, answer: Answer) -> int | None:
         """See :class:`Room`."""

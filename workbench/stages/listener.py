@@ -72,7 +72,8 @@ class Cycle:
 
     Attributes:
         reason: ``silence``, ``pause`` or ``limit`` when the turn was ended; ``timeout`` when no speech came;
-            ``end`` when the session ended; ``overrun`` when skipping cannot tell the cycle (blocks were lost).
+            ``end`` when the session ended; ``overrun`` when skipping cannot tell the cycle (blocks were lost);
+            ``left`` when nobody waits for its outcome any more.
         ended: when the loop was done, computing included.
         last: frame that decided; -1 if none did.
         gate: frame at which the gate opened; -1 if it did not.

@@ -4,12 +4,12 @@ It drops two blocks when it opens and the blocks that only count towards ``stt_m
 caches, does not flush, keeps four blocks while it is busy and drops the oldest, and does not end before it has text.
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import numpy as np
 
-from workbench.executors import Job, Process, arrivals, run
-from workbench.microphone import Gate
+from workbench.executors import TURN, Job, Process, World, arrivals, run
+from workbench.microphone import Gate, Source
 from workbench.stages.listener import Cycle, Heads, Hears, ListenOptions, StepCosts, first_frame, frame_end_of
 from workbench.units import FRAME_SAMPLES, frame_end
 
@@ -79,15 +79,35 @@ def _deadline(options: ListenOptions, started: int) -> int:
 
 
 class PublishedLoop:
-    """The published loop, block by block: queue of four, drop-oldest, warm-up, gate, STT, end of turn."""
+    """The published loop, block by block: queue of four, drop-oldest, warm-up, gate, STT, end of turn.
+
+    Args:
+        hears, gate, costs, options, opened, started: see :func:`listen_published`.
+        mic: where blocks come from while the loop waits for them; None where ``gate`` knows them all.
+        closed: when the chunk beside which this is the watch is over, once that is known. The watch is left alone with
+            the first block that it would hear after that.
+
+    Attributes:
+        cycle: the outcome. Of a watch that was left alone, ``ended`` is later than ``closed``.
+    """
 
     def __init__(
-        self, hears: Hears, gate: Gate, costs: StepCosts, options: ListenOptions, opened: int, started: int
+        self,
+        hears: Hears,
+        gate: Gate,
+        costs: StepCosts,
+        options: ListenOptions,
+        opened: int,
+        started: int,
+        mic: Source | None = None,
+        closed: Callable[[], int | None] | None = None,
     ) -> None:
         self._hears = hears
         self._gate = gate
         self._costs = costs
         self._options = options
+        self._mic = mic
+        self._closed = closed
         self._now = opened
         self._next = first_frame(opened)
         self._deadline = _deadline(options, started)
@@ -98,11 +118,12 @@ class PublishedLoop:
         self._speech = 0
         self._silence = 0
         self._heads = Heads(options, consecutive=False)
+        self._is_left = False
         self.cycle: Cycle | None = None
 
-    def run(self) -> Cycle:
+    def run(self, world: World | None = None) -> Cycle:
         """Run the call to its end, with the device to itself."""
-        run([self.process()])
+        run([self.process()], world=world)
         assert self.cycle is not None
         return self.cycle
 
@@ -110,17 +131,21 @@ class PublishedLoop:
         """The call as a process that needs ``device`` for each STT step; ``cycle`` holds the outcome."""
         self.cycle = yield from self._loop(device)
 
-    def _loop(self, device: str) -> Generator[Job, int, Cycle]:
+    def _loop(self, device: str) -> Generator[Job | None, int, Cycle]:
         for _ in range(WARMUP_BLOCKS):
-            self._take()
+            yield from self._take()
         while True:
             if self._deadline >= 0 and self._first < 0 and self._now > self._deadline:
                 return self._cycle("limit" if self._hears.pieces else "timeout", self._next - 1)
-            frame = self._take()
+            frame = yield from self._take()
             if frame < 0:
+                if self._is_left or (yield from self._left(frame_end(self._next - 1))):
+                    return self._alone()
                 return self._cycle("end", len(self._gate.loud) - 1)
             if self._options.silence and not self._speaks(frame):
                 continue
+            if (yield from self._left(self._now)):
+                return self._alone()
             # The price is known only once the step has run, where steps are timed.
             step = self._hears.steps
             self._hears.hear(frame, 1)
@@ -130,17 +155,41 @@ class PublishedLoop:
             if reason := self._over(step):
                 return self._cycle(reason, frame)
 
-    def _take(self) -> int:
-        """Next block off the queue, waiting for it if there is none; -1 at the end of the session."""
-        newest = min(self._now // FRAME_SAMPLES, len(self._gate.loud)) - 1
+    def _take(self) -> Generator[Job | None, int | None, int]:
+        """Next block off the queue, waiting for it if there is none; -1 if none comes any more."""
+        if self._mic is not None:
+            self._mic.catch_up(self._now + 1)
+        newest = self._gate.come_by(self._now) - 1
         oldest = max(self._next, newest - QUEUE_BLOCKS + 1)
         if self._first >= 0 or self._fed:
             self._dropped += range(self._next, min(oldest, len(self._gate.loud)))
         self._next = oldest + 1
-        if oldest >= len(self._gate.loud):
-            return -1
-        self._now = max(self._now, frame_end(oldest))
+        while oldest >= len(self._gate.loud):
+            if self._mic is None or self._mic.ended or self._is_left:
+                return -1
+            moment = yield None
+            self._is_left = moment is not None and self._is_over(moment)
+        self._now = max(self._now, int(self._gate.arrived(np.asarray([oldest]))[0]))
         return oldest
+
+    def _left(self, moment: int) -> Generator[Job, int, bool]:
+        """Whether this is a watch, and its chunk is over before a moment."""
+        if self._closed is None:
+            return False
+        moment = max(moment, self._now)
+        yield Job(moment, 0, TURN)
+        return self._is_over(moment)
+
+    def _is_over(self, moment: int) -> bool:
+        closed = self._closed() if self._closed is not None else None
+        return closed is not None and moment > closed
+
+    def _alone(self) -> Cycle:
+        """A watch is left to itself; nobody knows what becomes of it."""
+        closed = self._closed() if self._closed is not None else None
+        assert closed is not None
+        self._now = max(self._now, closed + 1)
+        return self._cycle("left", self._next - 1)
 
     def _speaks(self, frame: int) -> bool:
         """The energy gate; whether the block goes on to the STT."""

@@ -110,11 +110,12 @@ class Hearing:
             self._chain = key_of(self.stt.fingerprint, self.mic.sha256)
         self._cycle += 1
         if self._timer is not None:
+            goes_on = bool(self._past) and self._past[-1].ended == self._at
             # The price of the reset is asked for before the first frame comes; a second one changes nothing.
             with self._timer.timed("stt_reset", self._cycle, 0):
                 opened = self.stt.open(fresh=fresh or not self._past)
             self._at = (-1, 0)
-            if fresh:  # as it should be already: no need to open it again
+            if fresh or goes_on or not self._past:  # as it should be already: no need to open it again
                 self._stream, self._at = opened, (self._cycle, 0)
         return Transcription(self, self._chain, prefix, later)
 

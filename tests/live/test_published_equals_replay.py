@@ -1,0 +1,86 @@
+"""The published listener, live and replayed: an STT that nobody resets shows whether both heard the same, always."""
+
+import zlib
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workbench.config import Config, override
+from workbench.stages import Pcm, Stages, SttStep, SttStream
+from workbench.stages.scripted import ScriptedStack, ScriptedStt
+
+from .feeding import run_live, run_replay
+from .test_equals_replay import by_kind, said
+
+
+class LeakyStt(ScriptedStt):
+    """Remembers all it heard since it was last reset, like a codec and caches that nobody clears, and says so."""
+
+    def __init__(self) -> None:
+        super().__init__(())
+        self._heard: list[int] = []
+
+    def open(self, fresh: bool = True) -> SttStream:
+        if fresh:
+            self._heard.clear()
+        stream, heard = super().open(fresh), self._heard
+
+        class Stream:
+            def step(self, frame: Pcm, at: int) -> SttStep:
+                heard.append(at)
+                step = stream.step(frame, at)
+                past = f" {len(heard)}/{zlib.crc32(repr(heard).encode())}"
+                return SttStep(past if step.piece else "", step.pause)
+
+        return Stream()
+
+
+def leaky() -> Stages:
+    return replace(ScriptedStack().stages(()), stt=LeakyStt())
+
+
+INTERRUPTS: dict[str, dict[str, object]] = {
+    "not": {},
+    "not, and is streamed": {"tts_stream": True},
+    "by a watch": {"barge_in": True},
+}
+ENDS: dict[str, dict[str, object]] = {
+    "energy": {},
+    "energy and pause head": {"stt_vad": True},
+    "pause head": {"stt_vad": True, "stt_silence": False},
+}
+
+
+@settings(max_examples=200)
+@given(
+    talk=st.lists(st.tuples(st.integers(1, 30), st.integers(1, 25)), min_size=1, max_size=8),
+    kind=st.tuples(st.sampled_from(sorted(INTERRUPTS)), st.sampled_from(sorted(ENDS))),
+    changes=st.fixed_dictionaries(
+        {
+            "barge_in_window_seconds": st.sampled_from([0.4, 2.0, 5.0]),
+            "executors": st.sampled_from(["serial", "parallel", "split"]),
+            "stt_max_seconds": st.sampled_from([0.0, 0.7, 8.0]),
+            "stt_min_speech_ms": st.sampled_from([0, 80, 200]),
+            "stt_silence_ms": st.sampled_from([80, 400, 700]),
+            "stt_step_ms": st.sampled_from([10.0, 55.0, 80.0, 130.0, 400.0]),
+            "tts_chunk_chars": st.sampled_from([20, 60, 180]),
+            "tts_step_ms": st.sampled_from([5.0, 40.0, 80.0, 95.0]),
+        }
+    ),
+    block=st.integers(100, 9000),
+)
+def test_whatever_the_published_listener_hears_it_is_the_replay(
+    talk: list[tuple[int, int]],
+    kind: tuple[str, str],
+    changes: dict[str, object],
+    block: int,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Time-outs, dropped blocks, watches that are left alone, and what all of them leave behind in the STT."""
+    session = said(talk, tmp_path_factory.mktemp("said"))
+    base: dict[str, object] = {"listener": "mlx-harmony", "costs": "fixed", "stack": "scripted"}
+    config = override(Config(), base | INTERRUPTS[kind[0]] | ENDS[kind[1]] | changes)
+    live, replayed = run_live(session, (), config, block, leaky()), run_replay(session, (), config, leaky())
+    assert by_kind(live) == by_kind(replayed)
