@@ -33,7 +33,7 @@ SETTLING = 25
 
 
 class Simulated:
-    """A live assistant in a simulated room, as the follower of a recording; ``given`` in place of the stack's stages."""
+    """A live assistant in a simulated room, as the follower of a recording; ``given`` in place of the stack's."""
 
     def __init__(
         self, session: Session, labels: Sequence[Label], config: Config, given: Stages | Duplex | None = None

@@ -1,7 +1,7 @@
 """The assistant beside a recording, at the speed it has: whatever becomes of it, the recording is whole."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +13,10 @@ from workbench.live import follower as module
 from workbench.live.follower import LiveFollower
 from workbench.metrics import evaluate
 from workbench.session import Session, open_session
-from workbench.stages import Stages, SttStep
-from workbench.stages.scripted import ScriptedStack, ScriptedStt
-from workbench.trace import Commit, Play, Transcript, read_trace
+from workbench.stages import Pcm, Stages, SttStep
+from workbench.stages.scripted import ScriptedStack, ScriptedStt, ScriptedTts
+from workbench.trace import BargeIn, Cancel, Commit, Listen, Play, Transcript, read_trace
+from workbench.trace import Pcm as PcmEvent
 from workbench.units import FRAME_SAMPLES
 
 from .feeding import record_live
@@ -48,13 +49,27 @@ class FailingLm:
         raise self._error
 
 
+class SlowTts(ScriptedTts):
+    """Takes 15 ms a step."""
+
+    def synthesize(self, text: str, seed: int) -> Iterator[Pcm | None]:
+        for frame in super().synthesize(text, seed):
+            time.sleep(0.015)
+            yield frame
+
+
 def record(
-    tmp_path: Path, stt: ScriptedStt | None = None, lm: object = None, pace: float = 0.0
+    tmp_path: Path,
+    stt: ScriptedStt | None = None,
+    lm: object = None,
+    pace: float = 0.0,
+    tts: ScriptedTts | None = None,
+    changes: Mapping[str, object] | None = None,
 ) -> tuple[Session, tuple[str, ...]]:
     session = open_session(RECORDINGS / "barge-in")
     stages = ScriptedStack().stages(())
-    stages = Stages(stt or stages.stt, lm or stages.lm, stages.tts)  # type: ignore[arg-type]
-    follower = LiveFollower("l", stages, override(Config(), {"barge_in": True}))
+    stages = Stages(stt or stages.stt, lm or stages.lm, tts or stages.tts)  # type: ignore[arg-type]
+    follower = LiveFollower("l", stages, override(Config(), {"barge_in": True, **(changes or {})}))
     recorded, remarks = record_live(session, tmp_path / "l", follower, pace)
     assert recorded.verify() == []
     assert np.array_equal(recorded.read(0, recorded.samples), session.read(0, session.frames * FRAME_SAMPLES))
@@ -66,6 +81,26 @@ def record(
 def of(session: Session, kind: type) -> list:  # type: ignore[type-arg]
     assert session.live is not None
     return [event for event in read_trace(session.live.path).events if isinstance(event, kind)]
+
+
+def test_the_published_watch_stops_a_chunk_and_its_speaker_cuts_the_end(tmp_path: Path) -> None:
+    """Four times as fast as real time, so that a step of the TTS takes 60 ms of the session."""
+    changes = {"listener": "mlx-harmony", "barge_in_window_seconds": 8.0}
+    recorded, _ = record(tmp_path, tts=SlowTts(), pace=0.02, changes=changes)
+    made = {(event.reply, event.chunk): event for event in of(recorded, PcmEvent)}
+    stops = of(recorded, BargeIn)
+    assert stops
+    stop = stops[0]
+    last = max(key for key in made if key[0] == stop.reply)
+    assert made[last].ready[-1] < stop.t, "a frame that comes after it is thrown away"
+    assert [event.reply for event in of(recorded, Cancel)] == [event.reply for event in stops]
+    played = [event for event in of(recorded, Play) if event.reply == stop.reply]
+    silent = played[-1].t + played[-1].samples
+    assert silent > stop.t, "what is queued plays on for 0.1 s"
+    assert sum(event.samples for event in played) < FRAME_SAMPLES * sum(
+        len(event.ready) for key, event in made.items() if key[0] == stop.reply
+    )
+    assert any(stop.t <= event.t for event in of(recorded, Listen))
 
 
 def test_an_assistant_that_cannot_keep_up_says_so(tmp_path: Path) -> None:

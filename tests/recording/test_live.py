@@ -17,7 +17,7 @@ from workbench.replay import cost_source, replay
 from workbench.session import PARTIAL, open_session
 from workbench.stacks import make_stack
 from workbench.store import Store
-from workbench.trace import BargeIn, Cancel, Commit, Done, Play, Steps, Transcript, Underrun, read_trace
+from workbench.trace import BargeIn, Cancel, Commit, Done, Pcm, Play, Steps, Transcript, Underrun, read_trace
 from workbench.units import FRAME_SAMPLES
 
 from .conftest import RATE, ROOT, Noise, Sound
@@ -83,6 +83,44 @@ def test_real_barge_ins_are_recorded_and_stop_the_answers(sound: Sound, tmp_path
     assert done.returncode == 0
     assert len(found["turns"]) == len(commits)
     assert all(row["live"]["is_stopped"] == row["replay"]["is_stopped"] for row in found["turns"][:-1])
+
+
+@pytest.mark.slow
+def test_the_published_listener_and_speaker_run_live(sound: Sound, tmp_path: Path) -> None:
+    """The end of each chunk is cut off: no stack is faster than this one."""
+    process = sound.popen(
+        "record", "--live", "--name", "p", "--device", "room_mic", "--output", "deck", "--listener", "mlx-harmony",
+        "--stack", "scripted", "--set", "barge_in=true", "--set", "barge_in_window_seconds=8", where=tmp_path,
+    )  # fmt: skip
+    folder = tmp_path / "recordings" / "p"
+    wait_for_tape(folder)
+    sound.play(spoken(26)).wait()
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "was stopped" not in out, out
+    session = open_session(folder)
+    assert session.verify() == []
+    assert session.live is not None
+    trace = read_trace(session.live.path)
+    assert trace.header.listener == "mlx-harmony"
+    evaluate(trace, ())
+    commits = [event for event in trace.events if isinstance(event, Commit)]
+    assert commits
+    made = {(event.reply, event.chunk): event for event in trace.events if isinstance(event, Pcm)}
+    played: dict[tuple[int, int], int] = {}
+    for play in [event for event in trace.events if isinstance(event, Play)]:
+        whole = play.samples // FRAME_SAMPLES * FRAME_SAMPLES
+        sounds = np.abs(session.read(play.t, play.t + whole, "agent")).reshape(-1, FRAME_SAMPLES).max(axis=1) > 0
+        assert sounds[1:-1].all()
+        key = play.reply, play.chunk
+        played[key] = played.get(key, 0) + play.samples
+    assert played.keys() <= made.keys()
+    assert all(samples < len(made[key].ready) * FRAME_SAMPLES for key, samples in played.items())
+    done = sound.run("compare", "p", "--json", where=tmp_path)
+    found = json.loads(done.stdout)
+    assert len([row for row in found["turns"] if row["live"]]) == len(commits)
 
 
 @pytest.mark.slow
@@ -214,7 +252,6 @@ def test_a_model_slower_than_its_frames_starves_a_real_loudspeaker(sound: Sound,
     ("arguments", "says"),
     [
         (["--play", "x.wav"], "--play, --play-session and --live: give one of them"),
-        (["--stack", "scripted", "--listener", "mlx-harmony"], "--live: runs the listener 'workbench' only"),
         (["--stack", "nonsense"], "stack.stack is 'nonsense'"),
         (["--stack", "moshi"], "no stt model given"),
         (["--stack", "moshi-duplex"], "no duplex model given"),

@@ -73,7 +73,7 @@ class DeviceRoom:
         self._stopped_at: int | None = None
         self._lock = threading.Lock()
         self._played: dict[int, int] = {}
-        self._made: dict[int, int] = {}
+        self._made_at: dict[int, int] = {}
         self._least = -_FAR
 
     def open(self, clock: Clock, speaker: Speaker) -> None:
@@ -135,7 +135,7 @@ class DeviceRoom:
         if not self._streams:
             with self._lock:
                 self._played.clear()
-                self._made.clear()
+                self._made_at.clear()
         self._streams.append(_Stream(self._speaker.begin(), self._frames - len(self._held)))
         self._is_open = True
 
@@ -143,7 +143,7 @@ class DeviceRoom:
         assert self._speaker is not None
         for held, made in self._held:
             stream = self._streams[-1]
-            self._made[stream.cue + stream.frames] = made
+            self._made_at[stream.cue + stream.frames] = made
             stream.frames += 1
             self._speaker.play(held)
         self._held.clear()
@@ -213,7 +213,7 @@ class DeviceRoom:
         """
         assert self._clock is not None
         with self._lock:
-            slack = [self._made[cue] - sample for cue, sample in self._played.items() if cue in self._made]
+            slack = [self._made_at[cue] - sample for cue, sample in self._played.items() if cue in self._made_at]
         self._least = max([self._least, *slack])
         return max(self._clock.agent_offset(), self._least)
 
@@ -277,9 +277,10 @@ class OpenDeviceRoom(DeviceRoom):
         with self._lock:
             played = sorted(self._played.items())
             self._played.clear()
+            self._made_at.clear()
         found = []
         for cue, sample in played:
-            while self._out < cue - self._first:  # lost on its way to the tape
+            while self._out < cue - self._streams[0].cue:  # lost on its way to the tape
                 self._queued.popleft()
                 self._out += 1
             found.append((self._queued.popleft(), sample))
