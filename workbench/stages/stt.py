@@ -132,6 +132,8 @@ class Hearing:
             return
         for segment in transcription.segments:
             self.save(segment)
+        if transcription.segments and not self.mic.sha256:
+            self._past.clear()  # nobody can hear again what a microphone heard, and a live run has no end
         self._past.append(_Past(self._cycle, transcription.segments))
         self._chain = key_of("next", transcription.chain)
 
