@@ -15,7 +15,7 @@ from workbench.metrics import evaluate
 from workbench.session import Session, open_session
 from workbench.stages import Pcm, Stages, SttStep
 from workbench.stages.scripted import ScriptedStack, ScriptedStt, ScriptedTts
-from workbench.trace import BargeIn, Cancel, Commit, Listen, Play, Transcript, read_trace
+from workbench.trace import BargeIn, Cancel, Commit, Dropped, Heard, Listen, Play, Transcript, read_trace
 from workbench.trace import Pcm as PcmEvent
 from workbench.units import FRAME_SAMPLES
 
@@ -108,6 +108,16 @@ def test_an_assistant_that_cannot_keep_up_says_so(tmp_path: Path) -> None:
     assert remarks[-1].startswith("the assistant was up to ")
     assert remarks[-1].endswith("slower than real time here; nothing is missing from the recording")
     assert of(recorded, Commit)
+
+
+def test_the_published_listener_drops_what_its_stt_cannot_keep_up_with(tmp_path: Path) -> None:
+    recorded, remarks = record(tmp_path, stt=SlowStt(()), pace=0.004, changes={"listener": "mlx-harmony"})
+    lost = of(recorded, Dropped)
+    assert lost
+    assert remarks[1].startswith(f"its STT was too slow for {len(lost)} blocks of 80 ms, which the listener's queue")
+    assert not any("behind" in remark for remark in remarks)
+    heard = {frame for event in of(recorded, Heard) for frame in range(event.start, event.end, FRAME_SAMPLES)}
+    assert heard.isdisjoint(event.start for event in lost)
 
 
 def test_what_is_played_is_on_the_agent_track_where_the_trace_says(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from workbench.recording.capture import Speaker
 from workbench.recording.fit import Pcm
 from workbench.recording.follow import LIVE, Clock
 from workbench.stages import Duplex, Stages
-from workbench.trace import Event, Header, format_event
+from workbench.trace import Dropped, Event, Header, format_event
 from workbench.units import FRAME_RATE
 
 _BEHIND_SECONDS = 1.0
@@ -40,9 +40,10 @@ class LiveFollower:
 
     def __init__(self, session: str, stages: Stages | Duplex, config: Config) -> None:
         self._session, self._config = session, config
-        # MLX-Harmony plays each frame as soon as it has it.
-        prebuffer = 1 if config.workbench.listener == "mlx-harmony" else config.workbench.tts_prebuffer_frames
         self._takes_turns = isinstance(stages, Stages)
+        self._drops = self._takes_turns and config.workbench.listener == "mlx-harmony"
+        # MLX-Harmony plays each frame as soon as it has it.
+        prebuffer = 1 if self._drops else config.workbench.tts_prebuffer_frames
         self._room = DeviceRoom(prebuffer) if self._takes_turns else OpenDeviceRoom(prebuffer)
         self._mic = LiveMicrophone(config.assistant.stt_silence_threshold, self._room.arrived)
         self._assistant: Assistant | LiveConversation
@@ -56,6 +57,7 @@ class LiveFollower:
         self._deaf = False
         self._error = ""
         self._most_behind = 0.0
+        self._dropped = 0
 
     def begin(self, tape: Path, speaker: Speaker, clock: Clock) -> None:
         """See :class:`workbench.recording.follow.Follower`."""
@@ -111,7 +113,13 @@ class LiveFollower:
         ]
         if self._error:
             said.append(f"the assistant was stopped: {self._error}; the recording went on")
-        if self._most_behind >= _BEHIND_SECONDS:
+        if self._dropped:
+            s = "s" * (self._dropped != 1)
+            said.append(
+                f"its STT was too slow for {self._dropped} block{s} of 80 ms, which the listener's queue of four "
+                "dropped, as MLX-Harmony's does; the recording has them"
+            )
+        if self._most_behind >= _BEHIND_SECONDS and not self._drops:
             said.append(
                 f"the assistant was up to {self._most_behind:.1f} s behind the microphone: this stack is slower than "
                 "real time here; nothing is missing from the recording"
@@ -132,7 +140,7 @@ class LiveFollower:
         """See :class:`workbench.recording.follow.Follower`."""
         if self._error:
             return f"ASSISTANT STOPPED: {self._error}"
-        behind = self._mic.waiting / FRAME_RATE
+        behind = 0 if self._drops else self._mic.waiting / FRAME_RATE  # what waits is dropped, or nobody listens
         return f"ASSISTANT IS {behind:.0f} s BEHIND" if behind >= _BEHIND_SECONDS else ""
 
     def _run(self) -> None:
@@ -153,6 +161,7 @@ class LiveFollower:
 
     def _log(self, events: list[Event]) -> None:
         for event in events:
+            self._dropped += isinstance(event, Dropped)
             self._write(format_event(event))
 
     def _write(self, line: str) -> None:

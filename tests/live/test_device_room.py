@@ -1,0 +1,103 @@
+"""The room of real devices: which frame went out when, and when an answer is over."""
+
+import numpy as np
+
+from workbench.executors import chain
+from workbench.live.device import DeviceRoom
+from workbench.recording.follow import Clock
+from workbench.speaking import CLOSE_DELAY, Answer, Line, Piece
+from workbench.stages.tts import Speech
+from workbench.units import FRAME_SAMPLES
+
+from .test_speaker import Device, frame
+
+
+class Room:
+    """A device room whose time and device are moved by hand."""
+
+    def __init__(self, offset: int = 0) -> None:
+        self.time = 0
+        self.device = Device()
+        self.room = DeviceRoom(1)
+        self.room.open(Clock(lambda: self.time, lambda: offset, lambda: 0), self.device.speaker)
+
+    def at(self, time: int, *values: float) -> None:
+        self.time = time
+        for value in values:
+            self.room.play(frame(value))
+
+    def ask(self, sample: int) -> None:
+        """The device asks for a block, which begins at this sample of the agent tape."""
+        self.device.ask()
+        if self.device.cues[-1] >= 0:
+            self.room.played(self.device.cues[-1], sample)
+
+
+def line(begun: int, frames: int) -> Line:
+    """A chunk whose steps take no time, each with a frame."""
+    costs = np.zeros(frames + 1, dtype=np.int64)
+    speech = Speech(frames, tuple(range(frames)), "1" * frames, 0, "")
+    return Line(Piece("", 0, False, speech, costs), begun, chain(begun, costs), begun)
+
+
+def answer(*lines: Line) -> Answer:
+    empty = np.zeros(0, dtype=np.int64)
+    return Answer(empty, list(lines), empty, empty, empty, 0)
+
+
+def test_a_sound_that_time_stamps_put_before_its_making_is_over_as_much_later_as_finish_lays_it() -> None:
+    live = Room(offset=-12_000)
+    live.at(30_000, 0.1, 0.2)
+    live.room.all_queued()
+    assert live.room.over(answer(line(30_000, 2))) is None
+    live.ask(32_000)
+    live.ask(32_000 + FRAME_SAMPLES)
+    assert live.room.over(answer(line(30_000, 2))) == 30_000 + 2 * FRAME_SAMPLES
+    given = live.room.observed(answer(line(30_000, 2)))
+    assert given.over == 30_000 + 2 * FRAME_SAMPLES
+    assert given.at.tolist() == [32_000, 32_000 + FRAME_SAMPLES], "positions stay those of the tape"
+
+
+def test_time_stamps_that_can_be_are_believed() -> None:
+    live = Room(offset=500)
+    live.at(30_000, 0.1)
+    live.room.all_queued()
+    live.ask(32_000)
+    assert live.room.over(answer(line(30_000, 1))) == 32_500 + FRAME_SAMPLES
+
+
+def test_the_stream_of_a_chunk_is_closed_with_what_is_queued_and_the_next_one_plays_on() -> None:
+    live, first, second = Room(), line(1000, 5), line(9000, 1)
+    live.at(1000, 0.1, 0.2, 0.3, 0.4, 0.5)
+    live.room.all_queued()
+    live.ask(2000)
+    live.ask(2000 + FRAME_SAMPLES)
+    live.at(1000 + CLOSE_DELAY - 1)
+    assert live.room.closed(first) is None
+    live.at(1000 + CLOSE_DELAY)
+    assert live.room.closed(first) is None, "a callback may be running"
+    live.ask(2000 + 2 * FRAME_SAMPLES)
+    assert live.room.closed(first) == 2000 + 2 * FRAME_SAMPLES
+    live.at(9000, 0.6)
+    live.room.all_queued()
+    live.ask(9500)
+    live.at(9000 + CLOSE_DELAY)
+    assert live.room.closed(second) is None
+    live.ask(9500 + FRAME_SAMPLES)
+    assert live.room.closed(second) == max(9000 + CLOSE_DELAY, 9500 + FRAME_SAMPLES)
+    assert [block[0] > 0.05 for block in live.device.heard] == [True, True, False, True, False]
+    given = live.room.observed(answer(first, second))
+    assert given.at.tolist() == [2000, 2000 + FRAME_SAMPLES, 9500]
+    assert given.chunk.tolist() == [0, 0, 1]
+    assert given.offset.tolist() == [0, 1, 0]
+
+
+def test_a_chunk_that_was_played_out_before_is_closed_after_its_delay() -> None:
+    live, only = Room(), line(30_000, 1)
+    live.at(30_000, 0.1)
+    live.room.all_queued()
+    live.ask(30_000)
+    live.at(30_000 + CLOSE_DELAY)
+    live.room.closed(only)
+    live.ask(40_000)
+    assert live.room.closed(only) == 30_000 + CLOSE_DELAY
