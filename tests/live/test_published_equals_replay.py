@@ -3,16 +3,24 @@
 import zlib
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.config import Config, override
+from workbench.costs import MeasuredCosts
+from workbench.live.microphone import LiveMicrophone
+from workbench.session import open_session
 from workbench.stages import Pcm, Stages, SttStep, SttStream
 from workbench.stages.scripted import ScriptedStack, ScriptedStt
+from workbench.stages.stt import Hearing
+from workbench.store import Store
+from workbench.trace import BargeIn
+from workbench.units import FRAME_SAMPLES
 
 from .feeding import run_live, run_replay
-from .test_equals_replay import by_kind, said
+from .test_equals_replay import RECORDINGS, by_kind, said
 
 
 class LeakyStt(ScriptedStt):
@@ -21,15 +29,17 @@ class LeakyStt(ScriptedStt):
     def __init__(self) -> None:
         super().__init__(())
         self._heard: list[int] = []
+        self.steps = 0
 
     def open(self, fresh: bool = True) -> SttStream:
         if fresh:
             self._heard.clear()
-        stream, heard = super().open(fresh), self._heard
+        stt, stream, heard = self, super().open(fresh), self._heard
 
         class Stream:
             def step(self, frame: Pcm, at: int) -> SttStep:
                 heard.append(at)
+                stt.steps += 1
                 step = stream.step(frame, at)
                 past = f" {len(heard)}/{zlib.crc32(repr(heard).encode())}"
                 return SttStep(past if step.piece else "", step.pause)
@@ -84,3 +94,38 @@ def test_whatever_the_published_listener_hears_it_is_the_replay(
     config = override(Config(), base | INTERRUPTS[kind[0]] | ENDS[kind[1]] | changes)
     live, replayed = run_live(session, (), config, block, leaky()), run_replay(session, (), config, leaky())
     assert by_kind(live) == by_kind(replayed)
+
+
+def test_a_timed_stt_that_is_not_reset_goes_on_from_where_it_is() -> None:
+    """A live run cannot hear a frame twice: it keeps a minute, and has no time."""
+
+    def hear(costs: MeasuredCosts | None) -> tuple[list[str], int]:
+        stt, mic, said = LeakyStt(), LiveMicrophone(0.01), []
+        mic.add(np.full(100 * FRAME_SAMPLES, 0.1, dtype=np.float32))
+        mic.catch_up(100 * FRAME_SAMPLES + 1)
+        hearing = Hearing(stt, mic, Store(None), costs)
+        for first, frames in [(0, 20), (30, 0), (40, 12), (60, 25)]:
+            heard = hearing.open(fresh=False)
+            for frame in range(first, first + frames):
+                heard.hear(frame, 1)
+            said.append(heard.text)
+            hearing.close(heard)
+        return said, stt.steps
+
+    timed, steps = hear(MeasuredCosts())
+    assert (timed, steps) == hear(None)
+    assert steps == 20 + 12 + 25
+    assert timed[3].split()[-1].startswith("53/"), "its last word, six frames late, knows of all cycles"
+
+
+@pytest.mark.slow
+def test_nano_that_nobody_resets_is_its_replay() -> None:
+    session = open_session(RECORDINGS / "barge-in")
+    config = override(
+        Config(),
+        {"listener": "mlx-harmony", "barge_in": True, "barge_in_window_seconds": 8.0, "echo": "off", "costs": "fixed",
+         "stt_step_ms": 30.0, "tts_step_ms": 70.0},
+    )  # fmt: skip
+    live, replayed = run_live(session, (), config, 1777), run_replay(session, (), config)
+    assert by_kind(live) == by_kind(replayed)
+    assert any(isinstance(event, BargeIn) for event in live)
