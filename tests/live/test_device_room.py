@@ -15,9 +15,9 @@ from .test_speaker import Device, frame
 class Room:
     """A device room whose time and device are moved by hand."""
 
-    def __init__(self, offset: int = 0) -> None:
+    def __init__(self, offset: int = 0, slots: int = 8) -> None:
         self.time = 0
-        self.device = Device()
+        self.device = Device(slots)
         self.room = DeviceRoom(1)
         self.room.open(Clock(lambda: self.time, lambda: offset, lambda: 0), self.device.speaker)
 
@@ -90,6 +90,25 @@ def test_the_stream_of_a_chunk_is_closed_with_what_is_queued_and_the_next_one_pl
     assert given.at.tolist() == [2000, 2000 + FRAME_SAMPLES, 9500]
     assert given.chunk.tolist() == [0, 0, 1]
     assert given.offset.tolist() == [0, 1, 0]
+
+
+def test_what_the_queue_had_no_room_for_is_not_taken_for_the_next_chunk() -> None:
+    live, first, second = Room(slots=3), line(1000, 8), line(9000, 3)
+    live.at(1000, *(0.1 for _ in range(8)))
+    live.room.all_queued()
+    live.ask(2000)
+    live.at(1000 + CLOSE_DELAY)
+    live.room.closed(first)
+    live.ask(2000 + FRAME_SAMPLES)
+    assert live.room.closed(first) == 2000 + FRAME_SAMPLES
+    live.at(9000, 0.2, 0.3, 0.4)
+    live.room.all_queued()
+    for number in range(3):
+        live.ask(10_000 + number * FRAME_SAMPLES)
+    given = live.room.observed(answer(first, second))
+    assert given.at.tolist() == [2000, 10_000, 10_000 + FRAME_SAMPLES, 10_000 + 2 * FRAME_SAMPLES]
+    assert given.chunk.tolist() == [0, 1, 1, 1]
+    assert given.offset.tolist() == [0, 0, 1, 2]
 
 
 def test_a_chunk_that_was_played_out_before_is_closed_after_its_delay() -> None:

@@ -136,7 +136,10 @@ class DeviceRoom:
             with self._lock:
                 self._played.clear()
                 self._made_at.clear()
-        self._streams.append(_Stream(self._speaker.begin(), self._frames - len(self._held)))
+        cue = self._speaker.begin()
+        if self._streams:  # what the queue had no room for was thrown away with the stream, and has no number
+            self._streams[-1].frames = min(self._streams[-1].frames, cue - self._streams[-1].cue)
+        self._streams.append(_Stream(cue, self._frames - len(self._held)))
         self._is_open = True
 
     def _release(self) -> None:
