@@ -28,6 +28,7 @@ from workbench.tuning.storage import open_storage, study_names
 from workbench.tuning.study import best, finished, outcome_of
 from workbench.tuning.study import load as load_study
 from workbench.tuning.tune import Result, local_url, plan, tune
+from workbench.tuning.unread import told
 from workbench.tuning.words import advice, figure, headline, knob, verdict, warnings
 from workbench.tuning.workers import work
 
@@ -190,6 +191,8 @@ def show_result(result: Result, folder: Path) -> None:
             f"{row.name}: {before} -> {knob(row.chosen)}" if before != knob(row.chosen) else f"{row.name}: {before}",
             markup=False,
         )
+    if spec.unread:
+        console.print(f"not searched: {told(spec.unread)}", soft_wrap=True, markup=False)
     for text in warnings(judged):
         console.print(f"- {text}", soft_wrap=True, markup=False)
     if result.over_budget:

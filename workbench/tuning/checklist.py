@@ -14,6 +14,7 @@ from workbench.tuning.sensitivity import Range
 from workbench.tuning.study import Outcome
 from workbench.tuning.ticks import Tick
 from workbench.tuning.tune import Comparison, Result
+from workbench.tuning.unread import told
 from workbench.tuning.words import advice, evidence, figure, headline, knob, nudge, number, spread, verdict
 from workbench.units import FRAME_MS, frames_for_ms
 
@@ -84,6 +85,8 @@ def _claim(result: Result) -> str:
         f"{result.trials} trials ({result.pruned} broken off early) of `{spec.objectives[0]}`, stack "
         f"`{spec.config.stack.stack}`, listener `{spec.config.workbench.listener}`, seed {spec.seed}; {how}.",
     ]
+    if spec.unread:
+        lines.append(f"\nNot searched: {told(spec.unread)}.")
     if result.over_budget:
         broken = ", ".join(f"`{key}`" for key in result.over_budget)
         lines.append(f"\nNo setting in the space keeps the whole budget; here, too, over it: {broken}.")
@@ -167,6 +170,8 @@ def _evidence(key: str, result: Result, found: Range | None, kept: Mapping[str, 
             return "yours, kept"
         if key in OWN:
             return "yours to set: nothing to measure"
+        if key in result.spec.unread:
+            return f"not searched: {result.spec.unread[key]}"
         return f"not searched; the baseline's ({len(result.spec.sessions)} sessions were replayed with it)"
     return _searched(key, result, found)
 

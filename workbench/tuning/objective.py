@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 from workbench.ahead import Ahead, Task, helpers
 from workbench.budget import Budget, check_budget
@@ -54,29 +55,58 @@ full, where a limit of the budget counts less than 1 however far it is overstepp
 def effective(config: Config) -> str:
     """One spelling for all configs that no replay can tell apart: 700 ms of silence acts as 720.
 
-    The listener that does not read a knob does not tell its values apart either.
+    A knob that the listener does not read, or that another one has switched off, does not tell its values apart either.
     """
-    listen, speak = asdict(listen_options(config)), asdict(speak_options(config))
     own = config.workbench
-    published = own.listener == "mlx-harmony"
-    listen["min_speech_frames"] = max(1, listen["min_speech_frames"])
-    unread = ["preroll_frames", "max_speech_frames", "flush"] if published else ["max_wait"]
-    barge = [config.assistant.barge_in_window_seconds] if published else [max(1, frames_for_ms(own.barge_in_min_ms))]
-    if not published:
-        listen["silence_frames"] = max(1, listen["silence_frames"])
-        # Playback starts with one frame at the earliest.
-        speak["prebuffer"] = max(1, speak["prebuffer"])
-    else:
-        speak["prebuffer"] = 0
-    if not listen["vad"] and not (published and config.assistant.barge_in):
-        unread += ["vad_threshold", "vad_hits"]
-    if not listen["silence"]:
-        unread += ["silence_frames"]
-    for name in unread:
-        listen[name] = None
+    barge: list[float] = []
+    if config.assistant.barge_in:
+        published = own.listener == "mlx-harmony"
+        barge = [config.assistant.barge_in_window_seconds if published else max(1, frames_for_ms(own.barge_in_min_ms))]
     tree = to_dict(config)
-    rest = [tree["stack"], tree["costs"], tree["echo"], own.seed, own.timing, own.executors, own.listener]
-    return canonical_json([listen, speak, barge if config.assistant.barge_in else [], rest])
+    rest = [tree["stack"], tree["costs"], tree["echo"], own.seed, own.timing, _beside(config), own.listener]
+    return canonical_json([_listens(config), _speaks(config), barge, rest])
+
+
+def _listens(config: Config) -> dict[str, Any]:
+    """What the listener reads, None where it does not."""
+    found = asdict(listen_options(config))
+    published, barge_in = config.workbench.listener == "mlx-harmony", config.assistant.barge_in
+    found["min_speech_frames"] = max(1, found["min_speech_frames"])
+    unread = ["preroll_frames", "max_speech_frames", "flush"] if published else ["max_wait"]
+    if not published:
+        found["silence_frames"] = max(1, found["silence_frames"])
+    if not found["vad"] and not (published and barge_in):
+        unread += ["vad_threshold", "vad_hits"]
+    if not found["silence"]:
+        unread += ["silence_frames", "min_speech_frames"]
+        if published or not barge_in:
+            unread += ["threshold"]
+    return found | dict.fromkeys(unread)
+
+
+def _speaks(config: Config) -> dict[str, Any]:
+    """What the speaking side reads, None where it does not; what runs beside it is :func:`_beside`'s."""
+    options = speak_options(config)
+    found, chunks = asdict(options), asdict(options.chunks)
+    # Playback starts with one frame at the earliest; the published one waits for no more.
+    found["prebuffer"] = 0 if options.published else max(1, options.prebuffer)
+    unread = []
+    if options.stream:
+        unread = ["sentences"] if options.chunks.published else [] if options.chunks.sentences else ["min_chars"]
+    elif options.chunks.max_chars <= 0:
+        unread = ["sentences", "min_chars"]
+    return found | {"shared": None, "chunks": chunks | dict.fromkeys(unread)}
+
+
+def _beside(config: Config) -> str | bool | None:
+    """What of ``executors`` is read: without barge-in the STT is still while the agent speaks, so that only an LM that
+    still writes then shares the device; the published watch knows one device or two.
+    """
+    own = config.workbench
+    shared = own.executors != "split"
+    if not config.assistant.barge_in:
+        return shared if config.assistant.tts_stream else None
+    return shared if own.listener == "mlx-harmony" else own.executors
 
 
 @lru_cache(maxsize=4096)

@@ -65,6 +65,7 @@ def to_json(result: Result) -> dict[str, Any]:
         "trial": result.trial,
         "fingerprint": result.config.fingerprint,
         "tuned": {item.name: item.chosen for item in result.sensitivity.ranges},
+        "not_searched": dict(result.spec.unread),
         "values": list(result.outcome.values),
         "feasible": not result.over_budget,
         "over_budget": list(result.over_budget),

@@ -53,6 +53,7 @@ class Spec:
         trials: finished trials wanted, the baseline's included.
         profile: what the costs of all trials are drawn from; None where they are fixed, or nobody has looked yet.
         weights: of the models, name → digest.
+        unread: knobs that were asked for and left out of the space, since nothing reads them, name → why.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Spec:
     trials: int = 200
     profile: Profile | None = None
     weights: Mapping[str, str] = field(default_factory=dict)
+    unread: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def goal(self) -> Goal:
@@ -108,7 +110,7 @@ class Spec:
             "sessions": [asdict(item) for item in self.sessions],
         }
         tables = {"budget": dict(self.budget), "weights": dict(self.weights), "config": to_dict(self.config)}
-        return plain | tables | {"space": self.space.to_dict()}
+        return plain | tables | {"space": self.space.to_dict(), "unread": dict(self.unread)}
 
     def write(self) -> None:
         """Write ``study.toml``, and the profile beside it."""
@@ -135,7 +137,7 @@ class Spec:
     def _check_same(self, other: "Spec") -> None:
         mine, theirs = self.to_dict(), other.to_dict()
         for spec in (mine, theirs):
-            for key in ("trials", "profile", "weights"):
+            for key in ("trials", "profile", "weights", "unread"):
                 spec.pop(key)
             spec["config"]["costs"].pop("profile")
             spec["sessions"] = [(item["name"], item["mic"]) for item in spec["sessions"]]
@@ -181,6 +183,7 @@ def from_dict(data: Any, profile: Any, where: str) -> Spec:
             trials=data["trials"],
             profile=_profile(data["profile"], profile, where),
             weights=dict(data["weights"]),
+            unread=dict(data.get("unread", {})),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise WorkbenchError(f"{where}: not in the form of a study ({error}); tune under a new --name") from None

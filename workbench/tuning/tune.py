@@ -41,6 +41,7 @@ from workbench.tuning.study import (
     take_up,
     waits,
 )
+from workbench.tuning.unread import find_unread, searched
 from workbench.tuning.workers import make_evaluator, run_beside, settle
 
 Finished = TypeVar("Finished")
@@ -130,7 +131,7 @@ def plan(
     trials: int = 200,
     prune: bool = False,
 ) -> Spec:
-    """Open the sessions, split them, and put the study down.
+    """Open the sessions, split them, and put the study down; knobs that nothing reads are taken out of the space.
 
     Raises:
         WorkbenchError: names the session, score or knob that is wrong.
@@ -146,6 +147,8 @@ def plan(
         if not labels:
             raise WorkbenchError(f"{session.folder}: has no labels to tune against; 'workbench label' drafts them")
     parts = split({session.name: labels for session, labels in opened}, seed)
+    unread = find_unread(space, config)
+    space = searched(space, unread)
     first = space.point(config)
     return Spec(
         name=name,
@@ -160,6 +163,7 @@ def plan(
         sampler=sampler,
         seed=seed,
         prune=prune,
+        unread=unread,
         trials=space.size() + (not space.holds(first)) if sampler == "grid" else trials,
     )
 
