@@ -71,7 +71,7 @@ def test_what_it_says_is_on_the_agent_track_where_the_trace_says(tmp_path: Path)
 
 
 def test_every_step_is_told_and_what_it_cost(tmp_path: Path) -> None:
-    recorded, _ = record(tmp_path, Parrot(step_seconds=0.002), pace=0.004)
+    recorded, _ = record(tmp_path, Parrot(step_seconds=0.002), pace=0.012)
     costs = [cost for event in of(recorded, Steps) for cost in event.costs]
     assert len(costs) == recorded.frames
     assert min(costs) >= 48, "2 ms"
