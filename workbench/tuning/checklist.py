@@ -7,7 +7,7 @@ from typing import Any
 
 from workbench.config import get, knobs
 from workbench.metrics.compare import NO_DIFFERENCE
-from workbench.tuning.faults import Faults
+from workbench.tuning.faults import Faults, section
 from workbench.tuning.hotmic import RELEASE_MS, Suggestion
 from workbench.tuning.moshi_json import KEYS, OWN, moshi_json
 from workbench.tuning.sensitivity import Range
@@ -241,22 +241,7 @@ def _listener(result: Result, faults: Faults | None) -> str:
             "queue without a bound. MLX-Harmony's published loop has none of them. For the assistant as published "
             "tune with `--listener mlx-harmony`."
         )
-    lines = [
-        "## What the published loop's faults cost",
-        "",
-        "These values were tuned on MLX-Harmony's loop as published, faults included. The same knobs on the loop put "
-        "right:",
-        "",
-        "| fault | shows in | as published | put right |",
-        "|---|---|---|---|",
-    ]
-    lines += [f"| {item.fault} | `{item.key}` | {item.published} | {item.put_right} |" for item in faults.costs]
-    share = faults.lost_seconds / faults.made_seconds if faults.made_seconds else 0.0
-    lines.append(
-        f"\nOf {faults.made_seconds:.1f} s of agent speech that was made, {faults.lost_seconds:.1f} s ({share:.0%}) "
-        "were never played: the stream is closed 0.1 s after the last step, or the user stopped it."
-    )
-    return "\n".join(lines)
+    return section(faults)
 
 
 def _front(result: Result) -> str:

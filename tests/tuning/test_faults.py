@@ -1,0 +1,140 @@
+"""What the published loop's faults cost: known answers, and the sums that must hold."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from made_sessions import REPOSITORY, Sound, conversation, make_session
+
+from workbench.config import load, override
+from workbench.metrics import Difference, compare
+from workbench.metrics.compare import NO_DIFFERENCE
+from workbench.store import Store
+from workbench.trace import Cancel, Chunk, Done, Header, Pcm, Play, Trace
+from workbench.tuning.faults import BORDERS, Cost, Faults, Speech, section, spoken, weigh
+from workbench.tuning.objective import Evaluator
+from workbench.units import FRAME_SAMPLES as FRAME
+
+PUBLISHED = load(
+    REPOSITORY / "configs/baseline.toml", {"stack": "scripted", "listener": "mlx-harmony", "tts_chunk_chars": 60}
+)
+
+
+@pytest.fixture(scope="module")
+def evaluator(tmp_path_factory):
+    """Users that let the agent speak out, and one that says something in the first chunk of an answer."""
+    folder = tmp_path_factory.mktemp("faults")
+    for number in range(2):
+        sounds, seconds = conversation(np.random.default_rng(number), 2, gap=(10.0, 12.0))
+        make_session(folder / f"calm{number}", sounds, seconds, seed=number)
+    words = "what can you tell me about it"
+    sounds = [Sound(1.0, 2.6, 0.05, "speech", 1, words), Sound(5.6, 6.6, 0.05, "speech", 2, words)]
+    make_session(folder / "cut", sounds, 24.0)
+    return Evaluator(sorted(folder.iterdir()), PUBLISHED, Store(None))
+
+
+def pcm(t: int, reply: int, chunk: int, frames: int) -> Pcm:
+    return Pcm(t, reply, chunk, tuple(t + FRAME * n for n in range(frames)), "1" * frames, 0)
+
+
+def test_what_was_never_played_is_told_apart():
+    """Answer 0: five frames of seven played, then four of four. Answer 1: two of three, and the user stops the second
+    chunk with one frame played of six.
+    """
+    events = (
+        Chunk(0, 0, 0, "It is noon, and"),
+        pcm(FRAME, 0, 0, 7),
+        Play(2 * FRAME, 0, 0, 0, 5 * FRAME),
+        Chunk(10 * FRAME, 0, 1, "all is well."),
+        pcm(11 * FRAME, 0, 1, 4),
+        Play(12 * FRAME, 0, 1, 0, 4 * FRAME),
+        Done(16 * FRAME, 0),
+        Chunk(30 * FRAME, 1, 0, "No."),
+        pcm(31 * FRAME, 1, 0, 3),
+        Play(32 * FRAME, 1, 0, 0, 2 * FRAME),
+        Chunk(40 * FRAME, 1, 1, "Not at all."),
+        pcm(41 * FRAME, 1, 1, 6),
+        Play(42 * FRAME, 1, 1, 0, FRAME),
+        Cancel(43 * FRAME, 1, "barge_in"),
+    )
+    trace = Trace(Header("made", 100 * FRAME), tuple(sorted(events, key=lambda event: event.t)))
+    once = Speech(made=20 * FRAME, closed=3 * FRAME, stopped=5 * FRAME, inside=1, borders=2)
+    assert spoken([trace]) == once
+    assert spoken([trace, trace]) == Speech(*(2 * value for value in dataclasses.astuple(once)))
+
+
+def test_a_chunk_that_was_stopped_before_its_first_frame_gives_nothing_up():
+    events = (
+        Chunk(0, 0, 0, "It is noon."),
+        pcm(FRAME, 0, 0, 7),
+        Play(2 * FRAME, 0, 0, 0, 5 * FRAME),
+        Chunk(10 * FRAME, 0, 1, "All is well."),
+        Cancel(11 * FRAME, 0, "barge_in"),
+    )
+    assert spoken([Trace(Header("made", 100 * FRAME), events)]) == Speech(7 * FRAME, 2 * FRAME, 0, 0, 1)
+
+
+def test_the_parts_are_those_of_the_scores(evaluator):
+    names = tuple(evaluator.names)
+    faults = weigh(evaluator, PUBLISHED, names)
+    scored = evaluator.scores(PUBLISHED, names)
+    assert faults.speech.made == sum(item.tts_audio for item in scored)
+    assert faults.speech.closed + faults.speech.stopped == faults.speech.made - sum(item.played for item in scored)
+    assert faults.speech.closed > 0
+    assert sum(len(item.barge_ins) for item in scored) > 0
+    right = override(PUBLISHED, {"listener": "workbench"})
+    costs = {item.key: item for item in faults.costs}
+    wanted = compare(scored, evaluator.scores(right, names), ["chunk_gap_ms_p95", "voice_to_voice_ms_p95"])
+    assert tuple(costs[item.key].difference for item in wanted) == wanted
+    assert faults.sessions == 3
+
+
+def test_the_chunker_is_among_the_faults(evaluator):
+    """Its cuts inside sentences, and without tts_chunk_sentences those inside words; put right is the corrected one."""
+    for changes in ({}, {"chunker": "published"}, {"tts_chunk_sentences": False}):
+        faults = weigh(evaluator, override(PUBLISHED, changes), ("calm0", "calm1"))
+        costs = {item.key: item for item in faults.costs}
+        before, after = costs[BORDERS].values
+        torn = costs["midword_splits"].values
+        assert torn[1] == 0
+        if "tts_chunk_sentences" in changes:
+            assert torn[0] > 0
+        else:
+            assert before > after
+            assert torn[0] == 0
+        assert costs[BORDERS].says in ("a count, not tested", "the same")
+        assert f"| {BORDERS} | " in section(faults)
+
+
+def row(key: str, values: tuple[float, float], verdict: str | None) -> Cost:
+    low, high = {"higher": (0.5, 1.5), "lower": (-1.5, -0.5), NO_DIFFERENCE: (-1.0, 1.0)}.get(verdict or "", (0, 0))
+    known = Difference(key, *values, values[1] - values[0], low, high, 8, verdict) if verdict else None
+    return Cost("a fault", key, str(values[0]), str(values[1]), values, known)
+
+
+def test_where_the_fault_does_good_it_is_said():
+    rows = (
+        row("wer", (2.0, 1.0), "lower"),
+        row("cutin_per_hold", (1.0, 2.0), "higher"),
+        row("voice_to_voice_ms_p95", (1.0, 1.5), NO_DIFFERENCE),
+        row("eot_recall", (0.9, 0.5), "lower"),
+        row("midword_splits", (3.0, 0.0), None),
+        row("mic_dropped_ms_total", (0.0, 0.0), None),
+    )
+    lines = section(Faults(rows, 8, Speech(24000, 6000, 2400, 0, 0))).splitlines()
+    assert "| a fault | `wer` | 2.0 | 1.0 | better (-1.5 to -0.5) |" in lines
+    assert "| a fault | `cutin_per_hold` | 1.0 | 2.0 | worse (+0.5 to +1.5) |" in lines
+    assert "| a fault | `midword_splits` | 3.0 | 0.0 | a count, not tested |" in lines
+    assert "| a fault | `mic_dropped_ms_total` | 0.0 | 0.0 | the same |" in lines
+    assert "Better as published: `cutin_per_hold`, `eot_recall`; putting the loop right costs there." in lines
+    assert "Ahead as published by the figure alone: `voice_to_voice_ms_p95`; it may be chance." in lines
+    assert lines[-1] == (
+        "Of 1.0 s of agent speech that was made, 0.3 s (35%) were never played: 0.2 s cut off where a chunk's stream "
+        "is closed 0.1 s after its last step, 0.1 s given up where the user stopped the answer."
+    )
+
+
+def test_nothing_is_said_of_where_no_fault_does_good():
+    text = section(Faults((row("wer", (2.0, 1.0), "lower"),), 8, Speech()))
+    assert "as published:" not in text
+    assert text.endswith("The agent said nothing.")
