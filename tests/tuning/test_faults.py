@@ -106,6 +106,11 @@ def test_the_chunker_is_among_the_faults(evaluator):
         assert f"| {BORDERS} | " in section(faults)
 
 
+def test_answers_of_one_chunk_have_no_border_to_compare(evaluator):
+    faults = weigh(evaluator, override(PUBLISHED, {"tts_chunk_chars": 2000, "tts_chunk_min_chars": 2000}), ("calm0",))
+    assert next(item.says for item in faults.costs if item.key == BORDERS) == "nothing to compare"
+
+
 def row(key: str, values: tuple[float, float], verdict: str | None) -> Cost:
     low, high = {"higher": (0.5, 1.5), "lower": (-1.5, -0.5), NO_DIFFERENCE: (-1.0, 1.0)}.get(verdict or "", (0, 0))
     known = Difference(key, *values, values[1] - values[0], low, high, 8, verdict) if verdict else None

@@ -56,6 +56,8 @@ class Cost:
         """What putting it right does."""
         if self.difference is not None:
             return verdict(self.difference)
+        if None in self.values:
+            return "nothing to compare"
         return "the same" if self.values[0] == self.values[1] else "a count, not tested"
 
     @property
