@@ -1,5 +1,7 @@
 """The checklist's ticks: what is checked when it is written, and that a tick can stay away."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from made_sessions import REPOSITORY
@@ -9,11 +11,11 @@ from workbench.config import dump_toml, load, override
 from workbench.store import Store
 from workbench.tuning.checklist import ITEMS
 from workbench.tuning.moshi_json import write_moshi_json
-from workbench.tuning.objective import Evaluator
+from workbench.tuning.objective import ANSWERED, Evaluator
 from workbench.tuning.publish import publish
 from workbench.tuning.space import parse
 from workbench.tuning.study import Objective, create, finished
-from workbench.tuning.ticks import ticks
+from workbench.tuning.ticks import BESIDE, ticks
 from workbench.tuning.tune import conclude, plan
 
 SPACE = {"assistant": {"stt_silence_ms": {"type": "frames", "low": 400, "high": 960}}}
@@ -43,7 +45,7 @@ def done(here, recordings):
 
 def marks(folder) -> dict[str, bool]:
     lines = (folder / "checklist.md").read_text().splitlines()
-    return {key: any(line == f"- [x] {text}" for line in lines) for key, text, _ in ITEMS}
+    return {key: any(line.rstrip() == f"- [x] {text}" for line in lines) for key, text in ITEMS}
 
 
 def test_what_was_checked_is_ticked_and_nothing_else(done):
@@ -72,6 +74,33 @@ def test_a_tick_stays_away_where_the_check_fails(done, here):
         assert ticks(result, evaluator, {}, folder)["aligned"].good is False
     finally:
         track.write_bytes(whole)
+
+
+def test_the_parallel_run_is_held_to_its_limits(done, here):
+    result, evaluator = done
+    folder = publish(*done, own=None)
+    tick = ticks(result, evaluator, {}, folder)["beside"]
+    scores = evaluator.summary(override(result.config, {"executors": "parallel"}), evaluator.names).scores
+    over = [key for key in BESIDE if scores[key] > result.spec.budget[key]]
+    assert tick.good is (not over)
+    assert all(key in tick.found for key in BESIDE)
+    strict = replace(result, spec=replace(result.spec, budget={"rtf": 0.0, "stall_ratio": -1.0}))
+    tick = ticks(strict, evaluator, {}, folder)["beside"]
+    assert (tick.good, tick.found.partition("over budget: ")[2]) == (False, "stall_ratio")
+    free = replace(result, spec=replace(result.spec, budget={}))
+    assert ticks(free, evaluator, {}, folder)["beside"].good is None
+
+
+def test_the_limit_on_answers_is_explained_where_it_is_named(done, here):
+    result, evaluator = done
+
+    def text(result):
+        return (publish(result, evaluator, own=None) / "checklist.md").read_text()
+
+    says = "\n`turns_answered_n` is the limit that comes with every budget: nine of ten turns must be answered.\n"
+    kept = replace(result, sensitivity=replace(result.sensitivity, nudges=()), over_budget=(), put_back=())
+    assert ANSWERED not in text(kept)
+    assert text(replace(kept, over_budget=(ANSWERED,))).count(says) == 1
 
 
 def test_the_voice_file_is_looked_at(done, here):

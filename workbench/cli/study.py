@@ -198,7 +198,8 @@ def show_result(result: Result, folder: Path) -> None:
     if result.over_budget:
         broken = ", ".join(result.over_budget)
         console.print(f"- no setting in the space keeps the whole budget; over it: {broken}", soft_wrap=True)
-    console.print(f"{headline(result)}: {advice(result)}", soft_wrap=True, markup=False)
+    console.print(headline(result), soft_wrap=True, markup=False)
+    console.print(advice(result), soft_wrap=True, markup=False)
     console.print(f"{result.trials} trials; configs and checklist: {folder}", soft_wrap=True, markup=False)
 
 

@@ -5,15 +5,17 @@ import math
 from pathlib import Path
 from typing import Any
 
+import tomli_w
+
 from workbench.config import dump_toml
 from workbench.files import pretty_json, write_text
 from workbench.metrics import Summary
 from workbench.tuning.checklist import checklist
+from workbench.tuning.commands import budget_path
 from workbench.tuning.faults import weigh
 from workbench.tuning.hotmic import by_rule, suggest
 from workbench.tuning.moshi_json import read_moshi_json, write_moshi_json
 from workbench.tuning.objective import Evaluator
-from workbench.tuning.study import Objective
 from workbench.tuning.ticks import ticks
 from workbench.tuning.tune import Comparison, Result
 from workbench.tuning.words import advice, headline
@@ -44,9 +46,10 @@ def publish(result: Result, evaluator: Evaluator, own: Path | None, configs: Pat
     names = tuple(sorted(ref.name for ref in spec.sessions))
     faults = weigh(evaluator, result.config, names) if result.config.workbench.listener == "mlx-harmony" else None
     suggestions = [suggest(evaluator.material(name).session) for name in names]
-    replayed = Objective(spec, evaluator, spec.tuning).judge(by_rule(spec.config, suggestions))
+    replayed = evaluator.summary(by_rule(spec.config, suggestions), spec.tuning)
     write_moshi_json(folder / "moshi.json", result.config, kept)
     write_text(folder / "tuned.toml", dump_toml(result.config))
+    write_text(budget_path(spec), tomli_w.dumps({"budget": dict(spec.budget)}))
     found = ticks(result, evaluator, kept, folder)
     write_text(folder / "checklist.md", checklist(result, suggestions, replayed, kept, faults, folder, found))
     write_text(spec.folder / "result.json", pretty_json(to_json(result)))

@@ -12,7 +12,7 @@ import optuna
 
 from workbench.config import Config, Knob, get, override
 from workbench.errors import WorkbenchError
-from workbench.tuning.objective import Goal
+from workbench.tuning.objective import Goal, effective
 from workbench.tuning.space import Parameter, Space, short
 from workbench.tuning.study import Outcome, finished, outcome_of
 from workbench.units import FRAME_MS, frames_for_ms
@@ -155,6 +155,7 @@ def survey(space: Space, config: Config, goal: Goal, judge: Judge, study: optuna
         _nudge(space, config, parameter, value, words, judge)
         for parameter in space.parameters
         for value, words in _small_changes(parameter, get(config, parameter.path))
+        if not _same(space, config, parameter, value)
     ]
     return Sensitivity(ranges, tuple(nudges), importances(study, goal) if study is not None else {})
 
@@ -241,13 +242,21 @@ def _range(space: Space, config: Config, parameter: Parameter, goal: Goal, best:
 def _small_changes(parameter: Parameter, chosen: Knob) -> Iterator[tuple[Knob, str]]:
     for side, sign in ((-1, "−"), (1, "+")):
         if parameter.type == "frames":
-            value = int(_number(chosen)) + side * FRAME_MS
+            value = (frames_for_ms(_number(chosen)) + side) * FRAME_MS
             if value >= 0:
                 yield value, f"{parameter.name} {sign} 1 frame ({value} ms)"
         elif parameter.type == "float" and parameter.name.endswith("threshold") and parameter.log:
             level = short(_number(chosen) * 10 ** (side * NUDGE_DB / 20))
             if level <= 1:
                 yield level, f"{parameter.name} {sign} 3 dB ({level:g})"
+
+
+def _same(space: Space, config: Config, parameter: Parameter, value: Knob) -> bool:
+    """Whether no replay could tell: less speech than a frame acts as one frame."""
+    try:
+        return effective(space.config(config, {parameter.name: value})) == effective(config)
+    except WorkbenchError:
+        return False
 
 
 def _nudge(space: Space, config: Config, parameter: Parameter, value: Knob, words: str, judge: Judge) -> Nudge:

@@ -4,13 +4,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from workbench.config import load
+from workbench.budget import check_budget
+from workbench.config import load, override
 from workbench.errors import WorkbenchError
 from workbench.files import read_json
+from workbench.metrics import shown
+from workbench.tuning.commands import voice_of
 from workbench.tuning.moshi_json import KEYS, moshi_json
 from workbench.tuning.objective import Evaluator
 from workbench.tuning.tune import Result
 from workbench.units import FRAME_SAMPLES
+
+BESIDE = ("deadline_miss_rate", "stall_ratio", "false_bargein_per_agent_hour")
+"""What shows whether STT and TTS go together on one machine."""
 
 
 class Tick(NamedTuple):
@@ -32,7 +38,8 @@ def ticks(result: Result, evaluator: Evaluator, kept: Mapping[str, Any], folder:
     return {
         "aligned": _aligned(evaluator),
         "chunks": _chunks(result, evaluator),
-        "voice": _voice(kept),
+        "voice": _voice(result, kept),
+        "beside": _beside(result, evaluator),
         "mapping": _mapping(result, kept, folder),
     }
 
@@ -56,19 +63,34 @@ def _chunks(result: Result, evaluator: Evaluator) -> Tick:
     return Tick(not torn and not holes if seconds else None, found)
 
 
-def _voice(kept: Mapping[str, Any]) -> Tick:
-    named = kept.get("tts_voice_path")
-    if not named:
-        return Tick(None, "no tts_voice_path was given")
-    if not Path(named).is_file():
-        return Tick(None, f"{named} is not on this machine")
+def _voice(result: Result, kept: Mapping[str, Any]) -> Tick:
+    voice = voice_of(result, kept)
+    if voice is None:
+        return Tick(None, "none is named; `tune` with `--moshi-json FILE` names yours")
+    path, tts = voice
+    if not path.is_file():
+        return Tick(None, f"{path} is not on this machine")
+    from workbench.moshi.checkpoint import find
     from workbench.moshi.voices import check
 
     try:
-        voice = check(Path(named))
+        found = check(path, find(tts) if tts else None)
     except WorkbenchError as error:
         return Tick(False, str(error))
-    return Tick(True, f"{named}: {voice.dim} × {voice.frames}, standard deviation {voice.std:.2f}")
+    spread = f"standard deviation {found.std:.2f}" if found.std else "all 0: this TTS has one voice"
+    return Tick(True, f"{path.name}: {found.dim} × {found.frames}, {spread}")
+
+
+def _beside(result: Result, evaluator: Evaluator) -> Tick:
+    """The tuned config with STT and TTS on one device at once, against the limits that this is about."""
+    config = override(result.config, {"workbench.executors": "parallel"})
+    summary = evaluator.summary(config, evaluator.names)
+    says = ", ".join(f"{key} {shown(summary, key)}" for key in BESIDE)
+    limits = {key: limit for key, limit in result.spec.budget.items() if key in BESIDE}
+    over = ", ".join(item.key for item in check_budget(summary.scores, limits))
+    return Tick(
+        not over if limits else None, f"executors = parallel: {says}" + (f"; over budget: {over}" if over else "")
+    )
 
 
 def _mapping(result: Result, kept: Mapping[str, Any], folder: Path) -> Tick:

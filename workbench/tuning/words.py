@@ -1,6 +1,7 @@
 """Results in words, for the console and the checklist."""
 
 import math
+from collections.abc import Sequence
 
 from workbench.budget import Evidence
 from workbench.config import Knob
@@ -9,7 +10,9 @@ from workbench.metrics.compare import NO_DIFFERENCE
 from workbench.metrics.measures import HIGHER_IS_BETTER
 from workbench.metrics.stats import MIN_PAIRED
 from workbench.tuning.sensitivity import Nudge, Range
+from workbench.tuning.study import Outcome
 from workbench.tuning.tune import Comparison, Result
+from workbench.units import FRAME_MS, frames_for_ms
 
 
 def knob(value: Knob) -> str:
@@ -50,7 +53,7 @@ def headline(result: Result) -> str:
     key = result.spec.objectives[0]
     comparison = result.held_out
     if comparison is None:
-        return f"{key}: one session, so nothing could be held out: no claim is made"
+        return f"{key}: one session, nothing could be held out, so no claim is made"
     difference = next(item for item in comparison.differences if item.key == key)
     how = "held out one at a time" if result.spec.split == "leave-one-out" else "held out"
     return f"{key} on {len(comparison.sessions)} sessions {how}: {verdict(difference)}"
@@ -125,9 +128,9 @@ def spread(item: Range) -> str:
     """A knob's range in words."""
     if item.good:
         others = [knob(choice) for choice in item.good if choice != item.chosen]
-        return f"{', '.join(others)} within 5 % too" if others else "every other choice is worse"
+        return f"{', '.join(others)} within 5 % too" if others else f"no other choice {_NEAR}"
     if item.low == item.high:
-        return "no neighbour within 5 %"
+        return f"no neighbour {_NEAR}"
     open_ended = {
         (True, True): "",
         (False, True): ", down to the end of the space",
@@ -137,12 +140,51 @@ def spread(item: Range) -> str:
     return f"{knob(item.low)} to {knob(item.high)} within 5 %{open_ended}"
 
 
-def nudge(item: Nudge, objective: str) -> str:
-    """A small change in words."""
+_NEAR = "within 5 % without overstepping the budget further"
+
+
+def acts_as(name: str, value: Knob) -> str:
+    """What a time amounts to in whole frames, where that is another figure; else nothing.
+
+    >>> acts_as("stt_silence_ms", 620), acts_as("stt_min_speech_ms", 0), acts_as("stt_silence_ms", 640)
+    ('acts as 640 ms (8 frames)', 'acts as 80 ms (1 frame)', '')
+    """
+    if not name.endswith("_ms") or not isinstance(value, int):
+        return ""
+    least = 0 if name == "stt_preroll_ms" else 1
+    frames = max(least, frames_for_ms(value))
+    return "" if frames * FRAME_MS == value else f"acts as {frames * FRAME_MS} ms ({frames} frame{'s' * (frames != 1)})"
+
+
+def broken(outcome: Outcome) -> tuple[str, ...]:
+    """Limits that an outcome oversteps."""
+    return tuple(key for key, over in outcome.over.items() if over > 0)
+
+
+def also_breaks(after: Sequence[str], before: Sequence[str]) -> str:
+    """What a change does to the limits that are broken.
+
+    >>> also_breaks(["wer", "rtf"], ["rtf", "stall_ratio"]), also_breaks(["rtf"], ["rtf"])
+    ('also breaks wer, no longer breaks stall_ratio', '')
+    """
+    new = [key for key in after if key not in before]
+    gone = [key for key in before if key not in after]
+    parts = [f"{word} {', '.join(keys)}" for word, keys in (("also breaks", new), ("no longer breaks", gone)) if keys]
+    return ", ".join(parts)
+
+
+def nudge(item: Nudge, before: Sequence[str]) -> str:
+    """A small change in words, with the first objective after it.
+
+    Args:
+        item: the change.
+        before: limits that are broken without it.
+    """
     if math.isnan(item.value):
         return f"{item.what}: refused by the config"
     value = f"{item.value:.4g}" if math.isfinite(item.value) else "nothing answered"
-    return f"{item.what}: {objective} {value}" + (f", breaks {', '.join(item.broken)}" if item.broken else "")
+    changed = also_breaks(item.broken, before)
+    return f"{item.what}: {value}" + (f", {changed}" if changed else "")
 
 
 def warnings(comparison: Comparison) -> list[str]:

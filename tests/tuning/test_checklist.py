@@ -1,0 +1,224 @@
+"""The checklist as a person uses it: every command pasted, every row with its figures, every small change a change."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from made_sessions import REPOSITORY
+
+from workbench.budget import read_budget
+from workbench.cli import cli
+from workbench.config import Config, load, override
+from workbench.files import read_json
+from workbench.metrics import Summary, shown
+from workbench.tuning.commands import commands
+from workbench.tuning.keys import GOVERNS
+from workbench.tuning.moshi_json import KEYS
+from workbench.tuning.objective import Goal
+from workbench.tuning.sensitivity import Nudge, Range, survey
+from workbench.tuning.space import parse
+from workbench.tuning.spec import read_spec
+from workbench.tuning.study import Outcome
+from workbench.tuning.words import nudge, spread
+
+LATENCY = "voice_to_voice_ms_p95"
+
+
+def run(*arguments: str) -> int:
+    return CliRunner().invoke(cli, arguments, catch_exceptions=False, standalone_mode=False).return_value or 0
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A folder in which the demo sessions were tuned on; their path has a space, and the user has a voice."""
+    from safetensors.numpy import save_file
+
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "my recordings").symlink_to(REPOSITORY / "recordings")
+    (folder / "voices").mkdir()
+    values = np.random.default_rng(0).normal(0, 0.7, (1, 512, 125)).astype(np.float32)
+    save_file({"speaker_wavs": values}, folder / "voices/anna.safetensors")
+    (folder / "own.json").write_text(json.dumps({"tts_voice_path": "voices/anna.safetensors", "use_tts": True}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("WORKBENCH_STORE", str(folder / "store"))
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        sessions = sorted(path.parent for path in (folder / "my recordings").glob("*/session.json"))
+        files = [f"--{name}={REPOSITORY}/configs/{name}.toml" for name in ("space", "budget")]
+        files.append(f"--config={REPOSITORY}/configs/baseline.toml")
+        names = [str(path.relative_to(folder)) for path in sessions]
+        more = ("--stack", "scripted", "--trials", "30", "--moshi-json", "own.json")
+        run("tune", *names, "--name", "one", *files, *more)
+    return folder
+
+
+@pytest.fixture
+def inside(project, monkeypatch):
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("WORKBENCH_STORE", str(project / "store"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(project / "cache"))
+    return project
+
+
+def text_of(project) -> str:
+    return (project / "configs/one/checklist.md").read_text()
+
+
+def printed(text: str) -> list[str]:
+    """Every command in a text, on a line of its own or between backticks."""
+    return re.findall(r"^ *(workbench .*)$", text, re.MULTILINE) + re.findall(r"`(workbench [^`]*)`", text)
+
+
+# --- the commands ---
+
+
+def test_every_command_reads_the_same_in_every_shell(project, tmp_path):
+    show = tmp_path / "workbench"
+    show.write_text(f"#!{sys.executable}\nimport json, sys\nprint(json.dumps(sys.argv[1:]))\n")
+    show.chmod(0o755)
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    shells = [shell for shell in ("sh", "bash", "zsh") if shutil.which(shell)]
+    assert shells
+    lines = printed(text_of(project))
+    assert len(lines) == 4
+    for line in lines:
+        for shell in shells:
+            done = subprocess.run([shell, "-c", line], env=environment, capture_output=True, text=True, check=True)
+            assert json.loads(done.stdout) == shlex.split(line)[1:]
+        # zsh, where it is not here, splits and expands no more than this: names are quoted, nothing is a variable.
+        assert not re.search(r"[$*?~{\[`]", line)
+
+
+def test_every_command_works_on_the_studys_own(inside):
+    spec = read_spec(inside / "studies/one")
+    sessions = [item.folder for item in spec.sessions]
+    assert len(sessions) == 13
+    codes = {}
+    for line in printed(text_of(inside)):
+        arguments = shlex.split(line)[1:]
+        if arguments[0] in ("sessions", "replay"):
+            assert [item for item in arguments if item in sessions] == sessions
+        codes[" ".join(item for item in arguments if item not in sessions)] = run(*arguments)
+    config, budget = "--config configs/one/tuned.toml", "--budget studies/one/budget.toml"
+    assert codes == {
+        "sessions --verify": 0,
+        "voices check voices/anna.safetensors": 0,
+        f"replay {config} {budget} --set executors=parallel": 1,  # these sessions keep no latency of 1500 ms
+        f"replay {config} {budget}": 1,
+    }
+    assert read_budget(inside / "studies/one/budget.toml") == spec.budget
+    fingerprints = {read_json(path)["fingerprint"] for path in (inside / "reports").glob("*/run.json")}
+    tuned = load(inside / "configs/one/tuned.toml")
+    assert fingerprints == {tuned.fingerprint, override(tuned, {"executors": "parallel"}).fingerprint}
+
+
+def made(config: Config, project) -> SimpleNamespace:
+    return SimpleNamespace(config=config, spec=read_spec(project / "studies/one"))
+
+
+def test_the_models_are_those_of_the_users_file_else_of_the_study(inside):
+    def doctor(stack: str, kept: dict[str, object], models: str = "") -> str | None:
+        config = override(Config(), {"stack": stack, "models": models})
+        line = commands(made(config, inside), kept, inside / "configs/one")["shapes"]
+        return line and line.removeprefix(f"workbench doctor --config {inside}/configs/one/tuned.toml").strip()
+
+    nano = REPOSITORY / "workbench/data/nano"
+    assert doctor("scripted", {}) is None
+    assert doctor("nano", {}) == f"--models {nano}"
+    assert doctor("moshi", {}, "models/full") == ""  # tuned.toml names them
+    assert doctor("nano", {"stt_model_path": "my models/stt"}) == "--set 'stt_model_path=my models/stt'"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kept", [{}, {"stt_model_path": str(REPOSITORY / "workbench/data/nano/stt")}])
+def test_nanos_commands_work(project, kept, monkeypatch):
+    """From the folder that holds the package, where its models have short names."""
+    pytest.importorskip("moshi_mlx")
+    monkeypatch.chdir(REPOSITORY)
+    found = commands(made(override(Config(), {"stack": "nano"}), project), kept, project / "configs/one")
+    assert found["voice"] == (
+        "workbench voices check workbench/data/nano/tts/af_heart.nano@1.safetensors --tts workbench/data/nano/tts"
+    )
+    assert run(*shlex.split(found["voice"])[1:]) == 0
+    arguments = shlex.split(found["shapes"])[1:]
+    done = CliRunner().invoke(cli, arguments, catch_exceptions=False, standalone_mode=False)
+    assert done.return_value in (0, 1)  # 1 on a machine that is not fast enough
+    assert "encode_step(1920 samples) is (1, 8, 1)" in done.stdout
+    assert "after a reset 12 of 12 steps equal a fresh start" in done.stdout
+
+
+# --- the rows ---
+
+
+def rows(text: str) -> dict[str, list[str]]:
+    cells = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| `")]
+    return {row[0].strip("`"): row[1:] for row in cells if len(row) == 5 and row[0].strip("`") in KEYS}
+
+
+def test_every_row_has_its_figures_on_held_out_sessions(project):
+    text, result = text_of(project), json.loads((project / "studies/one/result.json").read_text())
+    spec = read_spec(project / "studies/one")
+    assert f"6 ({', '.join(f'`{name}`' for name in spec.held_out)}) only judged." in text
+    assert "| with it, 6 sessions held out |" in text
+    judged = result["held_out"]["tuned"]
+    summary = Summary(judged["scores"], judged["intervals"], judged["counts"], ())
+    found = rows(text)
+    assert list(found) == list(KEYS)
+    for key, (_, _, figures, why) in found.items():
+        measured = "; ".join(f"`{score}` {shown(summary, score)}" for score in GOVERNS.get(key, ()))
+        assert figures == ("–" if "no effect" in why else measured or "–")
+        assert figures != "–" or "no effect" in why or "yours" in why
+        assert (key in result["tuned"]) == ("within 5 %" in why)
+    assert f"With all of them as written, 6 sessions held out: `{LATENCY}` {shown(summary, LATENCY)}." in text
+    assert "no effect with stt_vad = false" in found["stt_vad_hits"][-1]
+    assert 'no effect with listener = "workbench"' in found["barge_in_window_seconds"][-1]
+    assert [key for key in ("stt_vad", "stt_silence", "barge_in", "tts_stream") if found[key][2] == "–"] == []
+    assert found["tts_voice_path"][1] == '`"voices/anna.safetensors"`'
+
+
+def test_a_change_is_charged_with_what_it_changes(project):
+    result = json.loads((project / "studies/one/result.json").read_text())
+    text = text_of(project)
+    tuned = set(result["over_budget"])
+    assert tuned, "else there is nothing to see here"
+    assert result["put_back"]
+    for line in text.splitlines():
+        _, also, rest = line.partition("also breaks ")
+        new = re.match(r"[a-z_0-9]+(, [a-z_0-9]+)*", rest) if also else None
+        assert not tuned & set(new.group().split(", ") if new else ()), line
+    for item in result["put_back"]:
+        row = next(line for line in text.splitlines() if line.startswith(f"| `{item['name']}`"))
+        assert all(key in row for key in set(item["broken"]) - tuned)
+
+
+def test_a_range_says_what_it_keeps():
+    alone = "no neighbour within 5 % without overstepping the budget further"
+    assert spread(Range("a", 3, 3, 3, (True, True))) == alone
+    assert spread(Range("a", True, True, True, (True, True), (True,))).startswith("no other choice within 5 % without")
+    assert spread(Range("a", 3, 2, 5, (True, False))) == "2 to 5 within 5 %, up to the end of the space"
+    assert nudge(Nudge("x", 2000.0, ("wer", "rtf")), ("rtf",)) == "x: 2000, also breaks wer"
+    assert nudge(Nudge("x", 2000.0, ("rtf",)), ("rtf",)) == "x: 2000"
+
+
+@pytest.mark.parametrize("listener", ["workbench", "mlx-harmony"])
+def test_a_small_change_is_a_frame_and_a_change(listener):
+    space = parse(
+        {"assistant": {"stt_silence_ms": {"type": "frames", "low": 160, "high": 960},
+                       "stt_min_speech_ms": {"type": "frames", "low": 80, "high": 480}}},
+        "t",
+    )  # fmt: skip
+    config = override(Config(), {"stt_silence_ms": 620, "stt_min_speech_ms": 80, "listener": listener})
+    found = survey(space, config, Goal((LATENCY,), {}), lambda _: Outcome((1.0,), {}, {}), None)
+    assert [item.what for item in found.nudges] == [
+        "stt_silence_ms − 1 frame (560 ms)",
+        "stt_silence_ms + 1 frame (720 ms)",
+        "stt_min_speech_ms + 1 frame (160 ms)",  # less than one frame acts as one
+    ]
