@@ -206,6 +206,22 @@ def test_a_range_says_what_it_keeps():
     assert spread(Range("a", 3, 2, 5, (True, False))) == "2 to 5 within 5 %, up to the end of the space"
     assert nudge(Nudge("x", 2000.0, ("wer", "rtf")), ("rtf",)) == "x: 2000, also breaks wer"
     assert nudge(Nudge("x", 2000.0, ("rtf",)), ("rtf",)) == "x: 2000"
+    assert nudge(Nudge("x", 2000.0, ("rtf",), ("rtf",)), ("rtf",)) == "x: 2000, further over rtf"
+    assert nudge(Nudge("x", 2000.0, ()), ("rtf",)) == "x: 2000, no longer breaks rtf"
+
+
+def test_a_small_change_tells_limits_overstepped_further_from_those_that_stay():
+    space = parse({"assistant": {"stt_silence_ms": {"type": "frames", "low": 160, "high": 960}}}, "t")
+    over = {560: {"wer": 0.5, "rtf": 0.2, "stall_ratio": 0.1}, 640: {"wer": 0.3, "rtf": 0.2, "stall_ratio": -0.1},
+            720: {"wer": -0.1, "rtf": 0.1, "stall_ratio": -0.1}}  # fmt: skip
+
+    def judge(config: Config) -> Outcome:
+        return Outcome((1.0,), over.get(config.assistant.stt_silence_ms, {"wer": 9.0}), {})
+
+    config = override(Config(), {"stt_silence_ms": 640})
+    shorter, longer = survey(space, config, Goal((LATENCY,), {}), judge, None).nudges
+    assert (shorter.broken, shorter.further) == (("wer", "rtf", "stall_ratio"), ("wer",))
+    assert (longer.broken, longer.further) == (("rtf",), ())
 
 
 @pytest.mark.parametrize("listener", ["workbench", "mlx-harmony"])

@@ -28,7 +28,7 @@ ITEMS = (
 )
 """(key in :func:`workbench.tuning.ticks.ticks` and in :func:`workbench.tuning.commands.commands`, what must hold)."""
 
-NO_MODEL = "no model was run and none is named; `tune` with `--moshi-json FILE` names yours"
+NO_MODEL = "no model was run and none is named: give `tune` your own file, `--moshi-json FILE`"
 
 
 def checklist(

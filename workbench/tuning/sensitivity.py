@@ -57,12 +57,14 @@ class Nudge:
     Attributes:
         what: the change, for people.
         value: the first objective after it.
-        broken: limits that it breaks.
+        broken: limits that are broken after it.
+        further: those of them that were broken before, and not as far.
     """
 
     what: str
     value: float
     broken: tuple[str, ...]
+    further: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ def survey(space: Space, config: Config, goal: Goal, judge: Judge, study: optuna
     best = judge(config)
     ranges = tuple(_range(space, config, parameter, goal, best, judge) for parameter in space.parameters)
     nudges = [
-        _nudge(space, config, parameter, value, words, judge)
+        _nudge(words, _try(space, config, parameter, value, judge), best)
         for parameter in space.parameters
         for value, words in _small_changes(parameter, get(config, parameter.path))
         if not _same(space, config, parameter, value)
@@ -259,8 +261,9 @@ def _same(space: Space, config: Config, parameter: Parameter, value: Knob) -> bo
         return False
 
 
-def _nudge(space: Space, config: Config, parameter: Parameter, value: Knob, words: str, judge: Judge) -> Nudge:
-    outcome = _try(space, config, parameter, value, judge)
+def _nudge(words: str, outcome: Outcome | None, best: Outcome) -> Nudge:
     if outcome is None:
         return Nudge(words, math.nan, ("refused",))
-    return Nudge(words, outcome.values[0], tuple(key for key, over in outcome.over.items() if over > 0))
+    broken = tuple(key for key, over in outcome.over.items() if over > 0)
+    further = tuple(key for key in broken if 0 < best.over.get(key, 0) < outcome.over[key])
+    return Nudge(words, outcome.values[0], broken, further)

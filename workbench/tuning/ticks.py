@@ -66,7 +66,7 @@ def _chunks(result: Result, evaluator: Evaluator) -> Tick:
 def _voice(result: Result, kept: Mapping[str, Any]) -> Tick:
     voice = voice_of(result, kept)
     if voice is None:
-        return Tick(None, "none is named; `tune` with `--moshi-json FILE` names yours")
+        return Tick(None, "none is named: give `tune` your own file, `--moshi-json FILE`")
     path, tts = voice
     if not path.is_file():
         return Tick(None, f"{path} is not on this machine")

@@ -183,8 +183,8 @@ def nudge(item: Nudge, before: Sequence[str]) -> str:
     if math.isnan(item.value):
         return f"{item.what}: refused by the config"
     value = f"{item.value:.4g}" if math.isfinite(item.value) else "nothing answered"
-    changed = also_breaks(item.broken, before)
-    return f"{item.what}: {value}" + (f", {changed}" if changed else "")
+    changes = [also_breaks(item.broken, before), f"further over {', '.join(item.further)}" if item.further else ""]
+    return ", ".join([f"{item.what}: {value}", *filter(None, changes)])
 
 
 def warnings(comparison: Comparison) -> list[str]:
