@@ -177,7 +177,7 @@ def test_every_row_has_its_figures_on_held_out_sessions(project):
         assert figures == ("–" if "no effect" in why else measured or "–")
         assert figures != "–" or "no effect" in why or "yours" in why
         assert (key in result["tuned"]) == ("within 5 %" in why)
-    assert f"With all of them as written, 6 sessions held out: `{LATENCY}` {shown(summary, LATENCY)}." in text
+    assert f"With all of them as written, on 6 sessions held out: `{LATENCY}` {shown(summary, LATENCY)}." in text
     assert "no effect with stt_vad = false" in found["stt_vad_hits"][-1]
     assert 'no effect with listener = "workbench"' in found["barge_in_window_seconds"][-1]
     assert [key for key in ("stt_vad", "stt_silence", "barge_in", "tts_stream") if found[key][2] == "–"] == []

@@ -12,7 +12,7 @@ from workbench.tuning.sensitivity import Range
 from workbench.tuning.space import Parameter, Space
 from workbench.tuning.tune import Comparison, Result
 from workbench.tuning.unread import find_unread
-from workbench.tuning.words import acts_as, also_breaks, broken, figure, knob, number, spread, verdict
+from workbench.tuning.words import acts_as, also_breaks, broken, counted, figure, knob, number, spread, verdict
 
 GOVERNS: Mapping[str, tuple[str, ...]] = {
     "stt_model_path": ("wer",),
@@ -57,9 +57,8 @@ def _judged(result: Result) -> tuple[Comparison, str]:
     Where each session was left out in turn, each was judged with another config: those figures are no key's.
     """
     if result.held_out is not None and result.spec.split == "held-out":
-        return result.held_out, f"{len(result.held_out.sessions)} sessions held out"
-    count = len(result.tuning.sessions)
-    return result.tuning, f"{count} session{'s' * (count != 1)} tuned on"
+        return result.held_out, f"{counted(len(result.held_out.sessions), 'session')} held out"
+    return result.tuning, f"{counted(len(result.tuning.sessions), 'session')} tuned on"
 
 
 def key_table(result: Result, suggestions: Sequence[Suggestion], kept: Mapping[str, Any]) -> str:
@@ -69,9 +68,9 @@ def key_table(result: Result, suggestions: Sequence[Suggestion], kept: Mapping[s
     lines = [
         "## The 26 keys of moshi.json",
         "",
-        f"With all of them as written, {where}: `{objective}` {figure(judged.tuned, objective)}. Each row has, from "
+        f"With all of them as written, on {where}: `{objective}` {figure(judged.tuned, objective)}. Each row has, from "
         "the same replays, the scores that its key moves first: with 95 % intervals, or as counts below ten. *Within "
-        "5 %* of the objective, on the tuning sessions, is what oversteps no limit further, all other keys as written. "
+        "5 %*: of the objective, on the tuning sessions, all other keys as written, no limit overstepped further. "
         "*Importance*: the share in what made trials differ (PED-ANOVA).",
         "",
         f"| key | hotmic suggests | measured: write | with it, {where} | why |",
@@ -170,8 +169,8 @@ def _put_back(name: str, result: Result) -> str:
     if item is None:
         return f"was {was}, which does not go with the rest"
     row = item.difference
-    where = "held-out" if result.spec.split == "held-out" else "tuning"
+    where = "held-out session" if result.spec.split == "held-out" else "tuning session"
     figures = f"{number(row.a)} → {number(row.b)}" if row.a is not None and row.b is not None else "nothing to measure"
-    words = f"was {was}; put back to that: `{row.key}` {figures} on {row.sessions} {where} sessions, {verdict(row)}"
+    words = f"was {was}; put back to that: `{row.key}` {figures} on {counted(row.sessions, where)}, {verdict(row)}"
     changed = also_breaks(item.broken, broken(result.outcome))
     return words + (f", and on the tuning sessions {changed}" if changed else "")

@@ -13,6 +13,7 @@ from workbench.tuning.commands import voice_of
 from workbench.tuning.moshi_json import KEYS, moshi_json
 from workbench.tuning.objective import Evaluator
 from workbench.tuning.tune import Result
+from workbench.tuning.words import counted
 from workbench.units import FRAME_SAMPLES
 
 BESIDE = ("deadline_miss_rate", "stall_ratio", "false_bargein_per_agent_hour")
@@ -50,16 +51,16 @@ def _aligned(evaluator: Evaluator) -> Tick:
     if problems:
         return Tick(False, problems[0])
     blocks = sum(session.frames for session in sessions)
-    return Tick(
-        True, f"{len(sessions)} sessions, {blocks} blocks of {FRAME_SAMPLES} samples, every checksum as recorded"
-    )
+    count = counted(len(sessions), "session")
+    return Tick(True, f"{count}, {blocks} blocks of {FRAME_SAMPLES} samples, every checksum as recorded")
 
 
 def _chunks(result: Result, evaluator: Evaluator) -> Tick:
     scores = evaluator.summary(result.config, evaluator.names).scores
     torn, holes = (int(scores[key] or 0) for key in ("midword_splits", "underrun_events"))
     seconds = scores["agent_speech_seconds"] or 0.0
-    found = f"{torn} words cut, {holes} holes in {seconds:.1f} s of agent speech, costs: {result.config.costs.costs}"
+    played = f"{seconds:.1f} s of agent speech, costs: {result.config.costs.costs}"
+    found = f"{counted(torn, 'word')} cut, {counted(holes, 'hole')} in {played}"
     return Tick(not torn and not holes if seconds else None, found)
 
 

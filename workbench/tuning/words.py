@@ -29,6 +29,15 @@ def number(value: float) -> str:
     return f"{value:.4g}"
 
 
+def counted(count: int, noun: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "session"), counted(2, "held-out session")
+    ('1 session', '2 held-out sessions')
+    """
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
 def verdict(difference: Difference) -> str:
     """What a comparison of one score shows.
 
@@ -39,8 +48,9 @@ def verdict(difference: Difference) -> str:
         return "nothing to compare"
     if difference.low is None or difference.high is None:
         few = difference.sessions < MIN_PAIRED
-        paired = "1 session" if difference.sessions == 1 else f"{difference.sessions} sessions"
-        why = f"{paired}, {MIN_PAIRED} are needed to show one" if few else "no interval"
+        why = (
+            f"{counted(difference.sessions, 'session')}, {MIN_PAIRED} are needed to show one" if few else "no interval"
+        )
         return f"{NO_DIFFERENCE} ({why})"
     span = f"{difference.low:+.4g} to {difference.high:+.4g}"
     if difference.verdict == NO_DIFFERENCE:
@@ -153,7 +163,7 @@ def acts_as(name: str, value: Knob) -> str:
         return ""
     least = 0 if name == "stt_preroll_ms" else 1
     frames = max(least, frames_for_ms(value))
-    return "" if frames * FRAME_MS == value else f"acts as {frames * FRAME_MS} ms ({frames} frame{'s' * (frames != 1)})"
+    return "" if frames * FRAME_MS == value else f"acts as {frames * FRAME_MS} ms ({counted(frames, 'frame')})"
 
 
 def broken(outcome: Outcome) -> tuple[str, ...]:
