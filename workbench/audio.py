@@ -1,14 +1,20 @@
 """Microphone and loudspeaker through PortAudio: the only module that imports sounddevice.
 
-Input and output are two streams, not one duplex stream. Both carry time stamps of one clock, which is all that
-alignment needs, and each keeps its own buffer full. One duplex stream was tried first: through PulseAudio it hands out
-a block of output only when a block of input has come in, runs at the edge of its output buffer, and one sample of
-silence per block slips in that no status flag reports.
+Microphone and loudspeaker are one duplex stream where PortAudio handles both in one go (:func:`one_stream`): on JACK,
+and for one device that does both. Their sample counters are then locked. On JACK it has to be so, because the clock of
+each stream begins when that stream is opened.
+
+Elsewhere they are two streams whose time stamps are of one clock. PortAudio's duplex streams through ALSA run two
+devices with a loop of its own, and ``benchmarks/one_stream.py`` shows what becomes of them on PulseAudio: where input
+is late, the loop feeds the output alone. With blocks of a fixed size it then plays what its buffer held before, calls
+nobody back and reports nothing; with blocks of the host's size nothing is lost, but a block is read in parts, which
+the time stamps do not count, so that they are off by up to a block. On Core Audio the time stamps of a duplex stream
+of two devices leave out the buffer between the two.
 """
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
@@ -30,6 +36,9 @@ _RATES = (48_000, 44_100, 96_000, 32_000, 16_000)
 _LATENCY_SECONDS = {"input": 0.24, "output": 0.48}
 """Device buffering asked for. A late callback then costs nothing, and a recording is in no hurry; on a machine with
 seven busy programs per core, 0.16 s of output ran dry twice in a minute."""
+
+_JACK, _ALSA = "JACK Audio Connection Kit", "ALSA"
+"""Names of host APIs."""
 
 _HIDDEN = "; one that another program holds is not seen: close that first" if sys.platform == "linux" else ""
 """On ALSA, PortAudio leaves out a device that it cannot open while it looks at what there is."""
@@ -105,6 +114,33 @@ class Stream(Protocol):
 
     def close(self) -> None:
         """Stop and let go of the device."""
+
+
+class _Side:
+    """One direction of a duplex stream. What starts or closes one side starts or closes both."""
+
+    def __init__(self, stream: Any, side: int) -> None:
+        self._stream, self._side = stream, side
+
+    @property
+    def active(self) -> bool:
+        return bool(self._stream.active)
+
+    @property
+    def latency(self) -> float:
+        return float(self._stream.latency[self._side])
+
+    @property
+    def time(self) -> float:
+        return float(self._stream.time)
+
+    def start(self) -> None:
+        if not self._stream.active:
+            self._stream.start()
+
+    def close(self) -> None:
+        if not self._stream.closed:
+            self._stream.close()
 
 
 @contextmanager
@@ -214,6 +250,23 @@ def opening(device: Device, kind: str, rate: int | None = None) -> Opening:
     )
 
 
+def one_stream(microphone: Opening, loudspeaker: Opening) -> bool:
+    """Whether the two are to be opened as one duplex stream.
+
+    Raises:
+        WorkbenchError: no stream does both, and the time stamps of two could not be compared.
+    """
+    mic, speaker = microphone.device, loudspeaker.device
+    if (mic.host == _JACK) != (speaker.host == _JACK):
+        raise WorkbenchError(
+            f"microphone on {mic.host} and loudspeaker on {speaker.host} have no clock in common: "
+            "choose both from one of them with --device and --output"
+        )
+    if mic.host == _JACK:
+        return True  # one rate, that of the server
+    return mic.index == speaker.index and mic.host != _ALSA and microphone.rate == loudspeaker.rate
+
+
 def open_input(how: Opening, callback: InputCallback) -> Stream:
     """Open a microphone; nothing flows before ``start``.
 
@@ -225,7 +278,8 @@ def open_input(how: Opening, callback: InputCallback) -> Stream:
         began = perf_counter()
         callback(block, time.inputBufferAdcTime, status._flags, began)
 
-    return _open(_sounddevice().InputStream, how, on_block)
+    stream: Stream = _open(_sounddevice().InputStream, [how], on_block)
+    return stream
 
 
 def open_output(how: Opening, callback: OutputCallback) -> Stream:
@@ -239,27 +293,54 @@ def open_output(how: Opening, callback: OutputCallback) -> Stream:
         began = perf_counter()
         callback(block, time.outputBufferDacTime, status._flags, began)
 
-    return _open(_sounddevice().OutputStream, how, on_block)
+    stream: Stream = _open(_sounddevice().OutputStream, [how], on_block)
+    return stream
 
 
-def _open(make: Any, how: Opening, on_block: Any) -> Stream:
+def open_duplex(
+    microphone: Opening, loudspeaker: Opening, heard: InputCallback, played: OutputCallback
+) -> tuple[Stream, Stream]:
+    """Open microphone and loudspeaker as one stream; nothing flows before ``start``.
+
+    Block for block the two go together. Both are told of all status flags: what a duplex stream loses, both lose.
+
+    Returns:
+        The stream, as the microphone and as the loudspeaker.
+
+    Raises:
+        WorkbenchError: a device is busy, gone or refuses.
+    """
+
+    def on_block(block: Block, free: Block, frames: int, time: Any, status: Any) -> None:
+        began = perf_counter()
+        played(free, time.outputBufferDacTime, status._flags, began)
+        heard(block, time.inputBufferAdcTime, status._flags, perf_counter())
+
+    stream = _open(_sounddevice().Stream, [microphone, loudspeaker], on_block)
+    return _Side(stream, 0), _Side(stream, 1)
+
+
+def _open(make: Any, both: Sequence[Opening], on_block: Any) -> Any:
+    def each(values: list[Any]) -> Any:
+        return values[0] if len(values) == 1 else tuple(values)
+
     sd = _sounddevice()
     try:
         with _quiet():
-            stream: Stream = make(
-                device=how.device.index,
-                samplerate=how.rate,
-                blocksize=how.frames,
-                channels=how.channels,
+            return make(
+                device=each([how.device.index for how in both]),
+                samplerate=both[0].rate,
+                blocksize=both[0].frames,
+                channels=each([how.channels for how in both]),
                 dtype="float32",
-                latency=how.latency or _LATENCY_SECONDS[how.kind],
+                latency=each([how.latency or _LATENCY_SECONDS[how.kind] for how in both]),
                 callback=on_block,
                 clip_off=True,
                 dither_off=True,
             )
     except sd.PortAudioError as error:
-        raise WorkbenchError(f"{how.kind} device {how.device.name!r}: {_reason(error)}") from None
-    return stream
+        names = " and ".join(f"{how.kind} device {how.device.name!r}" for how in both)
+        raise WorkbenchError(f"{names}: {_reason(error)}") from None
 
 
 def _reason(error: Exception) -> str:

@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from workbench.audio import Opening, devices, find_device, opening
+from workbench.audio import Opening, devices, find_device, one_stream, opening
 from workbench.cli.options import session_folder
 from workbench.config import Config
 from workbench.errors import WorkbenchError
@@ -64,7 +64,8 @@ def record_and_show(request: Request) -> int:
     follower = _follower(name, request.config) if request.live else None
     if out is not None and follower is not None:
         out = replace(out, latency=_LIVE_LATENCY_SECONDS)
-    _say_fit(how, out, play)
+    together = out is not None and one_stream(how, out)
+    _say_fit(how, out, play, together)
     calibration = _calibrate(how) if request.calibrate else None
     plan = Plan(
         folder=folder,
@@ -72,6 +73,7 @@ def record_and_show(request: Request) -> int:
         gate=(assistant.stt_silence_threshold, assistant.stt_silence_ms, assistant.stt_min_speech_ms),
         play=play,
         output=out,
+        one_stream=together,
         seconds=request.seconds,
         calibration=calibration,
         follower=follower,
@@ -167,10 +169,12 @@ def _follower(name: str, config: Config) -> Follower:
     return LiveFollower(name, check_live(config, make_stack(config).stages(())), config)
 
 
-def _say_fit(how: Opening, out: Opening | None, play: Path | None) -> None:
+def _say_fit(how: Opening, out: Opening | None, play: Path | None, together: bool) -> None:
     click.echo(f"microphone: {how.device.name} ({how.words})", err=True)
     if out is not None:
-        click.echo(f"loudspeaker: {out.device.name} ({out.words}), playing {play or 'the answers'}", err=True)
+        streams = "one stream with the microphone" if together else "a stream of its own"
+        what = play or "the answers"
+        click.echo(f"loudspeaker: {out.device.name} ({out.words}; {streams}), playing {what}", err=True)
 
 
 def _calibrate(how: Opening) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from workbench.audio import InputCallback, Opening, OutputCallback, Stream, open_input, open_output
+from workbench.audio import InputCallback, Opening, OutputCallback, Stream, open_duplex, open_input, open_output
 from workbench.errors import WorkbenchError
 from workbench.recording.capture import Feeder, InputTap, OutputTap, Speaker
 from workbench.recording.follow import Clock, Follower
@@ -58,6 +58,8 @@ class Plan:
     gate: tuple[float, float, float]
     play: Path | None = None
     output: Opening | None = None
+    one_stream: bool = False
+    """Microphone and loudspeaker are opened as one stream (``audio.one_stream``)."""
     seconds: float | None = None
     calibration: Mapping[str, Any] | None = None
     about: Mapping[str, Any] | None = None
@@ -86,7 +88,7 @@ class Take:
 
     Args:
         plan: what to record.
-        openers: how input and output streams are opened.
+        openers: how input and output are opened where they are two streams.
 
     Raises:
         WorkbenchError: a device cannot be opened, the name is taken, the folder cannot be written.
@@ -96,21 +98,22 @@ class Take:
         self.plan = plan
         self.levels = Levels(Gate(*plan.gate))
         self.mic_ring = BlockRing(_RING_SLOTS, plan.input.frames, plan.input.channels)
-        self._streams = [openers[0](plan.input, InputTap(self.mic_ring))]
+        self._streams: list[Stream] = []
         self._names = [f"the microphone ({plan.input.device.name})"]
         self.lines = [Line("mic", self.mic_ring, plan.input.rate)]
         self.tap: OutputTap | None = None
         self.speaker: Speaker | None = None
         self._feeder: Feeder | None = None
+        if plan.output is not None:
+            self.tap = self._make_output(plan.output)
         try:
-            if plan.output is not None:
-                self._open_output(plan.output, openers)
+            self._open(openers)
             limit = None if plan.seconds is None else seconds_to_samples(plan.seconds)
             tape = TapeWriter(plan.folder, tuple(line.track for line in self.lines), self._header())
         except BaseException:
             self._close_streams()
             raise
-        self.writer = Writer(tape, self.lines, self.levels, limit, plan.follower)
+        self.writer = Writer(tape, self.lines, self.levels, limit, plan.follower, plan.one_stream)
         self._heard = 0
         self._heard_at = self._looked_at = time.monotonic()
         self._behind_since: float | None = None
@@ -120,17 +123,26 @@ class Take:
         self.remarks: tuple[str, ...] = ()
         """What the follower has to say in the end."""
 
-    def _open_output(self, output: Opening, openers: Opener) -> None:
+    def _make_output(self, output: Opening) -> OutputTap:
         queue = BlockRing(_QUEUE_SLOTS, output.frames, 1)
         played = BlockRing(_RING_SLOTS, output.frames, 1)
-        self.tap = OutputTap(queue, played)
-        self._streams.append(openers[1](output, self.tap))
+        tap = OutputTap(queue, played)
         self._names.append(f"the loudspeaker ({output.device.name})")
         if self.plan.play is not None:
-            self._feeder = Feeder(self.plan.play, queue, self.tap, output.rate)
+            self._feeder = Feeder(self.plan.play, queue, tap, output.rate)
         else:
-            self.speaker = Speaker(queue, played, self.tap, output.rate)
+            self.speaker = Speaker(queue, played, tap, output.rate)
         self.lines.append(Line("agent", played, output.rate))
+        return tap
+
+    def _open(self, openers: Opener) -> None:
+        plan, heard = self.plan, InputTap(self.mic_ring)
+        if plan.one_stream and plan.output is not None and self.tap is not None:
+            self._streams += open_duplex(plan.input, plan.output, heard, self.tap)
+            return
+        self._streams.append(openers[0](plan.input, heard))
+        if plan.output is not None and self.tap is not None:
+            self._streams.append(openers[1](plan.output, self.tap))
 
     def start(self) -> None:
         """Let the streams run. The session's first sample comes once they have settled, in 1 to 3 s."""
@@ -254,7 +266,7 @@ class Take:
         plan = self.plan
         device: dict[str, Any] = {"input": _device_facts(plan.input)}
         if plan.output is not None:
-            device["output"] = _device_facts(plan.output)
+            device |= {"output": _device_facts(plan.output), "one_stream": plan.one_stream}
         return {
             "name": plan.folder.name,
             "limit": None if plan.seconds is None else seconds_to_samples(plan.seconds),

@@ -59,6 +59,8 @@ class Writer(threading.Thread):
         levels: is told each microphone frame.
         limit: stop taking microphone samples here.
         follower: is told every microphone sample, and where its own blocks were played.
+        locked: the lines are of one stream: their blocks come in pairs and are taken in pairs, so that the tracks begin
+            with one block, and whatever is read from the time stamps is read from the same ones.
 
     Attributes:
         error: why the thread ended early: the disk is full or failed.
@@ -71,10 +73,11 @@ class Writer(threading.Thread):
         levels: Levels,
         limit: int | None = None,
         follower: Follower | None = None,
+        locked: bool = False,
     ) -> None:
         super().__init__(name="writer", daemon=True)
         self._tape, self._lines, self._levels, self._limit = tape, lines, levels, limit
-        self._follower = follower
+        self._follower, self._locked = follower, locked
         self._wake = _WAKE_SECONDS if follower is None else _FOLLOWED_WAKE_SECONDS
         self._stopping = threading.Event()
         self._pause = False
@@ -142,9 +145,9 @@ class Writer(threading.Thread):
         if not self.ready.is_set():
             self._warm_up()
         if self.ready.is_set():
-            for line in self._lines:
-                while self._write_block(line):
-                    pass
+            for line, blocks in zip(self._lines, self._waiting(), strict=True):
+                for _ in range(blocks):
+                    self._write_block(line)
             self.origins = self._offsets()
         self._write_events()
         now = time.monotonic()
@@ -152,9 +155,16 @@ class Writer(threading.Thread):
             self._tape.commit(self._offsets())
             self.committed = time.monotonic()
 
+    def _waiting(self) -> list[int]:
+        """Blocks to take now, per line."""
+        waiting = [len(line.ring) for line in self._lines]
+        return [min(waiting)] * len(waiting) if self._locked else waiting
+
     def _warm_up(self) -> None:
-        for line in self._lines:
-            while len(line.ring) and not (line is self._lines[0] and self._settled()):
+        for line, blocks in zip(self._lines, self._waiting(), strict=True):
+            for _ in range(blocks):
+                if line is self._lines[0] and self._settled() and not self._locked:
+                    break
                 number, stamp, _ = line.ring.mark()
                 line.warm.append(stamp - number * line.ring.frames / line.rate)
                 line.ring.pop()
@@ -164,10 +174,8 @@ class Writer(threading.Thread):
     def _settled(self) -> bool:
         return all(is_settled(line.warm) for line in self._lines)
 
-    def _write_block(self, line: Line) -> bool:
+    def _write_block(self, line: Line) -> None:
         ring = line.ring
-        if not len(ring):
-            return False
         mark = Mark(*ring.mark())
         if mark.flags & STARVED:
             self.counts["starved"] += 1
@@ -183,7 +191,6 @@ class Writer(threading.Thread):
                 block = np.zeros_like(block)
         self._put(line, line.fitter(block))
         ring.pop()
-        return True
 
     def _report(self, line: Line, finding: Finding) -> None:
         missing = line.fitter.position(finding.missing)
