@@ -236,6 +236,7 @@ def test_playing_and_hearing_are_on_one_clock(recorded: Recorded) -> None:
     start, heard = find(played[:480], agent), find(played[:480], mic)
     assert start >= 0
     assert session.device is not None
+    assert session.device["one_stream"] is False
     measured = session.device["round_trip"]
     assert abs(measured["lag_samples"]) < RATE / 2, "time stamps alone have put the tracks on one clock"
     whole = [pcm[at : at + len(played)] for pcm, at in ((agent, start), (mic, heard))]
