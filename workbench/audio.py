@@ -4,12 +4,13 @@ Microphone and loudspeaker are one duplex stream where PortAudio handles both in
 and for one device that does both. Their sample counters are then locked. On JACK it has to be so, because the clock of
 each stream begins when that stream is opened.
 
-Elsewhere they are two streams whose time stamps are of one clock. PortAudio's duplex streams through ALSA run two
-devices with a loop of its own, and ``benchmarks/one_stream.py`` shows what becomes of them on PulseAudio: where input
-is late, the loop feeds the output alone. With blocks of a fixed size it then plays what its buffer held before, calls
-nobody back and reports nothing; with blocks of the host's size nothing is lost, but a block is read in parts, which
-the time stamps do not count, so that they are off by up to a block. On Core Audio the time stamps of a duplex stream
-of two devices leave out the buffer between the two.
+Elsewhere they are two streams whose time stamps are of one clock. PortAudio runs a duplex stream through ALSA with a
+loop of its own, and ``benchmarks/one_stream.py`` shows what becomes of it on PulseAudio. With blocks of a fixed size,
+the loop feeds the output alone while input is late, which uses up the block that PortAudio keeps ahead; whatever the
+device then takes between two blocks is old samples, and no flag reports them. With blocks of the host's size every
+sample arrives, but blocks are read in parts that the time stamps do not count: they are off by up to a block for
+seconds, and cannot tell what a hole is. On Core Audio the time stamps of a duplex stream of two devices leave out the
+buffer between the two.
 """
 
 import os
