@@ -13,10 +13,12 @@ seconds, and cannot tell what a hole is. On Core Audio the time stamps of a dupl
 buffer between the two.
 """
 
+import atexit
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Protocol
@@ -37,6 +39,9 @@ _RATES = (48_000, 44_100, 96_000, 32_000, 16_000)
 _LATENCY_SECONDS = {"input": 0.24, "output": 0.48}
 """Device buffering asked for. A late callback then costs nothing, and a recording is in no hurry; on a machine with
 seven busy programs per core, 0.16 s of output ran dry twice in a minute."""
+
+_CLOSE_SECONDS = 5.0
+"""A device that has not let go by then is left."""
 
 _JACK, _ALSA = "JACK Audio Connection Kit", "ALSA"
 """Names of host APIs."""
@@ -118,7 +123,7 @@ class Stream(Protocol):
 
 
 class _Side:
-    """One direction of a duplex stream. What starts or closes one side starts or closes both."""
+    """One direction of a duplex stream. The microphone's side starts and closes both."""
 
     def __init__(self, stream: Any, side: int) -> None:
         self._stream, self._side = stream, side
@@ -136,11 +141,11 @@ class _Side:
         return float(self._stream.time)
 
     def start(self) -> None:
-        if not self._stream.active:
+        if self._side == 0:
             self._stream.start()
 
     def close(self) -> None:
-        if not self._stream.closed:
+        if self._side == 0:
             self._stream.close()
 
 
@@ -319,6 +324,23 @@ def open_duplex(
 
     stream = _open(_sounddevice().Stream, [microphone, loudspeaker], on_block)
     return _Side(stream, 0), _Side(stream, 1)
+
+
+def close(stream: Stream) -> None:
+    """Let go of a stream's device, whatever has become of it.
+
+    PortAudio never comes back from closing a stream on a JACK server that has ended; such a stream is left behind.
+    """
+
+    def work() -> None:
+        with suppress(Exception):  # a device that is gone may refuse even this
+            stream.close()
+
+    thread = threading.Thread(target=work, name="close", daemon=True)
+    thread.start()
+    thread.join(_CLOSE_SECONDS)
+    if thread.is_alive() and (sd := sys.modules.get("sounddevice")) is not None:
+        atexit.unregister(sd._exit_handler)  # it would wait for the same
 
 
 def _open(make: Any, both: Sequence[Opening], on_block: Any) -> Any:

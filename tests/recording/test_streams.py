@@ -1,6 +1,7 @@
 """One stream or two: where the recorder takes which, and that one stream locks both tracks."""
 
 import math
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from workbench.recording.levels import Gate, Levels
 from workbench.recording.ring import BlockRing
 from workbench.recording.tape import TapeWriter, open_tape
 from workbench.recording.writer import Line, Writer
-from workbench.session import open_session
+from workbench.session import PARTIAL, open_session
 
 from .conftest import RATE, find, noise, track
 from .heard import events
@@ -101,3 +102,23 @@ def test_on_jack_playing_and_hearing_are_one_stream_bit_for_bit(tmp_path: Path) 
         assert session.device["round_trip"]["lag_spread_samples"] == 0
     else:  # this machine is so busy that its sound server was late
         assert events(folder, "hole", "xrun", "starved"), "and nothing says so"
+
+
+@pytest.mark.slow
+def test_a_jack_server_that_ends_ends_the_session_with_what_was_heard(tmp_path: Path) -> None:
+    played = noise(60)
+    soundfile.write(tmp_path / "agent.wav", played, RATE, subtype="PCM_16")
+    with running_jack() as jack:
+        process = jack.record("--output", "system", "--name", "g", "--play", "agent.wav", where=tmp_path)
+        tape = tmp_path / "recordings" / "g" / PARTIAL / "mic.s24"
+        while not (tape.exists() and tape.stat().st_size > 3 * 3 * RATE):
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+        jack.server.terminate()
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 1, err
+    assert "warning: the microphone (system) went away; the session holds what was heard until then" in err
+    session = open_session(tmp_path / "recordings" / "g")
+    assert session.verify() == []
+    assert session.samples >= 3 * RATE
+    assert [event["event"] for event in events(session.folder, "device_lost")] == ["device_lost"]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from workbench.audio import Opening, open_input
+from workbench.audio import Opening, close, open_input
 from workbench.errors import WorkbenchError
 from workbench.recording.calibrate import Calibration, calibrate
 from workbench.recording.capture import InputTap
@@ -53,5 +53,5 @@ def guided(how: Opening, quiet_seconds: float, speech_seconds: float, say: Calla
         hear(_GET_READY_SECONDS)
         spoken = hear(speech_seconds)
     finally:
-        stream.close()
+        close(stream)
     return calibrate(quiet, spoken)

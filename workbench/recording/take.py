@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from workbench.audio import InputCallback, Opening, OutputCallback, Stream, open_duplex, open_input, open_output
+from workbench.audio import InputCallback, Opening, OutputCallback, Stream, close, open_duplex, open_input, open_output
 from workbench.errors import WorkbenchError
 from workbench.recording.capture import Feeder, InputTap, OutputTap, Speaker
 from workbench.recording.follow import Clock, Follower
@@ -277,8 +277,7 @@ class Take:
 
     def _close_streams(self) -> None:
         for stream in self._streams:
-            with suppress(Exception):  # a device that is gone may refuse even this
-                stream.close()
+            close(stream)
 
 
 def _prioritise(niceness: int) -> None:
