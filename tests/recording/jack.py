@@ -70,3 +70,5 @@ def running_jack(rate: int = RATE) -> Iterator[Jack]:
     finally:
         server.terminate()
         server.wait()
+        for left in Path("/dev/shm").glob(f"jack_sem.*_{name}_*"):
+            left.unlink(missing_ok=True)
