@@ -73,13 +73,14 @@ def environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(REPOSITORY)}
 
 
-def command(*arguments: str) -> subprocess.Popen:
+def command(*arguments: str, start_new_session: bool = False) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-m", "workbench", *arguments],
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=start_new_session,
     )
 
 
@@ -324,8 +325,56 @@ def test_any_executor_can_fill_the_store(files, recordings, monkeypatch):
 
 
 def test_a_scheduler_that_is_not_there_is_named(files, recordings):
-    with pytest.raises(WorkbenchError, match="no dask scheduler answers there"), executor("tcp://127.0.0.1:1"):
-        pass
+    """Before anything is made, so that the same command without it begins the study."""
+    arguments = ["tune", str(recordings[0]), "--name", "one", "--trials", "2", *OPTIONS]
+    before = sorted(files.rglob("*"))
+    done = command(*arguments, "--scheduler", "tcp://127.0.0.1:1")
+    _, errors = done.communicate(timeout=120)
+    assert done.returncode == 2
+    assert errors.startswith("error: --scheduler tcp://127.0.0.1:1: no dask scheduler answers there")
+    assert errors.count("\n") == 1
+    assert sorted(files.rglob("*")) == before
+    done = command(*arguments)
+    done.communicate(timeout=120)
+    assert done.returncode in (0, 1)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_ctrl_c_is_one_line_and_loses_nothing(files, recordings, undisturbed, workers):
+    """It goes to the whole group, as a terminal sends it; stopped twice, the grid is what it is in one piece."""
+    arguments = ("tune", *map(str, recordings), "--name", "grid", "--sampler", "grid", *OPTIONS, "--workers", workers)
+    url = f"journal:{files}/studies/grid/journal.log"
+    for enough, extra, says in ((3, (), "stopped; the same command goes on, with --resume\n"), (9, ("--resume",), "")):
+        running = command(*arguments, *extra, start_new_session=True)
+        wait_for(lambda: len(trials_in(url, "grid", (optuna.trial.TrialState.COMPLETE,))) >= enough)  # noqa: B023
+        os.killpg(running.pid, signal.SIGINT)
+        out, errors = running.communicate(timeout=60)
+        assert (running.returncode, out, errors) == (130, "", says or "stopped; the same command goes on\n")
+    assert len(trials_in(url, "grid", (optuna.trial.TrialState.COMPLETE,))) < 25
+    done = command("tune", "--name", "grid", "--resume", "--json")
+    out, errors = done.communicate(timeout=300)
+    assert done.returncode in (0, 1), errors
+    assert errors == ""
+    complete = settings(trials_in(url, "grid", (optuna.trial.TrialState.COMPLETE,)))
+    assert len(complete) == len(set(complete)) == json.loads(out)["trials"] == 25
+    study, spec = load_study("grid", open_storage(url))
+    assert best(study, spec.goal).values[0] == undisturbed["value"]  # of equals it may be another
+
+
+def test_what_a_worker_cannot_do_it_says_in_one_line(files, recordings, capfd):
+    from workbench.tuning.storage import Tickets
+    from workbench.tuning.workers import run_beside
+
+    spec = small(recordings[:1], "away")
+    create(spec, open_storage(local_url(spec)))
+    tickets = Tickets(spec.folder / "tickets")
+    tickets.issue(1)
+    other = replace(spec, sessions=(replace(spec.sessions[0], mic="0" * 64),))
+    (process,) = run_beside(other, local_url(spec), tickets, 1)
+    process.join(timeout=120)
+    assert process.exitcode == 1
+    said = capfd.readouterr().err
+    assert said == f"worker-0: {recordings[0]}: the study was made with another recording of that name\n"
 
 
 def test_studies_are_listed_and_shown(files, recordings):

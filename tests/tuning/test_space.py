@@ -99,7 +99,7 @@ BAD = {
     "seed": ({"workbench": {"seed": {"type": "int", "low": 0, "high": 9}}}, "cannot be searched"),
     "other section": ({"costs": {"stt_step_ms": {"type": "float", "low": 1, "high": 2}}}, "only knobs of"),
     "no type": ({"assistant": {"stt_silence_ms": {"low": 1}}}, "type is None"),
-    "not a table": ({"assistant": {"stt_silence_ms": 700}}, "type is None"),
+    "not a table": ({"assistant": {"stt_silence_ms": 700}}, "is 700, must say what to search"),
     "half a frame": ({"assistant": {"stt_silence_ms": {"type": "frames", "low": 100, "high": 400}}}, "whole frames"),
     "backwards": ({"assistant": {"stt_silence_ms": {"type": "frames", "low": 400, "high": 160}}}, "low below high"),
     "log of nothing": (

@@ -222,7 +222,7 @@ def test_a_study_is_not_overwritten(here, recordings):
     tuned(recordings, "--trials", "2")
     with pytest.raises(WorkbenchError, match="--resume goes on"):
         tuned(recordings, "--trials", "2")
-    with pytest.raises(WorkbenchError, match="another seed"):
+    with pytest.raises(WorkbenchError, match="made with seed 0"):
         tuned(recordings, "--trials", "2", "--resume", "--seed", "1")
     assert run("tune", "--name", "one", "--resume", "--trials", "4", "--json").return_value in (0, 1)
     listed = json.loads(run("studies", "--json").stdout)

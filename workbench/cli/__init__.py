@@ -1,6 +1,7 @@
 """The command line. One short function per command; everything heavy is imported inside it.
 
-Exit codes: 0 all well; 1 a check that was asked for says no (a budget, an audit); 2 bad input, in one line on stderr.
+Exit codes: 0 all well; 1 a check that was asked for says no (a budget, an audit); 2 bad input, in one line on stderr;
+130 stopped by Ctrl-C.
 """
 
 import sys

@@ -60,7 +60,12 @@ _CONFIG_OPTIONS = (
     click.option("--listener", type=click.Choice(["workbench", "mlx-harmony"]), help="Whose listen loop."),
     click.option("--models", metavar="DIR", help="Directory of the stack's models."),
     click.option("--stack", metavar="NAME", help="Which models speak and hear."),
-    click.option("--config", "config_file", type=click.Path(path_type=Path), help="TOML file with the knobs."),
+    click.option(
+        "--config",
+        "config_file",
+        type=click.Path(path_type=Path),
+        help="TOML file with the knobs, or the assistant's own moshi.json.",
+    ),
 )
 """Last first: click lists them in the order they were put on."""
 
@@ -74,9 +79,21 @@ def build_config(
     assignments: tuple[str, ...],
 ) -> Config:
     """The config that the shared options describe; ``--set`` has the last word."""
-    changes = {"stack.stack": stack, "stack.models": models, "workbench.listener": listener, "costs.costs": costs}
-    overrides = {name: value for name, value in changes.items() if value is not None}
-    return load(config_file, overrides | dict(parse_assignment(item) for item in assignments))
+    changed = changes(stack, models, listener, costs, assignments)
+    if config_file is not None and config_file.suffix == ".json":
+        from workbench.tuning.moshi_json import settings
+
+        return load(None, settings(config_file) | changed)
+    return load(config_file, changed)
+
+
+def changes(
+    stack: str | None, models: str | None, listener: str | None, costs: str | None, assignments: tuple[str, ...]
+) -> dict[str, str]:
+    """What the shared options change in a config: path or name of a knob → its value as typed."""
+    named = {"stack.stack": stack, "stack.models": models, "workbench.listener": listener, "costs.costs": costs}
+    given = {name: value for name, value in named.items() if value is not None}
+    return given | dict(parse_assignment(item) for item in assignments)
 
 
 def session_folders(names: Sequence[str]) -> list[Path]:

@@ -1,14 +1,12 @@
-"""What ``tune``, ``worker``, ``studies`` and ``dashboard`` do and print."""
+"""What ``tune`` does and prints, and the end of ``demo``."""
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import click
 from rich.box import SIMPLE_HEAD
@@ -18,19 +16,18 @@ from rich.table import Table
 
 from workbench.budget import read_budget
 from workbench.cli.options import build_config
+from workbench.cli.resuming import resumed
 from workbench.config import Config, load, override, to_dict
 from workbench.errors import WorkbenchError
 from workbench.files import canonical_json, sha256_text
+from workbench.tuning.moshi_json import read_moshi_json
 from workbench.tuning.publish import publish, to_json
 from workbench.tuning.space import read_space
-from workbench.tuning.spec import FORMAT, STUDIES, Spec, read_spec
-from workbench.tuning.storage import open_storage, study_names
-from workbench.tuning.study import best, finished, outcome_of
-from workbench.tuning.study import load as load_study
+from workbench.tuning.spec import FORMAT, Spec
+from workbench.tuning.study import known
 from workbench.tuning.tune import Result, local_url, plan, tune
 from workbench.tuning.unread import told
 from workbench.tuning.words import advice, figure, headline, knob, verdict, warnings
-from workbench.tuning.workers import work
 
 BASELINE, QUICK, BUDGET = (Path(f"configs/{name}.toml") for name in ("baseline", "quick", "budget"))
 OBJECTIVE = "voice_to_voice_ms_p95"
@@ -61,24 +58,33 @@ class Request:
     resume: bool
     moshi_json: Path | None
     as_json: bool
+    given: frozenset[str]
+    """Names of those that were given on the command line."""
 
 
 def run_tune(folders: Sequence[Path], request: Request) -> int:
-    """Tune, write the configs, print what may be claimed. Exit code 1: no setting keeps the budget."""
+    """Tune, write the configs, print what may be claimed. Exit code 1: no setting keeps the budget; 130: Ctrl-C."""
     if request.workers < 1:
         raise WorkbenchError(f"--workers is {request.workers}, must be 1 or more")
-    spec = _spec(folders, request)
-    with Bar() as bar:
-        result, folder = tune(
-            spec,
-            bar,
-            storage=request.storage,
-            workers=request.workers,
-            resume=request.resume,
-            scheduler=request.scheduler,
-            progress=bar.say,
-            finish=lambda result, evaluator: publish(result, evaluator, request.moshi_json),
-        )
+    own = read_moshi_json(request.moshi_json) if request.moshi_json else None
+    spec = resumed(folders, request) if request.resume else _spec(folders, request)
+    try:
+        with Bar() as bar:
+            result, folder = tune(
+                spec,
+                bar,
+                storage=request.storage,
+                workers=request.workers,
+                resume=request.resume,
+                scheduler=request.scheduler,
+                progress=bar.say,
+                finish=lambda result, evaluator: publish(result, evaluator, own),
+            )
+    except KeyboardInterrupt:
+        begun = not request.resume and known(spec.name, request.storage or local_url(spec))
+        click.echo(err=True, nl=sys.stderr.isatty())  # after the terminal's ^C
+        click.echo(f"stopped; the same command goes on{', with --resume' if begun else ''}", err=True)
+        return 130
     if request.as_json:
         click.echo(json.dumps({"configs": str(folder)} | to_json(result)))
     else:
@@ -87,9 +93,6 @@ def run_tune(folders: Sequence[Path], request: Request) -> int:
 
 
 def _spec(folders: Sequence[Path], request: Request) -> Spec:
-    if request.resume and not folders:
-        spec = read_spec(STUDIES / request.name)
-        return spec if request.trials is None else replace(spec, trials=request.trials)
     if not folders:
         raise WorkbenchError("no sessions given ('workbench sessions' lists them); --resume alone can do without")
     config = build_config(
@@ -107,7 +110,7 @@ def _spec(folders: Sequence[Path], request: Request) -> Spec:
         objectives,
         sampler=request.sampler or ("nsga2" if len(objectives) > 1 else "tpe"),
         seed=request.seed,
-        trials=200 if request.trials is None else request.trials,
+        trials=request.trials,
         prune=request.prune,
     )
 
@@ -165,7 +168,7 @@ def tune_demo(folders: Sequence[Path], config: Config) -> int:
         result, folder = tune(
             spec,
             bar,
-            resume=(spec.folder / "study.toml").exists(),
+            resume=known(spec.name, local_url(spec)),
             progress=bar.say,
             finish=lambda result, evaluator: publish(result, evaluator, None),
         )
@@ -207,100 +210,3 @@ def _before(spec: Spec, name: str) -> str:
     from workbench.config import get
 
     return knob(get(spec.config, name))
-
-
-def run_worker(storage: str, name: str | None, recordings: Path | None, trials: int | None, heartbeat: int) -> int:
-    """Run trials for a study elsewhere."""
-    if heartbeat < 1:
-        raise WorkbenchError(f"--heartbeat is {heartbeat}, must be 1 or more")
-    with Bar() as bar:
-        run = work(storage, name or _only_study(storage), recordings, trials, heartbeat, bar.say)
-    click.echo(f"{run} trials")
-    return 0
-
-
-def _only_study(storage: str) -> str:
-    names = study_names(open_storage(storage))
-    if len(names) != 1:
-        listed = f": {', '.join(names)}" if names else ""
-        raise WorkbenchError(f"the storage holds {len(names)} studies{listed}; choose with --name")
-    return names[0]
-
-
-def show_studies(storage: str | None, as_json: bool) -> None:
-    """Print a line per study."""
-    rows = _studies_in(storage) if storage else _studies_here()
-    if as_json:
-        click.echo(json.dumps(rows))
-        return
-    if not rows:
-        click.echo("no studies yet ('workbench tune' makes one)")
-        return
-    table = Table("study", "trials", "objective", "best", "trial", "sessions", box=SIMPLE_HEAD, pad_edge=False)
-    for row in rows:
-        value = row["value"]
-        shown = "–" if value is None else f"{value:.6g}"
-        table.add_row(
-            row["name"],
-            f"{row['trials']} of {row['wanted']}",
-            row["objective"],
-            shown,
-            str(row["trial"]),
-            str(row["sessions"]),
-        )
-    Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
-
-
-def _studies_here() -> list[dict[str, Any]]:
-    found = sorted(STUDIES.glob("*/study.toml")) if STUDIES.is_dir() else []
-
-    def row(path: Path) -> dict[str, Any]:
-        spec = read_spec(path.parent)
-        return _row(spec.name, local_url(spec))
-
-    return _rows([partial(row, path) for path in found])
-
-
-def _studies_in(storage: str) -> list[dict[str, Any]]:
-    return _rows([partial(_row, name, storage) for name in study_names(open_storage(storage))])
-
-
-def _rows(wanted: Sequence[Callable[[], dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Those that can be read; the others, older ones among them, are named."""
-    rows = []
-    for read in wanted:
-        try:
-            rows.append(read())
-        except WorkbenchError as error:
-            click.echo(f"note: {error}", err=True)
-    return rows
-
-
-def _row(name: str, url: str) -> dict[str, Any]:
-    study, spec = load_study(name, open_storage(url))
-    done = len(finished(study))
-    chosen = best(study, spec.goal) if done else None
-    outcome = outcome_of(chosen) if chosen else None
-    return {
-        "name": name,
-        "trials": done,
-        "wanted": spec.trials,
-        "objective": ", ".join(spec.objectives),
-        "value": outcome.values[0] if outcome else None,
-        "feasible": outcome.feasible if outcome else None,
-        "trial": chosen.number if chosen else None,
-        "sessions": len(spec.sessions),
-    }
-
-
-def run_dashboard(name: str, storage: str | None, host: str, port: int) -> None:
-    """Serve optuna-dashboard until it is stopped."""
-    url = storage or local_url(read_spec(STUDIES / name))
-    try:
-        import optuna_dashboard
-    except ImportError:
-        raise WorkbenchError("the dashboard needs a package; pip install 'moshi-workbench[dashboard]'") from None
-    backend = open_storage(url)
-    load_study(name, backend)
-    click.echo(f"http://{host}:{port}/ shows study {name}; Ctrl-C stops")
-    optuna_dashboard.run_server(backend, host=host, port=port)

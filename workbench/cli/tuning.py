@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from workbench.cli.options import json_option, session_folders
 
@@ -16,7 +17,7 @@ from workbench.cli.options import json_option, session_folders
     type=click.Path(path_type=Path),
     default=Path("configs/baseline.toml"),
     show_default=True,
-    help="The baseline.",
+    help="The baseline: TOML, or the moshi.json that your assistant has.",
 )
 @click.option("--set", "assignments", multiple=True, metavar="KNOB=VALUE", help="Change the baseline; repeatable.")
 @click.option("--stack", metavar="NAME", help="Which models speak and hear.")
@@ -40,21 +41,35 @@ from workbench.cli.options import json_option, session_folders
 @click.option(
     "--pareto", is_flag=True, help="Look for the front of all --objective scores (or of latency and cut-ins)."
 )
-@click.option("--trials", type=int, help="Finished trials wanted, the baseline's included.  [default: 200]")
-@click.option("--sampler", type=click.Choice(["tpe", "gp", "nsga2", "random", "grid"]), help="[default: tpe]")
-@click.option("--prune", is_flag=True, help="Break hopeless trials off, session by session (Wilcoxon).")
+@click.option(
+    "--trials", type=int, help="Finished trials wanted, the baseline's included.  [default: 200; grid: all its points]"
+)
+@click.option(
+    "--sampler",
+    type=click.Choice(["tpe", "gp", "nsga2", "random", "grid"]),
+    help="[default: tpe; nsga2 with several objectives]",
+)
+@click.option(
+    "--prune",
+    is_flag=True,
+    help="Break hopeless trials off, session by session (Wilcoxon); none before one has kept the budget.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of sampler, split and intervals.")
 @click.option("--workers", type=int, default=1, show_default=True, help="Processes on this machine.")
 @click.option("--storage", metavar="URL", help="postgresql://..., grpc://HOST:PORT or journal:PATH.")
 @click.option("--scheduler", metavar="URL", help="tcp://HOST:PORT of a dask scheduler that runs the models first.")
-@click.option("--resume", is_flag=True, help="Go on with a study; sessions may be left out.")
-@click.option("--moshi-json", type=click.Path(path_type=Path), help="Keep the model paths of this file.")
+@click.option("--resume", is_flag=True, help="Go on with a study; all but --name (and --storage) may be left out.")
+@click.option(
+    "--moshi-json", type=click.Path(path_type=Path), help="Keep the model paths of this file, whatever the baseline."
+)
 @json_option
 def tune(sessions: tuple[str, ...], **options: object) -> int:
     """Search settings by exact replay, and write the config that the assistant loads."""
     from workbench.cli.study import Request, run_tune
 
-    return run_tune(session_folders(sessions), Request(**options))  # type: ignore[arg-type]
+    source = click.get_current_context().get_parameter_source
+    given = frozenset(name for name in options if source(name) is not ParameterSource.DEFAULT)
+    return run_tune(session_folders(sessions), Request(**options, given=given))  # type: ignore[arg-type]
 
 
 @click.command()
@@ -67,7 +82,7 @@ def tune(sessions: tuple[str, ...], **options: object) -> int:
 @click.option("--heartbeat", type=int, default=10, show_default=True, help="Seconds between signs of life.")
 def worker(storage: str, name: str | None, recordings: Path | None, trials: int | None, heartbeat: int) -> int:
     """Help with a study from this machine, until it has its trials."""
-    from workbench.cli.study import run_worker
+    from workbench.cli.studies import run_worker
 
     return run_worker(storage, name, recordings, trials, heartbeat)
 
@@ -76,8 +91,8 @@ def worker(storage: str, name: str | None, recordings: Path | None, trials: int 
 @click.option("--storage", metavar="URL", help="List those of a storage instead of studies/.")
 @json_option
 def studies(storage: str | None, as_json: bool) -> None:
-    """List studies: trials, best value, what was tuned."""
-    from workbench.cli.study import show_studies
+    """List studies: trials, the best trial, the tuned config, both on the tuning sessions."""
+    from workbench.cli.studies import show_studies
 
     show_studies(storage, as_json)
 
@@ -86,10 +101,10 @@ def studies(storage: str | None, as_json: bool) -> None:
 @click.argument("study")
 @click.option("--storage", metavar="URL", help="Where the study is kept; its own journal by default.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
-@click.option("--port", type=int, default=8080, show_default=True, help="Where to listen.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="Where to listen.")
 def dashboard(study: str, storage: str | None, host: str, port: int) -> None:
     """Open optuna-dashboard on a study."""
-    from workbench.cli.study import run_dashboard
+    from workbench.cli.studies import run_dashboard
 
     run_dashboard(study, storage, host, port)
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -140,8 +141,9 @@ def executor(scheduler: str) -> Iterator[Executor]:
     """Where tasks run: the workers of a dask scheduler.
 
     Raises:
-        WorkbenchError: the scheduler does not answer, or dask is not installed.
+        WorkbenchError: the address is none, the scheduler does not answer, or dask is not installed.
     """
+    _check_address(scheduler)
     try:
         import distributed
     except ImportError:
@@ -156,3 +158,14 @@ def executor(scheduler: str) -> Iterator[Executor]:
         yield client.get_executor()
     finally:
         client.close()
+
+
+def _check_address(scheduler: str) -> None:
+    """Refuse what dask would stumble over for ten seconds."""
+    try:
+        address = urlsplit(scheduler if "://" in scheduler else f"tcp://{scheduler}")
+        good = address.scheme in ("tcp", "tls", "ucx", "ws", "wss") and address.hostname and address.port
+    except ValueError:
+        good = False
+    if not good:
+        raise WorkbenchError(f"--scheduler {scheduler}: must be tcp://HOST:PORT")

@@ -8,6 +8,7 @@ from typing import Any
 from workbench.config import Assistant, Config
 from workbench.errors import WorkbenchError
 from workbench.files import pretty_json, read_json, write_text
+from workbench.tuning.space import override_alone
 
 KEYS = tuple(field.name for field in dataclasses.fields(Assistant))
 
@@ -45,6 +46,21 @@ def read_moshi_json(path: Path) -> dict[str, Any]:
         if type(value) not in _TYPES[types[key]]:
             raise WorkbenchError(f"{path}: {key} is {value!r}, must be {types[key]}")
     return data
+
+
+def settings(path: Path) -> dict[str, Any]:
+    """The user's file as knobs of ``[assistant]``: what the assistant runs with today, as the baseline of a study.
+
+    Raises:
+        WorkbenchError: names the file and the key that the consumer would refuse, or whose value means nothing.
+    """
+    found = {f"assistant.{key}": value for key, value in read_moshi_json(path).items() if value is not None}
+    for dotted, value in found.items():
+        try:
+            override_alone(dotted, value)
+        except WorkbenchError as error:
+            raise WorkbenchError(f"{path}: {error}") from None
+    return found
 
 
 def moshi_json(config: Config, kept: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,20 +2,22 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
 from workbench.config import dump_toml
-from workbench.files import pretty_json, write_text
+from workbench.files import pretty_json, read_json, write_text
 from workbench.metrics import Summary
 from workbench.tuning.checklist import checklist
 from workbench.tuning.commands import budget_path
 from workbench.tuning.faults import weigh
 from workbench.tuning.hotmic import by_rule, suggest
-from workbench.tuning.moshi_json import read_moshi_json, write_moshi_json
+from workbench.tuning.moshi_json import write_moshi_json
 from workbench.tuning.objective import Evaluator
+from workbench.tuning.spec import Spec
 from workbench.tuning.ticks import ticks
 from workbench.tuning.tune import Comparison, Result
 from workbench.tuning.words import advice, headline
@@ -24,22 +26,19 @@ FORMAT = 1
 CONFIGS = Path("configs")
 
 
-def publish(result: Result, evaluator: Evaluator, own: Path | None, configs: Path = CONFIGS) -> Path:
+def publish(result: Result, evaluator: Evaluator, own: Mapping[str, Any] | None, configs: Path = CONFIGS) -> Path:
     """Write ``moshi.json``, ``tuned.toml``, ``checklist.md`` and ``result.json``.
 
     Args:
         result: of the study.
         evaluator: that the study ran on.
-        own: the user's ``moshi.json``, whose paths are kept.
+        own: the user's ``moshi.json``, as it was read; its paths are kept.
         configs: where the folder of configs goes.
 
     Returns:
         The folder of the three files for the assistant.
-
-    Raises:
-        WorkbenchError: ``own`` is not what the consumer takes.
     """
-    kept = read_moshi_json(own) if own else {}
+    kept = own or {}
     spec = result.spec
     folder = configs / spec.name
     folder.mkdir(parents=True, exist_ok=True)
@@ -54,6 +53,13 @@ def publish(result: Result, evaluator: Evaluator, own: Path | None, configs: Pat
     write_text(folder / "checklist.md", checklist(result, suggestions, replayed, kept, faults, folder, found))
     write_text(spec.folder / "result.json", pretty_json(to_json(result)))
     return folder
+
+
+def read_result(spec: Spec) -> dict[str, Any] | None:
+    """What a study left behind for programs when it was last run to its end; None where it was not, or not here."""
+    path = spec.folder / "result.json"
+    data = read_json(path) if path.exists() else None
+    return data if isinstance(data, dict) and data.get("format") == FORMAT else None
 
 
 def to_json(result: Result) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -86,9 +87,18 @@ class _Journal(JournalFileBackend):
 
 
 def journal(path: Path) -> JournalStorage:
-    """A journal file: a few ms a trial, where SQLite takes 140."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return JournalStorage(_Journal(path))
+    """A journal file: a few ms a trial, where SQLite takes 140.
+
+    Raises:
+        WorkbenchError: it cannot be read or made, or is something else.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return JournalStorage(_Journal(path))
+    except OSError as error:
+        raise WorkbenchError(f"storage journal:{path}: cannot be opened ({error.strerror})") from None
+    except (ValueError, LookupError, TypeError, AssertionError):  # by what stands in a line of it
+        raise WorkbenchError(f"storage journal:{path}: not a journal of studies, or damaged") from None
 
 
 def mend(path: Path) -> None:
@@ -110,12 +120,30 @@ def mend(path: Path) -> None:
             file.truncate(at)
 
 
-def open_storage(url: str, heartbeat: int = HEARTBEAT) -> BaseStorage:
+def missing(url: str) -> Path | None:
+    """The file of a journal or an SQLite database that is not there; None for one that is, and for all other URLs."""
+    if url.startswith("journal:"):
+        name = url.removeprefix("journal:")
+    elif url.startswith("sqlite"):
+        name = url.partition(":///")[2].partition("?")[0]
+    else:
+        return None
+    return None if name in ("", ":memory:") or Path(name).exists() else Path(name)
+
+
+def open_storage(url: str, heartbeat: int = HEARTBEAT, *, existing: bool = False) -> BaseStorage:
     """Open a storage by URL.
 
+    Args:
+        url: see above.
+        heartbeat: seconds between signs of life, in a database.
+        existing: there must be something in it; without, a file that is not there is made.
+
     Raises:
-        WorkbenchError: it cannot be reached, or needs a package that is not installed.
+        WorkbenchError: it cannot be reached, is not there, or needs a package that is not installed.
     """
+    if existing and missing(url):
+        raise WorkbenchError(f"storage {url}: no such file")
     if url == "memory:":
         return optuna.storages.InMemoryStorage()
     if url.startswith("journal:"):
@@ -167,15 +195,21 @@ def _proxy(url: str) -> BaseStorage:
     return proxy
 
 
-def again(study: optuna.Study, trial: "FrozenTrial") -> None:
-    """Give a trial up that nobody works on any more, and queue it once more."""
+_OF_A_QUEUED_TRIAL = ("fixed_params", "failed_trial", "retry_history")
+"""What a trial is queued with. The constraints that it was given before it was broken off are given anew."""
+
+
+def again(study: optuna.Study, trial: "FrozenTrial", retries: int | None = RETRIES) -> None:
+    """Give a trial up that nobody works on any more, and queue it once more, unless it was so many times before."""
     storage = study._storage
     try:
         if not storage.set_trial_state_values(trial._trial_id, state=TrialState.FAIL):
             return
     except optuna.exceptions.UpdateFinishedTrialError:
         return
-    RetryHeartbeatStaleTrialCallback(max_retry=RETRIES)(study, trial)
+    bare = copy(trial)
+    bare.system_attrs = {key: value for key, value in trial.system_attrs.items() if key in _OF_A_QUEUED_TRIAL}
+    RetryHeartbeatStaleTrialCallback(max_retry=retries)(study, bare)
 
 
 @contextmanager

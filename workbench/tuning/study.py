@@ -18,7 +18,8 @@ from workbench.metrics.summary import point_scores, pool
 from workbench.tuning.objective import ANSWERED, Evaluator, Goal, effective
 from workbench.tuning.samplers import NothingQueued, make_sampler
 from workbench.tuning.spec import Spec, from_dict
-from workbench.tuning.storage import again, study_names
+from workbench.tuning.stopping import Patience
+from workbench.tuning.storage import again, missing, open_storage, study_names
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 SHOWN = (
@@ -181,23 +182,38 @@ def outcome_of(trial: FrozenTrial) -> Outcome | None:
     return Outcome(tuple(trial.values), trial.constraints, trial.user_attrs["scored"]["scores"])
 
 
-def refuse_twin(name: str, storage: BaseStorage) -> None:
-    """Refuse a name that is taken.
+def look_up(name: str, url: str, resume: bool) -> None:
+    """Look for a study before anything of it is made or loaded.
 
     Raises:
-        WorkbenchError: the storage has a study of that name.
+        WorkbenchError: the storage has a study of that name, or, where one is to be resumed, has none.
     """
-    if name in study_names(storage):
-        raise WorkbenchError(f"there is a study {name!r} already; --resume goes on with it")
+    if resume:
+        load(name, open_storage(url, existing=True))
+    elif known(name, url):
+        raise _twin(name)
+
+
+def known(name: str, url: str) -> bool:
+    """Whether a storage has a study of that name; a file that is not there has none, and is not made."""
+    return not missing(url) and name in study_names(open_storage(url))
+
+
+def _twin(name: str) -> WorkbenchError:
+    return WorkbenchError(f"there is a study {name!r} already; --resume goes on with it")
+
+
+def _no_study(name: str) -> WorkbenchError:
+    return WorkbenchError(f"the storage has no study {name!r} ('workbench studies' lists them)")
 
 
 def create(spec: Spec, storage: BaseStorage) -> optuna.Study:
-    """Make the study on its storage, and queue the baseline, and with it a whole grid if that is the sampler.
+    """Make the study on its storage, and queue what is to be tried first.
 
     Raises:
         WorkbenchError: the storage has a study of that name, or the baseline is outside the space.
     """
-    first = spec.space.point(spec.config)
+    spec.space.point(spec.config)
     try:
         study = optuna.create_study(
             study_name=spec.name,
@@ -207,15 +223,25 @@ def create(spec: Spec, storage: BaseStorage) -> optuna.Study:
             pruner=make_pruner(spec),
         )
     except optuna.exceptions.DuplicatedStudyError:
-        raise WorkbenchError(f"there is a study {spec.name!r} already; --resume goes on with it") from None
+        raise _twin(spec.name) from None
     study.set_metric_names(list(spec.objectives))
     keep(study, spec)
-    study.enqueue_trial(first)
-    if spec.sampler == "grid":
-        for point in spec.space.grid():
-            if point != first:
-                study.enqueue_trial(point)
+    queue(study, spec)
     return study
+
+
+def queue(study: optuna.Study, spec: Spec) -> None:
+    """Queue the baseline, and after it a whole grid if that is the sampler: points that were not, before a kill."""
+    trials = study.get_trials(deepcopy=False)
+    queued = {_spelling(trial.system_attrs["fixed_params"]) for trial in trials if "fixed_params" in trial.system_attrs}
+    for point in (spec.space.point(spec.config), *(spec.space.grid() if spec.sampler == "grid" else ())):
+        if _spelling(point) not in queued:
+            queued.add(_spelling(point))
+            study.enqueue_trial(point)
+
+
+def _spelling(point: Mapping[str, Knob]) -> tuple[tuple[str, Knob], ...]:
+    return tuple(sorted(point.items()))
 
 
 def keep(study: optuna.Study, spec: Spec) -> None:
@@ -234,7 +260,7 @@ def load(name: str, storage: BaseStorage) -> tuple[optuna.Study, Spec]:
     try:
         study = optuna.load_study(study_name=name, storage=storage)
     except KeyError:
-        raise WorkbenchError(f"the storage has no study {name!r}") from None
+        raise _no_study(name) from None
     attributes = study.user_attrs
     if "spec" not in attributes:
         raise WorkbenchError(f"study {name!r} was not made by 'workbench tune'")
@@ -269,10 +295,35 @@ def finished(study: optuna.Study) -> list[FrozenTrial]:
 def run_trials(
     study: optuna.Study, objective: Callable[[optuna.Trial], Any], take: Callable[[], bool], done: Callable[[], None]
 ) -> None:
-    """Run trials as long as ``take`` gives leave to begin one; ``done`` is told after each."""
-    while take():
-        study.optimize(objective, n_trials=1, catch=(NothingQueued,))
-        done()
+    """Run trials as long as ``take`` gives leave to begin one; ``done`` is told after each.
+
+    A trial that Ctrl-C breaks off is queued again. Optuna by itself would write it down as failed, and its point, or
+    the baseline, would never be tried.
+    """
+    with Patience() as patience:
+
+        def run(trial: optuna.Trial) -> Any:
+            try:
+                with patience.stoppable():
+                    return objective(trial)
+            except KeyboardInterrupt:
+                raise _Stopped(trial.number) from None
+
+        while take():
+            try:
+                study.optimize(run, n_trials=1, catch=(NothingQueued,))
+            except _Stopped as stopped:
+                again(study, study.get_trials(deepcopy=False)[stopped.number], retries=None)
+                raise KeyboardInterrupt from None
+            done()
+            patience.check()
+
+
+class _Stopped(BaseException):
+    """Ctrl-C on its way past Optuna."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
 
 
 def waits(study: optuna.Study, spec: Spec) -> bool:

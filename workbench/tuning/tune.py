@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -17,13 +18,15 @@ from workbench.metrics import Difference, SessionScores, Summary, compare, summa
 from workbench.metrics.measures import BY_KEY, Points, Rate
 from workbench.profiles import Progress
 from workbench.running import open_labelled
-from workbench.session import check_name
+from workbench.session import Session, check_name
 from workbench.tuning.cluster import executor, fill
 from workbench.tuning.objective import Evaluator
+from workbench.tuning.samplers import make_sampler
 from workbench.tuning.sensitivity import Sensitivity, centre, climb, simplify, survey
 from workbench.tuning.space import Space
 from workbench.tuning.spec import SessionRef, Spec
 from workbench.tuning.splitting import split
+from workbench.tuning.stopping import Patience
 from workbench.tuning.storage import Presence, Tickets, at_work, mend, open_storage
 from workbench.tuning.study import (
     SHOWN,
@@ -35,7 +38,9 @@ from workbench.tuning.study import (
     front,
     keep,
     load,
-    refuse_twin,
+    look_up,
+    make_pruner,
+    queue,
     run_trials,
     search,
     take_up,
@@ -45,6 +50,9 @@ from workbench.tuning.unread import find_unread, searched
 from workbench.tuning.workers import make_evaluator, run_beside, settle
 
 Finished = TypeVar("Finished")
+
+TRIALS = 200
+"""Trials of a study, unless more or fewer are asked for."""
 
 
 class Watch(Protocol):
@@ -128,21 +136,24 @@ def plan(
     *,
     sampler: str = "tpe",
     seed: int = 0,
-    trials: int = 200,
+    trials: int | None = None,
     prune: bool = False,
 ) -> Spec:
     """Open the sessions, split them, and put the study down; knobs that nothing reads are taken out of the space.
 
+    Args:
+        trials: finished trials wanted; :data:`TRIALS` by default, and of a grid as many as it has points.
+
     Raises:
-        WorkbenchError: names the session, score or knob that is wrong.
+        WorkbenchError: names the session, score, knob or option that is wrong.
     """
     check_name(name, "--name")
     for key in objectives:
         if not isinstance(BY_KEY.get(key), Points | Rate) or key.endswith("_n"):
             raise WorkbenchError(f"--objective {key}: not a percentile or a rate (docs/metrics.md lists them)")
-    if trials < 1:
-        raise WorkbenchError(f"--trials is {trials}, must be 1 or more")
+    check_trials(trials, sampler)
     opened = [open_labelled(folder) for folder in folders]
+    _check_twins([session for session, _ in opened])
     for session, labels in opened:
         if not labels:
             raise WorkbenchError(f"{session.folder}: has no labels to tune against; 'workbench label' drafts them")
@@ -150,7 +161,10 @@ def plan(
     unread = find_unread(space, config)
     space = searched(space, unread)
     first = space.point(config)
-    return Spec(
+    if sampler == "grid":
+        space.check_grid()
+        trials = space.size() + (not space.holds(first))
+    spec = Spec(
         name=name,
         sessions=tuple(SessionRef(item.name, item.folder.as_posix(), item.mic.sha256) for item, _ in opened),
         split=parts.kind,
@@ -164,8 +178,40 @@ def plan(
         seed=seed,
         prune=prune,
         unread=unread,
-        trials=space.size() + (not space.holds(first)) if sampler == "grid" else trials,
+        trials=TRIALS if trials is None else trials,
     )
+    make_pruner(spec)
+    make_sampler(sampler, seed, spec.trials)
+    return spec
+
+
+def check_trials(trials: int | None, sampler: str) -> None:
+    """Refuse a number of trials that a study cannot have.
+
+    Raises:
+        WorkbenchError: it is too small, or the sampler's own.
+    """
+    if trials is None:
+        return
+    if sampler == "grid":
+        raise WorkbenchError(
+            "--trials: a grid has a trial for each of its points; leave it out, or take --sampler random"
+        )
+    if trials < 1:
+        raise WorkbenchError(f"--trials is {trials}, must be 1 or more")
+
+
+def _check_twins(sessions: Sequence[Session]) -> None:
+    seen: dict[str, Path] = {}
+    for session in sessions:
+        other = seen.get(session.name)
+        if other is not None and other.resolve() == session.folder.resolve():
+            raise WorkbenchError(f"{session.folder}: given twice; leave one out")
+        if other is not None:
+            raise WorkbenchError(
+                f"{other} and {session.folder}: two sessions have the name {session.name!r}; rename one"
+            )
+        seen[session.name] = session.folder
 
 
 def local_url(spec: Spec) -> str:
@@ -200,15 +246,21 @@ def tune(
         WorkbenchError: see :func:`plan`; or the study is there already, or is not.
     """
     url = storage or local_url(spec)
-    with at_work(spec.folder) as presence:
+    with ExitStack() as held:
+        # What can fail comes before anything of the study is made: the same command, put right, begins it.
+        look_up(spec.name, url, resume)
+        pool = held.enter_context(executor(scheduler)) if scheduler is not None else None
+        begun = None if resume else settle(spec, progress)
+        presence = held.enter_context(at_work(spec.folder))
         if url == local_url(spec) and presence.alone():
             mend(spec.folder / "journal.log")
-        study, spec, evaluator = _open(spec, url, resume, progress)
-        spec.write()
-        if scheduler is not None:
-            with executor(scheduler) as pool:
-                fill(pool, spec, evaluator.store, lambda done, total: watch.step("models", done, total))
+        study, spec, evaluator = _take_up(spec, url, progress) if begun is None else (None, *begun)
+        if pool is not None:
+            fill(pool, spec, evaluator.store, lambda done, total: watch.step("models", done, total))
         evaluator.begin(lambda done, total: watch.step("baseline", done, total))
+        with Patience():
+            study = study or create(spec, open_storage(url))
+            spec.write()
         objective = Objective(spec, evaluator, spec.tuning)
         _run(study, spec, url, objective, watch, workers, presence, remote=storage is not None)
         result = conclude(study, spec, evaluator, objective, watch)
@@ -218,17 +270,13 @@ def tune(
             evaluator.store.close()
 
 
-def _open(spec: Spec, url: str, resume: bool, progress: Progress) -> tuple[optuna.Study, Spec, Evaluator]:
-    """Begin a study, or go on with one; with the costs and weights it is run on."""
-    backend = open_storage(url)
-    if not resume:
-        refuse_twin(spec.name, backend)  # before the models are loaded
-        spec, evaluator = settle(spec, progress)
-        return create(spec, backend), spec, evaluator
-    study, kept = load(spec.name, backend)
+def _take_up(spec: Spec, url: str, progress: Progress) -> tuple[optuna.Study | None, Spec, Evaluator]:
+    """Go on with a study, with the costs and weights it was begun with."""
+    study, kept = load(spec.name, open_storage(url, existing=True))
     spec = spec.resumed(kept)
     evaluator = make_evaluator(spec, progress)
     keep(study, spec)
+    queue(study, spec)
     return study, spec, evaluator
 
 
@@ -256,6 +304,8 @@ def _run(
         if left <= 0:
             return
         if not waits(study, spec):
+            if not study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
+                return  # a point that took too many workers with it was given up
             time.sleep(1.0)  # the last points of the grid are with workers elsewhere
             continue
         tickets.issue(left)
@@ -263,9 +313,13 @@ def _run(
             run_trials(study, objective, lambda: waits(study, spec) and tickets.take(), told)
             continue
         processes = run_beside(spec, url, tickets, workers)
-        while any(process.is_alive() for process in processes):
-            next(process for process in processes if process.is_alive()).join(timeout=0.5)
-            told()
+        try:
+            while any(process.is_alive() for process in processes):
+                next(process for process in processes if process.is_alive()).join(timeout=0.5)
+                told()
+        finally:
+            for process in processes:
+                process.terminate()
         if all(process.exitcode not in (0, None) and process.exitcode > 0 for process in processes):
             raise WorkbenchError(f"study {spec.name!r}: every worker failed; run it with --workers 1 to see why")
 

@@ -1,8 +1,11 @@
 """Processes that run trials: here, beside each other, or on other machines."""
 
 import multiprocessing
+import signal
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 from workbench.errors import WorkbenchError
@@ -77,7 +80,7 @@ def work(
     Raises:
         WorkbenchError: storage, study or a session is missing.
     """
-    study, spec = load(name, open_storage(url, heartbeat))
+    study, spec = load(name, open_storage(url, heartbeat, existing=True))
     spec = relocate(spec, recordings)
     evaluator = make_evaluator(spec, progress)
     run = 0
@@ -96,22 +99,34 @@ def work(
 
 
 def run_beside(spec: Spec, url: str, tickets: Tickets, workers: int) -> list["multiprocessing.process.BaseProcess"]:
-    """Start worker processes on this machine; they share the tickets and leave when there are none."""
+    """Start worker processes on this machine; they share the tickets and leave when there are none.
+
+    Ctrl-C goes to the whole group: they start with it blocked and leave the answer to their parent, which ends them.
+    """
     context = multiprocessing.get_context("spawn")
     processes = [
         context.Process(target=_process, args=(spec, url, tickets), name=f"worker-{number}", daemon=True)
         for number in range(workers)
     ]
-    for process in processes:
-        process.start()
+    resource_tracker.ensure_running()  # which would unblock it again on its first start
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        for process in processes:
+            process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     return list(processes)
 
 
 def _process(spec: Spec, url: str, tickets: Tickets) -> None:
     """One worker. It ends with its parent, after the trial it is at."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None
-    with present(spec.folder):
-        study, _ = load(spec.name, open_storage(url))
-        objective = Objective(spec, make_evaluator(spec), spec.tuning)
-        run_trials(study, objective, lambda: parent.is_alive() and tickets.take(), lambda: None)
+    try:
+        with present(spec.folder):
+            study, _ = load(spec.name, open_storage(url, existing=True))
+            objective = Objective(spec, make_evaluator(spec), spec.tuning)
+            run_trials(study, objective, lambda: parent.is_alive() and tickets.take(), lambda: None)
+    except WorkbenchError as error:
+        sys.exit(f"{multiprocessing.current_process().name}: {error}")

@@ -1,0 +1,146 @@
+"""What ``worker``, ``studies`` and ``dashboard`` do and print."""
+
+import json
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from workbench.cli.study import Bar
+from workbench.errors import WorkbenchError
+from workbench.tuning.publish import read_result
+from workbench.tuning.spec import STUDIES, Spec, read_spec
+from workbench.tuning.storage import missing, open_storage, study_names
+from workbench.tuning.study import best, finished, outcome_of
+from workbench.tuning.study import load as load_study
+from workbench.tuning.tune import local_url
+from workbench.tuning.workers import work
+
+
+def run_worker(storage: str, name: str | None, recordings: Path | None, trials: int | None, heartbeat: int) -> int:
+    """Run trials for a study elsewhere."""
+    if heartbeat < 1:
+        raise WorkbenchError(f"--heartbeat is {heartbeat}, must be 1 or more")
+    with Bar() as bar:
+        run = work(storage, name or _only_study(storage), recordings, trials, heartbeat, bar.say)
+    click.echo(f"{run} trials")
+    return 0
+
+
+def _only_study(storage: str) -> str:
+    names = study_names(open_storage(storage, existing=True))
+    if len(names) != 1:
+        listed = f": {', '.join(names)}" if names else ""
+        raise WorkbenchError(f"the storage holds {len(names)} studies{listed}; choose with --name")
+    return names[0]
+
+
+def show_studies(storage: str | None, as_json: bool) -> None:
+    """Print a line per study."""
+    rows = _studies_in(storage) if storage else _studies_here()
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    if not rows:
+        click.echo("no studies yet ('workbench tune' makes one)")
+        return
+    columns = ("study", "trials", "objective", "best trial", "tuned", "sessions")
+    table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        trial = "" if row["trial"] is None else f" (trial {row['trial']})"
+        table.add_row(
+            row["name"],
+            f"{row['trials']} of {row['wanted']}",
+            row["objective"],
+            _worth(row["value"], row["feasible"]) + trial,
+            _worth(row["tuned"], row["tuned_feasible"]),
+            str(row["sessions"]),
+        )
+    Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
+
+
+def _worth(value: float | None, feasible: bool | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.6g}{'' if feasible else ', over budget'}"
+
+
+def _studies_here() -> list[dict[str, Any]]:
+    found = sorted(STUDIES.glob("*/study.toml")) if STUDIES.is_dir() else []
+
+    def row(path: Path) -> dict[str, Any]:
+        spec = read_spec(path.parent)
+        return _row(spec.name, _url_here(spec))
+
+    return _rows([partial(row, path) for path in found])
+
+
+def _url_here(spec: Spec) -> str:
+    url = local_url(spec)
+    if missing(url):
+        raise WorkbenchError(f"{spec.folder}: its trials are not in it; say with --storage where they are")
+    return url
+
+
+def _studies_in(storage: str) -> list[dict[str, Any]]:
+    return _rows([partial(_row, name, storage) for name in study_names(open_storage(storage, existing=True))])
+
+
+def _rows(wanted: Sequence[Callable[[], dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Those that can be read; the others, older ones among them, are named."""
+    rows = []
+    for read in wanted:
+        try:
+            rows.append(read())
+        except WorkbenchError as error:
+            click.echo(f"note: {error}", err=True)
+    return rows
+
+
+def _row(name: str, url: str) -> dict[str, Any]:
+    study, spec = load_study(name, open_storage(url, existing=True))
+    done = len(finished(study))
+    chosen = best(study, spec.goal) if done else None
+    outcome = outcome_of(chosen) if chosen else None
+    tuned = read_result(spec)
+    return {
+        "name": name,
+        "trials": done,
+        "wanted": spec.trials,
+        "objective": ", ".join(spec.objectives),
+        "value": outcome.values[0] if outcome else None,
+        "feasible": outcome.feasible and not spec.goal.broken(outcome.scores) if outcome else None,
+        "trial": chosen.number if chosen else None,
+        "tuned": tuned["values"][0] if tuned else None,
+        "tuned_feasible": tuned["feasible"] if tuned else None,
+        "sessions": len(spec.sessions),
+    }
+
+
+def run_dashboard(name: str, storage: str | None, host: str, port: int) -> None:
+    """Serve optuna-dashboard until it is stopped."""
+    url = storage or _url_here(read_spec(STUDIES / name))
+    try:
+        import optuna_dashboard
+    except ImportError:
+        raise WorkbenchError("the dashboard needs a package; pip install 'moshi-workbench[dashboard]'") from None
+    backend = open_storage(url, existing=True)
+    load_study(name, backend)
+    _check_free(host, port)
+    click.echo(f"http://{host}:{port}/ shows study {name}; Ctrl-C stops")
+    optuna_dashboard.run_server(backend, host=host, port=port)
+
+
+def _check_free(host: str, port: int) -> None:
+    try:
+        socket.create_server((host, port)).close()
+    except (OSError, UnicodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise WorkbenchError(f"cannot listen on {host}:{port} ({why}); choose with --host and --port") from None
