@@ -167,6 +167,23 @@ def test_running_trials_of_the_dead_are_queued_again(files, recordings):
     assert {first.number, second.number} <= again
 
 
+def test_of_equals_a_trial_that_was_begun_again_keeps_its_place(files, recordings):
+    spec = small(recordings)
+    study = create(spec, optuna.storages.InMemoryStorage())
+    held = study.ask()
+    take_up(study)
+    while study.get_trials(states=(optuna.trial.TrialState.WAITING,)):
+        trial = study.ask()
+        spec.space.suggest(trial)
+        over = dict.fromkeys(spec.goal.limits, -1.0)
+        for name, value in over.items():
+            trial.set_constraint(name, value)
+        trial.set_user_attr("scored", {"key": "", "scores": {}})
+        study.tell(trial, 1.0)
+    assert best(study, spec.goal).params == spec.space.point(spec.config)
+    assert best(study, spec.goal).number != held.number
+
+
 @contextmanager
 def postgres():
     """A PostgreSQL server of its own on loopback."""
@@ -358,7 +375,8 @@ def test_ctrl_c_is_one_line_and_loses_nothing(files, recordings, undisturbed, wo
     complete = settings(trials_in(url, "grid", (optuna.trial.TrialState.COMPLETE,)))
     assert len(complete) == len(set(complete)) == json.loads(out)["trials"] == 25
     study, spec = load_study("grid", open_storage(url))
-    assert best(study, spec.goal).values[0] == undisturbed["value"]  # of equals it may be another
+    chosen = best(study, spec.goal)
+    assert (chosen.params, chosen.values[0]) == (undisturbed["params"], undisturbed["value"])
 
 
 def test_what_a_worker_cannot_do_it_says_in_one_line(files, recordings, capfd):

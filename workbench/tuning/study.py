@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import optuna
-from optuna.storages import BaseStorage
+from optuna.storages import BaseStorage, RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 
 from workbench.config import Config, Knob
@@ -350,7 +350,7 @@ def take_up(study: optuna.Study) -> int:
 def best(study: optuna.Study, goal: Goal) -> FrozenTrial:
     """The feasible trial with the best first objective; where none is feasible, the one that oversteps least.
 
-    Of equals the earliest, so the baseline before all others.
+    Of equals the earliest, so the baseline before all others; a trial that was begun again after a kill keeps its place.
 
     Raises:
         WorkbenchError: no trial was finished.
@@ -361,7 +361,8 @@ def best(study: optuna.Study, goal: Goal) -> FrozenTrial:
     sign = -1.0 if goal.directions[0] == "maximize" else 1.0
 
     def rank(item: tuple[FrozenTrial, Outcome]) -> tuple[float, float, int]:
-        return item[1].violation, sign * item[1].values[0], item[0].number
+        first = RetryHeartbeatStaleTrialCallback.retried_trial_number(item[0])
+        return item[1].violation, sign * item[1].values[0], item[0].number if first is None else first
 
     return min(candidates, key=rank)[0]
 
