@@ -350,7 +350,7 @@ def take_up(study: optuna.Study) -> int:
 def best(study: optuna.Study, goal: Goal) -> FrozenTrial:
     """The feasible trial with the best first objective; where none is feasible, the one that oversteps least.
 
-    Of equals the earliest, so the baseline before all others; a trial that was begun again after a kill keeps its place.
+    Of equals the earliest, so the baseline before all others; one that was begun again after a kill keeps its place.
 
     Raises:
         WorkbenchError: no trial was finished.
