@@ -123,11 +123,12 @@ def judged(options: argparse.Namespace) -> Iterator[tuple[bool, Any]]:
     from workbench.config import load
     from workbench.metrics import compare
     from workbench.store import Store
+    from workbench.tuning.conclude import refine
     from workbench.tuning.objective import Evaluator
+    from workbench.tuning.plan import plan
     from workbench.tuning.space import parse
     from workbench.tuning.splitting import split
     from workbench.tuning.study import SHOWN, Objective, search
-    from workbench.tuning.tune import plan, refine
 
     with tempfile.TemporaryDirectory() as temporary:
         folders = make(Path(temporary), options.sessions)

@@ -39,8 +39,8 @@ def spec_of(folders: list[Path], seed: int) -> Any:
     """The shipped space and budget on some sessions."""
     from workbench.budget import read_budget
     from workbench.config import load
+    from workbench.tuning.plan import plan
     from workbench.tuning.space import read_space
-    from workbench.tuning.tune import plan
 
     shipped = REPOSITORY / "configs"
     space, budget = read_space(shipped / "space.toml"), read_budget(shipped / "budget.toml")

@@ -18,12 +18,12 @@ from workbench.budget import read_budget
 from workbench.cli import cli
 from workbench.config import load
 from workbench.errors import WorkbenchError
+from workbench.tuning.plan import plan
 from workbench.tuning.space import GRID, parse, read_space
 from workbench.tuning.stopping import Patience
 from workbench.tuning.storage import again, open_storage
 from workbench.tuning.study import create, finished, run_trials, waits
 from workbench.tuning.study import load as load_study
-from workbench.tuning.tune import plan
 
 SMALL = {
     "assistant": {

@@ -148,9 +148,9 @@ def test_a_trials_trace_is_that_of_replay(here, recordings):
 def test_the_baseline_comes_first_and_equal_settings_are_replayed_once(here, recordings):
     from workbench.store import Store
     from workbench.tuning.objective import Evaluator
+    from workbench.tuning.plan import plan
     from workbench.tuning.space import parse
     from workbench.tuning.study import Objective, create, finished
-    from workbench.tuning.tune import plan
 
     space = parse({"assistant": {"stt_silence_ms": {"type": "int", "low": 641, "high": 800, "step": 1}}}, "test")
     spec = plan(

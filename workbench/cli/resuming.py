@@ -10,11 +10,11 @@ from workbench.cli.options import build_config, changes
 from workbench.config import Config, Knob, get, knobs, override
 from workbench.errors import WorkbenchError
 from workbench.session import check_name, open_session
+from workbench.tuning.plan import check_trials
 from workbench.tuning.space import read_space
 from workbench.tuning.spec import STUDIES, SessionRef, Spec, read_spec
 from workbench.tuning.storage import missing, open_storage
 from workbench.tuning.study import load
-from workbench.tuning.tune import check_trials
 from workbench.tuning.unread import find_unread, searched
 
 if TYPE_CHECKING:

@@ -20,12 +20,14 @@ from workbench.cli.resuming import resumed
 from workbench.config import Config, load, override, to_dict
 from workbench.errors import WorkbenchError
 from workbench.files import canonical_json, sha256_text
+from workbench.tuning.conclude import Result
 from workbench.tuning.moshi_json import read_moshi_json
+from workbench.tuning.plan import plan
 from workbench.tuning.publish import publish, to_json
 from workbench.tuning.space import read_space
 from workbench.tuning.spec import FORMAT, Spec
 from workbench.tuning.study import known
-from workbench.tuning.tune import Result, local_url, plan, tune
+from workbench.tuning.tune import local_url, tune
 from workbench.tuning.unread import told
 from workbench.tuning.words import advice, figure, headline, knob, verdict, warnings
 
@@ -135,7 +137,7 @@ class Bar(AbstractContextManager["Bar"]):
         self._live.__exit__(kind, error, traceback)
 
     def step(self, what: str, done: int, total: int) -> None:
-        """See :class:`workbench.tuning.tune.Watch`."""
+        """See :class:`workbench.tuning.conclude.Watch`."""
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, description=what, completed=done, total=total)
 

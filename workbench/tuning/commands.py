@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import WorkbenchError
+from workbench.tuning.conclude import Result
 from workbench.tuning.moshi_json import moshi_json
 from workbench.tuning.spec import Spec
-from workbench.tuning.tune import Result
 
 BUDGET = "budget.toml"
 """The study's limits, in its folder, for commands that hold a run to them."""

@@ -6,11 +6,11 @@ from typing import Any
 
 from workbench.config import Config, get, knobs, override
 from workbench.errors import WorkbenchError
+from workbench.tuning.conclude import Comparison, Result
 from workbench.tuning.hotmic import RELEASE_MS, Suggestion
 from workbench.tuning.moshi_json import KEYS, OWN, moshi_json
 from workbench.tuning.sensitivity import Range
 from workbench.tuning.space import Parameter, Space
-from workbench.tuning.tune import Comparison, Result
 from workbench.tuning.unread import find_unread
 from workbench.tuning.words import acts_as, also_breaks, broken, counted, figure, knob, number, spread, verdict
 

@@ -13,13 +13,13 @@ from workbench.files import pretty_json, read_json, write_text
 from workbench.metrics import Summary
 from workbench.tuning.checklist import checklist
 from workbench.tuning.commands import budget_path
+from workbench.tuning.conclude import Comparison, Result
 from workbench.tuning.faults import weigh
 from workbench.tuning.hotmic import by_rule, suggest
 from workbench.tuning.moshi_json import write_moshi_json
 from workbench.tuning.objective import Evaluator
 from workbench.tuning.spec import Spec
 from workbench.tuning.ticks import ticks
-from workbench.tuning.tune import Comparison, Result
 from workbench.tuning.words import advice, headline
 
 FORMAT = 1

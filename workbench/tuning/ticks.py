@@ -10,9 +10,9 @@ from workbench.errors import WorkbenchError
 from workbench.files import read_json
 from workbench.metrics import shown
 from workbench.tuning.commands import voice_of
+from workbench.tuning.conclude import Result
 from workbench.tuning.moshi_json import KEYS, moshi_json
 from workbench.tuning.objective import Evaluator
-from workbench.tuning.tune import Result
 from workbench.tuning.words import counted
 from workbench.units import FRAME_SAMPLES
 

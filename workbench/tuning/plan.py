@@ -1,0 +1,109 @@
+"""A study put down: its sessions opened and split, its space without knobs that nothing reads."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from workbench.config import Config
+from workbench.errors import WorkbenchError
+from workbench.metrics.measures import BY_KEY, Points, Rate
+from workbench.running import open_labelled
+from workbench.session import Session, check_name
+from workbench.tuning.samplers import make_sampler
+from workbench.tuning.space import Space
+from workbench.tuning.spec import SessionRef, Spec
+from workbench.tuning.splitting import split
+from workbench.tuning.study import (
+    make_pruner,
+)
+from workbench.tuning.unread import find_unread, searched
+
+TRIALS = 200
+"""Trials of a study, unless more or fewer are asked for."""
+
+
+def plan(
+    name: str,
+    folders: Sequence[Path],
+    config: Config,
+    space: Space,
+    budget: dict[str, float],
+    objectives: Sequence[str],
+    *,
+    sampler: str = "tpe",
+    seed: int = 0,
+    trials: int | None = None,
+    prune: bool = False,
+) -> Spec:
+    """Open the sessions, split them, and put the study down; knobs that nothing reads are taken out of the space.
+
+    Args:
+        trials: finished trials wanted; :data:`TRIALS` by default, and of a grid as many as it has points.
+
+    Raises:
+        WorkbenchError: names the session, score, knob or option that is wrong.
+    """
+    check_name(name, "--name")
+    for key in objectives:
+        if not isinstance(BY_KEY.get(key), Points | Rate) or key.endswith("_n"):
+            raise WorkbenchError(f"--objective {key}: not a percentile or a rate (docs/metrics.md lists them)")
+    check_trials(trials, sampler)
+    opened = [open_labelled(folder) for folder in folders]
+    _check_twins([session for session, _ in opened])
+    for session, labels in opened:
+        if not labels:
+            raise WorkbenchError(f"{session.folder}: has no labels to tune against; 'workbench label' drafts them")
+    parts = split({session.name: labels for session, labels in opened}, seed)
+    unread = find_unread(space, config)
+    space = searched(space, unread)
+    first = space.point(config)
+    if sampler == "grid":
+        space.check_grid()
+        trials = space.size() + (not space.holds(first))
+    spec = Spec(
+        name=name,
+        sessions=tuple(SessionRef(item.name, item.folder.as_posix(), item.mic.sha256) for item, _ in opened),
+        split=parts.kind,
+        tuning=parts.tuning,
+        held_out=parts.held_out,
+        config=config,
+        space=space,
+        objectives=tuple(objectives),
+        budget=budget,
+        sampler=sampler,
+        seed=seed,
+        prune=prune,
+        unread=unread,
+        trials=TRIALS if trials is None else trials,
+    )
+    make_pruner(spec)
+    make_sampler(sampler, seed, spec.trials)
+    return spec
+
+
+def check_trials(trials: int | None, sampler: str) -> None:
+    """Refuse a number of trials that a study cannot have.
+
+    Raises:
+        WorkbenchError: it is too small, or the sampler's own.
+    """
+    if trials is None:
+        return
+    if sampler == "grid":
+        raise WorkbenchError(
+            "--trials: a grid has a trial for each of its points; leave it out, or take --sampler random"
+        )
+    if trials < 1:
+        raise WorkbenchError(f"--trials is {trials}, must be 1 or more")
+
+
+def _check_twins(sessions: Sequence[Session]) -> None:
+    seen: dict[str, Path] = {}
+    for session in sessions:
+        other = seen.get(session.name)
+        if other is not None and other.resolve() == session.folder.resolve():
+            raise WorkbenchError(f"{session.folder}: given twice; leave one out")
+        if other is not None:
+            raise WorkbenchError(
+                f"{other} and {session.folder}: two sessions have the name {session.name!r}; rename one"
+            )
+        seen[session.name] = session.folder
