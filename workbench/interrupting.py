@@ -1,12 +1,13 @@
 """Barge-in: how the listener finds out, while the agent speaks, that the user wants the floor."""
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
-from workbench.executors import Job, Process, Times, chain, run
+from workbench.executors import TURN, Job, Process, Times, chain, run
 from workbench.microphone import Gate, Levels, Microphone, Pcm, Source
 from workbench.speaking import Answer, Line, Piece, SpeakOptions, assemble, stream_closed
 from workbench.stages.listener import Cycle, ListenOptions, StepCosts
@@ -77,14 +78,18 @@ class BesideSpeech:
 
     def process(self, over: Callable[[], int | None]) -> Process:
         """One job a frame, until the answer is over."""
-        hears = self._hearing.open(fresh=True) if self._measured else None
-        for frame in range(self._first, self._hearing.mic.frames):
+        mic, hears = self._hearing.mic, self._hearing.open(fresh=True) if self._measured else None
+        for frame in itertools.count(self._first):
+            while frame >= mic.frames and not mic.ended and over() is None:
+                yield None
             ended = over()
-            if ended is not None and frame_end(frame) >= ended:
+            if frame >= mic.frames or (ended is not None and frame_end(frame) >= ended):
                 return
+            ready = mic.arrived(frame)
             if hears is not None:
+                yield Job(ready, 0, TURN)
                 hears.hear(frame, 1)
-            yield Job(frame_end(frame), int(self._costs(frame, 1)[0]), "device")
+            yield Job(ready, int(self._costs(frame, 1)[0]), "device")
 
     def jobs(self) -> tuple[Times, Times] | None:
         """When each job is ready and what it costs, to the end of the session; None where they must be run to tell."""

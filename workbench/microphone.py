@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from workbench.session import Session, frame_rms
 from workbench.store import Store, key_of
-from workbench.units import FRAME_SAMPLES, SAMPLE_RATE, ms_to_samples
+from workbench.units import FRAME_SAMPLES, SAMPLE_RATE, frame_end, ms_to_samples
 
 Pcm = npt.NDArray[np.float32]
 Levels = npt.NDArray[np.float64]
@@ -56,6 +56,10 @@ class Source(Protocol):
     @property
     def has_echo(self) -> bool:
         """Whether the agent is mixed in here."""
+        ...
+
+    def arrived(self, index: int) -> int:
+        """First sample of the clock at which a frame can be used."""
         ...
 
     def recorded(self, index: int) -> Pcm:
@@ -181,6 +185,10 @@ class Microphone:
             first = number * _BLOCK
             parts.append(_BLOCKS.read(self._session, number)[max(0, start - first) : stop - first])
         return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
+
+    def arrived(self, index: int) -> int:
+        """See :class:`Source`: its end."""
+        return frame_end(index)
 
     def recorded(self, index: int) -> Pcm:
         """Samples of a frame as recorded, float32 of shape (1920,)."""

@@ -35,6 +35,14 @@ CONFIGS: dict[str, dict[str, object]] = {
     "stutter": {"costs": "fixed", "tts_step_ms": 95.0, "barge_in": True},
     "slow STT": {"costs": "fixed", "stt_step_ms": 100.0},
     "split": {"executors": "split"},
+    "streamed": {"tts_stream": True, "tts_chunk_chars": 40, "tts_chunk_min_chars": 5},
+    "streamed, slow LM, split": {"tts_stream": True, "tts_chunk_chars": 40, "executors": "split", "barge_in": True,
+                                 "costs": "fixed", "lm_token_ms": 170.0},
+    "streamed, STT beside": {"tts_stream": True, "tts_chunk_chars": 40, "executors": "parallel", "barge_in": True,
+                             "barge_in_min_ms": 80},
+    "streamed, STT beside, stutter": {"tts_stream": True, "executors": "parallel", "barge_in": True,
+                                      "costs": "fixed", "tts_step_ms": 60.0, "stt_step_ms": 55.0},
+    "STT beside": {"executors": "parallel", "barge_in": True},
     "published": {"listener": "mlx-harmony"},
     "published, barge-in": {"listener": "mlx-harmony", "barge_in": True, "barge_in_window_seconds": 4.0},
     "published, pause heads, short chunks": {
@@ -138,6 +146,52 @@ def test_whatever_is_said_it_is_the_replay(
     config = override(Config(), {"stack": "scripted"} | changes)
     live, replayed = run_live(session, (), config, block), run_replay(session, (), config)
     assert by_kind(as_far(live, replayed)) == by_kind(replayed)
+
+
+@settings(max_examples=100)
+@given(
+    talk=st.lists(st.tuples(st.integers(1, 30), st.integers(1, 25)), min_size=1, max_size=8),
+    changes=st.fixed_dictionaries(
+        {
+            "barge_in": st.booleans(),
+            "barge_in_min_ms": st.sampled_from([80, 400]),
+            "executors": st.sampled_from(["serial", "parallel", "split"]),
+            "tts_stream": st.booleans(),
+            "tts_chunk_chars": st.sampled_from([20, 60, 180]),
+            "tts_chunk_min_chars": st.sampled_from([1, 30]),
+            "tts_prebuffer_frames": st.sampled_from([0, 3, 500]),
+            "chunker": st.sampled_from(["corrected", "published"]),
+            "stt_step_ms": st.sampled_from([0.0, 20.0, 55.0, 80.0]),
+            "lm_ttft_ms": st.sampled_from([0.0, 80.0, 150.0]),
+            "lm_token_ms": st.sampled_from([0.0, 15.0, 80.0, 333.0]),
+            "tts_start_ms": st.sampled_from([0.0, 10.0]),
+            "tts_step_ms": st.sampled_from([0.0, 40.0, 80.0, 95.0]),
+        }
+    ),
+    block=st.integers(100, 9000),
+)
+def test_whoever_shares_the_device_it_is_the_replay(
+    talk: list[tuple[int, int]], changes: dict[str, object], block: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """LM, TTS and STT in turn, all at once or on devices of their own; many a step ends with a frame."""
+    session = said(talk, tmp_path_factory.mktemp("said"))
+    config = override(Config(), {"stack": "scripted", "costs": "fixed"} | changes)
+    live, replayed = run_live(session, (), config, block), run_replay(session, (), config)
+    assert by_kind(as_far(live, replayed)) == by_kind(replayed)
+
+
+@pytest.mark.parametrize("executors", ["serial", "parallel", "split"])
+def test_steps_that_end_as_the_user_interrupts_are_done(executors: str, tmp_path: Path) -> None:
+    """Tokens end with frames and chunks take no time, so that all of it is there at the very moment of the stop."""
+    session = said([(3, 10), (14, 5), (30, 1)], tmp_path)
+    free = dict.fromkeys(["stt_step_ms", "stt_reset_ms", "tts_start_ms", "tts_step_ms"], 0.0)
+    changes = {"executors": executors, "barge_in": True, "barge_in_min_ms": 80, "tts_stream": True,
+               "tts_chunk_chars": 20, "tts_chunk_min_chars": 1, "lm_ttft_ms": 80.0, "lm_token_ms": 80.0}  # fmt: skip
+    config = override(Config(), {"stack": "scripted", "costs": "fixed", **free, **changes})
+    live, replayed = run_live(session, (), config, 1777), run_replay(session, (), config)
+    assert by_kind(as_far(live, replayed)) == by_kind(replayed)
+    stops = {event.t for event in live if isinstance(event, BargeIn)}
+    assert stops & {event.times[-1] for event in live if isinstance(event, Tokens)}
 
 
 DUPLEX: dict[str, dict[str, object]] = {

@@ -14,8 +14,9 @@ from workbench.live.follower import LiveFollower
 from workbench.metrics import evaluate
 from workbench.session import Session, open_session
 from workbench.stages import Pcm, Stages, SttStep
+from workbench.stages.lm import CannedLm
 from workbench.stages.scripted import ScriptedStack, ScriptedStt, ScriptedTts
-from workbench.trace import BargeIn, Cancel, Commit, Dropped, Heard, Listen, Play, Transcript, read_trace
+from workbench.trace import BargeIn, Cancel, Commit, Dropped, Heard, Listen, Play, Steps, Tokens, Transcript, read_trace
 from workbench.trace import Pcm as PcmEvent
 from workbench.units import FRAME_SAMPLES
 
@@ -47,6 +48,15 @@ class FailingLm:
     def reply(self, history: tuple[str, ...]) -> Iterator[str]:
         yield "Yes"
         raise self._error
+
+
+class SlowLm(CannedLm):
+    """Takes 10 ms a token."""
+
+    def reply(self, history: tuple[str, ...]) -> Iterator[str]:
+        for token in super().reply(history):
+            time.sleep(0.01)
+            yield token
 
 
 class SlowTts(ScriptedTts):
@@ -101,6 +111,23 @@ def test_the_published_watch_stops_a_chunk_and_its_speaker_cuts_the_end(tmp_path
         len(event.ready) for key, event in made.items() if key[0] == stop.reply
     )
     assert any(stop.t <= event.t for event in of(recorded, Listen))
+
+
+def test_it_speaks_while_the_lm_still_writes_and_the_stt_goes_on(tmp_path: Path) -> None:
+    """Four times as fast as real time."""
+    changes = {"tts_stream": True, "tts_chunk_chars": 20, "tts_chunk_min_chars": 1, "executors": "parallel"}
+    recorded, _ = record(tmp_path, lm=SlowLm(), tts=SlowTts(), pace=0.02, changes=changes)
+    tokens, made = of(recorded, Tokens), of(recorded, PcmEvent)
+    assert any(event.ready[0] < said.times[-1] for said in tokens for event in made if event.reply == said.reply)
+    stops = of(recorded, BargeIn)
+    assert stops
+    for stop in stops:
+        steps = [t for event in made if event.reply == stop.reply for t in event.ready]
+        steps += [t for event in tokens if event.reply == stop.reply for t in event.times]
+        assert max(steps) <= stop.t
+        turn = [event for event in of(recorded, Commit) if event.t < stop.t][-1]
+        beside = [event for event in of(recorded, Steps) if event.t == turn.frame_end + FRAME_SAMPLES]
+        assert any(any(event.costs) for event in beside if event.stage == "stt"), "it was really run, and timed"
 
 
 def test_an_assistant_that_cannot_keep_up_says_so(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from workbench.config import Config
+from workbench.costs import MeasuredCosts
 from workbench.errors import WorkbenchError
 from workbench.interrupting import BesideSpeech
 from workbench.listening import Listening, Turn, watch_options
@@ -57,14 +58,17 @@ class Assistant:
         self._published = own.listener == "mlx-harmony"
         world = LiveWorld(mic, room, answering=False)
         self._listening = Listening(stages.stt, mic, config, room.costs, Store(None), self._events, world=world)
-        barge_in = config.assistant.barge_in
+        barge_in = config.assistant.barge_in and not self._published
         self._options = AnswerOptions(
             speak=speak_options(config),
-            need=max(1, frames_for_ms(own.barge_in_min_ms)) if barge_in and not self._published else None,
-            beside=own.executors == "parallel" and barge_in and not self._published,
-            watch=watch_options(config) if barge_in and self._published else None,
+            need=max(1, frames_for_ms(own.barge_in_min_ms)) if barge_in else None,
+            beside=own.executors == "parallel" and barge_in,
+            watch=watch_options(config) if config.assistant.barge_in and self._published else None,
             seed=own.seed,
         )
+        # With a device of its own the STT holds nothing up; where steps are measured it does not run there.
+        alone = own.executors == "split" and barge_in and not isinstance(room.costs, MeasuredCosts)
+        self._beside_runs = self._options.beside or alone
         self._history: tuple[str, ...] = ()
         self.doing = "listening"
         self.replies = 0
@@ -109,7 +113,7 @@ class Assistant:
         elif given.is_whole:
             self._events.append(Done(over, reply))
         self._events += events(given.answer, reply, given.text, self._room.playout)
-        if self._options.beside:
+        if self._beside_runs:
             costs = self._listening.step_costs
             beside = BesideSpeech(self._listening.hearing, costs, turn.last + 1, measured=True)
             self._events += beside.steps(stopped.at if stopped else over)

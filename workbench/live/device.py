@@ -110,6 +110,8 @@ class DeviceRoom:
         item = work()
         if item is not None:
             self.costs.record(stage, group, job, time.perf_counter_ns() - begun)
+        if self._speaker is not None:
+            self._speaker.pump()  # while the LM thinks, nobody else sees to what was spoken before
         return item, max(since, self.now())
 
     def ended(self, begun: int, cost: int) -> int:

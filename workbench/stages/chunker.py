@@ -114,17 +114,36 @@ def chunk_stream(tokens: Iterable[str], options: ChunkOptions) -> Iterator[tuple
     >>> list(chunk_stream(["One", " two.", " Three", " four."], options))
     [(2, 'One two.'), (3, 'Three four.')]
     """
-    cut = _stream_cut_published if options.published else _stream_cut
-    buffer = ""
+    cutter = StreamCutter(options)
     index = -1
     for index, token in enumerate(tokens):
-        buffer += token
-        while (at := cut(buffer, options)) > 0:
-            if piece := buffer[:at].strip():
-                yield index, piece
-            buffer = buffer[at:].lstrip()
-    if piece := buffer.strip():
+        for piece in cutter.add(token):
+            yield index, piece
+    for piece in cutter.rest():
         yield index, piece
+
+
+class StreamCutter:
+    """:func:`chunk_stream` for tokens that come one by one."""
+
+    def __init__(self, options: ChunkOptions) -> None:
+        self._options = options
+        self._cut = _stream_cut_published if options.published else _stream_cut
+        self._buffer = ""
+
+    def add(self, token: str) -> list[str]:
+        """The reply goes on with this; the pieces that are whole now."""
+        out = []
+        self._buffer += token
+        while (at := self._cut(self._buffer, self._options)) > 0:
+            out.append(self._buffer[:at].strip())
+            self._buffer = self._buffer[at:].lstrip()
+        return [piece for piece in out if piece]
+
+    def rest(self) -> list[str]:
+        """The reply is over; what is left of it, if anything."""
+        piece = self._buffer.strip()
+        return [piece] if piece else []
 
 
 def _stream_cut_published(buffer: str, options: ChunkOptions) -> int:
