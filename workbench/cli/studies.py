@@ -13,19 +13,20 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from workbench.cli.study import Bar
+from workbench.cli.progress import Bar
 from workbench.errors import WorkbenchError
-from workbench.tuning.publish import read_result
+from workbench.files import read_json
 from workbench.tuning.spec import STUDIES, Spec, read_spec
 from workbench.tuning.storage import missing, open_storage, study_names
 from workbench.tuning.study import best, finished, outcome_of
 from workbench.tuning.study import load as load_study
 from workbench.tuning.tune import local_url
-from workbench.tuning.workers import work
 
 
 def run_worker(storage: str, name: str | None, recordings: Path | None, trials: int | None, heartbeat: int) -> int:
     """Run trials for a study elsewhere."""
+    from workbench.tuning.workers import work  # which brings the whole replay
+
     if heartbeat < 1:
         raise WorkbenchError(f"--heartbeat is {heartbeat}, must be 1 or more")
     with Bar() as bar:
@@ -109,7 +110,7 @@ def _row(name: str, url: str) -> dict[str, Any]:
     done = len(finished(study))
     chosen = best(study, spec.goal) if done else None
     outcome = outcome_of(chosen) if chosen else None
-    tuned = read_result(spec)
+    tuned = _result(spec)
     return {
         "name": name,
         "trials": done,
@@ -122,6 +123,12 @@ def _row(name: str, url: str) -> dict[str, Any]:
         "tuned_feasible": tuned["feasible"] if tuned else None,
         "sessions": len(spec.sessions),
     }
+
+
+def _result(spec: Spec) -> dict[str, Any] | None:
+    """What the study left behind for programs when it was last run to its end; None where it was not, or not here."""
+    path = spec.folder / "result.json"
+    return read_json(path) if path.exists() else None
 
 
 def run_dashboard(name: str, storage: str | None, host: str, port: int) -> None:

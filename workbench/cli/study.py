@@ -3,19 +3,17 @@
 import json
 import sys
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
 
 import click
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from workbench.budget import read_budget
 from workbench.cli.options import build_config
+from workbench.cli.progress import Bar
 from workbench.cli.resuming import resumed
 from workbench.config import Config, load, override, to_dict
 from workbench.errors import WorkbenchError
@@ -115,36 +113,6 @@ def _spec(folders: Sequence[Path], request: Request) -> Spec:
         trials=request.trials,
         prune=request.prune,
     )
-
-
-class Bar(AbstractContextManager["Bar"]):
-    """A progress bar on a terminal, and nothing where there is none."""
-
-    def __init__(self) -> None:
-        console = Console(stderr=True)
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self._progress = Progress(*columns, console=console) if console.is_terminal else None
-        self._task = None if self._progress is None else self._progress.add_task("loading", total=None)
-        self._live = nullcontext() if self._progress is None else self._progress
-
-    def __enter__(self) -> "Bar":
-        self._live.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._live.__exit__(kind, error, traceback)
-
-    def step(self, what: str, done: int, total: int) -> None:
-        """See :class:`workbench.tuning.conclude.Watch`."""
-        if self._progress is not None and self._task is not None:
-            self._progress.update(self._task, description=what, completed=done, total=total)
-
-    def say(self, what: str) -> None:
-        """What is being done, where there is nothing to count."""
-        if self._progress is not None and self._task is not None:
-            self._progress.update(self._task, description=what)
 
 
 DEMO_TRIALS = 40

@@ -9,7 +9,7 @@ from typing import Any
 import tomli_w
 
 from workbench.config import dump_toml
-from workbench.files import pretty_json, read_json, write_text
+from workbench.files import pretty_json, write_text
 from workbench.metrics import Summary
 from workbench.tuning.checklist import checklist
 from workbench.tuning.commands import budget_path
@@ -18,7 +18,6 @@ from workbench.tuning.faults import weigh
 from workbench.tuning.hotmic import by_rule, suggest
 from workbench.tuning.moshi_json import write_moshi_json
 from workbench.tuning.objective import Evaluator
-from workbench.tuning.spec import Spec
 from workbench.tuning.ticks import ticks
 from workbench.tuning.words import advice, headline
 
@@ -53,13 +52,6 @@ def publish(result: Result, evaluator: Evaluator, own: Mapping[str, Any] | None,
     write_text(folder / "checklist.md", checklist(result, suggestions, replayed, kept, faults, folder, found))
     write_text(spec.folder / "result.json", pretty_json(to_json(result)))
     return folder
-
-
-def read_result(spec: Spec) -> dict[str, Any] | None:
-    """What a study left behind for programs when it was last run to its end; None where it was not, or not here."""
-    path = spec.folder / "result.json"
-    data = read_json(path) if path.exists() else None
-    return data if isinstance(data, dict) and data.get("format") == FORMAT else None
 
 
 def to_json(result: Result) -> dict[str, Any]:
