@@ -85,7 +85,7 @@ class Shuffled:
         self._scored.clear()
 
     def score(self, config: Any, name: str) -> Any:
-        """See :class:`workbench.tuning.study.Scorer`."""
+        """See :class:`workbench.tuning.objective.Scorer`."""
         key = config.fingerprint, name
         if key not in self._scored:
             score = {"labels": self._mislabelled, "settings": self._misplaced, "none": self._evaluator.score}
@@ -124,11 +124,12 @@ def judged(options: argparse.Namespace) -> Iterator[tuple[bool, Any]]:
     from workbench.metrics import compare
     from workbench.store import Store
     from workbench.tuning.conclude import refine
-    from workbench.tuning.objective import Evaluator
+    from workbench.tuning.evaluator import Evaluator
+    from workbench.tuning.goal import SHOWN
+    from workbench.tuning.objective import Objective, search
     from workbench.tuning.plan import plan
     from workbench.tuning.space import parse
     from workbench.tuning.splitting import split
-    from workbench.tuning.study import SHOWN, Objective, search
 
     with tempfile.TemporaryDirectory() as temporary:
         folders = make(Path(temporary), options.sessions)

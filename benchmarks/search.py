@@ -60,8 +60,9 @@ def broken(folders: list[Path], trials: int) -> None:
     from optuna.storages import InMemoryStorage
 
     from workbench.store import Store
-    from workbench.tuning.objective import Evaluator
-    from workbench.tuning.study import Objective, create, finished, outcome_of
+    from workbench.tuning.evaluator import Evaluator
+    from workbench.tuning.objective import Objective
+    from workbench.tuning.study import create, finished, outcome_of
 
     spec = replace(spec_of(folders, 0), sampler="random", trials=trials)
     evaluator = Evaluator(folders, spec.config, Store(None))
@@ -82,8 +83,9 @@ def broken(folders: list[Path], trials: int) -> None:
 def compare(folders: list[Path], trials: int, seeds: int) -> None:
     """A random search of ten times the trials, then TPE and random searches with several seeds."""
     from workbench.store import Store
-    from workbench.tuning.objective import Evaluator
-    from workbench.tuning.study import outcome_of, search
+    from workbench.tuning.evaluator import Evaluator
+    from workbench.tuning.objective import search
+    from workbench.tuning.study import outcome_of
 
     first = spec_of(folders, 0)
     evaluator = Evaluator(folders, first.config, Store(None))

@@ -64,9 +64,9 @@ def hour(folder: Path, minutes: float) -> list[Path]:
 
 def study(spec: Any, objective: Any, workers: int) -> tuple[float, float]:
     """Run a study from nothing; seconds it took (of the processor, with workers of the clock), and the best value."""
+    from workbench.tuning.spec import local_url
     from workbench.tuning.storage import Tickets, open_storage
     from workbench.tuning.study import best, create, finished, run_trials
-    from workbench.tuning.tune import local_url
     from workbench.tuning.workers import run_beside
 
     shutil.rmtree(spec.folder, ignore_errors=True)
@@ -107,7 +107,7 @@ def main() -> None:
 
     from search import spec_of
 
-    from workbench.tuning.study import Objective, pooled
+    from workbench.tuning.objective import Objective, pooled
     from workbench.tuning.workers import make_evaluator, settle
 
     with tempfile.TemporaryDirectory() as temporary:

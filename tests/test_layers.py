@@ -100,3 +100,9 @@ def test_start_loads_nothing_heavy(start: str) -> None:
     script = f"import sys; {start}; print([name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_list_of_studies_loads_no_replay() -> None:
+    script = "import sys, workbench.cli.studies; print(sorted(n for n in sys.modules if n == 'workbench.replay'))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

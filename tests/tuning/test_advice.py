@@ -12,11 +12,12 @@ from workbench.errors import WorkbenchError
 from workbench.metrics import Difference
 from workbench.metrics.compare import NO_DIFFERENCE
 from workbench.store import Store
-from workbench.tuning.objective import ANSWERED, Evaluator, Goal
+from workbench.tuning.evaluator import Evaluator
+from workbench.tuning.goal import ANSWERED, Goal
+from workbench.tuning.objective import Objective, search
 from workbench.tuning.plan import plan
 from workbench.tuning.sensitivity import climb
 from workbench.tuning.space import parse
-from workbench.tuning.study import Objective, search
 from workbench.tuning.words import advice
 
 LATENCY, CUTS, STOPS = "voice_to_voice_ms_p95", "cutin_per_hold", "false_bargein_per_agent_hour"

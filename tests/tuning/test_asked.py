@@ -399,9 +399,9 @@ def test_ctrl_c_while_a_trial_is_written_down_lets_it_be_written(recordings, mon
 
 def test_stopped_by_ctrl_c_a_study_says_how_it_goes_on(small, recordings, monkeypatch):
     """A grid, stopped at its third trial: every point is tried in the end, once."""
-    from workbench.tuning import objective
+    from workbench.tuning import evaluator
 
-    scored = objective.Evaluator.score
+    scored = evaluator.Evaluator.score
     calls = []
 
     def score(self, config, name):
@@ -410,7 +410,7 @@ def test_stopped_by_ctrl_c_a_study_says_how_it_goes_on(small, recordings, monkey
             interrupt()
         return scored(self, config, name)
 
-    monkeypatch.setattr(objective.Evaluator, "score", score)
+    monkeypatch.setattr(evaluator.Evaluator, "score", score)
     arguments = ["--sampler", "grid"]
     stopped = tuned(recordings[0], *arguments)
     assert (stopped.return_value, stopped.stderr) == (130, "stopped; the same command goes on, with --resume\n")

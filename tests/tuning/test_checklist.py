@@ -20,13 +20,12 @@ from workbench.config import Config, load, override
 from workbench.files import read_json
 from workbench.metrics import Summary, shown
 from workbench.tuning.commands import commands
+from workbench.tuning.goal import Goal, Outcome
 from workbench.tuning.keys import GOVERNS
 from workbench.tuning.moshi_json import KEYS
-from workbench.tuning.objective import Goal
 from workbench.tuning.sensitivity import Nudge, Range, survey
 from workbench.tuning.space import parse
 from workbench.tuning.spec import read_spec
-from workbench.tuning.study import Outcome
 from workbench.tuning.words import nudge, spread
 
 LATENCY = "voice_to_voice_ms_p95"

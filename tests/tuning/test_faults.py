@@ -11,8 +11,8 @@ from workbench.metrics import Difference, compare
 from workbench.metrics.compare import NO_DIFFERENCE
 from workbench.store import Store
 from workbench.trace import Cancel, Chunk, Done, Header, Pcm, Play, Trace
+from workbench.tuning.evaluator import Evaluator
 from workbench.tuning.faults import BORDERS, Cost, Faults, Speech, section, spoken, weigh
-from workbench.tuning.objective import Evaluator
 from workbench.units import FRAME_SAMPLES as FRAME
 
 PUBLISHED = load(

@@ -24,14 +24,14 @@ from workbench.errors import WorkbenchError
 from workbench.stages.scripted import ScriptedStack
 from workbench.store import Store
 from workbench.tuning.cluster import executor, fill, infer, pack, points
-from workbench.tuning.objective import Evaluator
+from workbench.tuning.evaluator import Evaluator
+from workbench.tuning.objective import search
 from workbench.tuning.plan import plan
 from workbench.tuning.space import parse
-from workbench.tuning.spec import Spec, read_spec
+from workbench.tuning.spec import Spec, local_url, read_spec
 from workbench.tuning.storage import mend, open_storage
-from workbench.tuning.study import best, create, finished, outcome_of, search, take_up
+from workbench.tuning.study import best, create, finished, outcome_of, take_up
 from workbench.tuning.study import load as load_study
-from workbench.tuning.tune import local_url
 
 pytestmark = pytest.mark.slow
 

@@ -20,7 +20,7 @@ from workbench.session import find_sessions
 from workbench.stages.listener import Stretch
 from workbench.store import Store
 from workbench.trace import Event, in_order
-from workbench.tuning.objective import Evaluator
+from workbench.tuning.evaluator import Evaluator
 
 TRIED = {
     "stt_silence_threshold": [0.0, 0.004, 0.01, 0.0101, 0.03, 0.2],

@@ -14,10 +14,11 @@ from made_sessions import REPOSITORY
 
 from workbench.config import load
 from workbench.errors import WorkbenchError
+from workbench.tuning.objective import search
 from workbench.tuning.plan import plan
 from workbench.tuning.space import parse
 from workbench.tuning.storage import open_storage
-from workbench.tuning.study import best, create, finished, search
+from workbench.tuning.study import best, create, finished
 from workbench.tuning.workers import settle
 
 pytestmark = pytest.mark.slow

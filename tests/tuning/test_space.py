@@ -4,7 +4,7 @@ from made_sessions import REPOSITORY
 
 from workbench.config import Config, load, override
 from workbench.errors import WorkbenchError
-from workbench.tuning.objective import effective
+from workbench.tuning.evaluator import effective
 from workbench.tuning.space import Space, parse, read_space
 
 THRESHOLD = {"type": "float", "low": 0.002, "high": 0.2, "log": True, "points": 5}

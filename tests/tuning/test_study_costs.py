@@ -16,14 +16,13 @@ from workbench.errors import WorkbenchError
 from workbench.profiles import profile_path
 from workbench.stacks import make_stack
 from workbench.store import Store, default_folder
-from workbench.tuning.objective import Evaluator
+from workbench.tuning.evaluator import Evaluator
 from workbench.tuning.plan import plan
 from workbench.tuning.space import parse
-from workbench.tuning.spec import Spec, from_dict, read_spec
+from workbench.tuning.spec import Spec, from_dict, local_url, read_spec
 from workbench.tuning.storage import open_storage
 from workbench.tuning.study import create, finished
 from workbench.tuning.study import load as load_study
-from workbench.tuning.tune import local_url
 from workbench.tuning.workers import make_evaluator, settle, work
 
 SPACE = {"assistant": {"stt_silence_ms": {"type": "frames", "low": 640, "high": 800}}}

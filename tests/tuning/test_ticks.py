@@ -12,12 +12,14 @@ from workbench.config import dump_toml, load, override
 from workbench.store import Store
 from workbench.tuning.checklist import ITEMS
 from workbench.tuning.conclude import conclude
+from workbench.tuning.evaluator import Evaluator
+from workbench.tuning.goal import ANSWERED
 from workbench.tuning.moshi_json import write_moshi_json
-from workbench.tuning.objective import ANSWERED, Evaluator
+from workbench.tuning.objective import Objective
 from workbench.tuning.plan import plan
 from workbench.tuning.publish import publish
 from workbench.tuning.space import parse
-from workbench.tuning.study import Objective, create, finished
+from workbench.tuning.study import create, finished
 from workbench.tuning.ticks import BESIDE, ticks
 
 SPACE = {"assistant": {"stt_silence_ms": {"type": "frames", "low": 400, "high": 960}}}

@@ -15,11 +15,13 @@ from workbench.metrics.compare import NO_DIFFERENCE
 from workbench.metrics.rows import HoldRow, SessionScores, TurnRow, Waterfall
 from workbench.store import Store
 from workbench.tuning.conclude import refine
-from workbench.tuning.objective import Evaluator, Goal
+from workbench.tuning.evaluator import Evaluator
+from workbench.tuning.goal import Goal, Outcome
+from workbench.tuning.objective import Objective, search
 from workbench.tuning.plan import plan
 from workbench.tuning.space import parse, read_space
 from workbench.tuning.splitting import content, split
-from workbench.tuning.study import Objective, Outcome, best, create, finished, outcome_of, search
+from workbench.tuning.study import best, create, finished, outcome_of
 
 BASELINE = override(Config(), {"stack": "scripted", "barge_in": True})
 TWO = {

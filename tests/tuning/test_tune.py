@@ -124,10 +124,9 @@ def test_paths_of_the_users_own_file_are_kept(here, recordings):
 def test_a_trials_trace_is_that_of_replay(here, recordings):
     """Must show 5: a trial's trace, replayed by the command with that trial's config, has the same digest."""
     from workbench.config import dump_toml
-    from workbench.tuning.spec import STUDIES, read_spec
+    from workbench.tuning.spec import STUDIES, local_url, read_spec
     from workbench.tuning.storage import open_storage
     from workbench.tuning.study import load as load_study
-    from workbench.tuning.tune import local_url
     from workbench.tuning.workers import make_evaluator
 
     tuned(recordings, "--trials", "4")
@@ -147,10 +146,11 @@ def test_a_trials_trace_is_that_of_replay(here, recordings):
 
 def test_the_baseline_comes_first_and_equal_settings_are_replayed_once(here, recordings):
     from workbench.store import Store
-    from workbench.tuning.objective import Evaluator
+    from workbench.tuning.evaluator import Evaluator
+    from workbench.tuning.objective import Objective
     from workbench.tuning.plan import plan
     from workbench.tuning.space import parse
-    from workbench.tuning.study import Objective, create, finished
+    from workbench.tuning.study import create, finished
 
     space = parse({"assistant": {"stt_silence_ms": {"type": "int", "low": 641, "high": 800, "step": 1}}}, "test")
     spec = plan(

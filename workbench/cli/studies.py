@@ -16,11 +16,10 @@ from rich.table import Table
 from workbench.cli.progress import Bar
 from workbench.errors import WorkbenchError
 from workbench.files import read_json
-from workbench.tuning.spec import STUDIES, Spec, read_spec
+from workbench.tuning.spec import STUDIES, Spec, local_url, read_spec
 from workbench.tuning.storage import missing, open_storage, study_names
 from workbench.tuning.study import best, finished, outcome_of
 from workbench.tuning.study import load as load_study
-from workbench.tuning.tune import local_url
 
 
 def run_worker(storage: str, name: str | None, recordings: Path | None, trials: int | None, heartbeat: int) -> int:

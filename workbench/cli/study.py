@@ -23,9 +23,9 @@ from workbench.tuning.moshi_json import read_moshi_json
 from workbench.tuning.plan import plan
 from workbench.tuning.publish import publish, to_json
 from workbench.tuning.space import read_space
-from workbench.tuning.spec import FORMAT, Spec
+from workbench.tuning.spec import FORMAT, Spec, local_url
 from workbench.tuning.study import known
-from workbench.tuning.tune import local_url, tune
+from workbench.tuning.tune import tune
 from workbench.tuning.unread import told
 from workbench.tuning.words import advice, figure, headline, knob, verdict, warnings
 

@@ -10,9 +10,9 @@ from workbench.metrics.compare import NO_DIFFERENCE
 from workbench.tuning.commands import commands
 from workbench.tuning.conclude import Comparison, Result
 from workbench.tuning.faults import Faults, section
+from workbench.tuning.goal import ANSWERED
 from workbench.tuning.hotmic import RELEASE_MS, Suggestion
 from workbench.tuning.keys import key_table, named, workbench_table
-from workbench.tuning.objective import ANSWERED
 from workbench.tuning.ticks import Tick
 from workbench.tuning.unread import told
 from workbench.tuning.words import advice, broken, evidence, figure, headline, nudge, number, verdict

@@ -22,7 +22,7 @@ from workbench.config import Config, Knob, override
 from workbench.costs import Profile
 from workbench.errors import WorkbenchError
 from workbench.store import Store, key_of
-from workbench.tuning.objective import Evaluator, effective
+from workbench.tuning.evaluator import Evaluator, effective
 from workbench.tuning.spec import Spec
 
 POINTS = 16

@@ -12,19 +12,13 @@ from workbench.config import Config, Knob, get, override
 from workbench.errors import WorkbenchError
 from workbench.metrics import Difference, SessionScores, Summary, compare, summarise
 from workbench.metrics.measures import BY_KEY, Points, Rate
-from workbench.tuning.objective import Evaluator
+from workbench.tuning.evaluator import Evaluator
+from workbench.tuning.goal import SHOWN, Outcome
+from workbench.tuning.objective import Objective, search
 from workbench.tuning.sensitivity import Sensitivity, centre, climb, simplify, survey
 from workbench.tuning.space import Space
 from workbench.tuning.spec import Spec
-from workbench.tuning.study import (
-    SHOWN,
-    Objective,
-    Outcome,
-    best,
-    finished,
-    front,
-    search,
-)
+from workbench.tuning.study import best, finished, front
 
 
 class Watch(Protocol):

@@ -11,7 +11,7 @@ from workbench.metrics.index import Reply, index
 from workbench.metrics.measures import BY_KEY, HIGHER_IS_BETTER, Total
 from workbench.stages.chunker import STOPS
 from workbench.trace import Trace
-from workbench.tuning.objective import Evaluator
+from workbench.tuning.evaluator import Evaluator
 from workbench.tuning.words import change, verdict
 from workbench.units import FRAME_SAMPLES, samples_to_seconds
 

@@ -1,369 +1,131 @@
-"""What a trial is worth: the exact replay of every tuning session, scored, pooled, held against the budget.
+"""The function Optuna calls: suggest, replay, score; limits become constraints."""
 
-Stack, sessions, labels, stages and drawn costs are loaded once a process and stay; what the stages said is in the
-store. So a trial costs what its changed knobs change, and its traces are those of ``workbench replay``.
-"""
+from collections.abc import Iterable, Mapping
+from typing import Protocol
 
-import math
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import cached_property, lru_cache
-from pathlib import Path
-from typing import Any
+import optuna
+from optuna.trial import FrozenTrial, TrialState
 
-from workbench.ahead import Ahead, Task, helpers
-from workbench.budget import Budget, check_budget
-from workbench.config import Config, Costs, to_dict
-from workbench.costs import CostSource, Profile
+from workbench.config import Config, Knob
 from workbench.errors import WorkbenchError
-from workbench.files import canonical_json
-from workbench.labels import Label, only_known
-from workbench.listening import listen_options
-from workbench.memory import Memory, applies, scope
-from workbench.metrics import SessionScores, Summary, agent_intervals, summarise
-from workbench.metrics.facts import Part, condense
-from workbench.metrics.index import index
-from workbench.metrics.measures import BY_KEY, HIGHER_IS_BETTER
-from workbench.metrics.reference import Reference
-from workbench.metrics.scoring import score_parts
-from workbench.microphone import Microphone
-from workbench.profiles import Progress, stack_profile
-from workbench.replay import Replayed, cost_source, replay, replay_parts
-from workbench.running import open_labelled
-from workbench.session import Session
-from workbench.speaking import speak_options
-from workbench.stacks import make_stack
-from workbench.stages import Stages
-from workbench.store import Store
-from workbench.trace import Header, Trace, in_order
-from workbench.units import frames_for_ms
-
-KEPT = 20_000
-"""Scored sessions that one process remembers: some 100 MB of rows at ten turns a session."""
+from workbench.metrics import SessionScores
+from workbench.metrics.measures import BY_KEY, Points, Rate
+from workbench.metrics.summary import point_scores, pool
+from workbench.tuning.evaluator import Evaluator, effective
+from workbench.tuning.goal import ANSWERED, SHOWN, Goal, Outcome
+from workbench.tuning.spec import Spec
+from workbench.tuning.study import best, create, finished, outcome_of
 
 
-ANSWERED = "turns_answered_n"
-"""Name of the limit that comes with every budget."""
-
-SILENT = 0.1
-"""Share of turns that may stay without an answer. Beyond it each further one weighs more than any limit: it counts in
-full, where a limit of the budget counts less than 1 however far it is overstepped."""
-
-
-@lru_cache(maxsize=4096)
-def effective(config: Config) -> str:
-    """One spelling for all configs that no replay can tell apart: 700 ms of silence acts as 720.
-
-    A knob that the listener does not read, or that another one has switched off, does not tell its values apart either.
-    """
-    own = config.workbench
-    barge: list[float] = []
-    if config.assistant.barge_in:
-        published = own.listener == "mlx-harmony"
-        barge = [config.assistant.barge_in_window_seconds if published else max(1, frames_for_ms(own.barge_in_min_ms))]
-    tree = to_dict(config)
-    rest = [tree["stack"], tree["costs"], tree["echo"], own.seed, own.timing, _beside(config), own.listener]
-    return canonical_json([_listens(config), _speaks(config), barge, rest])
-
-
-def _listens(config: Config) -> dict[str, Any]:
-    """What the listener reads, None where it does not."""
-    found = asdict(listen_options(config))
-    published, barge_in = config.workbench.listener == "mlx-harmony", config.assistant.barge_in
-    found["min_speech_frames"] = max(1, found["min_speech_frames"])
-    unread = ["preroll_frames", "max_speech_frames", "flush"] if published else ["max_wait"]
-    if not published:
-        found["silence_frames"] = max(1, found["silence_frames"])
-    if not found["vad"] and not (published and barge_in):
-        unread += ["vad_threshold", "vad_hits"]
-    if not found["silence"]:
-        unread += ["silence_frames", "min_speech_frames"]
-        if published or not barge_in:
-            unread += ["threshold"]
-    return found | dict.fromkeys(unread)
-
-
-def _speaks(config: Config) -> dict[str, Any]:
-    """What the speaking side reads, None where it does not; what runs beside it is :func:`_beside`'s."""
-    options = speak_options(config)
-    found, chunks = asdict(options), asdict(options.chunks)
-    # Playback starts with one frame at the earliest; the published one waits for no more.
-    found["prebuffer"] = 0 if options.published else max(1, options.prebuffer)
-    unread = []
-    if options.stream:
-        unread = ["sentences"] if options.chunks.published else [] if options.chunks.sentences else ["min_chars"]
-    elif options.chunks.max_chars <= 0:
-        unread = ["sentences", "min_chars"]
-    return found | {"shared": None, "chunks": chunks | dict.fromkeys(unread)}
-
-
-def _beside(config: Config) -> str | bool | None:
-    """What of ``executors`` is read: without barge-in the STT is still while the agent speaks, so that only an LM that
-    still writes then shares the device; the published watch knows one device or two.
-    """
-    own = config.workbench
-    shared = own.executors != "split"
-    if not config.assistant.barge_in:
-        return shared if config.assistant.tts_stream else None
-    return shared if own.listener == "mlx-harmony" else own.executors
-
-
-@lru_cache(maxsize=4096)
-def _but_for_threshold(config: Config) -> str:
-    return effective(replace(config, assistant=replace(config.assistant, stt_silence_threshold=0.0)))
-
-
-_scope = lru_cache(maxsize=256)(scope)
-
-
-@dataclass(frozen=True)
-class Material:
-    """One session, loaded for many replays."""
-
-    session: Session
-    labels: tuple[Label, ...]
-    reference: Reference
-    stages: Stages
-    recorded_agent: tuple[tuple[int, int], ...]
-
-    @property
-    def name(self) -> str:
-        """The session's name."""
-        return self.session.name
-
-    def hears_itself(self, config: Config) -> bool:
-        """Whether the agent can be heard by the microphone."""
-        if config.echo.echo == "session":
-            return bool((self.session.echo or {"taps": []})["taps"])
-        return config.echo.echo == "config"
-
-
-class Evaluator:
-    """Replays and scores sessions under one config after the other.
-
-    Args:
-        folders: of the sessions.
-        baseline: names stack and costs; they stay the same in all trials.
-        store: memo of stage outputs.
-        progress: told what is being loaded.
-        profile: what costs are drawn from; by default what a replay on this machine draws from.
-        weights: those that the stack must have, model name → digest.
-
-    Attributes:
-        profile: what costs are drawn from, None where they are fixed.
-
-    Raises:
-        WorkbenchError: a session or the stack cannot be loaded, the stack has other weights, or costs are to be
-            measured.
-    """
-
-    def __init__(
-        self,
-        folders: Sequence[Path],
-        baseline: Config,
-        store: Store,
-        progress: Progress = lambda _: None,
-        *,
-        profile: Profile | None = None,
-        weights: Mapping[str, str] | None = None,
-    ) -> None:
-        if baseline.costs.costs == "measured":
-            raise WorkbenchError("costs is 'measured': such a replay differs each time; tune with 'profile' or 'fixed'")
-        self.store = store
-        progress("loading the stack")
-        self._baseline = baseline
-        self._stack = make_stack(baseline)
-        if weights is not None:
-            _check_weights(baseline.stack.stack, self._stack.weights, weights)
-        opened = [open_labelled(folder) for folder in folders]
-        names = [session.name for session, _ in opened]
-        if twin := next((name for name in names if names.count(name) > 1), None):
-            raise WorkbenchError(f"two sessions have the name {twin!r}; rename one")
-        self.profile = profile or stack_profile(self._stack, baseline, opened, store, progress)
-        self._materials = {session.name: self._load(session, labels) for session, labels in opened}
-        self._costs: dict[tuple[str, Costs, int], CostSource] = {}
-        self._scored: OrderedDict[Hashable, SessionScores] = OrderedDict()
-        self._memories: dict[tuple[str, str], tuple[Header, Memory[Part]]] = {}
-        self._mics: dict[str, Microphone] = {}
-        self.replays = 0
-
-    def _load(self, session: Session, labels: tuple[Label, ...]) -> Material:
-        agent = agent_intervals(session.stream("agent")) if "agent" in session.tracks else ()
-        stages = self._stack.stages(labels)
-        if not isinstance(stages, Stages):
-            raise WorkbenchError(f"stack {self._stack.name!r} has no listener and no chunker: there is nothing to tune")
-        known = only_known(labels, self._stack.vocabulary)[0]
-        return Material(session, known, Reference(known), stages, agent)
-
-    @property
-    def names(self) -> list[str]:
-        """Names of the sessions, in order."""
-        return sorted(self._materials)
-
-    def material(self, name: str) -> Material:
-        """One session."""
-        return self._materials[name]
-
-    @property
-    def weights(self) -> dict[str, str]:
-        """Model name → digest of its weights."""
-        return self._stack.weights
-
-    def replay(self, config: Config, name: str) -> Replayed:
-        """Replay one session as ``workbench replay`` does, whatever is known of it."""
-        item = self._materials[name]
-        return replay(item.session, item.labels, item.stages, config, self._cost(config, name), self.store)
-
-    def _cost(self, config: Config, name: str) -> CostSource:
-        key = (name, config.costs, config.workbench.seed)
-        if key not in self._costs:
-            self._costs[key] = cost_source(config, self.profile, name)
-        return self._costs[key]
-
-    def begin(self, told: Callable[[int, int], None] = lambda *_: None) -> None:
-        """Score every session under the baseline, with other processes' help where running the models takes long.
-
-        Args:
-            told: is given how many sessions are done, and of how many.
-        """
-        items = [self._materials[name] for name in self.names]
-        config = self._baseline
-        tasks = [Task(item.session.folder, item.labels, config, config, self.profile) for item in items]
-        with Ahead(self.store, helpers(self._stack, config)) as ahead:
-            for number in ahead.in_turn(tasks):
-                told(number, len(tasks))
-                self.score(config, items[number].name)
+class Scorer(Protocol):
+    """What a trial asks: scores of one session under a config. :class:`Evaluator` in earnest."""
 
     def score(self, config: Config, name: str) -> SessionScores:
-        """Raw values of one session: those of :meth:`replay`, worked out as far as no other config has shown them."""
-        item = self._materials[name]
-        key = self._key(config, item)
-        scored = self._scored.get(key)
-        if scored is not None:
-            self._scored.move_to_end(key)
-            return scored
-        self.replays += 1
-        if applies(config):
-            scored = self._remembered(config, item)
+        """Raw values of one session."""
+        ...
+
+
+def pooled(keys: Iterable[str], sessions: list[SessionScores]) -> dict[str, float | None]:
+    """Some scores of :func:`workbench.metrics.summarise`, without the others' cost."""
+    scores: dict[str, float | None] = {}
+    for key in keys:
+        measure = BY_KEY[key]
+        if key in scores:
+            continue
+        if isinstance(measure, Points):
+            scores |= point_scores(measure, pool([list(measure.pairs(session)) for session in sessions]))
+        elif isinstance(measure, Rate):
+            parts = [measure.parts(session) for session in sessions]
+            scores[key] = measure.value(sum(part[0] for part in parts), sum(part[1] for part in parts))
         else:
-            scored = score_parts(*_whole(self.replay(config, name).trace), item.reference, item.recorded_agent)
-        self._scored[key] = scored
-        if len(self._scored) > KEPT:
-            self._scored.popitem(last=False)
-        return scored
-
-    def _remembered(self, config: Config, item: Material) -> SessionScores:
-        """Replay what no other config has shown."""
-        where = item.name, _scope(config)
-        if where not in self._memories:
-            self._memories[where] = _memory(item, config)
-        header, memory = self._memories[where]
-        parts, steps = replay_parts(
-            item.session, item.stages, config, self._cost(config, item.name), self.store, memory
-        )
-        return memory.recall(
-            ("scores", steps), lambda: score_parts(header, parts, item.reference, item.recorded_agent)
-        ).value
-
-    def _key(self, config: Config, item: Material) -> Hashable:
-        """What tells configs apart on a session: without echo, two thresholds that call the same frames loud act
-        alike.
-        """
-        if item.hears_itself(config):
-            return item.name, effective(config)
-        mic = self._mics.get(item.name)
-        if mic is None:
-            mic = self._mics[item.name] = Microphone(item.session, (), self.store)
-        return item.name, _but_for_threshold(config), mic.same_gate(config.assistant.stt_silence_threshold)
-
-    def scores(self, config: Config, names: Sequence[str]) -> list[SessionScores]:
-        """Raw values of several sessions."""
-        return [self.score(config, name) for name in names]
-
-    def summary(self, config: Config, names: Sequence[str], bootstrap: bool = False) -> Summary:
-        """Pooled scores of several sessions."""
-        return summarise(self.scores(config, names), bootstrap=bootstrap)
+            amount = sum(measure.value(session) for session in sessions)
+            scores[key] = amount if measure.scale == 1 else amount / measure.scale
+    return {key: scores[key] for key in keys}
 
 
-def _check_weights(stack: str, here: Mapping[str, str], wanted: Mapping[str, str]) -> None:
-    for name in sorted({*here, *wanted}):
-        if here.get(name) != wanted.get(name):
-            raise WorkbenchError(
-                f"stack {stack!r}: {name} is not what the study was made with "
-                f"({here.get(name, 'none')[:8]}, not {wanted.get(name, 'none')[:8]}); use the study's models"
-            )
+class Objective:
+    """The function Optuna calls.
 
-
-def _memory(item: Material, config: Config) -> tuple[Header, Memory[Part]]:
-    """An empty memory for a session, and what its traces are headed by as far as scores ask."""
-    playout = speak_options(config).playout
-    header = Header(item.name, item.session.samples, playout, echo=item.hears_itself(config))
-    return header, Memory(lambda events: condense(index(Trace(header, in_order(events)))))
-
-
-def _whole(trace: Trace) -> tuple[Header, list[Part]]:
-    return trace.header, [condense(index(trace))]
-
-
-@dataclass(frozen=True)
-class Goal:
-    """What is wanted.
-
-    Attributes:
-        objectives: score keys; the first decides which trial is best.
-        budget: limits that the other scores must keep.
+    Args:
+        spec: the study.
+        scorer: replays and scores.
+        sessions: names of those the search sees.
     """
 
-    objectives: tuple[str, ...]
-    budget: Budget
+    def __init__(self, spec: Spec, scorer: Scorer, sessions: tuple[str, ...]) -> None:
+        self._spec = spec
+        self._goal: Goal = spec.goal
+        self._scorer = scorer
+        self._sessions = sorted(sessions)
+        self._keys = list(dict.fromkeys([*spec.objectives, *spec.budget, *SHOWN, "turns_n", ANSWERED]))
+        self._known: dict[str, Outcome] = {}
+        self._read = 0
 
-    @cached_property
-    def limits(self) -> dict[str, float]:
-        """The budget without what is made as small as can be anyway: the first objective, in this or another
-        percentile.
-        """
-        return {key: limit for key, limit in self.budget.items() if BY_KEY[key] is not BY_KEY[self.objectives[0]]}
+    def __call__(self, trial: optuna.Trial) -> float | tuple[float, ...]:
+        """Suggest, replay, score; limits become constraints."""
+        params = self._spec.space.suggest(trial)
+        outcome, key = self._outcome(trial, params)
+        for name, over in outcome.over.items():
+            trial.set_constraint(name, over)
+        trial.set_user_attr("scored", {"key": key, "scores": dict(outcome.scores)})
+        return outcome.values if len(outcome.values) > 1 else outcome.values[0]
 
-    def broken(self, scores: Mapping[str, float | None]) -> tuple[str, ...]:
-        """Limits of the whole budget that scores overstep, :data:`ANSWERED` among them."""
-        over = [item.key for item in check_budget(scores, self.budget)]
-        return (*over, *(key for key, share in self.constraints(scores).items() if key == ANSWERED and share > 0))
+    def _outcome(self, trial: optuna.Trial, params: Mapping[str, Knob]) -> tuple[Outcome, str]:
+        try:
+            config = self._spec.space.config(self._spec.config, params)
+            key = effective(config)
+            self._learn(trial.study)
+            if key not in self._known:
+                self._known[key] = self._judge(config, trial if self._spec.prune else None)
+            return self._known[key], key
+        except WorkbenchError as error:
+            trial.set_user_attr("refused", str(error))
+            return Outcome(
+                tuple(self._goal.values({})), dict.fromkeys(self._goal.limits, 1.0) or {"refused": 1.0}, {}
+            ), ""
 
-    @property
-    def directions(self) -> list[str]:
-        """Optuna's word for each objective."""
-        return ["maximize" if key in HIGHER_IS_BETTER else "minimize" for key in self.objectives]
+    def judge(self, config: Config) -> Outcome:
+        """Replay and score a config on the sessions that the search sees."""
+        key = effective(config)
+        if key not in self._known:
+            self._known[key] = self._judge(config, None)
+        return self._known[key]
 
-    def values(self, scores: Mapping[str, float | None]) -> list[float]:
-        """The objectives; where there was nothing to measure, the worst there is."""
-        return [self._value(key, scores.get(key)) for key in self.objectives]
+    def _judge(self, config: Config, trial: optuna.Trial | None) -> Outcome:
+        scored: list[SessionScores] = []
+        for step, name in enumerate(self._sessions):
+            scored.append(self._scorer.score(config, name))
+            if trial is not None:
+                value = pooled(self._spec.objectives, scored[-1:])[self._spec.objectives[0]]
+                if value is None:
+                    trial = None  # the sessions cannot be paired from here on
+                    continue
+                trial.report(value, step)
+                if trial.should_prune():
+                    raise optuna.TrialPruned
+        scores = pooled(self._keys, scored)
+        return Outcome(tuple(self._goal.values(scores)), self._goal.constraints(scores), scores)
 
-    def _value(self, key: str, value: float | None) -> float:
-        if value is not None:
-            return value
-        return -math.inf if key in HIGHER_IS_BETTER else math.inf
+    def _learn(self, study: optuna.Study) -> None:
+        """Take over what other workers, or this study before it was resumed, have found out."""
+        trials = study.get_trials(deepcopy=False)
+        for trial in trials[self._read :]:
+            if (
+                trial.state == TrialState.COMPLETE
+                and (found := outcome_of(trial))
+                and trial.user_attrs["scored"]["key"]
+            ):
+                self._known.setdefault(trial.user_attrs["scored"]["key"], found)
+        unfinished = (trial.number for trial in trials[self._read :] if not trial.state.is_finished())
+        self._read = next(unfinished, len(trials))
 
-    def constraints(self, scores: Mapping[str, float | None]) -> dict[str, float]:
-        """How far each limit is overstepped, as a share of it; 0 or less is kept.
 
-        Beside the budget, nine of ten turns must be answered: who answers nobody is fast, and cuts nobody off.
-
-        What is overstepped counts ``x / (1 + x)``, so that one limit that no setting can keep does not buy the breaking
-        of all others. A score with nothing to measure oversteps nothing: there was no hold to cut into, no agent to
-        stop.
-        """
-        found = {}
-        for key, limit in self.limits.items():
-            value = scores.get(key)
-            over = 0.0 if value is None else limit - value if key in HIGHER_IS_BETTER else value - limit
-            share = over / abs(limit) if limit else over
-            found[key] = share / (1 + share) if share > 0 else share
-        if turns := scores.get("turns_n"):
-            silent = 1 - (scores.get(ANSWERED) or 0) / turns
-            found[ANSWERED] = (silent - SILENT) / SILENT
-        return found
-
-    def better(self, a: float, b: float) -> bool:
-        """Whether value ``a`` of the first objective is better than ``b``."""
-        return a > b if self.objectives[0] in HIGHER_IS_BETTER else a < b
+def search(spec: Spec, evaluator: Evaluator, sessions: tuple[str, ...], trials: int) -> FrozenTrial:
+    """A study in memory over some of the sessions; its best trial."""
+    study = create(spec, optuna.storages.InMemoryStorage())
+    objective = Objective(spec, evaluator, sessions)
+    while len(finished(study)) < trials:
+        study.optimize(objective, n_trials=1)
+        if spec.sampler == "grid" and not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            break
+    return best(study, spec.goal)

@@ -12,9 +12,7 @@ from workbench.tuning.samplers import make_sampler
 from workbench.tuning.space import Space
 from workbench.tuning.spec import SessionRef, Spec
 from workbench.tuning.splitting import split
-from workbench.tuning.study import (
-    make_pruner,
-)
+from workbench.tuning.study import make_pruner
 from workbench.tuning.unread import find_unread, searched
 
 TRIALS = 200

@@ -14,10 +14,10 @@ from workbench.metrics import Summary
 from workbench.tuning.checklist import checklist
 from workbench.tuning.commands import budget_path
 from workbench.tuning.conclude import Comparison, Result
+from workbench.tuning.evaluator import Evaluator
 from workbench.tuning.faults import weigh
 from workbench.tuning.hotmic import by_rule, suggest
 from workbench.tuning.moshi_json import write_moshi_json
-from workbench.tuning.objective import Evaluator
 from workbench.tuning.ticks import ticks
 from workbench.tuning.words import advice, headline
 

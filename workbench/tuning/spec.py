@@ -22,7 +22,7 @@ from workbench.config import Config, override, to_dict
 from workbench.costs import Profile, parse_profile, read_profile, write_profile
 from workbench.errors import WorkbenchError
 from workbench.files import read_json, write_text
-from workbench.tuning.objective import Goal
+from workbench.tuning.goal import Goal
 from workbench.tuning.space import Space, parse
 
 FORMAT = 2
@@ -196,6 +196,11 @@ def _profile(digest: str, data: Any, where: str) -> Profile | None:
     if profile.digest != digest:
         raise WorkbenchError(f"{where}: the cost profile is not the one that the study was made with")
     return profile
+
+
+def local_url(spec: Spec) -> str:
+    """Where a study is kept if nothing else is said."""
+    return f"journal:{spec.folder / 'journal.log'}"
 
 
 def read_spec(folder: Path) -> Spec:

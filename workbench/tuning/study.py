@@ -1,178 +1,28 @@
-"""The study: trials on a storage, the baseline first, known-equal settings once, the best feasible one last."""
+"""The study: trials on a storage, the baseline first, the best feasible one last."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage, RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 
-from workbench.config import Config, Knob
+from workbench.config import Knob
 from workbench.costs import profile_to_dict
 from workbench.errors import WorkbenchError
 from workbench.files import canonical_json
-from workbench.metrics import SessionScores
-from workbench.metrics.measures import BY_KEY, Points, Rate
-from workbench.metrics.summary import point_scores, pool
-from workbench.tuning.objective import ANSWERED, Evaluator, Goal, effective
+from workbench.tuning.goal import Goal, Outcome
 from workbench.tuning.samplers import NothingQueued, make_sampler
 from workbench.tuning.spec import Spec, from_dict
 from workbench.tuning.stopping import Patience
 from workbench.tuning.storage import again, missing, open_storage, study_names
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
-SHOWN = (
-    "voice_to_voice_ms_p50",
-    "voice_to_voice_ms_p95",
-    "endpoint_delay_ms_p50",
-    "cutin_per_hold",
-    "missed_eot_rate",
-    "false_bargein_per_agent_hour",
-    "missed_bargein_rate",
-    "onset_clipped_ms_p95",
-    "stall_ratio",
-    "wer",
-)
-"""Scores kept with every trial, beside objectives and budget."""
-
 PRUNE_SESSIONS = 8
 """With fewer sessions a Wilcoxon test at 5 % has next to no power before the trial is over anyway."""
 
 PRUNE_P = 0.02
 """Looked at after each session: about 5 % in all by Pocock's correction for five looks."""
-
-
-class Scorer(Protocol):
-    """What a trial asks: scores of one session under a config. :class:`Evaluator` in earnest."""
-
-    def score(self, config: Config, name: str) -> SessionScores:
-        """Raw values of one session."""
-        ...
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a config is worth on the tuning sessions.
-
-    Attributes:
-        values: one per objective.
-        over: how far each limit is overstepped; 0 or less is kept.
-        scores: those kept with the trial.
-    """
-
-    values: tuple[float, ...]
-    over: Mapping[str, float]
-    scores: Mapping[str, float | None]
-
-    @property
-    def feasible(self) -> bool:
-        """Whether every limit is kept."""
-        return all(value <= 0 for value in self.over.values())
-
-    @property
-    def violation(self) -> float:
-        """Sum of what is overstepped."""
-        return sum(max(0.0, value) for value in self.over.values())
-
-    def no_worse(self, other: "Outcome", goal: Goal) -> bool:
-        """Whether it oversteps no more and is as good in the first objective."""
-        return self.violation <= other.violation and not goal.better(other.values[0], self.values[0])
-
-
-def pooled(keys: Iterable[str], sessions: list[SessionScores]) -> dict[str, float | None]:
-    """Some scores of :func:`workbench.metrics.summarise`, without the others' cost."""
-    scores: dict[str, float | None] = {}
-    for key in keys:
-        measure = BY_KEY[key]
-        if key in scores:
-            continue
-        if isinstance(measure, Points):
-            scores |= point_scores(measure, pool([list(measure.pairs(session)) for session in sessions]))
-        elif isinstance(measure, Rate):
-            parts = [measure.parts(session) for session in sessions]
-            scores[key] = measure.value(sum(part[0] for part in parts), sum(part[1] for part in parts))
-        else:
-            amount = sum(measure.value(session) for session in sessions)
-            scores[key] = amount if measure.scale == 1 else amount / measure.scale
-    return {key: scores[key] for key in keys}
-
-
-class Objective:
-    """The function Optuna calls.
-
-    Args:
-        spec: the study.
-        scorer: replays and scores.
-        sessions: names of those the search sees.
-    """
-
-    def __init__(self, spec: Spec, scorer: Scorer, sessions: tuple[str, ...]) -> None:
-        self._spec = spec
-        self._goal: Goal = spec.goal
-        self._scorer = scorer
-        self._sessions = sorted(sessions)
-        self._keys = list(dict.fromkeys([*spec.objectives, *spec.budget, *SHOWN, "turns_n", ANSWERED]))
-        self._known: dict[str, Outcome] = {}
-        self._read = 0
-
-    def __call__(self, trial: optuna.Trial) -> float | tuple[float, ...]:
-        """Suggest, replay, score; limits become constraints."""
-        params = self._spec.space.suggest(trial)
-        outcome, key = self._outcome(trial, params)
-        for name, over in outcome.over.items():
-            trial.set_constraint(name, over)
-        trial.set_user_attr("scored", {"key": key, "scores": dict(outcome.scores)})
-        return outcome.values if len(outcome.values) > 1 else outcome.values[0]
-
-    def _outcome(self, trial: optuna.Trial, params: Mapping[str, Knob]) -> tuple[Outcome, str]:
-        try:
-            config = self._spec.space.config(self._spec.config, params)
-            key = effective(config)
-            self._learn(trial.study)
-            if key not in self._known:
-                self._known[key] = self._judge(config, trial if self._spec.prune else None)
-            return self._known[key], key
-        except WorkbenchError as error:
-            trial.set_user_attr("refused", str(error))
-            return Outcome(
-                tuple(self._goal.values({})), dict.fromkeys(self._goal.limits, 1.0) or {"refused": 1.0}, {}
-            ), ""
-
-    def judge(self, config: Config) -> Outcome:
-        """Replay and score a config on the sessions that the search sees."""
-        key = effective(config)
-        if key not in self._known:
-            self._known[key] = self._judge(config, None)
-        return self._known[key]
-
-    def _judge(self, config: Config, trial: optuna.Trial | None) -> Outcome:
-        scored: list[SessionScores] = []
-        for step, name in enumerate(self._sessions):
-            scored.append(self._scorer.score(config, name))
-            if trial is not None:
-                value = pooled(self._spec.objectives, scored[-1:])[self._spec.objectives[0]]
-                if value is None:
-                    trial = None  # the sessions cannot be paired from here on
-                    continue
-                trial.report(value, step)
-                if trial.should_prune():
-                    raise optuna.TrialPruned
-        scores = pooled(self._keys, scored)
-        return Outcome(tuple(self._goal.values(scores)), self._goal.constraints(scores), scores)
-
-    def _learn(self, study: optuna.Study) -> None:
-        """Take over what other workers, or this study before it was resumed, have found out."""
-        trials = study.get_trials(deepcopy=False)
-        for trial in trials[self._read :]:
-            if (
-                trial.state == TrialState.COMPLETE
-                and (found := outcome_of(trial))
-                and trial.user_attrs["scored"]["key"]
-            ):
-                self._known.setdefault(trial.user_attrs["scored"]["key"], found)
-        unfinished = (trial.number for trial in trials[self._read :] if not trial.state.is_finished())
-        self._read = next(unfinished, len(trials))
 
 
 def outcome_of(trial: FrozenTrial) -> Outcome | None:
@@ -373,14 +223,3 @@ def front(study: optuna.Study) -> list[FrozenTrial]:
     for trial in sorted(study.best_trials, key=lambda item: item.number):
         seen.setdefault(canonical_json(trial.values), trial)
     return sorted(seen.values(), key=lambda item: tuple(item.values))
-
-
-def search(spec: Spec, evaluator: Evaluator, sessions: tuple[str, ...], trials: int) -> FrozenTrial:
-    """A study in memory over some of the sessions; its best trial."""
-    study = create(spec, optuna.storages.InMemoryStorage())
-    objective = Objective(spec, evaluator, sessions)
-    while len(finished(study)) < trials:
-        study.optimize(objective, n_trials=1)
-        if spec.sampler == "grid" and not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-            break
-    return best(study, spec.goal)

@@ -11,8 +11,8 @@ from workbench.files import read_json
 from workbench.metrics import shown
 from workbench.tuning.commands import voice_of
 from workbench.tuning.conclude import Result
+from workbench.tuning.evaluator import Evaluator
 from workbench.tuning.moshi_json import KEYS, moshi_json
-from workbench.tuning.objective import Evaluator
 from workbench.tuning.words import counted
 from workbench.units import FRAME_SAMPLES
 

@@ -11,30 +11,15 @@ from workbench.errors import WorkbenchError
 from workbench.profiles import Progress
 from workbench.tuning.cluster import executor, fill
 from workbench.tuning.conclude import Result, Watch, conclude
-from workbench.tuning.objective import Evaluator
-from workbench.tuning.spec import Spec
+from workbench.tuning.evaluator import Evaluator
+from workbench.tuning.objective import Objective
+from workbench.tuning.spec import Spec, local_url
 from workbench.tuning.stopping import Patience
 from workbench.tuning.storage import Presence, Tickets, at_work, mend, open_storage
-from workbench.tuning.study import (
-    Objective,
-    create,
-    finished,
-    keep,
-    load,
-    look_up,
-    queue,
-    run_trials,
-    take_up,
-    waits,
-)
+from workbench.tuning.study import create, finished, keep, load, look_up, queue, run_trials, take_up, waits
 from workbench.tuning.workers import make_evaluator, run_beside, settle
 
 Finished = TypeVar("Finished")
-
-
-def local_url(spec: Spec) -> str:
-    """Where a study is kept if nothing else is said."""
-    return f"journal:{spec.folder / 'journal.log'}"
 
 
 def tune(

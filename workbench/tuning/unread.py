@@ -10,7 +10,7 @@ from itertools import combinations
 from workbench.config import Config, Knob, get, knobs, override
 from workbench.errors import WorkbenchError
 from workbench.files import canonical_json
-from workbench.tuning.objective import effective
+from workbench.tuning.evaluator import effective
 from workbench.tuning.space import Parameter, Space
 
 Change = tuple[str, Knob]

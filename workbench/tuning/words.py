@@ -10,8 +10,8 @@ from workbench.metrics.compare import NO_DIFFERENCE
 from workbench.metrics.measures import HIGHER_IS_BETTER
 from workbench.metrics.stats import MIN_PAIRED
 from workbench.tuning.conclude import Comparison, Result
+from workbench.tuning.goal import Outcome
 from workbench.tuning.sensitivity import Nudge, Range
-from workbench.tuning.study import Outcome
 from workbench.units import FRAME_MS, frames_for_ms
 
 

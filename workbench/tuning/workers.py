@@ -12,10 +12,11 @@ from workbench.errors import WorkbenchError
 from workbench.profiles import Progress
 from workbench.session import open_session
 from workbench.store import Store, default_folder
-from workbench.tuning.objective import Evaluator
+from workbench.tuning.evaluator import Evaluator
+from workbench.tuning.objective import Objective
 from workbench.tuning.spec import SessionRef, Spec
 from workbench.tuning.storage import HEARTBEAT, Tickets, open_storage, present
-from workbench.tuning.study import Objective, finished, load, run_trials, waits
+from workbench.tuning.study import finished, load, run_trials, waits
 
 Done = Callable[[], None]
 
