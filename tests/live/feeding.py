@@ -14,6 +14,7 @@ from workbench.live.assistant import Assistant, check_live
 from workbench.live.conversation import LiveConversation
 from workbench.live.microphone import LiveMicrophone
 from workbench.live.room import SimulatedOpenRoom, SimulatedRoom
+from workbench.metrics import evaluate
 from workbench.recording.capture import Speaker
 from workbench.recording.finish import finish
 from workbench.recording.fit import Pcm
@@ -25,7 +26,7 @@ from workbench.speaking import speak_options
 from workbench.stacks import make_stack
 from workbench.stages import Duplex, Stages
 from workbench.store import Store
-from workbench.trace import Event, in_order
+from workbench.trace import Event, in_order, read_trace
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE, samples_to_seconds
 
 SETTLING = 25
@@ -122,6 +123,20 @@ class FeedStream:
 
     def close(self) -> None:
         self._thread.join()
+
+
+def checked(recorded: Session, session: Session) -> None:
+    """A live recording of a session holds what was heard, and a trace that can be scored."""
+    assert recorded.verify() == []
+    assert np.array_equal(recorded.read(0, recorded.samples), session.read(0, session.frames * FRAME_SAMPLES))
+    assert recorded.live is not None
+    evaluate(read_trace(recorded.live.path), ())
+
+
+def of(session: Session, kind: type) -> list:  # type: ignore[type-arg]
+    """Events of one kind in the trace of a live run."""
+    assert session.live is not None
+    return [event for event in read_trace(session.live.path).events if isinstance(event, kind)]
 
 
 def record_live(

@@ -12,14 +12,13 @@ from workbench.live import device as device_module
 from workbench.live import follower as module
 from workbench.live.device import OpenDeviceRoom
 from workbench.live.follower import LiveFollower
-from workbench.metrics import evaluate
 from workbench.recording.capture import Speaker
 from workbench.recording.follow import Clock
 from workbench.session import Session, open_session
-from workbench.trace import Commit, Done, Event, Heard, Pcm, Play, Steps, Tokens, read_trace
+from workbench.trace import Commit, Done, Event, Heard, Pcm, Play, Steps, Tokens
 from workbench.units import FRAME_SAMPLES
 
-from .feeding import Simulated, record_live
+from .feeding import Simulated, checked, of, record_live
 from .parrot import LOUD, Parrot
 from .test_speaker import Device, frame
 
@@ -30,16 +29,8 @@ CONFIG = override(Config(), {"stack": "moshi-duplex", "tts_prebuffer_frames": 3}
 def record(tmp_path: Path, parrot: Parrot, pace: float = 0.0) -> tuple[Session, tuple[str, ...]]:
     session = open_session(RECORDINGS / "barge-in")
     recorded, remarks = record_live(session, tmp_path / "l", LiveFollower("l", parrot, CONFIG), pace)
-    assert recorded.verify() == []
-    assert np.array_equal(recorded.read(0, recorded.samples), session.read(0, session.frames * FRAME_SAMPLES))
-    assert recorded.live is not None
-    evaluate(read_trace(recorded.live.path), ())
+    checked(recorded, session)
     return recorded, remarks
-
-
-def of(session: Session, kind: type) -> list:  # type: ignore[type-arg]
-    assert session.live is not None
-    return [event for event in read_trace(session.live.path).events if isinstance(event, kind)]
 
 
 def test_what_it_says_is_on_the_agent_track_where_the_trace_says(tmp_path: Path) -> None:

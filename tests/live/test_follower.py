@@ -11,16 +11,15 @@ from workbench.config import Config, override
 from workbench.errors import WorkbenchError
 from workbench.live import follower as module
 from workbench.live.follower import LiveFollower
-from workbench.metrics import evaluate
 from workbench.session import Session, open_session
 from workbench.stages import Pcm, Stages, SttStep
 from workbench.stages.lm import CannedLm
 from workbench.stages.scripted import ScriptedStack, ScriptedStt, ScriptedTts
-from workbench.trace import BargeIn, Cancel, Commit, Dropped, Heard, Listen, Play, Steps, Tokens, Transcript, read_trace
+from workbench.trace import BargeIn, Cancel, Commit, Dropped, Heard, Listen, Play, Steps, Tokens, Transcript
 from workbench.trace import Pcm as PcmEvent
 from workbench.units import FRAME_SAMPLES
 
-from .feeding import record_live
+from .feeding import checked, of, record_live
 
 RECORDINGS = Path(__file__).parent.parent.parent / "recordings"
 
@@ -81,16 +80,8 @@ def record(
     stages = Stages(stt or stages.stt, lm or stages.lm, tts or stages.tts)  # type: ignore[arg-type]
     follower = LiveFollower("l", stages, override(Config(), {"barge_in": True, **(changes or {})}))
     recorded, remarks = record_live(session, tmp_path / "l", follower, pace)
-    assert recorded.verify() == []
-    assert np.array_equal(recorded.read(0, recorded.samples), session.read(0, session.frames * FRAME_SAMPLES))
-    assert recorded.live is not None
-    evaluate(read_trace(recorded.live.path), ())
+    checked(recorded, session)
     return recorded, remarks
-
-
-def of(session: Session, kind: type) -> list:  # type: ignore[type-arg]
-    assert session.live is not None
-    return [event for event in read_trace(session.live.path).events if isinstance(event, kind)]
 
 
 def test_the_published_watch_stops_a_chunk_and_its_speaker_cuts_the_end(tmp_path: Path) -> None:

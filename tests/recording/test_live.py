@@ -2,6 +2,7 @@
 
 import json
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from workbench.metrics import evaluate
 from workbench.moshi.generate import Recipe, init
 from workbench.recording.fit import dequantise, quantise
 from workbench.replay import cost_source, replay
-from workbench.session import PARTIAL, open_session
+from workbench.session import PARTIAL, Session, open_session
 from workbench.stacks import make_stack
 from workbench.store import Store
 from workbench.trace import BargeIn, Cancel, Commit, Done, Pcm, Play, Steps, Transcript, Underrun, read_trace
@@ -35,6 +36,25 @@ def wait_for_tape(folder: Path) -> None:
     while not (tape.exists() and tape.stat().st_size > 72_000):
         assert time.monotonic() < deadline, "the recorder did not start"
         time.sleep(0.05)
+
+
+def killed(sound: Sound, folder: Path, process: "subprocess.Popen[str]", once: str) -> Session:
+    """Kill a live recording as soon as its log holds something, and recover the session."""
+    wait_for_tape(folder)
+    player = sound.play(spoken(20))
+    log, deadline = folder / PARTIAL / "live.jsonl", time.monotonic() + 30
+    while once not in log.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.kill()
+    process.communicate()
+    player.terminate()
+    player.wait()
+    done = sound.run("record", "--recover", where=folder.parent.parent)
+    assert done.returncode == 0, done.stderr
+    session = open_session(folder)
+    assert session.verify() == []
+    return session
 
 
 @pytest.mark.slow
@@ -129,21 +149,7 @@ def test_a_killed_live_recording_keeps_the_trace_of_the_turns_before(sound: Soun
         "record", "--live", "--name", "k", "--device", "room_mic", "--output", "deck", "--stack", "scripted",
         where=tmp_path,
     )  # fmt: skip
-    folder = tmp_path / "recordings" / "k"
-    wait_for_tape(folder)
-    player = sound.play(spoken(20))
-    log, deadline = folder / PARTIAL / "live.jsonl", time.monotonic() + 30
-    while '"transcript"' not in log.read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    process.kill()
-    process.communicate()
-    player.terminate()
-    player.wait()
-    done = sound.run("record", "--recover", where=tmp_path)
-    assert done.returncode == 0, done.stderr
-    session = open_session(folder)
-    assert session.verify() == []
+    session = killed(sound, tmp_path / "recordings" / "k", process, '"transcript"')
     assert session.live is not None
     assert [event.reply for event in read_trace(session.live.path).events if isinstance(event, Commit)] == [0]
 
@@ -197,21 +203,7 @@ def test_a_killed_recording_keeps_the_utterances_that_were_over(sound: Sound, tm
         "record", "--live", "--name", "u", "--device", "room_mic", "--output", "deck", "--stack", "moshi-duplex",
         where=tmp_path, module="tests.live.parrot",
     )  # fmt: skip
-    folder = tmp_path / "recordings" / "u"
-    wait_for_tape(folder)
-    player = sound.play(spoken(20))
-    log, deadline = folder / PARTIAL / "live.jsonl", time.monotonic() + 30
-    while '"done"' not in log.read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    process.kill()
-    process.communicate()
-    player.terminate()
-    player.wait()
-    done = sound.run("record", "--recover", where=tmp_path)
-    assert done.returncode == 0, done.stderr
-    session = open_session(folder)
-    assert session.verify() == []
+    session = killed(sound, tmp_path / "recordings" / "u", process, '"done"')
     assert session.live is not None
     trace = read_trace(session.live.path)
     evaluate(trace, ())

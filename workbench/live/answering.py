@@ -16,7 +16,6 @@ from workbench.live.room import Room
 from workbench.live.spoken import AnswerOptions, Given, Making, SessionOver, never
 from workbench.live.world import LiveWorld
 from workbench.speaking import Answer, assemble, cut
-from workbench.stages import TextLm, Tts
 from workbench.units import FRAME_SAMPLES
 
 _NOT_KNOWN = 1 << 60
@@ -67,30 +66,19 @@ class Answering:
     """Gives one answer.
 
     Args:
-        lm: who thinks.
-        tts: who speaks.
+        making: the steps of LM and TTS.
         listening: whose STT may go on beside the answer.
         mic: watched meanwhile.
         room: clock and loudspeaker.
         options: the knobs.
         turn: what is answered.
-        reply: number of the answer.
     """
 
     def __init__(
-        self,
-        lm: TextLm,
-        tts: Tts,
-        listening: Listening,
-        mic: LiveMicrophone,
-        room: Room,
-        options: AnswerOptions,
-        turn: Turn,
-        reply: int,
+        self, making: Making, listening: Listening, mic: LiveMicrophone, room: Room, options: AnswerOptions, turn: Turn
     ) -> None:
-        self._listening, self._mic, self._room = listening, mic, room
+        self._making, self._listening, self._mic, self._room = making, listening, mic, room
         self._options, self._turn = options, turn
-        self._making = Making(lm, tts, room, options, turn.at, reply)
         self._world = _Watched(mic, room, listening.options.threshold, turn.last + 1, options.need)
         self._is_made = False
         self._over: int | None = None

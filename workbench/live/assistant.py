@@ -11,7 +11,7 @@ from workbench.live.answering import Answering
 from workbench.live.microphone import LiveMicrophone
 from workbench.live.published import PublishedAnswering
 from workbench.live.room import Room
-from workbench.live.spoken import AnswerOptions, Given
+from workbench.live.spoken import AnswerOptions, Given, Making
 from workbench.live.world import LiveWorld
 from workbench.speaking import events, speak_options
 from workbench.stages import Duplex, Stages
@@ -96,8 +96,8 @@ class Assistant:
         self._history = (*self._history, turn.text)
         stages, options = self._stages, self._options
         how = PublishedAnswering if self._published else Answering
-        answering = how(stages.lm, stages.tts, self._listening, self._mic, self._room, options, turn, reply)
-        given = answering.give(self._history)
+        making = Making(stages.lm, stages.tts, self._room, options, turn.at, reply)
+        given = how(making, self._listening, self._mic, self._room, options, turn).give(self._history)
         self._history = (*self._history, given.text)
         self._note(given, turn, reply)
         self._room.forget()

@@ -16,7 +16,6 @@ from workbench.live.room import Room
 from workbench.live.spoken import AnswerOptions, Given, Making, SessionOver, Spoken, never
 from workbench.live.world import LiveWorld
 from workbench.speaking import assemble
-from workbench.stages import TextLm, Tts
 from workbench.stages.listener import ListenOptions
 from workbench.stages.published import PublishedLoop
 
@@ -25,30 +24,19 @@ class PublishedAnswering:
     """Gives one answer.
 
     Args:
-        lm: who thinks.
-        tts: who speaks.
+        making: the steps of LM and TTS.
         listening: whose STT watches.
         mic: watched meanwhile.
         room: clock and loudspeaker.
         options: the knobs.
         turn: what is answered.
-        reply: number of the answer.
     """
 
     def __init__(
-        self,
-        lm: TextLm,
-        tts: Tts,
-        listening: Listening,
-        mic: LiveMicrophone,
-        room: Room,
-        options: AnswerOptions,
-        turn: Turn,
-        reply: int,
+        self, making: Making, listening: Listening, mic: LiveMicrophone, room: Room, options: AnswerOptions, turn: Turn
     ) -> None:
-        self._listening, self._mic, self._room = listening, mic, room
+        self._making, self._listening, self._mic, self._room = making, listening, mic, room
         self._options, self._watch, self._turn = options.speak, options.watch, turn
-        self._making = Making(lm, tts, room, options, turn.at, reply)
         self._world = LiveWorld(mic, room, answering=True)
 
     def give(self, history: tuple[str, ...]) -> Given:

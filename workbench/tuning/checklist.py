@@ -15,7 +15,7 @@ from workbench.tuning.hotmic import RELEASE_MS, Suggestion
 from workbench.tuning.keys import key_table, named, workbench_table
 from workbench.tuning.ticks import Tick
 from workbench.tuning.unread import told
-from workbench.tuning.words import advice, broken, evidence, figure, headline, nudge, number, verdict
+from workbench.tuning.words import advice, evidence, figure, headline, nudge, number, verdict
 
 ITEMS = (
     ("aligned", "24 kHz audio in blocks of 80 ms (1920 samples), whole and in order"),
@@ -137,7 +137,7 @@ def _neighbourhood(result: Result) -> str:
     nudges, objective = result.sensitivity.nudges, result.spec.objectives[0]
     if not nudges:
         return ""
-    before = broken(result.outcome)
+    before = result.outcome.broken
     value = result.outcome.values[0]
     lines = [
         "## How sharp the optimum is",

@@ -188,8 +188,8 @@ def put_back(spec: Spec, evaluator: Evaluator, config: Config, objective: Object
         except WorkbenchError:
             continue
         without = evaluator.scores(other, sessions)
-        broken = tuple(key for key, over in objective.judge(other).over.items() if over > 0)
-        found.append(PutBack(item.name, was, compare(tuned, without, spec.objectives[:1])[0], broken))
+        difference = compare(tuned, without, spec.objectives[:1])[0]
+        found.append(PutBack(item.name, was, difference, objective.judge(other).broken))
     return tuple(found)
 
 

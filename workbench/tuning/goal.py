@@ -110,7 +110,12 @@ class Outcome:
     @property
     def feasible(self) -> bool:
         """Whether every limit is kept."""
-        return all(value <= 0 for value in self.over.values())
+        return not self.broken
+
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """Limits that are overstepped."""
+        return tuple(key for key, value in self.over.items() if value > 0)
 
     @property
     def violation(self) -> float:

@@ -12,7 +12,7 @@ from workbench.tuning.moshi_json import KEYS, OWN, moshi_json
 from workbench.tuning.sensitivity import Range
 from workbench.tuning.space import Parameter, Space
 from workbench.tuning.unread import find_unread
-from workbench.tuning.words import acts_as, also_breaks, broken, counted, figure, knob, number, spread, verdict
+from workbench.tuning.words import acts_as, also_breaks, counted, figure, knob, number, spread, verdict
 
 GOVERNS: Mapping[str, tuple[str, ...]] = {
     "stt_model_path": ("wer",),
@@ -172,5 +172,5 @@ def _put_back(name: str, result: Result) -> str:
     where = "held-out session" if result.spec.split == "held-out" else "tuning session"
     figures = f"{number(row.a)} → {number(row.b)}" if row.a is not None and row.b is not None else "nothing to measure"
     words = f"was {was}; put back to that: `{row.key}` {figures} on {counted(row.sessions, where)}, {verdict(row)}"
-    changed = also_breaks(item.broken, broken(result.outcome))
+    changed = also_breaks(item.broken, result.outcome.broken)
     return words + (f", and on the tuning sessions {changed}" if changed else "")

@@ -265,6 +265,5 @@ def _same(space: Space, config: Config, parameter: Parameter, value: Knob) -> bo
 def _nudge(words: str, outcome: Outcome | None, best: Outcome) -> Nudge:
     if outcome is None:
         return Nudge(words, math.nan, ("refused",))
-    broken = tuple(key for key, over in outcome.over.items() if over > 0)
-    further = tuple(key for key in broken if 0 < best.over.get(key, 0) < outcome.over[key])
-    return Nudge(words, outcome.values[0], broken, further)
+    further = tuple(key for key in outcome.broken if 0 < best.over.get(key, 0) < outcome.over[key])
+    return Nudge(words, outcome.values[0], outcome.broken, further)

@@ -10,7 +10,6 @@ from workbench.metrics.compare import NO_DIFFERENCE
 from workbench.metrics.measures import HIGHER_IS_BETTER
 from workbench.metrics.stats import MIN_PAIRED
 from workbench.tuning.conclude import Comparison, Result
-from workbench.tuning.goal import Outcome
 from workbench.tuning.sensitivity import Nudge, Range
 from workbench.units import FRAME_MS, frames_for_ms
 
@@ -164,11 +163,6 @@ def acts_as(name: str, value: Knob) -> str:
     least = 0 if name == "stt_preroll_ms" else 1
     frames = max(least, frames_for_ms(value))
     return "" if frames * FRAME_MS == value else f"acts as {frames * FRAME_MS} ms ({counted(frames, 'frame')})"
-
-
-def broken(outcome: Outcome) -> tuple[str, ...]:
-    """Limits that an outcome oversteps."""
-    return tuple(key for key, over in outcome.over.items() if over > 0)
 
 
 def also_breaks(after: Sequence[str], before: Sequence[str]) -> str:
