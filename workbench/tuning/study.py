@@ -148,24 +148,35 @@ def run_trials(
     """Run trials as long as ``take`` gives leave to begin one; ``done`` is told after each.
 
     A trial that Ctrl-C breaks off is queued again. Optuna by itself would write it down as failed, and its point, or
-    the baseline, would never be tried.
+    the baseline, would never be tried. A trial that was given to another, because this machine slept and gave no sign
+    of life, is the other's; another one is begun in its place.
     """
     with Patience() as patience:
 
         def run(trial: optuna.Trial) -> Any:
             try:
                 with patience.stoppable():
-                    return objective(trial)
+                    found = objective(trial)
             except KeyboardInterrupt:
                 raise _Stopped(trial.number) from None
+            except optuna.exceptions.UpdateFinishedTrialError:
+                raise _Taken from None
+            if study._storage.get_trial(trial._trial_id).state.is_finished():
+                raise _Taken
+            return found
 
-        while take():
+        leave = False
+        while leave or take():
+            leave = False
             try:
                 study.optimize(run, n_trials=1, catch=(NothingQueued,))
             except _Stopped as stopped:
                 again(study, study.get_trials(deepcopy=False)[stopped.number], retries=None)
                 raise KeyboardInterrupt from None
-            done()
+            except _Taken:
+                leave = True
+            else:
+                done()
             patience.check()
 
 
@@ -174,6 +185,10 @@ class _Stopped(BaseException):
 
     def __init__(self, number: int) -> None:
         self.number = number
+
+
+class _Taken(BaseException):
+    """The trial is somebody else's by now; on its way past Optuna, which would take it for failed."""
 
 
 def waits(study: optuna.Study, spec: Spec) -> bool:
