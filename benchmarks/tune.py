@@ -64,8 +64,9 @@ def hour(folder: Path, minutes: float) -> list[Path]:
 
 def study(spec: Any, objective: Any, workers: int) -> tuple[float, float]:
     """Run a study from nothing; seconds it took (of the processor, with workers of the clock), and the best value."""
+    from workbench.tuning.presence import Tickets
     from workbench.tuning.spec import local_url
-    from workbench.tuning.storage import Tickets, open_storage
+    from workbench.tuning.storage import open_storage
     from workbench.tuning.study import best, create, finished, run_trials
     from workbench.tuning.workers import run_beside
 

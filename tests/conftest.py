@@ -1,6 +1,7 @@
 """Sessions that tests are made of: noise for a room, louder noise for speech, exact labels."""
 
-from collections.abc import Callable, Sequence
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -55,3 +56,25 @@ def make_session(tmp_path: Path) -> MakeSession:
         return session, read_labels(folder / "labels.csv", session.samples)
 
     return make
+
+
+class SmallDisk:
+    """A folder on a tmpfs of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def resize(self, size: str) -> None:
+        subprocess.run(["mount", "-o", f"remount,size={size}", self.folder], check=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    """A disk that is soon full; ``small`` in the test's own folder."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True)
+    if made.returncode:
+        pytest.skip("mounting a small disk takes root")
+    yield SmallDisk(folder)
+    subprocess.run(["umount", "-l", folder], check=True)

@@ -21,6 +21,7 @@ import soundfile
 
 from workbench.session import PARTIAL, open_session
 
+from ..conftest import SmallDisk
 from .conftest import RATE, Noise, Sound, find, noise, start_sound, track
 from .crashes import Listener, crash
 from .heard import assert_heard, events
@@ -76,19 +77,8 @@ def test_a_stopped_recorder_loses_nothing_and_says_so(noisy: Sound, tmp_path: Pa
     assert "stopped for" in out
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A tmpfs of 400 kB, which holds 5 s of tape."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", folder], capture_output=True)
-    if made.returncode:
-        pytest.skip("mounting a small disk takes root")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
-
-
-def test_a_full_disk_keeps_what_was_written(noisy: Sound, tmp_path: Path, small_disk: Path) -> None:
+def test_a_full_disk_keeps_what_was_written(noisy: Sound, tmp_path: Path, small_disk: SmallDisk) -> None:
+    small_disk.resize("400k")  # 5 s of tape
     done = noisy.run(
         "record", "--name", "f", "--device", "room_mic", "--seconds", "60", "--dir", "small", where=tmp_path
     )
@@ -97,16 +87,16 @@ def test_a_full_disk_keeps_what_was_written(noisy: Sound, tmp_path: Path, small_
     assert last.startswith("error: small/f: the recording is safe but could not be finished")
     assert "No space left" in last
     assert "--recover" in last
-    subprocess.run(["mount", "-o", "remount,size=4m", small_disk], check=True)
+    small_disk.resize("4m")
     listed = noisy.run("replay", "small/f", where=tmp_path)
     assert listed.returncode == 2
     assert listed.stderr == "error: small/f: recording was cut off; finish it with 'workbench record --recover'\n"
     recovered = noisy.run("record", "--recover", "--dir", "small", where=tmp_path)
     assert recovered.returncode == 0, recovered.stderr
-    session = open_session(small_disk / "f")
+    session = open_session(small_disk.folder / "f")
     assert session.verify() == []
     assert session.samples > 4 * RATE
-    assert_heard(small_disk / "f", PLAYED)
+    assert_heard(small_disk.folder / "f", PLAYED)
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from workbench.errors import WorkbenchError
 from workbench.tuning.plan import plan
 from workbench.tuning.space import GRID, parse, read_space
 from workbench.tuning.stopping import Patience
-from workbench.tuning.storage import again, open_storage
-from workbench.tuning.study import create, finished, run_trials, waits
+from workbench.tuning.storage import open_storage
+from workbench.tuning.study import again, create, finished, run_trials, waits
 from workbench.tuning.study import load as load_study
 
 SMALL = {
@@ -104,7 +104,7 @@ WRONG = {
     "prune a front": (["--prune", "--pareto"], "with several objectives"),
     "no address": (["--scheduler", "tcp://127.0.0.1:notaport"], "must be tcp://HOST:PORT"),
     "no port": (["--scheduler", "nonsense"], "must be tcp://HOST:PORT"),
-    "no journal": (["--storage", "journal:/"], "not a journal of studies"),
+    "no journal": (["--storage", "journal:/"], "cannot be opened .Is a directory."),
     "resume": (["--resume"], "no such study"),
     "resume elsewhere": (["--resume", "--storage", "journal:TYPO"], "storage journal:TYPO: no such file"),
 }

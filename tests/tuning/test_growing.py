@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -17,81 +16,27 @@ from pathlib import Path
 
 import optuna
 import pytest
-from made_sessions import REPOSITORY
+from servers import OPTIONS, SPACE, command, environment, postgres, small, wait_for, write_files
 
-from workbench.config import load
 from workbench.errors import WorkbenchError
-from workbench.stages.scripted import ScriptedStack
 from workbench.store import Store
 from workbench.tuning.cluster import executor, fill, infer, pack, points
 from workbench.tuning.evaluator import Evaluator
 from workbench.tuning.objective import search
-from workbench.tuning.plan import plan
 from workbench.tuning.space import parse
-from workbench.tuning.spec import Spec, local_url, read_spec
-from workbench.tuning.storage import mend, open_storage
+from workbench.tuning.spec import local_url, read_spec
+from workbench.tuning.storage import open_storage
 from workbench.tuning.study import best, create, finished, outcome_of, take_up
 from workbench.tuning.study import load as load_study
 
 pytestmark = pytest.mark.slow
 
-SPACE = {
-    "assistant": {
-        "stt_silence_threshold": {"type": "float", "low": 0.004, "high": 0.04, "log": True, "points": 3},
-        "stt_silence_ms": {"type": "frames", "low": 400, "high": 960},
-    }
-}
-OPTIONS = (
-    "--config",
-    str(REPOSITORY / "configs/baseline.toml"),
-    "--space",
-    "space.toml",
-    "--budget",
-    "budget.toml",
-    *("--stack", "scripted"),
-)
-
 
 @pytest.fixture
 def files(here):
     """Space and budget of a small grid: 3 × 8 points, and the baseline beside it."""
-    import tomli_w
-
-    (here / "space.toml").write_text(tomli_w.dumps(SPACE))
-    (here / "budget.toml").write_text("[budget]\ncutin_per_hold = 0.1\nmissed_eot_rate = 0.1\n")
+    write_files(here, SPACE)
     return here
-
-
-def small(recordings, name="grid", **changes) -> Spec:
-    """The study as its main process puts it down."""
-    baseline = load(REPOSITORY / "configs/baseline.toml", {"stack": "scripted"})
-    budget = {"cutin_per_hold": 0.1, "missed_eot_rate": 0.1}
-    spec = plan(name, recordings, baseline, parse(SPACE, "test"), budget, ["voice_to_voice_ms_p95"], sampler="grid")
-    return replace(spec.settled(ScriptedStack().profile, {}), **changes)
-
-
-def environment() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(REPOSITORY)}
-
-
-def command(*arguments: str, start_new_session: bool = False) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-m", "workbench", *arguments],
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=start_new_session,
-    )
-
-
-def wait_for(what, seconds: float = 180.0):
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if found := what():
-            return found
-        time.sleep(0.05)
-    raise AssertionError("waited in vain")
 
 
 def trials_in(url: str, name: str, states=None) -> list[optuna.trial.FrozenTrial]:
@@ -142,21 +87,6 @@ def test_killed_and_resumed_no_trial_is_lost_or_doubled(files, recordings, undis
     assert json.loads(out)["trials"] == 25
 
 
-def test_a_torn_journal_is_mended(files, recordings):
-    spec = small(recordings)
-    create(spec, open_storage(local_url(spec)))
-    path = spec.folder / "journal.log"
-    whole = path.read_bytes()
-    path.write_bytes(whole + b'{"op_code": 4, "wor')
-    mend(path)
-    assert path.read_bytes() == whole
-    mend(path)
-    assert path.read_bytes() == whole
-    path.write_bytes(b"{")
-    mend(path)
-    assert path.read_bytes() == b""
-
-
 def test_running_trials_of_the_dead_are_queued_again(files, recordings):
     spec = small(recordings)
     study = create(spec, open_storage(local_url(spec)))
@@ -185,42 +115,14 @@ def test_of_equals_a_trial_that_was_begun_again_keeps_its_place(files, recording
     assert best(study, spec.goal).number != held.number
 
 
-@contextmanager
-def postgres():
-    """A PostgreSQL server of its own on loopback."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if not found or shutil.which("runuser") is None or os.geteuid() != 0:
-        pytest.skip("needs Debian's postgresql, and root to start it as user postgres")
-    binaries = found[-1].parent
-    folder = Path(tempfile.mkdtemp())
-    folder.chmod(0o755)
-    data = folder / "data"
-    data.mkdir()
-    shutil.chown(data, "postgres", "postgres")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    run = ["runuser", "-u", "postgres", "--"]
-    subprocess.run([*run, binaries / "initdb", "-D", data, "-A", "trust", "--no-sync"], check=True, capture_output=True)
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={data} -c fsync=off"
-    subprocess.run(
-        [*run, binaries / "pg_ctl", "-D", data, "-w", "-o", options, "-l", data / "log", "start"], check=True
-    )
-    try:
-        yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
-    finally:
-        subprocess.run([*run, binaries / "pg_ctl", "-D", data, "-m", "immediate", "stop"], check=True)
-        shutil.rmtree(folder)
-
-
 def test_three_workers_on_postgresql_one_of_them_killed(files, recordings, undisturbed):
     """Its trial is taken over once its heartbeat has stopped, and the grid's best is the undisturbed one."""
-    with postgres() as url:
+    with postgres() as server:
         spec = small(recordings, "shared")
-        study = create(spec, open_storage(url))
+        study = create(spec, open_storage(server.url))
         held = study.ask()  # a worker that was killed at its first trial: it never says another word
         study._storage.record_heartbeat(held._trial_id)
-        workers = [command("worker", "--storage", url, "--heartbeat", "1") for _ in range(3)]
+        workers = [command("worker", "--storage", server.url, "--heartbeat", "1") for _ in range(3)]
         wait_for(lambda: len(finished(study)) >= 3)
         workers[0].kill()
         for worker in workers:
@@ -228,7 +130,7 @@ def test_three_workers_on_postgresql_one_of_them_killed(files, recordings, undis
         assert [worker.returncode for worker in workers[1:]] == [0, 0]
         if len(finished(study)) < spec.trials:
             time.sleep(3.5)  # both left before the heartbeats ran out
-            last = command("worker", "--storage", url, "--heartbeat", "1")
+            last = command("worker", "--storage", server.url, "--heartbeat", "1")
             _, errors = last.communicate(timeout=300)
             assert last.returncode == 0, errors
         complete = settings(finished(study))
@@ -381,7 +283,7 @@ def test_ctrl_c_is_one_line_and_loses_nothing(files, recordings, undisturbed, wo
 
 
 def test_what_a_worker_cannot_do_it_says_in_one_line(files, recordings, capfd):
-    from workbench.tuning.storage import Tickets
+    from workbench.tuning.presence import Tickets
     from workbench.tuning.workers import run_beside
 
     spec = small(recordings[:1], "away")

@@ -1,16 +1,13 @@
 """Optuna's gRPC proxy, started for real on loopback: workers reach the storage behind it and nothing else."""
 
 import json
-import os
-import socket
 import subprocess
 import sys
-import time
-from contextlib import contextmanager
 
 import optuna
 import pytest
 from made_sessions import REPOSITORY
+from servers import environment, proxy
 
 from workbench.config import load
 from workbench.errors import WorkbenchError
@@ -24,37 +21,6 @@ from workbench.tuning.workers import settle
 pytestmark = pytest.mark.slow
 
 SPACE = {"assistant": {"stt_silence_ms": {"type": "frames", "low": 400, "high": 960}}}
-SERVE = """
-import sys, optuna
-from workbench.tuning.storage import open_storage
-optuna.storages.run_grpc_proxy_server(open_storage(sys.argv[1]), host="127.0.0.1", port=int(sys.argv[2]))
-"""
-
-
-def environment() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(REPOSITORY)}
-
-
-@contextmanager
-def proxy(behind: str):
-    """A proxy in a process of its own, before a storage that its clients cannot see."""
-    pytest.importorskip("grpc")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = subprocess.Popen([sys.executable, "-c", SERVE, behind, str(port)], env=environment())
-    try:
-        until = time.monotonic() + 120
-        while time.monotonic() < until:
-            with socket.socket() as knock:
-                if knock.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            assert server.poll() is None, "the proxy has ended"
-            time.sleep(0.1)
-        yield f"grpc://127.0.0.1:{port}"
-    finally:
-        server.kill()
-        server.wait()
 
 
 def test_two_workers_through_a_proxy_find_what_one_search_does(here, recordings):
@@ -67,7 +33,7 @@ def test_two_workers_through_a_proxy_find_what_one_search_does(here, recordings)
     # The baseline's 700 ms are the grid's 720: it is no point of its own.
     assert spec.trials == spec.space.size()
     alone = search(spec, evaluator, spec.tuning, spec.trials)
-    with proxy(f"sqlite:///{here}/behind.db") as url:
+    with proxy(f"sqlite:///{here}/behind.db") as (url, _):
         create(spec, open_storage(url))
         command = [sys.executable, "-m", "workbench", "worker", "--storage", url]
         workers = [

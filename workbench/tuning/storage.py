@@ -1,29 +1,20 @@
-"""Where trials are kept: a journal file by default, a database for a team, and what a kill leaves behind.
+"""Where trials are kept: a journal file by default, a database for a team.
 
 URLs: ``journal:PATH`` (or nothing: the study's own journal), ``grpc://HOST:PORT`` (Optuna's proxy), ``memory:``, and
 all that SQLAlchemy takes (``postgresql://…``, ``sqlite:///…``).
 """
 
-import fcntl
-import json
-import os
-import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from copy import copy
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import Any
 
 import optuna
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage, RetryHeartbeatStaleTrialCallback
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
-from optuna.trial import TrialState
+from optuna.storages import BaseStorage, RDBStorage, RetryHeartbeatStaleTrialCallback
 
 from workbench.errors import WorkbenchError
-
-if TYPE_CHECKING:
-    from optuna.trial import FrozenTrial
+from workbench.tuning.journal import JournalError, journal
 
 HEARTBEAT = 10
 """Seconds between a worker's signs of life in a database; after three times that its trial is another's."""
@@ -36,91 +27,6 @@ RETRIES = 3
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-
-
-class _FileLock(JournalFileOpenLock):
-    """A lock that the kernel takes back when its holder is killed; Optuna's own stay and are waited for."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(str(path))
-        self._path = path
-        self._held: IO[bytes] | None = None
-
-    def acquire(self) -> bool:
-        """Wait for the lock."""
-        held = self._path.open("ab")
-        fcntl.flock(held, fcntl.LOCK_EX)
-        self._held = held
-        return True
-
-    def release(self) -> None:
-        """Let go."""
-        if self._held is not None:
-            self._held.close()
-            self._held = None
-
-
-_OF_A_RUNNING_TRIAL = frozenset((4, 5, 7, 8, 9))
-"""Operations of the journal's format (Optuna's ``JournalOperation``): a trial begins, gets a parameter, a value on the
-way, an attribute. A trial that a power cut ends is run again, so these need not be on the disk before the rest is."""
-
-
-class _Journal(JournalFileBackend):
-    """A journal that waits for the disk when a trial is finished, not two dozen times before: workers that share a
-    disk otherwise wait for each other. A kill loses nothing either way.
-    """
-
-    def __init__(self, path: Path) -> None:
-        lock = _FileLock(path.with_suffix(".lock"))
-        super().__init__(str(path), lock)
-        self._path, self._writing = path, lock
-
-    def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Write operations down, a line each."""
-        lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
-        self._writing.acquire()
-        try:
-            with self._path.open("ab") as file:
-                file.write(lines.encode())
-                file.flush()
-                if any(log["op_code"] not in _OF_A_RUNNING_TRIAL for log in logs):
-                    os.fsync(file.fileno())
-        finally:
-            self._writing.release()
-
-
-def journal(path: Path) -> JournalStorage:
-    """A journal file: a few ms a trial, where SQLite takes 140.
-
-    Raises:
-        WorkbenchError: it cannot be read or made, or is something else.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return JournalStorage(_Journal(path))
-    except OSError as error:
-        raise WorkbenchError(f"storage journal:{path}: cannot be opened ({error.strerror})") from None
-    except (ValueError, LookupError, TypeError, AssertionError):  # by what stands in a line of it
-        raise WorkbenchError(f"storage journal:{path}: not a journal of studies, or damaged") from None
-
-
-def mend(path: Path) -> None:
-    """Cut a journal's last line off if a kill or a full disk left it torn; nobody may be writing."""
-    if not path.exists():
-        return
-    with path.open("rb+") as file:
-        size = file.seek(0, os.SEEK_END)
-        at = size
-        while at > 0:
-            step = min(at, 4096)
-            file.seek(at - step)
-            found = file.read(step).rfind(b"\n")
-            if found >= 0:
-                at = at - step + found + 1
-                break
-            at -= step
-        if at < size:
-            file.truncate(at)
 
 
 def missing(url: str) -> Path | None:
@@ -160,8 +66,16 @@ def open_storage(url: str, heartbeat: int = HEARTBEAT, *, existing: bool = False
     except ImportError as error:
         raise WorkbenchError(f"--storage: needs a package ({error}); pip install 'moshi-workbench[postgres]'") from None
     except Exception as error:  # SQLAlchemy has a class for each way in which a database can be out of reach.
-        first = str(error).strip().splitlines()[0]
-        raise WorkbenchError(f"--storage: {_without_password(url)} cannot be opened ({first})") from None
+        raise WorkbenchError(f"--storage: {_without_password(url)} cannot be opened ({_first_line(error)})") from None
+
+
+class _Database(RDBStorage):
+    """A database that may be away for a moment between two signs of life."""
+
+    def record_heartbeat(self, trial_id: int) -> None:
+        """Give a sign of life, or leave it to the next."""
+        with suppress(Exception):  # Optuna's thread would print a traceback and end, and with it all further signs.
+            super().record_heartbeat(trial_id)
 
 
 def _database(url: str, heartbeat: int) -> RDBStorage:
@@ -170,7 +84,7 @@ def _database(url: str, heartbeat: int) -> RDBStorage:
     # SQLAlchemy's own choice for this scheme changes with its version; the extra installs psycopg2.
     if scheme in ("postgresql", "postgres"):
         scheme = "postgresql+psycopg2"
-    storage = RDBStorage(
+    storage = _Database(
         f"{scheme}://{rest}",
         engine_kwargs={"connect_args": {"timeout": SQLITE_WAIT}} if sqlite else {"pool_pre_ping": True},
         heartbeat_interval=heartbeat,
@@ -202,14 +116,53 @@ def _one_at_a_time(storage: RDBStorage) -> None:
     storage.engine.dispose()  # those that were opened before they were told
 
 
+@contextmanager
+def answering(url: str) -> Iterator[None]:
+    """Say in one line that a storage went away while a study was at work on it.
+
+    Raises:
+        WorkbenchError: it did.
+    """
+    try:
+        yield
+    except WorkbenchError:
+        raise
+    except Exception as error:
+        if (why := lost(error)) is None:
+            raise
+        raise WorkbenchError(
+            f"storage {_without_password(url)}: lost on the way ({why}); finished trials are safe in it: "
+            "when it is back, repeat the command ('tune' with --resume)"
+        ) from None
+
+
+def lost(error: BaseException) -> str | None:
+    """Why a storage could not be read or written, where that is what an error comes from.
+
+    Optuna's own clean-up may fail in turn on a storage that is gone, and hide the first failure behind its own.
+    """
+    item: BaseException | None = error
+    while item is not None:
+        if isinstance(item, JournalError) or type(item).__module__.partition(".")[0] in ("sqlalchemy", "grpc"):
+            return _first_line(item)
+        item = item.__cause__ or item.__context__
+    return None
+
+
+def _first_line(error: BaseException) -> str:
+    details = getattr(error, "details", None)  # gRPC's; its text has many lines
+    text = details() if details else getattr(error, "strerror", None) or str(error)
+    return str(text).strip().partition("\n")[0]
+
+
 def study_names(storage: BaseStorage) -> list[str]:
     """All studies of a storage, sorted."""
     return sorted(optuna.get_all_study_names(storage=storage))
 
 
 def _without_password(url: str) -> str:
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"
+    scheme, there, rest = url.partition("://")
+    return f"{scheme}{there}{rest.rpartition('@')[2]}"
 
 
 def _proxy(url: str) -> BaseStorage:
@@ -224,100 +177,3 @@ def _proxy(url: str) -> BaseStorage:
     except ConnectionError:
         raise WorkbenchError(f"--storage {url}: no proxy answers there") from None
     return proxy
-
-
-_OF_A_QUEUED_TRIAL = ("fixed_params", "failed_trial", "retry_history")
-"""What a trial is queued with. The constraints that it was given before it was broken off are given anew."""
-
-
-def again(study: optuna.Study, trial: "FrozenTrial", retries: int | None = RETRIES) -> None:
-    """Give a trial up that nobody works on any more, and queue it once more, unless it was so many times before."""
-    storage = study._storage
-    try:
-        if not storage.set_trial_state_values(trial._trial_id, state=TrialState.FAIL):
-            return
-    except optuna.exceptions.UpdateFinishedTrialError:
-        return
-    bare = copy(trial)
-    bare.system_attrs = {key: value for key, value in trial.system_attrs.items() if key in _OF_A_QUEUED_TRIAL}
-    RetryHeartbeatStaleTrialCallback(max_retry=retries)(study, bare)
-
-
-@contextmanager
-def at_work(folder: Path, wait: float = 60.0) -> Iterator["Presence"]:
-    """Be present at a study on this machine: whoever works on it holds a shared lock that a kill gives back.
-
-    Args:
-        folder: of the study.
-        wait: seconds to wait for workers of a killed main process, which leave after their trial.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "at-work").open("ab") as file:
-        presence = Presence(file, folder)
-        presence.settle(wait)
-        fcntl.flock(file, fcntl.LOCK_SH)
-        yield presence
-
-
-class Presence:
-    """Who works on a study: asked for sole presence before trials of the dead are taken up again."""
-
-    def __init__(self, file: IO[bytes], folder: Path) -> None:
-        self._file = file
-        self._folder = folder
-
-    def alone(self) -> bool:
-        """Whether nobody else works on the study."""
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            fcntl.flock(self._file, fcntl.LOCK_SH)
-            return False
-        fcntl.flock(self._file, fcntl.LOCK_SH)
-        return True
-
-    def settle(self, wait: float) -> None:
-        """Wait to be alone.
-
-        Raises:
-            WorkbenchError: somebody else stays.
-        """
-        waited = 0.0
-        while not self.alone():
-            if waited >= wait:
-                raise WorkbenchError(f"{self._folder}: somebody else is working on this study; wait, or stop them")
-            time.sleep(0.1)
-            waited += 0.1
-
-
-@contextmanager
-def present(folder: Path) -> Iterator[None]:
-    """Work on a study for another process."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "at-work").open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_SH)
-        yield
-
-
-class Tickets:
-    """How many more trials may begin, shared by the workers of one machine: no trial too many, no lock left behind."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def issue(self, number: int) -> None:
-        """Set the number."""
-        self._path.write_text(str(number), encoding="ascii")
-
-    def take(self) -> bool:
-        """Take one; whether there was one."""
-        with self._path.open("r+", encoding="ascii") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            left = int(file.read() or 0)
-            if left <= 0:
-                return False
-            file.seek(0)
-            file.truncate()
-            file.write(str(left - 1))
-            file.flush()
-        return True

@@ -1,6 +1,8 @@
 """The study: trials on a storage, the baseline first, the best feasible one last."""
 
+import time
 from collections.abc import Callable, Mapping
+from copy import copy
 from typing import Any
 
 import optuna
@@ -15,7 +17,7 @@ from workbench.tuning.goal import Goal, Outcome
 from workbench.tuning.samplers import NothingQueued, make_sampler
 from workbench.tuning.spec import Spec, from_dict
 from workbench.tuning.stopping import Patience
-from workbench.tuning.storage import again, missing, open_storage, study_names
+from workbench.tuning.storage import HEARTBEAT, RETRIES, lost, missing, open_storage, study_names
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 PRUNE_SESSIONS = 8
@@ -147,9 +149,9 @@ def run_trials(
 ) -> None:
     """Run trials as long as ``take`` gives leave to begin one; ``done`` is told after each.
 
-    A trial that Ctrl-C breaks off is queued again. Optuna by itself would write it down as failed, and its point, or
-    the baseline, would never be tried. A trial that was given to another, because this machine slept and gave no sign
-    of life, is the other's; another one is begun in its place.
+    A trial that Ctrl-C or an error breaks off is queued again. Optuna by itself would write it down as failed, and its
+    point, or the baseline, would never be tried. A trial that was given to another, because this machine slept and gave
+    no sign of life, is the other's and does not count here.
     """
     with Patience() as patience:
 
@@ -157,34 +159,39 @@ def run_trials(
             try:
                 with patience.stoppable():
                     found = objective(trial)
-            except KeyboardInterrupt:
-                raise _Stopped(trial.number) from None
+            except (NothingQueued, optuna.TrialPruned):
+                raise
             except optuna.exceptions.UpdateFinishedTrialError:
                 raise _Taken from None
+            except (Exception, KeyboardInterrupt) as error:
+                raise _BrokenOff(trial.number, error) from None
             if study._storage.get_trial(trial._trial_id).state.is_finished():
                 raise _Taken
             return found
 
-        leave = False
-        while leave or take():
-            leave = False
+        while take():
+            broken = None
             try:
                 study.optimize(run, n_trials=1, catch=(NothingQueued,))
-            except _Stopped as stopped:
-                again(study, study.get_trials(deepcopy=False)[stopped.number], retries=None)
-                raise KeyboardInterrupt from None
-            except _Taken:
-                leave = True
-            else:
                 done()
+            except _Taken:
+                pass
+            except _BrokenOff as off:
+                broken = off
+            if broken:  # raised out here, the error keeps what it came from
+                if not lost(broken.by):  # there the trial stays as a kill would have left it
+                    stopped = isinstance(broken.by, KeyboardInterrupt)
+                    again(study, study.get_trials(deepcopy=False)[broken.number], retries=None if stopped else RETRIES)
+                raise broken.by
             patience.check()
 
 
-class _Stopped(BaseException):
-    """Ctrl-C on its way past Optuna."""
+class _BrokenOff(BaseException):
+    """What broke a trial off, on its way past Optuna."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, by: BaseException) -> None:
         self.number = number
+        self.by = by
 
 
 class _Taken(BaseException):
@@ -200,6 +207,23 @@ def waits(study: optuna.Study, spec: Spec) -> bool:
     return spec.sampler != "grid" or bool(study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
 
 
+_OF_A_QUEUED_TRIAL = ("fixed_params", "failed_trial", "retry_history")
+"""What a trial is queued with. The constraints that it was given before it was broken off are given anew."""
+
+
+def again(study: optuna.Study, trial: FrozenTrial, retries: int | None = RETRIES) -> None:
+    """Give a trial up that nobody works on any more, and queue it once more, unless it was so many times before."""
+    storage = study._storage
+    try:
+        if not storage.set_trial_state_values(trial._trial_id, state=TrialState.FAIL):
+            return
+    except optuna.exceptions.UpdateFinishedTrialError:
+        return
+    bare = copy(trial)
+    bare.system_attrs = {key: value for key, value in trial.system_attrs.items() if key in _OF_A_QUEUED_TRIAL}
+    RetryHeartbeatStaleTrialCallback(max_retry=retries)(study, bare)
+
+
 def take_up(study: optuna.Study) -> int:
     """Queue again the trials of workers that were killed; nobody else may be working on the study.
 
@@ -210,6 +234,31 @@ def take_up(study: optuna.Study) -> int:
     for trial in running:
         again(study, trial)
     return len(running)
+
+
+class Elsewhere:
+    """The last points of a grid, which are with other workers, and may have been lost with them.
+
+    A database hears signs of life. Journals and Optuna's proxy know none: there a trial is given up, and queued again,
+    once it was seen running for 30 s and ten times as long as any other took. Should its worker live after all, it
+    finds its trial taken; what it would have found is the same.
+    """
+
+    def __init__(self, study: optuna.Study) -> None:
+        self._study = study
+        self._seen: dict[int, float] = {}
+
+    def running(self) -> int:
+        """How many trials others are at; those that are given up are queued again."""
+        running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        if not optuna.storages._heartbeat.is_heartbeat_enabled(self._study._storage):
+            took = [trial.duration.total_seconds() for trial in finished(self._study) if trial.duration is not None]
+            grace = max(3.0 * HEARTBEAT, 10 * max(took, default=0.0))
+            now = time.monotonic()
+            for trial in running:
+                if now - self._seen.setdefault(trial.number, now) > grace:
+                    again(self._study, trial)
+        return len(running)
 
 
 def best(study: optuna.Study, goal: Goal) -> FrozenTrial:

@@ -13,10 +13,11 @@ from workbench.tuning.cluster import executor, fill
 from workbench.tuning.conclude import Result, Watch, conclude
 from workbench.tuning.evaluator import Evaluator
 from workbench.tuning.objective import Objective
+from workbench.tuning.presence import Presence, Tickets, at_work
 from workbench.tuning.spec import Spec, local_url
 from workbench.tuning.stopping import Patience
-from workbench.tuning.storage import Presence, Tickets, at_work, mend, open_storage
-from workbench.tuning.study import create, finished, keep, load, look_up, queue, run_trials, take_up, waits
+from workbench.tuning.storage import answering, open_storage
+from workbench.tuning.study import Elsewhere, create, finished, keep, load, look_up, queue, run_trials, take_up, waits
 from workbench.tuning.workers import make_evaluator, run_beside, settle
 
 Finished = TypeVar("Finished")
@@ -49,14 +50,12 @@ def tune(
         WorkbenchError: see :func:`plan`; or the study is there already, or is not.
     """
     url = storage or local_url(spec)
-    with ExitStack() as held:
+    with answering(url), ExitStack() as held:
         # What can fail comes before anything of the study is made: the same command, put right, begins it.
         look_up(spec.name, url, resume)
         pool = held.enter_context(executor(scheduler)) if scheduler is not None else None
         begun = None if resume else settle(spec, progress)
         presence = held.enter_context(at_work(spec.folder))
-        if url == local_url(spec) and presence.alone():
-            mend(spec.folder / "journal.log")
         study, spec, evaluator = _take_up(spec, url, progress) if begun is None else (None, *begun)
         if pool is not None:
             fill(pool, spec, evaluator.store, lambda done, total: watch.step("models", done, total))
@@ -65,7 +64,7 @@ def tune(
             study = study or create(spec, open_storage(url))
             spec.write()
         objective = Objective(spec, evaluator, spec.tuning)
-        _run(study, spec, url, objective, watch, workers, presence, remote=storage is not None)
+        _run(study, spec, url, objective, watch, workers, presence, progress, remote=storage is not None)
         result = conclude(study, spec, evaluator, objective, watch)
         try:
             return result, finish(result, evaluator)
@@ -91,10 +90,12 @@ def _run(
     watch: Watch,
     workers: int,
     presence: Presence,
+    progress: Progress,
     remote: bool,
 ) -> None:
     """Rounds of trials until there are enough; the trials of killed workers are queued again between rounds."""
     tickets = Tickets(spec.folder / "tickets")
+    elsewhere = Elsewhere(study)
 
     def told() -> None:
         watch.step("trials", len(finished(study)), spec.trials)
@@ -107,9 +108,10 @@ def _run(
         if left <= 0:
             return
         if not waits(study, spec):
-            if not study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
+            if not (running := elsewhere.running()):
                 return  # a point that took too many workers with it was given up
-            time.sleep(1.0)  # the last points of the grid are with workers elsewhere
+            progress(f"waiting for {running} of others")
+            time.sleep(1.0)
             continue
         tickets.issue(left)
         if workers == 1:
@@ -124,4 +126,4 @@ def _run(
             for process in processes:
                 process.terminate()
         if all(process.exitcode not in (0, None) and process.exitcode > 0 for process in processes):
-            raise WorkbenchError(f"study {spec.name!r}: every worker failed; run it with --workers 1 to see why")
+            raise WorkbenchError(f"study {spec.name!r}: every worker failed, see above; --resume goes on")

@@ -14,8 +14,9 @@ from workbench.session import open_session
 from workbench.store import Store, default_folder
 from workbench.tuning.evaluator import Evaluator
 from workbench.tuning.objective import Objective
+from workbench.tuning.presence import Tickets, present
 from workbench.tuning.spec import SessionRef, Spec
-from workbench.tuning.storage import HEARTBEAT, Tickets, open_storage, present
+from workbench.tuning.storage import HEARTBEAT, answering, open_storage
 from workbench.tuning.study import finished, load, run_trials, waits
 
 Done = Callable[[], None]
@@ -81,21 +82,22 @@ def work(
     Raises:
         WorkbenchError: storage, study or a session is missing.
     """
-    study, spec = load(name, open_storage(url, heartbeat, existing=True))
-    spec = relocate(spec, recordings)
-    evaluator = make_evaluator(spec, progress)
     run = 0
+    with answering(url):
+        study, spec = load(name, open_storage(url, heartbeat, existing=True))
+        spec = relocate(spec, recordings)
+        evaluator = make_evaluator(spec, progress)
 
-    def take() -> bool:
-        wanted = spec.trials - len(finished(study))
-        return wanted > 0 and (trials is None or run < trials) and waits(study, spec)
+        def take() -> bool:
+            wanted = spec.trials - len(finished(study))
+            return wanted > 0 and (trials is None or run < trials) and waits(study, spec)
 
-    def count() -> None:
-        nonlocal run
-        run += 1
-        done()
+        def count() -> None:
+            nonlocal run
+            run += 1
+            done()
 
-    run_trials(study, Objective(spec, evaluator, spec.tuning), take, count)
+        run_trials(study, Objective(spec, evaluator, spec.tuning), take, count)
     return run
 
 
@@ -125,7 +127,7 @@ def _process(spec: Spec, url: str, tickets: Tickets) -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     try:
-        with present(spec.folder):
+        with present(spec.folder), answering(url):
             study, _ = load(spec.name, open_storage(url, existing=True))
             objective = Objective(spec, make_evaluator(spec), spec.tuning)
             run_trials(study, objective, lambda: parent.is_alive() and tickets.take(), lambda: None)

@@ -1,0 +1,153 @@
+"""Workers and the servers that they share, all started for real on loopback, and a small grid for them to work on."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import tomli_w
+from made_sessions import REPOSITORY
+
+from workbench.config import load
+from workbench.stages.scripted import ScriptedStack
+from workbench.tuning.plan import plan
+from workbench.tuning.space import parse
+from workbench.tuning.spec import Spec
+
+BUDGET = {"cutin_per_hold": 0.1, "missed_eot_rate": 0.1}
+SPACE = {
+    "assistant": {
+        "stt_silence_threshold": {"type": "float", "low": 0.004, "high": 0.04, "log": True, "points": 3},
+        "stt_silence_ms": {"type": "frames", "low": 400, "high": 960},
+    }
+}
+
+
+OPTIONS = (
+    "--config",
+    str(REPOSITORY / "configs/baseline.toml"),
+    "--space",
+    "space.toml",
+    "--budget",
+    "budget.toml",
+    *("--stack", "scripted"),
+)
+
+
+def write_files(folder: Path, space: dict[str, object]) -> None:
+    """The files that ``OPTIONS`` names."""
+    (folder / "space.toml").write_text(tomli_w.dumps(space))
+    (folder / "budget.toml").write_text(tomli_w.dumps({"budget": BUDGET}))
+
+
+def small(recordings, name="grid", **changes) -> Spec:
+    """The study as its main process puts it down."""
+    baseline = load(REPOSITORY / "configs/baseline.toml", {"stack": "scripted"})
+    spec = plan(name, recordings, baseline, parse(SPACE, "test"), BUDGET, ["voice_to_voice_ms_p95"], sampler="grid")
+    return replace(spec.settled(ScriptedStack().profile, {}), **changes)
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(REPOSITORY)}
+
+
+def command(*arguments: str, start_new_session: bool = False) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "workbench", *arguments],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=start_new_session,
+    )
+
+
+def wait_for(what, seconds: float = 180.0):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if found := what():
+            return found
+        time.sleep(0.05)
+    raise AssertionError("waited in vain")
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+class Postgres:
+    """A PostgreSQL server of its own on loopback."""
+
+    def __init__(self) -> None:
+        found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+        if not found or shutil.which("runuser") is None or os.geteuid() != 0:
+            pytest.skip("needs Debian's postgresql, and root to start it as user postgres")
+        self._binaries = found[-1].parent
+        self.folder = Path(tempfile.mkdtemp())
+        self.folder.chmod(0o755)
+        self._data = self.folder / "data"
+        self._data.mkdir()
+        shutil.chown(self._data, "postgres", "postgres")
+        self._port = free_port()
+        self.url = f"postgresql://postgres@127.0.0.1:{self._port}/postgres"
+        self._run("initdb", "-A", "trust", "--no-sync")
+
+    def start(self) -> None:
+        options = f"-p {self._port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self._data} -c fsync=off"
+        self._run("pg_ctl", "-w", "-o", options, "-l", self._data / "log", "start")
+
+    def stop(self) -> None:
+        """As a power cut does it: nothing is put in order first."""
+        self._run("pg_ctl", "-m", "immediate", "stop")
+
+    def _run(self, program: str, *arguments: str | Path) -> None:
+        command = ["runuser", "-u", "postgres", "--", self._binaries / program, "-D", self._data, *arguments]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=self.folder)
+
+
+@contextmanager
+def postgres() -> Iterator[Postgres]:
+    server = Postgres()
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(server.folder)
+
+
+SERVE = """
+import sys, optuna
+from workbench.tuning.storage import open_storage
+optuna.storages.run_grpc_proxy_server(open_storage(sys.argv[1]), host="127.0.0.1", port=int(sys.argv[2]))
+"""
+
+
+@contextmanager
+def proxy(behind: str, port: int = 0) -> Iterator[tuple[str, subprocess.Popen]]:
+    """Optuna's proxy in a process of its own, before a storage that its clients cannot see."""
+    pytest.importorskip("grpc")
+    port = port or free_port()
+    server = subprocess.Popen([sys.executable, "-c", SERVE, behind, str(port)], env=environment())
+    try:
+        wait_for(lambda: server.poll() is not None or _open(port))
+        assert server.poll() is None, "the proxy has ended"
+        yield f"grpc://127.0.0.1:{port}", server
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _open(port: int) -> bool:
+    with socket.socket() as knock:
+        return knock.connect_ex(("127.0.0.1", port)) == 0
