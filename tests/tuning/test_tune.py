@@ -13,6 +13,7 @@ from made_sessions import REPOSITORY
 from workbench.cli import cli
 from workbench.config import Assistant, load
 from workbench.errors import WorkbenchError
+from workbench.tuning.faults import FAULTS
 
 CONFIGS = [
     *("--config", str(REPOSITORY / "configs/baseline.toml")),
@@ -89,6 +90,19 @@ def test_one_command_goes_from_sessions_to_a_config_the_consumer_takes(here, rec
     assert f"\n**{told['advice'][0].upper()}{told['advice'][1:]}.**\n" in text
     assert "- [ ] no difference was shown: record more sessions" in text
     assert {path.name for path in folder.iterdir()} == {"moshi.json", "tuned.toml", "checklist.md"}
+
+
+def test_what_the_published_loops_faults_cost_is_told_to_programs_too(here, recordings):
+    result = tuned(recordings, "--trials", "3", "--listener", "mlx-harmony", "--json")
+    told = json.loads(result.stdout)
+    assert told == {"configs": "configs/one"} | json.loads((here / "studies/one/result.json").read_text())
+    text = (here / "configs/one/checklist.md").read_text()
+    costs = told["faults"]["costs"]
+    assert [item["key"] for item in costs] == [key for _, key in FAULTS]
+    for item in costs:
+        assert f"| {item['published']} | {item['put_right']} |" in text
+    assert told["faults"]["sessions"] == len(recordings)
+    assert json.loads(tuned(recordings, "--name", "two", "--trials", "1", "--json").stdout)["faults"] is None
 
 
 def test_twice_the_same_bytes(here, recordings, monkeypatch):

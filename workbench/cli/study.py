@@ -17,11 +17,11 @@ from workbench.cli.progress import Bar
 from workbench.cli.resuming import resumed
 from workbench.config import Config, load, override, to_dict
 from workbench.errors import WorkbenchError
-from workbench.files import canonical_json, sha256_text
+from workbench.files import canonical_json, read_json, sha256_text
 from workbench.tuning.conclude import Result
 from workbench.tuning.moshi_json import read_moshi_json
 from workbench.tuning.plan import plan
-from workbench.tuning.publish import publish, to_json
+from workbench.tuning.publish import publish
 from workbench.tuning.space import read_space
 from workbench.tuning.spec import FORMAT, Spec, local_url
 from workbench.tuning.study import known
@@ -86,7 +86,7 @@ def run_tune(folders: Sequence[Path], request: Request) -> int:
         click.echo(f"stopped; the same command goes on{', with --resume' if begun else ''}", err=True)
         return 130
     if request.as_json:
-        click.echo(json.dumps({"configs": str(folder)} | to_json(result)))
+        click.echo(json.dumps({"configs": str(folder)} | read_json(spec.folder / "result.json")))
     else:
         show_result(result, folder)
     return 1 if result.over_budget else 0

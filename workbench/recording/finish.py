@@ -255,7 +255,8 @@ def _echo_remarks(found: Mapping[str, Any] | None) -> tuple[str, ...]:
         return ()
     delay, gain, windows = samples_to_ms(found["lag_samples"]), found["gain_db"], found["windows"]
     counted = "1 window" if windows == 1 else f"{windows} windows"
-    heard = f"the loudspeaker is heard {delay:.1f} ms later at {gain:.1f} dB ({counted} of 4 s"
+    when = "later" if delay >= 0 else "earlier"
+    heard = f"the loudspeaker is heard {abs(delay):.1f} ms {when} at {gain:.1f} dB ({counted} of 4 s"
     shake = samples_to_ms(found["lag_spread_samples"])
     if windows < _SURE_WINDOWS:
         return (f"{heard}): too little of it to be replayed as an echo path",)

@@ -15,7 +15,7 @@ from workbench.tuning.checklist import checklist
 from workbench.tuning.commands import budget_path
 from workbench.tuning.conclude import Comparison, Result
 from workbench.tuning.evaluator import Evaluator
-from workbench.tuning.faults import weigh
+from workbench.tuning.faults import Faults, weigh
 from workbench.tuning.hotmic import by_rule, suggest
 from workbench.tuning.moshi_json import write_moshi_json
 from workbench.tuning.ticks import ticks
@@ -50,13 +50,12 @@ def publish(result: Result, evaluator: Evaluator, own: Mapping[str, Any] | None,
     write_text(budget_path(spec), tomli_w.dumps({"budget": dict(spec.budget)}))
     found = ticks(result, evaluator, kept, folder)
     write_text(folder / "checklist.md", checklist(result, suggestions, replayed, kept, faults, folder, found))
-    write_text(spec.folder / "result.json", pretty_json(to_json(result)))
+    write_text(spec.folder / "result.json", pretty_json(_plain(_for_programs(result, faults))))
     return folder
 
 
-def to_json(result: Result) -> dict[str, Any]:
-    """The result for programs; infinities become null."""
-    data = {
+def _for_programs(result: Result, faults: Faults | None) -> dict[str, Any]:
+    return {
         "format": FORMAT,
         "study": result.spec.name,
         "claim": headline(result),
@@ -76,9 +75,8 @@ def to_json(result: Result) -> dict[str, Any]:
         "sensitivity": dataclasses.asdict(result.sensitivity),
         "put_back": [dataclasses.asdict(row) for row in result.put_back],
         "front": [{"trial": number, "values": list(values)} for number, values in result.front],
+        "faults": dataclasses.asdict(faults) if faults else None,
     }
-    plain: dict[str, Any] = _plain(data)
-    return plain
 
 
 def _comparison(item: Comparison) -> dict[str, Any]:
@@ -96,6 +94,7 @@ def _summary(summary: Summary) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    """As JSON has it; infinities become null."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
