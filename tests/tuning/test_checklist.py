@@ -92,8 +92,6 @@ def test_every_command_reads_the_same_in_every_shell(project, tmp_path):
         for shell in shells:
             done = subprocess.run([shell, "-c", line], env=environment, capture_output=True, text=True, check=True)
             assert json.loads(done.stdout) == shlex.split(line)[1:]
-        # zsh, where it is not here, splits and expands no more than this: names are quoted, nothing is a variable.
-        assert not re.search(r"[$*?~{\[`]", line)
 
 
 def test_every_command_works_on_the_studys_own(inside):
