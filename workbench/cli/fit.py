@@ -154,6 +154,7 @@ def examine(config: Config, steps: int, profile_path: Path | None, as_json: bool
 def _findings(config: Config, steps: int, profile_path: Path | None) -> Iterator["Finding"]:
     """The machine, then the models' files, and only if those are sound the models at work."""
     from workbench.moshi import doctor, headroom
+    from workbench.profiles import other_work
 
     models, broken = doctor.models(config)
     if profile_path and not models and not broken:
@@ -172,6 +173,9 @@ def _findings(config: Config, steps: int, profile_path: Path | None) -> Iterator
         yield from doctor.contract(checkpoint)
     if "stt" in models:
         yield from doctor.bleed_of(models["stt"])
+    if beside := other_work():
+        text = f"measured{beside.removeprefix(',')}: look again when nothing else runs"
+        yield doctor.Finding("headroom", "note", text)
     timings = headroom.measure(models, steps, config.assistant.tts_voice_path)
     yield from headroom.report(timings)
     if profile_path:
