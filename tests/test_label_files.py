@@ -1,5 +1,6 @@
 """Labels survive every format they can be written to, and nobody's labels are lost."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,17 @@ def test_marks_set_while_recording_stay(make_session: MakeSession, tmp_path: Pat
         session = open_session(session.folder)
     (tmp_path / "x.txt").write_text(format_audacity(read_labels(session.labels_path)), encoding="utf-8")
     assert import_labels(session, tmp_path / "x.txt", "human") == (note, Label(24_000, 48_000, "speech", 1, "other"))
+
+
+def test_marks_alone_are_no_labels(make_session: MakeSession, tmp_path: Path) -> None:
+    """Whoever presses m while recording has not said where the turns are."""
+    session, _ = make_session([(0.5, 0.5, "note", None, "")], 3)
+    folder = str(session.folder)
+    (row,) = json.loads(workbench(["sessions", folder, "--json"], tmp_path).stdout)["sessions"]
+    assert (row["labels"], row["turns"]) == (None, 0)
+    replayed = json.loads(workbench(["replay", folder, "--set", "barge_in=true", "--json"], tmp_path).stdout)
+    assert replayed["scores"]["sessions_unlabelled_n"] == 1
+    assert replayed["scores"]["false_bargein_per_agent_hour"] is None
 
 
 @pytest.mark.parametrize(

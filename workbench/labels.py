@@ -83,6 +83,15 @@ def turns(labels: Iterable[Label]) -> tuple[Turn, ...]:
     return tuple(sorted((Turn(n, tuple(parts)) for n, parts in groups.items()), key=lambda turn: turn.start))
 
 
+def is_labelled(labels: Iterable[Label]) -> bool:
+    """Whether labels say what was there; a moment marked while recording says nothing of the rest of the session.
+
+    >>> is_labelled([Label(48_000, 48_000, "note")]), is_labelled([Label(0, 48_000, "note", None, "nobody speaks")])
+    (False, True)
+    """
+    return any(label.kind != "note" or label.end > label.start for label in labels)
+
+
 def words_of(text: str) -> list[str]:
     """The words of a text: lower case, punctuation out, apostrophes kept.
 

@@ -192,7 +192,9 @@ def test_a_session_without_labels_is_scored_for_playback_only():
     assert result.scores["false_bargein_per_agent_hour"] is None
     assert result.scores["eot_fp_rate"] is None
     assert any("no labels" in note for note in result.notes)
-    quiet = evaluate(made.trace(), labels((0, 0, "note")))
+    marked = evaluate(made.trace(), labels((1000, 1000, "note")))  # pressed m while recording: nobody looked
+    assert (marked.labelled, marked.spans) == (False, 0)
+    quiet = evaluate(made.trace(), labels((0, 1000, "note")))
     assert (quiet.false_ends, quiet.spans) == (1, 1)
 
 

@@ -70,6 +70,7 @@ def test_a_tape_becomes_a_session_and_goes(tmp_path: Path) -> None:
     assert not (tmp_path / "s" / PARTIAL).exists()
     (note,) = read_labels(session.labels_path, session.samples)
     assert (note.start, note.kind, note.text) == (SECOND, "note", "here")
+    assert session.labels_source is None  # nobody has said what was there
 
 
 @pytest.mark.parametrize("cut", [1, 2, 3, 71_999, 72_000, 72_001, 200_000])

@@ -13,7 +13,7 @@ from workbench.cli.options import RECORDINGS, SESSION_PARTS, session_folder
 from workbench.errors import WorkbenchError
 from workbench.importing import import_session, name_from
 from workbench.labelfiles import export_labels, import_labels, notes_to_keep, store_labels
-from workbench.labels import Label, read_labels, turns
+from workbench.labels import Label, is_labelled, read_labels, turns
 from workbench.session import MANIFEST, check_name, find_sessions, open_session
 from workbench.units import samples_to_seconds
 
@@ -92,7 +92,7 @@ def _named(names: Sequence[str]) -> tuple[list[Path], list[str]]:
 def _row(folder: Path) -> Row:
     session = open_session(folder)
     labels = read_labels(session.labels_path, session.samples) if session.labels_path.exists() else ()
-    source = (session.labels_source or "unmarked") if session.labels_path.exists() else None
+    source = (session.labels_source or "unmarked") if is_labelled(labels) else None
     seconds = samples_to_seconds(session.samples)
     return Row(folder.name, seconds, tuple(session.tracks), source, len(turns(labels)), session.echo is not None)
 

@@ -4,7 +4,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 
-from workbench.labels import Label, turns
+from workbench.labels import Label, is_labelled, turns
 from workbench.metrics.rows import EVENT_KINDS
 
 
@@ -34,7 +34,7 @@ class Reference:
         labels: as :func:`workbench.labels.validate` returns them, in any order.
 
     Attributes:
-        labelled: whether there is any label.
+        labelled: whether the labels say what was there; moments that were marked while recording do not.
         turns: in order of time.
         speech: the ``speech`` labels.
         events: the labels of each kind that is no bid for the floor.
@@ -43,7 +43,7 @@ class Reference:
 
     def __init__(self, labels: Sequence[Label]) -> None:
         ordered = sorted(labels)
-        self.labelled = bool(ordered)
+        self.labelled = is_labelled(ordered)
         self.turns = turns(ordered)
         self.speech = Marks(ordered, "speech")
         self.events = {kind: Marks(ordered, kind) for kind in EVENT_KINDS}

@@ -119,7 +119,6 @@ def _make(folder: Path, tape: Tape, device: Mapping[str, Any]) -> tuple[Session,
         live=live,
         device=about,
         calibration=tape.header.get("calibration"),
-        labels_source="human" if notes else None,
         provenance={"recorded_by": f"moshi-workbench {__version__}", **tape.header.get("provenance", {})},
     )
     return session, (*_remarks(tape, events, offsets["agent"]), *_echo_remarks(about.get("round_trip")))

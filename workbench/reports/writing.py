@@ -92,10 +92,11 @@ def _timeline(run: Run, item: SessionRun, found: SessionScores) -> str:
     facts = f"the first {LONGEST // SAMPLE_RATE} s of {length}" if stop < session.samples else length
     if item.trace.header.echo and not heard:
         facts += f", without the agent's echo: {agent.name} is missing"
+    labels = (session.labels_source if found.labelled else None) or "none"
     ended = f"silence {assistant.stt_silence_ms} ms" if assistant.stt_silence else "pause head"
     heading = Heading(
         name=session.name,
-        facts=f"{facts} · labels: {session.labels_source or 'none'} · {item.trace.header.listener} listener, {ended}",
+        facts=f"{facts} · labels: {labels} · {item.trace.header.listener} listener, {ended}",
         threshold=float(dbfs(np.array(assistant.stt_silence_threshold))) if assistant.stt_silence else None,
         echo=bool(taps),
     )
