@@ -5,7 +5,7 @@ for scores of which more is better (``docs/metrics.md`` marks them).
 """
 
 import difflib
-import math
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -87,8 +87,8 @@ def check_limits(limits: Mapping[str, object], where: str) -> dict[str, float]:
             near = difflib.get_close_matches(key, BY_KEY, n=2)
             hint = f"; did you mean {' or '.join(near)}?" if near else " (docs/metrics.md lists them)"
             raise WorkbenchError(f"{where}: unknown score {key!r}{hint}")
-        if isinstance(limit, bool) or not isinstance(limit, int | float) or math.isnan(limit):
-            raise WorkbenchError(f"{where}: {key} is {limit!r}, must be a number")
+        if isinstance(limit, bool) or not isinstance(limit, int | float) or not abs(limit) <= sys.float_info.max:
+            raise WorkbenchError(f"{where}: {key} is {limit!r:.20}, must be a number, no infinity")
         checked[key] = float(limit)
     return checked
 

@@ -6,3 +6,12 @@ class WorkbenchError(Exception):
 
     The command line prints it after ``error:`` and exits with code 2.
     """
+
+
+def in_one_line(error: OSError) -> str:
+    """What the system refused: a full disk, a folder that may not be written, a file where a folder must be.
+
+    >>> in_one_line(PermissionError(13, "Permission denied", "configs/mine"))
+    'configs/mine: Permission denied'
+    """
+    return ": ".join(str(part) for part in (error.filename, error.strerror or error) if part)

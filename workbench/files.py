@@ -23,6 +23,10 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield beside
         os.replace(beside, path)
+    except OSError as error:
+        if error.errno is None or error.filename:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from None  # a full disk does not say which file
     finally:
         beside.unlink(missing_ok=True)
 

@@ -1,28 +1,38 @@
 """What is asked for is looked at before anything is made; what is stopped goes on."""
 
 import json
+import os
+import re
 import shutil
 import signal
 import socket
 import sqlite3
+import subprocess
+import sys
+import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
+import click
 import optuna
 import pytest
 import tomli_w
 from click.testing import CliRunner
 from made_sessions import REPOSITORY
 
-from workbench.budget import read_budget
+from workbench.budget import check_limits, read_budget
 from workbench.cli import cli
 from workbench.config import load
 from workbench.errors import WorkbenchError
+from workbench.store import Store
+from workbench.tuning.evaluator import Evaluator
+from workbench.tuning.objective import Objective
 from workbench.tuning.plan import plan
 from workbench.tuning.space import GRID, parse, read_space
 from workbench.tuning.stopping import Patience
 from workbench.tuning.storage import open_storage
-from workbench.tuning.study import again, create, finished, run_trials, waits
+from workbench.tuning.study import Elsewhere, again, create, finished, run_trials, wanting
 from workbench.tuning.study import load as load_study
 
 SMALL = {
@@ -105,6 +115,10 @@ WRONG = {
     "no address": (["--scheduler", "tcp://127.0.0.1:notaport"], "must be tcp://HOST:PORT"),
     "no port": (["--scheduler", "nonsense"], "must be tcp://HOST:PORT"),
     "no journal": (["--storage", "journal:/"], "cannot be opened .Is a directory."),
+    "no storage": (["--storage", ""], "must be journal:PATH"),
+    "in memory": (["--storage", "sqlite://"], "ends with its process"),
+    "shared memory": (["--storage", "memory:", "--workers", "2"], "seen by one process only"),
+    "off the steps": (["--set", "tts_chunk_chars=170", "--space", "steps.toml"], "no step of 50 from 80 reaches"),
     "resume": (["--resume"], "no such study"),
     "resume elsewhere": (["--resume", "--storage", "journal:TYPO"], "storage journal:TYPO: no such file"),
 }
@@ -114,6 +128,9 @@ WRONG = {
 def test_what_is_wrong_is_said_before_anything_is_made(small, recordings, case):
     arguments, says = WRONG[case]
     (small / "bad.json").write_text('{"stt_silense_ms": 3}')
+    (small / "steps.toml").write_text(
+        "[assistant]\ntts_chunk_chars = {type = 'int', low = 80, high = 280, step = 50}\n"
+    )
     refused(says, "tune", str(recordings[0]), "--name", "one", "--space", "space.toml", *WHERE, *arguments)
 
 
@@ -289,6 +306,117 @@ def test_the_users_own_settings_are_looked_at(here, recordings, text, says):
     refused(says, "replay", str(recordings[0]), "--config", "own.json")
 
 
+# What is there already
+
+
+def test_a_study_that_is_only_a_name_is_begun(small, recordings):
+    """Killed between making the study and writing down what it is."""
+    optuna.create_study(study_name="one", storage=open_storage(URL))
+    with pytest.raises(WorkbenchError, match="was broken off before it began; leave --resume out"):
+        run("tune", "--name", "one", "--resume", "--storage", URL)
+    tuned(recordings[0], "--trials", "2")
+    assert len(finished(load_study("one", open_storage(URL))[0])) == 2
+
+
+def test_a_study_kept_elsewhere_is_not_written_over(small, recordings):
+    tuned(recordings[0], "--trials", "2", "--storage", "journal:elsewhere.log")
+    arguments = ("tune", str(recordings[1]), "--name", "one", "--space", "space.toml", *WHERE)
+    refused("whose trials are elsewhere", *arguments)
+
+
+@pytest.mark.parametrize("change", ["labels", "echo"])
+def test_a_study_is_not_resumed_on_other_labels(small, recordings, change):
+    session = Path("own")
+    shutil.copytree(recordings[0], session)
+    tuned(session, "--trials", "2")
+    if change == "labels":
+        lines = (session / "labels.csv").read_text().splitlines()
+        (session / "labels.csv").write_text("\n".join(lines[:-1]) + "\n")
+    else:
+        manifest = json.loads((session / "session.json").read_text()) | {"echo": {"taps": [[20.0, -30.0]]}}
+        (session / "session.json").write_text(json.dumps(manifest))
+    says = "own: its labels, echo path or agent track are not those that the study was made with"
+    for sessions in ((), ("own",)):
+        with pytest.raises(WorkbenchError, match=says):
+            run("tune", *sessions, "--name", "one", "--resume", "--trials", "3")
+
+
+def test_fewer_trials_than_there_are_is_no_fewer(small, recordings):
+    tuned(recordings[0], "--trials", "4")
+    run("tune", "--name", "one", "--resume", "--trials", "2")
+    assert json.loads(run("studies", "--json").stdout)[0]["wanted"] == 4
+
+
+@pytest.mark.parametrize("sampler", ["random", "grid"])
+def test_a_worker_beside_saves_the_main_process_its_trials(small, recordings, sampler):
+    """Neither begins a trial while those at work are enough; those of the dead are given up after a while."""
+    spec = spec_of(recordings[0], sampler=sampler, trials=None if sampler == "grid" else 7)
+    study = create(spec, optuna.storages.InMemoryStorage())
+    assert wanting(study, spec) == 7
+    held = [study.ask() for _ in range(7)]
+    assert wanting(study, spec) == 0
+    study.tell(held[0], 1.0)
+    assert wanting(study, spec) == 0
+    again(study, study.get_trials()[1])
+    assert wanting(study, spec) == 1
+
+
+def test_trials_of_others_are_given_up_where_nothing_is_heard_of_them(small, recordings, monkeypatch):
+    spec = spec_of(recordings[0], sampler="random", trials=7)
+    study = create(spec, optuna.storages.InMemoryStorage())
+    for _ in range(7):
+        spec.space.suggest(study.ask())
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    elsewhere = Elsewhere(study)
+    assert (elsewhere.running(), wanting(study, spec)) == (7, 0)
+    now[0] = 29.0
+    assert (elsewhere.running(), wanting(study, spec)) == (7, 0)
+    now[0] = 31.0
+    elsewhere.running()
+    assert wanting(study, spec) == 7
+    assert study.get_trials()[7].system_attrs["fixed_params"] == study.get_trials()[0].params
+
+
+@pytest.mark.parametrize("limit", [float("inf"), float("nan"), 10**400, True, "0.1"])
+def test_a_limit_is_a_finite_number(limit):
+    with pytest.raises(WorkbenchError, match=r"here: wer is .{1,20}, must be a number"):
+        check_limits({"wer": limit}, "here")
+
+
+def test_with_prune_a_known_setting_reports_its_sessions_too(recordings):
+    """It may be the best trial, whose sessions the others' are compared with."""
+    spec = replace(spec_of(recordings[0]), prune=True)
+    objective = Objective(spec, Evaluator(recordings[:1], spec.config, Store(None)), spec.tuning)
+    study = optuna.create_study()
+    for _ in range(2):
+        study.enqueue_trial(spec.space.point(spec.config))
+    study.optimize(objective, n_trials=2)
+    assert [list(trial.intermediate_values) for trial in study.trials] == [[0], [0]]
+
+
+@pytest.mark.parametrize("options", [("--seed", "-1"), ("--seed", str(2**32)), ("--workers", "two")])
+def test_numbers_out_of_range_are_named(small, recordings, options):
+    with pytest.raises(click.BadParameter, match=options[1]):
+        tuned(recordings[0], *options)
+
+
+@pytest.mark.parametrize("place", ["studies", "configs", "studies/one", "configs/one"])
+def test_a_file_where_a_folder_must_be_is_one_line(small, recordings, place):
+    Path(place).parent.mkdir(exist_ok=True)
+    Path(place).write_text("mine")
+    arguments = ("tune", str(recordings[0]), "--name", "one", "--space", "space.toml", *WHERE, "--trials", "2")
+    done = subprocess.run(
+        [sys.executable, "-m", "workbench", *arguments],
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert re.fullmatch(rf"error: {place}.*: (File exists|Not a directory)\n", done.stderr)
+    assert Path(place).read_text() == "mine"
+
+
 # Ctrl-C
 
 
@@ -355,7 +483,7 @@ def test_a_trial_that_was_stopped_is_run_again(recordings, sampler, moment, recw
         return float(params["stt_silence_ms"])
 
     def left() -> bool:
-        return len(finished(study)) < 7 and waits(study, spec)
+        return wanting(study, spec) > 0
 
     with pytest.raises(KeyboardInterrupt):
         run_trials(study, worth, left, lambda: None)

@@ -139,6 +139,19 @@ def test_three_workers_on_postgresql_one_of_them_killed(files, recordings, undis
         assert (chosen.params, chosen.values[0]) == (undisturbed["params"], undisturbed["value"])
 
 
+def test_a_worker_beside_the_main_process_saves_it_its_trials(files, recordings):
+    url = f"journal:{files}/shared.journal"
+    asked = ("--name", "shared", "--storage", url, "--sampler", "random", "--trials", "80", *OPTIONS)
+    main = command("tune", *map(str, recordings), *asked)
+    wait_for(lambda: len(trials_in(url, "shared")) >= 2)
+    worker = command("worker", "--storage", url)
+    for process in (worker, main):
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode in (0, 1), errors
+    # The two may count at the same moment, and begin a last one each.
+    assert len(trials_in(url, "shared")) in (80, 81)
+
+
 def test_a_worker_finds_sessions_by_name_and_refuses_others(files, recordings):
     url = f"journal:{files}/elsewhere.log"
     gone = [replace(ref, folder=f"/gone/{ref.name}") for ref in small(recordings).sessions]

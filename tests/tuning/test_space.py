@@ -116,7 +116,18 @@ BAD = {
         {"workbench": {"executors": {"type": "categorical", "choices": ["serial", "both"]}}},
         "must be one of",
     ),
-    "no choice": ({"workbench": {"executors": {"type": "categorical", "choices": []}}}, "list of different values"),
+    "no choice": (
+        {"workbench": {"executors": {"type": "categorical", "choices": []}}},
+        "list of two or more different values",
+    ),
+    "one choice": (
+        {"workbench": {"executors": {"type": "categorical", "choices": ["split"]}}},
+        "two or more different values",
+    ),
+    "choices of lists": (
+        {"workbench": {"executors": {"type": "categorical", "choices": [["split"], ["serial"]]}}},
+        "two or more different values",
+    ),
     "odd key": ({"assistant": {"stt_silence_ms": {"type": "frames", "low": 80, "high": 160, "step": 2}}}, "'step'"),
     "empty": ({}, "names no knob"),
 }

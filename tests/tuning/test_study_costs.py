@@ -119,7 +119,7 @@ def test_an_older_study_is_named_and_the_others_are_listed(here, recordings):
     spec.write()
     (here / "studies/old").mkdir()
     (here / "studies/old/study.toml").write_text(
-        (spec.folder / "study.toml").read_text().replace("format = 2", "format = 1")
+        (spec.folder / "study.toml").read_text().replace("format = 3", "format = 1")
     )
     listed = run("studies", "--json")
     assert [row["name"] for row in json.loads(listed.stdout)] == ["one"]
@@ -127,8 +127,8 @@ def test_an_older_study_is_named_and_the_others_are_listed(here, recordings):
     assert listed.stderr == f"note: studies/old/study.toml: {says}\n"
     with pytest.raises(WorkbenchError, match="of format 1"):
         run("tune", "--name", "old", "--resume")
-    with pytest.raises(WorkbenchError, match="not a study of format 2"):
-        from_dict({"format": 3}, None, "x")
+    with pytest.raises(WorkbenchError, match="not a study of format 3"):
+        from_dict({"format": 4}, None, "x")
 
 
 @pytest.mark.slow

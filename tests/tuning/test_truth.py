@@ -205,7 +205,7 @@ def bare(names: list[str], sampler: str = "tpe", **changes):
 
     space = parse({"assistant": {"stt_silence_ms": {"type": "frames", "low": 160, "high": 1600}}}, "test")
     parts = split(dict.fromkeys(names, ()), 0)
-    refs = tuple(SessionRef(name, name, "") for name in names)
+    refs = tuple(SessionRef(name, name, "", "") for name in names)
     spec = Spec("bare", refs, parts.kind, parts.tuning, parts.held_out, SHUFFLED, space, ("voice_to_voice_ms_p95",), {},
                 sampler=sampler)  # fmt: skip
     return replace(spec, **changes)

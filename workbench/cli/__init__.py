@@ -10,7 +10,7 @@ import click
 
 from workbench import __version__
 from workbench.cli import models, recording, replaying, sessions, tuning
-from workbench.errors import WorkbenchError
+from workbench.errors import WorkbenchError, in_one_line
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -40,6 +40,8 @@ def main() -> None:
         _fail(str(error))
     except BrokenPipeError:
         sys.exit(141)
+    except OSError as error:
+        _fail(in_one_line(error))
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -52,7 +52,7 @@ def _kept(folders: Sequence[Path], request: "Request") -> Spec:
     own = STUDIES / request.name
     if request.storage is None and not folders and (own / "study.toml").exists():
         return read_spec(own)
-    url = request.storage or f"journal:{own / 'journal.log'}"
+    url = f"journal:{own / 'journal.log'}" if request.storage is None else request.storage
     if request.storage is None and missing(url):
         raise WorkbenchError(f"{own}: no such study ('workbench studies' lists them)")
     return load(request.name, open_storage(url, existing=True))[1]
@@ -107,11 +107,11 @@ def _sessions(kept: Spec, folders: Sequence[Path]) -> tuple[SessionRef, ...]:
     if not folders:
         return kept.sessions
     opened = [open_session(folder) for folder in folders]
-    given = {item.name: SessionRef(item.name, item.folder.as_posix(), item.mic.sha256) for item in opened}
+    given = {item.name: item.folder.as_posix() for item in opened}
     names = {ref.name for ref in kept.sessions}
     if odd := sorted(names ^ set(given)):
         how = "without" if odd[0] in given else "with"
         raise WorkbenchError(
             f"study {kept.name!r} was made {how} session {odd[0]!r}; leave the sessions out, or take a new --name"
         )
-    return tuple(given[ref.name] for ref in kept.sessions)
+    return tuple(replace(ref, folder=given[ref.name]) for ref in kept.sessions)

@@ -17,7 +17,7 @@ from workbench.cli.progress import Bar
 from workbench.errors import WorkbenchError
 from workbench.files import read_json
 from workbench.tuning.spec import STUDIES, Spec, local_url, read_spec
-from workbench.tuning.storage import missing, open_storage, study_names
+from workbench.tuning.storage import answering, missing, open_storage, study_names
 from workbench.tuning.study import best, finished, outcome_of
 from workbench.tuning.study import load as load_study
 
@@ -35,7 +35,8 @@ def run_worker(storage: str, name: str | None, recordings: Path | None, trials: 
 
 
 def _only_study(storage: str) -> str:
-    names = study_names(open_storage(storage, existing=True))
+    with answering(storage):
+        names = study_names(open_storage(storage, existing=True))
     if len(names) != 1:
         listed = f": {', '.join(names)}" if names else ""
         raise WorkbenchError(f"the storage holds {len(names)} studies{listed}; choose with --name")
@@ -44,7 +45,7 @@ def _only_study(storage: str) -> str:
 
 def show_studies(storage: str | None, as_json: bool) -> None:
     """Print a line per study."""
-    rows = _studies_in(storage) if storage else _studies_here()
+    rows = _studies_here() if storage is None else _studies_in(storage)
     if as_json:
         click.echo(json.dumps(rows))
         return
@@ -90,7 +91,9 @@ def _url_here(spec: Spec) -> str:
 
 
 def _studies_in(storage: str) -> list[dict[str, Any]]:
-    return _rows([partial(_row, name, storage) for name in study_names(open_storage(storage, existing=True))])
+    with answering(storage):
+        names = study_names(open_storage(storage, existing=True))
+    return _rows([partial(_row, name, storage) for name in names])
 
 
 def _rows(wanted: Sequence[Callable[[], dict[str, Any]]]) -> list[dict[str, Any]]:
@@ -105,8 +108,9 @@ def _rows(wanted: Sequence[Callable[[], dict[str, Any]]]) -> list[dict[str, Any]
 
 
 def _row(name: str, url: str) -> dict[str, Any]:
-    study, spec = load_study(name, open_storage(url, existing=True))
-    done = len(finished(study))
+    with answering(url):
+        study, spec = load_study(name, open_storage(url, existing=True))
+        done = len(finished(study))
     chosen = best(study, spec.goal) if done else None
     outcome = outcome_of(chosen) if chosen else None
     tuned = _result(spec)
@@ -132,13 +136,14 @@ def _result(spec: Spec) -> dict[str, Any] | None:
 
 def run_dashboard(name: str, storage: str | None, host: str, port: int) -> None:
     """Serve optuna-dashboard until it is stopped."""
-    url = storage or _url_here(read_spec(STUDIES / name))
+    url = _url_here(read_spec(STUDIES / name)) if storage is None else storage
     try:
         import optuna_dashboard
     except ImportError:
         raise WorkbenchError("the dashboard needs a package; pip install 'moshi-workbench[dashboard]'") from None
-    backend = open_storage(url, existing=True)
-    load_study(name, backend)
+    with answering(url):
+        backend = open_storage(url, existing=True)
+        load_study(name, backend)
     _check_free(host, port)
     click.echo(f"http://{host}:{port}/ shows study {name}; Ctrl-C stops")
     optuna_dashboard.run_server(backend, host=host, port=port)

@@ -63,7 +63,11 @@ class Request:
 
 
 def run_tune(folders: Sequence[Path], request: Request) -> int:
-    """Tune, write the configs, print what may be claimed. Exit code 1: no setting keeps the budget; 130: Ctrl-C."""
+    """Tune, write the configs, print what may be claimed.
+
+    Returns:
+        The exit code; 1: no setting that was tried keeps the budget; 130: Ctrl-C.
+    """
     if request.workers < 1:
         raise WorkbenchError(f"--workers is {request.workers}, must be 1 or more")
     own = read_moshi_json(request.moshi_json) if request.moshi_json else None
@@ -81,7 +85,7 @@ def run_tune(folders: Sequence[Path], request: Request) -> int:
                 finish=lambda result, evaluator: publish(result, evaluator, own),
             )
     except KeyboardInterrupt:
-        begun = not request.resume and known(spec.name, request.storage or local_url(spec))
+        begun = not request.resume and known(spec.name, local_url(spec) if request.storage is None else request.storage)
         click.echo(err=True, nl=sys.stderr.isatty())  # after the terminal's ^C
         click.echo(f"stopped; the same command goes on{', with --resume' if begun else ''}", err=True)
         return 130
@@ -132,8 +136,8 @@ def tune_demo(folders: Sequence[Path], config: Config) -> int:
     baseline = override(load(BASELINE), own)
     goal = (read_space(QUICK), read_budget(BUDGET), (OBJECTIVE,))
     spec = plan("demo", folders, baseline, *goal, trials=DEMO_TRIALS)
-    audio = [ref.mic for ref in spec.sessions]
-    spec = replace(spec, name=f"demo-{sha256_text(canonical_json([FORMAT, spec.config.fingerprint, audio]))[:8]}")
+    heard = [[ref.mic, ref.reference] for ref in spec.sessions]
+    spec = replace(spec, name=f"demo-{sha256_text(canonical_json([FORMAT, spec.config.fingerprint, heard]))[:8]}")
     with Bar() as bar:
         result, folder = tune(
             spec,
@@ -170,7 +174,7 @@ def show_result(result: Result, folder: Path) -> None:
         console.print(f"- {text}", soft_wrap=True, markup=False)
     if result.over_budget:
         broken = ", ".join(result.over_budget)
-        console.print(f"- no setting in the space keeps the whole budget; over it: {broken}", soft_wrap=True)
+        console.print(f"- no setting that was tried keeps the whole budget; over it: {broken}", soft_wrap=True)
     console.print(headline(result), soft_wrap=True, markup=False)
     console.print(advice(result), soft_wrap=True, markup=False)
     console.print(f"{result.trials} trials; configs and checklist: {folder}", soft_wrap=True, markup=False)

@@ -54,7 +54,9 @@ from workbench.cli.options import json_option, session_folders
     is_flag=True,
     help="Break hopeless trials off, session by session (Wilcoxon); none before one has kept the budget.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of sampler, split and intervals.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of sampler, split and intervals."
+)
 @click.option("--workers", type=int, default=1, show_default=True, help="Processes on this machine.")
 @click.option("--storage", metavar="URL", help="postgresql://..., grpc://HOST:PORT or journal:PATH.")
 @click.option("--scheduler", metavar="URL", help="tcp://HOST:PORT of a dask scheduler that runs the models first.")
@@ -78,7 +80,7 @@ def tune(sessions: tuple[str, ...], **options: object) -> int:
 )
 @click.option("--name", help="Of the study; needed where the storage holds several.")
 @click.option("--recordings", type=click.Path(path_type=Path), help="Where this machine has the sessions.")
-@click.option("--trials", type=int, help="Leave after so many.")
+@click.option("--trials", type=click.IntRange(min=1), help="Leave after so many.")
 @click.option("--heartbeat", type=int, default=10, show_default=True, help="Seconds between signs of life.")
 def worker(storage: str, name: str | None, recordings: Path | None, trials: int | None, heartbeat: int) -> int:
     """Help with a study from this machine, until it has its trials."""

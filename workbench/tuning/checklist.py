@@ -15,7 +15,7 @@ from workbench.tuning.hotmic import RELEASE_MS, Suggestion
 from workbench.tuning.keys import key_table, named, workbench_table
 from workbench.tuning.ticks import Tick
 from workbench.tuning.unread import told
-from workbench.tuning.words import advice, evidence, figure, headline, nudge, number, verdict
+from workbench.tuning.words import advice, evidence, figure, headline, knob, nudge, number, verdict
 
 ITEMS = (
     ("aligned", "24 kHz audio in blocks of 80 ms (1920 samples), whole and in order"),
@@ -59,7 +59,7 @@ def checklist(
         workbench_table(result),
         _neighbourhood(result),
         _listener(result, faults),
-        _front(result),
+        _front(result, folder),
         _items(result, commands(result, kept, folder), found),
         _undo(folder),
     ]
@@ -90,7 +90,7 @@ def _claim(result: Result) -> str:
         lines.append(f"\nNot searched: {told(spec.unread)}.")
     if result.over_budget:
         lines.append(
-            f"\nNo setting in the space keeps the whole budget; here, too, over it: {_keys(result.over_budget)}."
+            f"\nNo setting that was tried keeps the whole budget; here, too, over it: {_keys(result.over_budget)}."
         )
     return "\n".join(lines)
 
@@ -158,17 +158,23 @@ def _listener(result: Result, faults: Faults | None) -> str:
     return section(faults)
 
 
-def _front(result: Result) -> str:
+def _front(result: Result, folder: Path) -> str:
     if not result.front:
         return ""
     keys = result.spec.objectives
     lines = [
         "## Pareto front",
         "",
-        f"| trial | {' | '.join(f'`{key}`' for key in keys)} |",
-        "|---" * (len(keys) + 1) + "|",
+        f"On the tuning sessions. To replay a point: `--config {folder.as_posix()}/tuned.toml`, and `--set` before "
+        "each of its settings.",
+        "",
+        f"| trial | {' | '.join(f'`{key}`' for key in keys)} | settings |",
+        "|---" * (len(keys) + 2) + "|",
     ]
-    lines += [f"| {number} | {' | '.join(f'{value:.4g}' for value in values)} |" for number, values in result.front]
+    for point in result.front:
+        figures = " | ".join(number(value) for value in point.values)
+        settings = " ".join(f"{name}={knob(value)}" for name, value in point.settings.items())
+        lines.append(f"| {point.trial} | {figures} | `{settings}` |")
     return "\n".join(lines)
 
 
@@ -177,7 +183,8 @@ def _items(result: Result, lines: Mapping[str, str | None], found: Mapping[str, 
         "## To tick",
         "",
         "What is ticked was checked when this was written. The commands check it again; paste them in the folder that "
-        "holds `configs/` and `studies/`. Exit code 1 says no, and what is over the budget is named.",
+        "holds `configs/` and `studies/`. Exit code 1 says no; `replay` says so of every "
+        "limit that is over, and names it: what counts for an item are the scores that it names itself.",
         "",
     ]
     last = ""
@@ -200,6 +207,7 @@ def _items(result: Result, lines: Mapping[str, str | None], found: Mapping[str, 
 def _undo(folder: Path) -> str:
     return (
         "## To undo\n\nKeep a copy of your `configs/moshi.json` before you overwrite it; to go back, copy it over. "
-        f"Nothing else was changed: the study wrote only `{folder.as_posix()}/` and its own folder under `studies/`. "
-        "Every key left out of `moshi.json` takes MLX-Harmony's default."
+        f"Nothing else was changed: the study wrote only `{folder.as_posix()}/`, its own folder under "
+        "`studies/` and the `--storage` it was given, if any. Every key left out of `moshi.json` takes MLX-Harmony's "
+        "default."
     )

@@ -1,6 +1,7 @@
 """What a study found: the best trial refined, surveyed, and judged on sessions that the search did not see."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -64,6 +65,21 @@ class PutBack:
 
 
 @dataclass(frozen=True)
+class Point:
+    """A point of the front.
+
+    Attributes:
+        trial: its number.
+        values: of the objectives, on the tuning sessions.
+        settings: knob name → value.
+    """
+
+    trial: int
+    values: tuple[float, ...]
+    settings: Mapping[str, Knob]
+
+
+@dataclass(frozen=True)
 class Result:
     """What a study found.
 
@@ -75,7 +91,7 @@ class Result:
         over_budget: limits that it oversteps there.
         tuning: comparison on the sessions the search saw.
         held_out: comparison on those it did not see; None where there are none.
-        front: (trial, values) of a study with several objectives.
+        front: of a study with several objectives.
     """
 
     spec: Spec
@@ -89,7 +105,7 @@ class Result:
     put_back: tuple[PutBack, ...]
     tuning: Comparison
     held_out: Comparison | None
-    front: tuple[tuple[int, tuple[float, ...]], ...] = ()
+    front: tuple[Point, ...] = ()
 
 
 def conclude(study: optuna.Study, spec: Spec, evaluator: Evaluator, objective: Objective, watch: Watch) -> Result:
@@ -119,8 +135,14 @@ def conclude(study: optuna.Study, spec: Spec, evaluator: Evaluator, objective: O
         put_back=put_back(spec, evaluator, config, objective),
         tuning=_compare(spec, evaluator.scores(spec.config, spec.tuning), evaluator.scores(config, spec.tuning)),
         held_out=held,
-        front=tuple((t.number, tuple(t.values)) for t in front(study)) if len(spec.objectives) > 1 else (),
+        front=tuple(_point(spec, trial) for trial in front(study)) if len(spec.objectives) > 1 else (),
     )
+
+
+def _point(spec: Spec, trial: FrozenTrial) -> Point:
+    config = spec.space.config(spec.config, trial.params)
+    settings = {item.name: get(config, item.path) for item in spec.space.parameters}
+    return Point(trial.number, tuple(trial.values), settings)
 
 
 def _check_measured(spec: Spec, trial: FrozenTrial) -> None:

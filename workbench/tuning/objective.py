@@ -75,7 +75,8 @@ class Objective:
             config = self._spec.space.config(self._spec.config, params)
             key = effective(config)
             self._learn(trial.study)
-            if key not in self._known:
+            if self._spec.prune or key not in self._known:
+                # With --prune each trial reports its sessions, a known one too: it may be the best, to compare with.
                 self._known[key] = self._judge(config, trial if self._spec.prune else None)
             return self._known[key], key
         except WorkbenchError as error:

@@ -10,7 +10,7 @@ from workbench.running import open_labelled
 from workbench.session import Session, check_name
 from workbench.tuning.samplers import make_sampler
 from workbench.tuning.space import Space
-from workbench.tuning.spec import SessionRef, Spec
+from workbench.tuning.spec import Spec, ref
 from workbench.tuning.splitting import split
 from workbench.tuning.study import make_pruner
 from workbench.tuning.unread import find_unread, searched
@@ -59,7 +59,7 @@ def plan(
         trials = space.size() + (not space.holds(first))
     spec = Spec(
         name=name,
-        sessions=tuple(SessionRef(item.name, item.folder.as_posix(), item.mic.sha256) for item, _ in opened),
+        sessions=tuple(ref(session) for session, _ in opened),
         split=parts.kind,
         tuning=parts.tuning,
         held_out=parts.held_out,

@@ -74,7 +74,7 @@ def _for_programs(result: Result, faults: Faults | None) -> dict[str, Any]:
         "tuning": _comparison(result.tuning),
         "sensitivity": dataclasses.asdict(result.sensitivity),
         "put_back": [dataclasses.asdict(row) for row in result.put_back],
-        "front": [{"trial": number, "values": list(values)} for number, values in result.front],
+        "front": [dataclasses.asdict(point) for point in result.front],
         "faults": dataclasses.asdict(faults) if faults else None,
     }
 

@@ -123,7 +123,11 @@ class Parameter:
                 f"{self.name} is {value:g} in the baseline, not in {self.low:g} to {self.high:g} of the space; widen it"
             )
         if self.type == "int":
-            return int(self.low) + round((value - self.low) / self.step) * self.step
+            if (value - self.low) % self.step:
+                raise WorkbenchError(
+                    f"{self.name} is {value:g} in the baseline, which no step of {self.step} from {self.low:g} reaches"
+                )
+            return int(value)
         return value
 
 
@@ -286,9 +290,10 @@ def override_alone(path: str, value: Knob) -> None:
 
 
 def _choices(path: str, choices: Any) -> Sequence[Knob]:
-    if not isinstance(choices, list) or not choices or len(set(choices)) != len(choices):
-        raise WorkbenchError(f"{path}: choices must be a list of different values")
-    return choices
+    plain = isinstance(choices, list) and all(isinstance(choice, bool | int | float | str) for choice in choices)
+    if not plain or len(choices) < 2 or len(set(choices)) != len(choices):
+        raise WorkbenchError(f"{path}: choices must be a list of two or more different values")
+    return list(choices)
 
 
 def _range(path: str, kind: str, entry: Mapping[str, Any]) -> Parameter:

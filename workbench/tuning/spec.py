@@ -8,6 +8,7 @@ which names that ``profile.json``, gives its trace.
 Format history:
     1: first published.
     2: ``profile``, digest of the cost profile, which is kept with the study, and ``weights``, those of its models.
+    3: ``reference`` of each session.
 """
 
 import tomllib
@@ -21,21 +22,57 @@ import tomli_w
 from workbench.config import Config, override, to_dict
 from workbench.costs import Profile, parse_profile, read_profile, write_profile
 from workbench.errors import WorkbenchError
-from workbench.files import read_json, write_text
+from workbench.files import canonical_json, read_json, sha256_file, sha256_text, write_text
+from workbench.session import Session, open_session
 from workbench.tuning.goal import Goal
 from workbench.tuning.space import Space, parse
 
-FORMAT = 2
+FORMAT = 3
 STUDIES = Path("studies")
+
+_LACKED = {
+    1: "when a study kept neither its step costs nor its weights",
+    2: "when a study did not keep which labels it was scored by",
+}
 
 
 @dataclass(frozen=True)
 class SessionRef:
-    """A session as the study knows it: where it was, and which audio it must have."""
+    """A session as the study knows it.
+
+    Attributes:
+        folder: where it was.
+        mic: digest of the audio it must have.
+        reference: digest of what else its scores come from: labels, echo path and recorded agent.
+    """
 
     name: str
     folder: str
     mic: str
+    reference: str
+
+    def check(self) -> None:
+        """Look whether the session is what the study was made with.
+
+        Raises:
+            WorkbenchError: it is another, or not there.
+        """
+        found = ref(open_session(Path(self.folder)))
+        if found.mic != self.mic:
+            raise WorkbenchError(f"{self.folder}: the study was made with another recording of that name")
+        if found.reference != self.reference:
+            raise WorkbenchError(
+                f"{self.folder}: its labels, echo path or agent track are not those that the study was made with; "
+                "put them back, or tune under a new --name"
+            )
+
+
+def ref(session: Session) -> SessionRef:
+    """What a study keeps of a session."""
+    labels = sha256_file(session.labels_path) if session.labels_path.exists() else None
+    agent = session.tracks["agent"].sha256 if "agent" in session.tracks else None
+    reference = sha256_text(canonical_json([labels, session.echo, agent]))
+    return SessionRef(session.name, session.folder.as_posix(), session.mic.sha256, reference)
 
 
 @dataclass(frozen=True)
@@ -140,7 +177,7 @@ class Spec:
             for key in ("trials", "profile", "weights", "unread"):
                 spec.pop(key)
             spec["config"]["costs"].pop("profile")
-            spec["sessions"] = [(item["name"], item["mic"]) for item in spec["sessions"]]
+            spec["sessions"] = [item["name"] for item in spec["sessions"]]
         for key, value in mine.items():
             if value != theirs[key]:
                 raise WorkbenchError(
@@ -159,10 +196,8 @@ def from_dict(data: Any, profile: Any, where: str) -> Spec:
     Raises:
         WorkbenchError: not a study of this format.
     """
-    if isinstance(data, dict) and data.get("format") == 1:
-        raise WorkbenchError(
-            f"{where}: of format 1, when a study kept neither its step costs nor its weights; tune under a new --name"
-        )
+    if isinstance(data, dict) and (lacked := _LACKED.get(data.get("format", 0))):
+        raise WorkbenchError(f"{where}: of format {data['format']}, {lacked}; tune under a new --name")
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise WorkbenchError(f"{where}: not a study of format {FORMAT}; tune under a new --name")
     try:
@@ -214,6 +249,8 @@ def read_spec(folder: Path) -> Spec:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise WorkbenchError(f"{folder}: no such study ('workbench studies' lists them)") from None
+    except OSError as error:
+        raise WorkbenchError(f"{path}: cannot be read ({error.strerror})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise WorkbenchError(f"{path}: not valid TOML ({error})") from None
     profile = folder / "profile.json"

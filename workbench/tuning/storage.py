@@ -27,17 +27,27 @@ RETRIES = 3
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+# Of sessions in which one of two trials had nothing to measure: they are left out of the test, as they must be.
+warnings.filterwarnings("ignore", message="WilcoxonPruner finds")
 
 
 def missing(url: str) -> Path | None:
     """The file of a journal or an SQLite database that is not there; None for one that is, and for all other URLs."""
     if url.startswith("journal:"):
         name = url.removeprefix("journal:")
-    elif url.startswith("sqlite"):
-        name = url.partition(":///")[2].partition("?")[0]
+    elif url.startswith("sqlite") and not _in_memory(url):
+        name = _sqlite_file(url)
     else:
         return None
-    return None if name in ("", ":memory:") or Path(name).exists() else Path(name)
+    return None if Path(name).exists() else Path(name)
+
+
+def _sqlite_file(url: str) -> str:
+    return url.partition(":///")[2].partition("?")[0]
+
+
+def _in_memory(url: str) -> bool:
+    return url.startswith("sqlite") and _sqlite_file(url) in ("", ":memory:")
 
 
 def open_storage(url: str, heartbeat: int = HEARTBEAT, *, existing: bool = False) -> BaseStorage:
@@ -61,6 +71,10 @@ def open_storage(url: str, heartbeat: int = HEARTBEAT, *, existing: bool = False
         return _proxy(url)
     if "://" not in url:
         raise WorkbenchError(f"--storage {url}: must be journal:PATH, grpc://HOST:PORT or a database URL")
+    if _in_memory(url):
+        raise WorkbenchError(
+            f"--storage {url}: a database in memory ends with its process; name a file, sqlite:///PATH"
+        )
     try:
         return _database(url, heartbeat)
     except ImportError as error:

@@ -1,6 +1,7 @@
 """The study: trials on a storage, the baseline first, the best feasible one last."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from copy import copy
 from typing import Any
@@ -15,7 +16,7 @@ from workbench.errors import WorkbenchError
 from workbench.files import canonical_json
 from workbench.tuning.goal import Goal, Outcome
 from workbench.tuning.samplers import NothingQueued, make_sampler
-from workbench.tuning.spec import Spec, from_dict
+from workbench.tuning.spec import STUDIES, Spec, from_dict
 from workbench.tuning.stopping import Patience
 from workbench.tuning.storage import HEARTBEAT, RETRIES, lost, missing, open_storage, study_names
 
@@ -44,11 +45,25 @@ def look_up(name: str, url: str, resume: bool) -> None:
         load(name, open_storage(url, existing=True))
     elif known(name, url):
         raise _twin(name)
+    elif (STUDIES / name / "study.toml").exists():
+        raise WorkbenchError(
+            f"{STUDIES / name}: there is a study of that name, whose trials are elsewhere; --resume with its --storage "
+            "goes on with it, or take another --name"
+        )
 
 
 def known(name: str, url: str) -> bool:
     """Whether a storage has a study of that name; a file that is not there has none, and is not made."""
-    return not missing(url) and name in study_names(open_storage(url))
+    if missing(url):
+        return False
+    storage = open_storage(url)
+    return name in study_names(storage) and not _only_a_name(name, storage)
+
+
+def _only_a_name(name: str, storage: BaseStorage) -> bool:
+    """Whether a study was broken off before anything of it was written down; there is nothing in it to lose."""
+    study = optuna.load_study(study_name=name, storage=storage)
+    return not study.user_attrs and not study.get_trials(deepcopy=False)
 
 
 def _twin(name: str) -> WorkbenchError:
@@ -66,6 +81,8 @@ def create(spec: Spec, storage: BaseStorage) -> optuna.Study:
         WorkbenchError: the storage has a study of that name, or the baseline is outside the space.
     """
     spec.space.point(spec.config)
+    if spec.name in study_names(storage) and _only_a_name(spec.name, storage):
+        optuna.delete_study(study_name=spec.name, storage=storage)
     try:
         study = optuna.create_study(
             study_name=spec.name,
@@ -115,6 +132,8 @@ def load(name: str, storage: BaseStorage) -> tuple[optuna.Study, Spec]:
         raise _no_study(name) from None
     attributes = study.user_attrs
     if "spec" not in attributes:
+        if _only_a_name(name, storage):
+            raise WorkbenchError(f"study {name!r} was broken off before it began; leave --resume out to begin it")
         raise WorkbenchError(f"study {name!r} was not made by 'workbench tune'")
     spec = from_dict(attributes["spec"], attributes.get("profile"), f"study {name!r}")
     study.sampler = make_sampler(spec.sampler, spec.seed, spec.trials)
@@ -198,13 +217,15 @@ class _Taken(BaseException):
     """The trial is somebody else's by now; on its way past Optuna, which would take it for failed."""
 
 
-def waits(study: optuna.Study, spec: Spec) -> bool:
-    """Whether there is a trial to begin: always, but for a grid whose points are all taken.
+def wanting(study: optuna.Study, spec: Spec) -> int:
+    """How many trials may begin: as many as are neither finished nor at work; of a grid those that are queued.
 
-    The points of workers whose heartbeat has stopped are queued again first.
+    The trials of workers whose heartbeat has stopped are queued again first.
     """
     optuna.storages.fail_stale_trials(study)
-    return spec.sampler != "grid" or bool(study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
+    states = Counter(trial.state for trial in study.get_trials(deepcopy=False))
+    left = spec.trials - sum(states[state] for state in (*FINISHED, TrialState.RUNNING))
+    return min(left, states[TrialState.WAITING]) if spec.sampler == "grid" else max(0, left)
 
 
 _OF_A_QUEUED_TRIAL = ("fixed_params", "failed_trial", "retry_history")
@@ -237,7 +258,7 @@ def take_up(study: optuna.Study) -> int:
 
 
 class Elsewhere:
-    """The last points of a grid, which are with other workers, and may have been lost with them.
+    """The last trials, which are with other workers, and may have been lost with them.
 
     A database hears signs of life. Journals and Optuna's proxy know none: there a trial is given up, and queued again,
     once it was seen running for 30 s and ten times as long as any other took. Should its worker live after all, it

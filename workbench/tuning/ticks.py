@@ -106,6 +106,4 @@ def _mapping(result: Result, kept: Mapping[str, Any], folder: Path) -> Tick:
     other = [key for key in KEYS if written.get(key) != wanted[key]]
     if other:
         return Tick(False, f"moshi.json has another {other[0]} than tuned.toml")
-    return Tick(
-        True, f"both files read back; tuned.toml has fingerprint {tuned.fingerprint[:12]}, as the trial's replay"
-    )
+    return Tick(True, f"both files read back; fingerprint {tuned.fingerprint[:12]}, the config that was replayed")

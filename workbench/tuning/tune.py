@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TypeVar
 
 import optuna
@@ -17,7 +18,7 @@ from workbench.tuning.presence import Presence, Tickets, at_work
 from workbench.tuning.spec import Spec, local_url
 from workbench.tuning.stopping import Patience
 from workbench.tuning.storage import answering, open_storage
-from workbench.tuning.study import Elsewhere, create, finished, keep, load, look_up, queue, run_trials, take_up, waits
+from workbench.tuning.study import Elsewhere, create, finished, keep, load, look_up, queue, run_trials, take_up, wanting
 from workbench.tuning.workers import make_evaluator, run_beside, settle
 
 Finished = TypeVar("Finished")
@@ -49,7 +50,9 @@ def tune(
     Raises:
         WorkbenchError: see :func:`plan`; or the study is there already, or is not.
     """
-    url = storage or local_url(spec)
+    url = local_url(spec) if storage is None else storage
+    if url == "memory:" and workers > 1:
+        raise WorkbenchError("--storage memory: is seen by one process only; leave --workers out, or name another")
     with answering(url), ExitStack() as held:
         # What can fail comes before anything of the study is made: the same command, put right, begins it.
         look_up(spec.name, url, resume)
@@ -75,7 +78,7 @@ def tune(
 def _take_up(spec: Spec, url: str, progress: Progress) -> tuple[optuna.Study | None, Spec, Evaluator]:
     """Go on with a study, with the costs and weights it was begun with."""
     study, kept = load(spec.name, open_storage(url, existing=True))
-    spec = spec.resumed(kept)
+    spec = replace(spec.resumed(kept), trials=max(spec.trials, len(finished(study))))
     evaluator = make_evaluator(spec, progress)
     keep(study, spec)
     queue(study, spec)
@@ -103,11 +106,10 @@ def _run(
     while True:
         if not remote and presence.alone():
             take_up(study)
-        left = spec.trials - len(finished(study))
         told()
-        if left <= 0:
+        if len(finished(study)) >= spec.trials:
             return
-        if not waits(study, spec):
+        if not (left := wanting(study, spec)):
             if not (running := elsewhere.running()):
                 return  # a point that took too many workers with it was given up
             progress(f"waiting for {running} of others")
@@ -115,7 +117,7 @@ def _run(
             continue
         tickets.issue(left)
         if workers == 1:
-            run_trials(study, objective, lambda: waits(study, spec) and tickets.take(), told)
+            run_trials(study, objective, lambda: wanting(study, spec) > 0 and tickets.take(), told)
             continue
         processes = run_beside(spec, url, tickets, workers)
         try:

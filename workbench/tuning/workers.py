@@ -8,16 +8,15 @@ from dataclasses import replace
 from multiprocessing import resource_tracker
 from pathlib import Path
 
-from workbench.errors import WorkbenchError
+from workbench.errors import WorkbenchError, in_one_line
 from workbench.profiles import Progress
-from workbench.session import open_session
 from workbench.store import Store, default_folder
 from workbench.tuning.evaluator import Evaluator
 from workbench.tuning.objective import Objective
 from workbench.tuning.presence import Tickets, present
-from workbench.tuning.spec import SessionRef, Spec
+from workbench.tuning.spec import Spec
 from workbench.tuning.storage import HEARTBEAT, answering, open_storage
-from workbench.tuning.study import finished, load, run_trials, waits
+from workbench.tuning.study import load, run_trials, wanting
 
 Done = Callable[[], None]
 
@@ -37,11 +36,10 @@ def make_evaluator(spec: Spec, progress: Progress = lambda _: None) -> Evaluator
     """Load what a study that was begun needs; sessions, step costs and weights must be those it was begun with.
 
     Raises:
-        WorkbenchError: a session is not there, or has other audio; or the stack has other weights.
+        WorkbenchError: a session is not there, or is another; or the stack has other weights.
     """
     for ref in spec.sessions:
-        if open_session(Path(ref.folder)).mic.sha256 != ref.mic:
-            raise WorkbenchError(f"{ref.folder}: the study was made with another recording of that name")
+        ref.check()
     if spec.config.costs.costs == "profile" and spec.profile is None:
         raise WorkbenchError(f"study {spec.name!r} has lost its cost profile; tune under a new --name")
     folders = [Path(ref.folder) for ref in spec.sessions]
@@ -61,7 +59,7 @@ def relocate(spec: Spec, recordings: Path | None) -> Spec:
         place = next((place for place in places if place.is_dir()), None)
         if place is None:
             raise WorkbenchError(f"session {ref.name!r} is not at {places[0]}; say with --recordings where it is")
-        found.append(SessionRef(ref.name, str(place), ref.mic))
+        found.append(replace(ref, folder=str(place)))
     return replace(spec, sessions=tuple(found))
 
 
@@ -89,8 +87,7 @@ def work(
         evaluator = make_evaluator(spec, progress)
 
         def take() -> bool:
-            wanted = spec.trials - len(finished(study))
-            return wanted > 0 and (trials is None or run < trials) and waits(study, spec)
+            return (trials is None or run < trials) and wanting(study, spec) > 0
 
         def count() -> None:
             nonlocal run
@@ -130,6 +127,11 @@ def _process(spec: Spec, url: str, tickets: Tickets) -> None:
         with present(spec.folder), answering(url):
             study, _ = load(spec.name, open_storage(url, existing=True))
             objective = Objective(spec, make_evaluator(spec), spec.tuning)
-            run_trials(study, objective, lambda: parent.is_alive() and tickets.take(), lambda: None)
-    except WorkbenchError as error:
-        sys.exit(f"{multiprocessing.current_process().name}: {error}")
+
+            def take() -> bool:
+                return parent.is_alive() and wanting(study, spec) > 0 and tickets.take()
+
+            run_trials(study, objective, take, lambda: None)
+    except (WorkbenchError, OSError) as error:
+        says = in_one_line(error) if isinstance(error, OSError) else error
+        sys.exit(f"{multiprocessing.current_process().name}: {says}")
