@@ -14,6 +14,7 @@ from workbench.session import open_session
 from .conftest import MakeSession
 from .test_bad_input import snapshot, workbench
 
+ROOT = Path(__file__).parents[1]
 calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """A loaded machine is no reason to fail."""
 
@@ -130,6 +131,9 @@ def test_marks_alone_are_no_labels(make_session: MakeSession, tmp_path: Path) ->
     replayed = json.loads(workbench(["replay", folder, "--set", "barge_in=true", "--json"], tmp_path).stdout)
     assert replayed["scores"]["sessions_unlabelled_n"] == 1
     assert replayed["scores"]["false_bargein_per_agent_hour"] is None
+    configs = [f"--{kind}={ROOT}/configs/{name}.toml" for kind, name in (("space", "quick"), ("budget", "budget"))]
+    done = workbench(["tune", folder, "--name", "x", *configs, "--config", f"{ROOT}/configs/baseline.toml"], tmp_path)
+    assert done.stderr == f"error: {folder}: has no labels to tune against; 'workbench label' drafts them\n"
 
 
 @pytest.mark.parametrize(

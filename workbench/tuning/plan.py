@@ -5,6 +5,7 @@ from pathlib import Path
 
 from workbench.config import Config
 from workbench.errors import WorkbenchError
+from workbench.labels import is_labelled
 from workbench.metrics.measures import BY_KEY, Points, Rate
 from workbench.running import open_labelled
 from workbench.session import Session, check_name
@@ -48,7 +49,7 @@ def plan(
     opened = [open_labelled(folder) for folder in folders]
     _check_twins([session for session, _ in opened])
     for session, labels in opened:
-        if not labels:
+        if not is_labelled(labels):
             raise WorkbenchError(f"{session.folder}: has no labels to tune against; 'workbench label' drafts them")
     parts = split({session.name: labels for session, labels in opened}, seed)
     unread = find_unread(space, config)
