@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.cli.run import show_store
+from workbench.cli.storing import show_store
 from workbench.config import Config, override
 from workbench.costs import STAGES, read_profile
 from workbench.errors import WorkbenchError

@@ -73,7 +73,7 @@ def demo(
 
     Starts from configs/baseline.toml unless told otherwise.
     """
-    from workbench.cli.run import run_demo
+    from workbench.cli.demo import run_demo
 
     return run_demo(config, out)
 
@@ -84,7 +84,7 @@ def demo(
 @json_option
 def store(clear: bool, clear_costs: bool, as_json: bool) -> None:
     """Show or clear the store of stage outputs, and step costs measured here."""
-    from workbench.cli.run import show_store
+    from workbench.cli.storing import show_store
 
     show_store(clear, clear_costs, as_json)
 

@@ -1,4 +1,4 @@
-"""What ``replay``, ``score``, ``demo`` and ``store`` do and print."""
+"""What ``replay`` and ``score`` do and print."""
 
 import json
 import sys
@@ -13,10 +13,8 @@ from rich.table import Table
 
 from workbench.budget import check_budget, read_budget, unmeasured
 from workbench.config import Config
-from workbench.errors import WorkbenchError
 from workbench.metrics import SessionScores, Summary, shown
 from workbench.running import Run, read_run, run_sessions, score_run
-from workbench.session import find_sessions
 
 HEADLINES = {
     "latency": ("voice_to_voice_ms_p50", "voice_to_voice_ms_p95", "endpoint_delay_ms_p50"),
@@ -46,49 +44,6 @@ def score_and_show(folder: Path, budget: Path | None, as_json: bool) -> int:
     scored, summary = score_run(run)
     _report(run, scored, summary, limits)
     return _show(run, scored, summary, limits, as_json)
-
-
-def run_demo(config: Config, out: Path) -> int:
-    """Replay every demo session."""
-    folders = find_sessions(Path("recordings"))
-    if not folders:
-        raise WorkbenchError("recordings: no sessions here; run the demo from the project's folder")
-    click.echo(f"Replaying {len(folders)} demo sessions on the {config.stack.stack} stack.")
-    code = run_and_show(folders, config, out, None, False)
-    return code or _tune(folders, config)
-
-
-def _tune(folders: Sequence[Path], config: Config) -> int:
-    """End in a tuned config, where the stack has a listener to tune."""
-    from workbench.cli.study import tune_demo
-
-    if config.stack.stack == "moshi-duplex":
-        return 0
-    click.echo("\nTuning on them: a few trials, to show how it goes.")
-    return tune_demo(folders, config)
-
-
-def show_store(clear: bool, clear_costs: bool, as_json: bool) -> None:
-    """Print how full the store is, or clear it; forget the step costs measured on this machine."""
-    from workbench.profiles import forget_profiles
-    from workbench.store import Store, default_folder
-
-    forgotten = forget_profiles() if clear_costs else []
-    store = Store(default_folder())
-    gone = store.clear() if clear else 0
-    usage = store.usage()
-    store.close()
-    if as_json:
-        fields = {"folder": str(usage.folder), "entries": usage.entries, "bytes": usage.bytes, "limit": usage.limit}
-        click.echo(json.dumps(fields | {"cleared": gone, "cleared_costs": forgotten}))
-    elif clear or clear_costs:
-        if clear:
-            click.echo(f"cleared {gone} entries from {usage.folder}")
-        if clear_costs:
-            click.echo(f"forgot the step costs of {', '.join(forgotten)}" if forgotten else "no step costs to forget")
-    else:
-        share = f"{usage.bytes / 2**20:.1f} of {usage.limit / 2**20:.0f} MiB"
-        click.echo(f"{usage.folder}: {usage.entries} entries, {share}")
 
 
 def _report(run: Run, scored: Sequence[SessionScores], summary: Summary, limits: dict[str, float]) -> None:
