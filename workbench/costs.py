@@ -64,6 +64,16 @@ BESIDE = ", beside other work"
 """In what a profile says of its machine: steps took longer than they do when the machine is idle."""
 
 
+def measured_beside(machine: str) -> str:
+    """What a profile says of other work, in words; empty where there was none.
+
+    >>> measured_beside("x86_64, 2 cores, beside other work (load 2.8 on 2 cores)")
+    'step costs were measured beside other work (load 2.8 on 2 cores)'
+    """
+    _, busy, load = machine.partition(BESIDE)
+    return f"step costs were measured beside other work{load}" if busy else ""
+
+
 @dataclass(frozen=True)
 class Profile:
     """Sorted step costs in whole samples by stage, and where they were measured."""

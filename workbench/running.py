@@ -15,7 +15,7 @@ import numpy as np
 
 from workbench.ahead import Ahead, Task, helpers
 from workbench.config import Config, override, to_dict
-from workbench.costs import BESIDE, Profile
+from workbench.costs import Profile, measured_beside
 from workbench.errors import WorkbenchError
 from workbench.files import pretty_json, read_json, write_text
 from workbench.labels import Label, only_known, read_labels
@@ -155,9 +155,8 @@ def score_run(run: Run) -> tuple[tuple[SessionScores, ...], Summary]:
     if unknown:
         note = f"{unknown} turns hold words outside the stack's vocabulary: their words are not scored"
         summary = replace(summary, notes=(*summary.notes, note))
-    _, busy, load = run.machine.partition(BESIDE)
-    if busy:
-        note = f"step costs were measured beside other work{load}: replay again after 'workbench store --clear-costs'"
+    if busy := measured_beside(run.machine):
+        note = f"{busy}: replay again after 'workbench store --clear-costs'"
         summary = replace(summary, notes=(*summary.notes, note))
     write_scores(run.folder / "scores.json", scored, summary)
     return tuple(scored), summary

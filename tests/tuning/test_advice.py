@@ -1,6 +1,7 @@
 """Which config is chosen, what is said of it, and what of the budget."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -8,9 +9,11 @@ from click.testing import CliRunner
 
 from workbench.cli import cli
 from workbench.config import Config, override
+from workbench.costs import BESIDE, write_profile
 from workbench.errors import WorkbenchError
 from workbench.metrics import Difference
 from workbench.metrics.compare import NO_DIFFERENCE
+from workbench.stacks import make_stack
 from workbench.store import Store
 from workbench.tuning.evaluator import Evaluator
 from workbench.tuning.goal import ANSWERED, Goal
@@ -71,6 +74,16 @@ def test_a_limit_on_the_objective_decides_the_exit_code(recordings, here):
     assert f"over it: `{LATENCY}`" in (here / "configs/broken/checklist.md").read_text()
 
 
+def test_costs_of_a_busy_machine_are_named(recordings, here):
+    """On the console and in the checklist, as a replay does."""
+    slow = make_stack(override(Config(), {"stack": "scripted"})).profile
+    write_profile(here / "slow.json", replace(slow, machine=f"made up{BESIDE} (load 3.1 on 2 cores)"))
+    done = run(recordings[:2], here, "busy", f"{LATENCY} = 60000", "--set", "profile=slow.json")
+    says = "tep costs were measured beside other work (load 3.1 on 2 cores): for figures of a quiet machine"
+    assert f"- s{says}" in done.stdout
+    assert f"\nS{says}" in (here / "configs/busy/checklist.md").read_text()
+
+
 def test_an_objective_that_no_trial_could_measure_is_named(recordings, here):
     with pytest.raises(WorkbenchError, match="--objective bargein_reaction_ms_p95: the tuning sessions have nothing"):
         run(recordings, here, "none", f"{CUTS} = 1.0", "--objective", "bargein_reaction_ms_p95")
@@ -123,6 +136,13 @@ def test_advice_takes_nothing_that_breaks_or_worsens_a_limit():
     assert told({LATENCY: "lower"}, {}, {CUTS: 0.2}).startswith(f"keep what you have: the tuned config breaks {CUTS}")
     says = told({LATENCY: "lower", STOPS: "higher"}, {STOPS: 400.0}, {STOPS: 900.0})
     assert says == f"keep what you have, or weigh it yourself: better in {LATENCY}, worse in {STOPS}"
+
+
+def test_advice_weighs_only_where_there_is_something_to_weigh():
+    says = told({LATENCY: "higher", STOPS: "higher"}, {STOPS: 400.0}, {STOPS: 900.0})
+    assert says == f"keep what you have: worse in {LATENCY}, {STOPS}"
+    says = told({CUTS: "lower", STOPS: "higher"}, {STOPS: 400.0}, {STOPS: 900.0})
+    assert says == f"keep what you have, or weigh it yourself: better in {CUTS}, worse in {STOPS}"
 
 
 def test_advice_asks_that_a_limit_now_kept_be_no_chance():

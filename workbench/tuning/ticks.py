@@ -60,7 +60,7 @@ def _chunks(result: Result, evaluator: Evaluator) -> Tick:
     torn, holes = (int(scores[key] or 0) for key in ("midword_splits", "underrun_events"))
     seconds = scores["agent_speech_seconds"] or 0.0
     played = f"{seconds:.1f} s of agent speech, costs: {result.config.costs.costs}"
-    found = f"{counted(torn, 'word')} cut, {counted(holes, 'hole')} in {played}"
+    found = f"{counted(torn, 'word')} cut (`midword_splits`), {counted(holes, 'hole')} (`underrun_events`) in {played}"
     return Tick(not torn and not holes if seconds else None, found)
 
 

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 
 from workbench.budget import Evidence
 from workbench.config import Knob
+from workbench.costs import measured_beside
 from workbench.metrics import Difference, Summary, shown
 from workbench.metrics.compare import NO_DIFFERENCE
 from workbench.metrics.measures import HIGHER_IS_BETTER
 from workbench.metrics.stats import MIN_PAIRED
 from workbench.tuning.conclude import Comparison, Result
 from workbench.tuning.sensitivity import Nudge, Range
+from workbench.tuning.spec import Spec
 from workbench.units import FRAME_MS, frames_for_ms
 
 
@@ -81,9 +83,14 @@ def advice(result: Result) -> str:
     before, after = (spec.goal.broken(side.scores) for side in (judged.baseline, judged.tuned))
     if new := [name for name in after if name not in before]:
         return f"keep what you have: the tuned config breaks {', '.join(new)} where yours does not"
-    if worse := [name for name in spec.budget if name != key and shown.get(name) == "worse"]:
-        gain = f"better in {key}, " if shown[key] == "better" else ""
-        return f"keep what you have, or weigh it yourself: {gain}worse in {', '.join(worse)}"
+    if any(shown.get(name) == "worse" for name in spec.budget if name != key):
+        better, worse = (
+            ", ".join(name for name in dict.fromkeys([key, *spec.budget]) if shown.get(name) == which)
+            for which in ("better", "worse")
+        )
+        if better:
+            return f"keep what you have, or weigh it yourself: better in {better}, worse in {worse}"
+        return f"keep what you have: worse in {worse}"
     still = f"; over budget as yours is: {', '.join(after)}" if after else ""
     now_kept = [name for name in before if name not in after]
     if certain := [name for name in now_kept if name != key and shown.get(name) == "better"]:
@@ -194,3 +201,10 @@ def nudge(item: Nudge, before: Sequence[str]) -> str:
 def warnings(comparison: Comparison) -> list[str]:
     """All that the sessions cannot certify."""
     return [text for item in comparison.evidence if (text := evidence(item))]
+
+
+def busy(spec: Spec) -> str:
+    """That the study's step costs were measured on a busy machine; empty where they were not."""
+    found = measured_beside(spec.profile.machine) if spec.profile else ""
+    again = "for figures of a quiet machine 'workbench store --clear-costs', and tune under a new --name"
+    return f"{found}: {again}" if found else ""
