@@ -280,6 +280,17 @@ def test_of_several_folders_those_without_a_session_are_named_and_passed_over(fo
     assert "lost: not a session, session.json is missing" in lost.stderr
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["replay", "."], ["tune", ".", "made", "--name", "x"], ["label", ".", "--auto"], ["compare", "."]],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_folder_of_sessions_is_not_taken_for_one(folder: Path, arguments: list[str]) -> None:
+    done = workbench(arguments, folder.parent)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: .: is no session but holds a session; name ./*/ for all of them\n"
+
+
 def test_over_budget_is_exit_code_1_and_names_the_figure(folder: Path) -> None:
     path = folder.parent / "budget.toml"
     path.write_text("[budget]\nvoice_to_voice_ms_p50 = 1\nstall_ratio = 0.5\n")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from workbench.cli.options import RECORDINGS, SESSION_PARTS, session_folder
+from workbench.cli.options import RECORDINGS, is_session, named_folder
 from workbench.errors import WorkbenchError
 from workbench.importing import import_session, name_from
 from workbench.labelfiles import export_labels, import_labels, notes_to_keep, store_labels
@@ -77,11 +77,11 @@ def _named(names: Sequence[str]) -> tuple[list[Path], list[str]]:
     found: dict[Path, Path] = {}
     problems = []
     for name in names:
-        path = session_folder(name)
+        path = named_folder(name)
         inside = find_sessions(path) if path.is_dir() else []
         if not (path / MANIFEST).exists() and inside:
             found |= {each.resolve(): each for each in inside}
-        elif any((path / part).exists() for part in SESSION_PARTS):
+        elif is_session(path):
             found[path.resolve()] = path
         else:
             what = "neither a session nor a" if path.exists() else "no such session or"

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from workbench.config import Config, load, parse_assignment
+from workbench.errors import WorkbenchError
 
 RECORDINGS = Path("recordings")
 """Where session names are looked up."""
@@ -100,11 +101,14 @@ def session_folders(names: Sequence[str]) -> list[Path]:
     """Sessions by path or name; of several, folders that hold no part of a session are named and passed over.
 
     So ``recordings/*/`` means the sessions in there. One that lost its ``session.json`` is not passed over.
+
+    Raises:
+        WorkbenchError: one of them is a folder of sessions.
     """
     folders = [session_folder(name) for name in names]
     if len(folders) == 1:
         return folders
-    others = [path for path in folders if path.is_dir() and not any((path / part).exists() for part in SESSION_PARTS)]
+    others = [path for path in folders if path.is_dir() and not is_session(path)]
     if others == folders:
         return folders
     for path in others:
@@ -113,6 +117,27 @@ def session_folders(names: Sequence[str]) -> list[Path]:
 
 
 def session_folder(name: str) -> Path:
-    """A session by path, or by its name in ``recordings/``."""
+    """A session by path, or by its name in ``recordings/``.
+
+    Raises:
+        WorkbenchError: it is a folder of sessions.
+    """
+    path = named_folder(name)
+    if path.is_dir() and not is_session(path):
+        from workbench.session import find_sessions
+
+        if inside := len(find_sessions(path)):
+            held = "a session" if inside == 1 else f"{inside} sessions"
+            raise WorkbenchError(f"{path}: is no session but holds {held}; name {path}/*/ for all of them")
+    return path
+
+
+def named_folder(name: str) -> Path:
+    """What a name on the command line means: a path, or what has that name in ``recordings/``."""
     path = Path(name)
     return RECORDINGS / name if not path.exists() and (RECORDINGS / name).exists() else path
+
+
+def is_session(folder: Path) -> bool:
+    """Whether a folder is meant to be a session, broken or not."""
+    return any((folder / part).exists() for part in SESSION_PARTS)
