@@ -163,7 +163,10 @@ HEAD = "start,end,kind,turn,text\n"
 CASES: dict[str, tuple[Break, str]] = {
     "no session": (lambda folder: ["replay", "nowhere"], "nowhere: no such session folder"),
     "no sessions at all": (lambda folder: ["replay"], "SESSION"),
-    "not a session": (lambda folder: ["replay", str(folder.parent)], "session.json is missing"),
+    "not a session": (
+        lambda folder: ["replay", str((folder / "inner").mkdir() or folder / "inner")],
+        "json is missing",
+    ),
     "cut-off recording": (
         lambda folder: [gone("session.json")(folder)[0], str((folder / ".recording").mkdir() or folder)],
         "record --recover",

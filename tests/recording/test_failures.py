@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from workbench.session import PARTIAL, open_session
+from workbench.session import PARTIAL, open_session, read_track
 
 from .conftest import RATE, Sound, noise, track
+
+RECORDINGS = Path(__file__).parents[2] / "recordings"
 
 
 def line(done: "subprocess.CompletedProcess[str]") -> str:
@@ -131,8 +133,10 @@ def test_a_device_at_48_khz_in_stereo_is_fitted_and_says_so(sound: Sound, tmp_pa
 
 
 def test_calibration_is_printed_and_stored(sound: Sound, tmp_path: Path) -> None:
-    """Loud and soft noise: no speech, so the room alone decides."""
-    player = sound.play(noise(60) // 100)
+    """Somebody who never stops talking."""
+    voice = np.concatenate([read_track(RECORDINGS / name / "mic.flac", 60 * RATE) for name in ("reader", "questions")])
+    player = sound.play((voice * 32_767).astype(np.int16))
+    sound.wait_for_sound()
     done = sound.run("record", "--name", "c", "--device", "room_mic", "--calibrate", "--seconds", "1", where=tmp_path)
     player.terminate()
     player.wait()
@@ -144,6 +148,23 @@ def test_calibration_is_printed_and_stored(sound: Sound, tmp_path: Path) -> None
     assert session.calibration is not None
     assert f"stt_silence_threshold = {session.calibration['stt_silence_threshold']:.3g}" in done.stdout
     assert track(session.folder).any()
+
+
+def test_calibration_without_speech_suggests_nothing_and_a_dead_microphone_ends_it(
+    sound: Sound, tmp_path: Path
+) -> None:
+    arguments = ("record", "--name", "c", "--device", "room_mic", "--calibrate", "--seconds", "1")
+    dead = sound.run(*arguments, where=tmp_path)
+    assert (dead.returncode, dead.stdout) == (2, "")
+    assert "error: input device 'room_mic' gives nothing but digital zeros: it is muted, or" in dead.stderr
+    player = sound.play(noise(60) // 100)
+    sound.wait_for_sound()
+    done = sound.run(*arguments, where=tmp_path)
+    player.terminate()
+    player.wait()
+    assert done.returncode == 0, done.stderr
+    assert "no threshold is suggested" in done.stdout
+    assert "stt_silence_threshold" not in done.stdout
 
 
 def test_devices_are_listed_with_what_will_be_done(sound: Sound, tmp_path: Path) -> None:

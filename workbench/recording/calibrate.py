@@ -29,8 +29,6 @@ _VAD_SPEECH = 0.5
 _LEAST_SPEECH_FRAMES = 10
 """Fewer than this (0.8 s) is no speech to go by."""
 _GRID_DBFS = np.arange(-800, 1) / 10
-_ALONE_DB = 6.0
-"""Without speech: this far above the loudest quiet frame."""
 
 _HOTMIC_BLOCK = 8_000
 _HOTMIC_LAST = 400
@@ -55,22 +53,22 @@ class Calibration:
         quiet: level of each frame while nobody spoke.
         speech: level of each frame that is speech.
         asked: frames in which speech was asked for.
-        suggested: threshold with the least error.
-        hotmic: what ``hotmic``'s rule says.
+        suggested: threshold with the least error; None where too little speech was heard to go by.
+        hotmic: what ``hotmic``'s rule says; None likewise.
     """
 
     quiet: tuple[float, ...]
     speech: tuple[float, ...]
     asked: int
-    suggested: Threshold
-    hotmic: Threshold
+    suggested: Threshold | None
+    hotmic: Threshold | None
 
     def to_json(self) -> Mapping[str, Any]:
         """For ``session.json``: raw levels, so that all else can be worked out again."""
         data = asdict(self)
         for key in ("quiet", "speech"):
             data[key] = [float(f"{level:.4g}") for level in data[key]]
-        return {"frame_ms": 80, "stt_silence_threshold": self.suggested.value, **data}
+        return {"frame_ms": 80, "stt_silence_threshold": self.suggested.value if self.suggested else None, **data}
 
     def lines(self) -> list[str]:
         """The reasoning, for people."""
@@ -79,16 +77,17 @@ class Calibration:
             f"noise floor  {dbfs(float(np.median(quiet))):6.1f} dBFS median, {_at(quiet, 95)} at 95 %, "
             f"{dbfs(float(quiet.max())):.1f} loudest ({len(quiet)} frames of 80 ms)"
         ]
-        if self.speech:
-            speech = np.asarray(self.speech)
-            out.append(
-                f"speech       {dbfs(float(np.median(speech))):6.1f} dBFS median, {_at(speech, 5)} at 5 % "
-                f"({len(speech)} of {self.asked} frames are speech, by Silero VAD)"
-            )
-        else:
-            out.append(
-                f"speech       too little heard: the threshold is {_ALONE_DB:g} dB above the loudest quiet frame"
-            )
+        if self.suggested is None or self.hotmic is None:
+            return [
+                *out,
+                f"speech       too little heard ({len(self.speech)} of {self.asked} frames are speech, by Silero VAD): "
+                "no threshold is suggested; calibrate again, nearer or louder",
+            ]
+        speech = np.asarray(self.speech)
+        out.append(
+            f"speech       {dbfs(float(np.median(speech))):6.1f} dBFS median, {_at(speech, 5)} at 5 % "
+            f"({len(speech)} of {self.asked} frames are speech, by Silero VAD)"
+        )
         for name, threshold in (("suggested", self.suggested), ("hotmic says", self.hotmic)):
             out.append(
                 f"{name:12} {dbfs(threshold.value):6.1f} dBFS = {threshold.value:.3g}: error {threshold.error:.1%} "
@@ -108,14 +107,13 @@ def calibrate(quiet: Pcm, spoken: Pcm) -> Calibration:
     quiet_rms = _levels(quiet)
     spoken_rms = _levels(spoken)
     speech_rms = spoken_rms[is_speech(spoken)]
-    if len(speech_rms) < _LEAST_SPEECH_FRAMES:
-        speech_rms = speech_rms[:0]
+    enough = len(speech_rms) >= _LEAST_SPEECH_FRAMES
     return Calibration(
         quiet=tuple(quiet_rms.tolist()),
         speech=tuple(speech_rms.tolist()),
         asked=len(spoken_rms),
-        suggested=judge(suggest(quiet_rms, speech_rms), quiet_rms, speech_rms),
-        hotmic=judge(hotmic(quiet, spoken), quiet_rms, speech_rms),
+        suggested=judge(suggest(quiet_rms, speech_rms), quiet_rms, speech_rms) if enough else None,
+        hotmic=judge(hotmic(quiet, spoken), quiet_rms, speech_rms) if enough else None,
     )
 
 
@@ -125,8 +123,6 @@ def suggest(quiet: Array, speech: Array) -> float:
     >>> suggest(np.array([0.001, 0.002]), np.array([0.2, 0.3]))
     0.0201
     """
-    if not len(speech):
-        return float(f"{min(1.0, max(1e-4, float(quiet.max())) * 10 ** (_ALONE_DB / 20)):.3g}")
     grid = 10 ** (_GRID_DBFS / 20)
     errors = (np.mean(quiet[:, None] >= grid, axis=0) + np.mean(speech[:, None] < grid, axis=0)) / 2
     best = np.flatnonzero(errors <= errors.min() + 1e-12)
@@ -139,8 +135,7 @@ def judge(threshold: float, quiet: Array, speech: Array) -> Threshold:
     """What a threshold gets wrong."""
     false_quiet = int(np.count_nonzero(quiet >= threshold))
     missed = int(np.count_nonzero(speech < threshold))
-    shares = [false_quiet / len(quiet)] + ([missed / len(speech)] if len(speech) else [])
-    return Threshold(threshold, false_quiet, missed, sum(shares) / len(shares))
+    return Threshold(threshold, false_quiet, missed, (false_quiet / len(quiet) + missed / len(speech)) / 2)
 
 
 def hotmic(quiet: Pcm, spoken: Pcm) -> float:

@@ -17,6 +17,7 @@ from workbench.errors import WorkbenchError
 from workbench.files import sha256_file, write_text
 from workbench.labels import Label, write_labels
 from workbench.recording.fit import Pcm24
+from workbench.recording.levels import DEAD
 from workbench.recording.livetrace import causal_offset, live_trace, read_log
 from workbench.recording.roundtrip import round_trip
 from workbench.recording.tape import Tape, open_tape
@@ -99,8 +100,10 @@ def _make(folder: Path, tape: Tape, device: Mapping[str, Any]) -> tuple[Session,
         offsets["agent"] += late
         align |= {"agent_offset": offsets["agent"], "agent_offset_raised": late}
     tracks = {track: f"{track}.flac" for track in tape.samples}
-    for track, file in tracks.items():
-        _write(folder / file, placed(filled(tape.read(track), holes[track]), offsets[track], samples))
+    heard = {
+        track: _write(folder / file, placed(filled(tape.read(track), holes[track]), offsets[track], samples))
+        for track, file in tracks.items()
+    }
     events = _events(tape, holes, offsets, samples)
     write_text(folder / EVENTS, "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in events))
     notes = [Label(e["sample"], e["sample"], "note", None, e.get("text", "")) for e in events if e["event"] == "mark"]
@@ -121,7 +124,8 @@ def _make(folder: Path, tape: Tape, device: Mapping[str, Any]) -> tuple[Session,
         calibration=tape.header.get("calibration"),
         provenance={"recorded_by": f"moshi-workbench {__version__}", **tape.header.get("provenance", {})},
     )
-    return session, (*_remarks(tape, events, offsets["agent"]), *_echo_remarks(about.get("round_trip")))
+    dead = () if heard["mic"] else (f"mic.flac holds nothing but digital zeros: the microphone {DEAD}",)
+    return session, (*dead, *_remarks(tape, events, offsets["agent"]), *_echo_remarks(about.get("round_trip")))
 
 
 def alignment(tape: Tape) -> dict[str, Any]:
@@ -197,14 +201,26 @@ def _zeros(count: int) -> Iterator[Pcm24]:
         count -= part
 
 
-def _write(path: Path, blocks: Iterator[Pcm24]) -> None:
-    """Write 24-bit FLAC. libsndfile takes the upper 24 of 32 bits, so that nothing is rounded on the way."""
-    write_track(path, (block << 8 for block in blocks), subtype="PCM_24")
+def _write(path: Path, blocks: Iterator[Pcm24]) -> bool:
+    """Write 24-bit FLAC; returns whether it holds anything but zeros.
+
+    libsndfile takes the upper 24 of 32 bits, so that nothing is rounded on the way.
+    """
+    heard = False
+
+    def shifted() -> Iterator[Pcm24]:
+        nonlocal heard
+        for block in blocks:
+            heard = heard or bool(block.any())
+            yield block << 8
+
+    write_track(path, shifted(), subtype="PCM_24")
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+    return heard
 
 
 def _events(

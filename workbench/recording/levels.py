@@ -11,6 +11,11 @@ from workbench.units import FRAME_SAMPLES, frames_for_ms
 CLIP = 0.95
 """From this magnitude on a sample counts as clipped: hotmic's figure."""
 
+DEAD = (
+    "is muted, or the system does not let this program hear it (macOS: System Settings, Privacy & Security, Microphone)"
+)
+"""Why a microphone gives nothing but zeros: a real one always has noise of its own."""
+
 _HOLD_FRAMES = 25
 """Peak hold: 2 s."""
 

@@ -10,6 +10,7 @@ from workbench.errors import WorkbenchError
 from workbench.recording.calibrate import Calibration, calibrate
 from workbench.recording.capture import InputTap
 from workbench.recording.fit import Fitter, Pcm
+from workbench.recording.levels import DEAD
 from workbench.recording.ring import BlockRing
 from workbench.units import seconds_to_samples
 
@@ -25,7 +26,7 @@ def guided(how: Opening, quiet_seconds: float, speech_seconds: float, say: Calla
     """Ask for silence, then for speech, and calibrate.
 
     Raises:
-        WorkbenchError: the device cannot be opened or gives no audio.
+        WorkbenchError: the device cannot be opened, or gives no audio or nothing but zeros.
     """
     ring = BlockRing(_RING_SLOTS, how.frames, how.channels)
     stream = open_input(how, InputTap(ring))
@@ -54,4 +55,6 @@ def guided(how: Opening, quiet_seconds: float, speech_seconds: float, say: Calla
         spoken = hear(speech_seconds)
     finally:
         close(stream)
+    if not quiet.any() and not spoken.any():
+        raise WorkbenchError(f"input device {how.device.name!r} gives nothing but digital zeros: it {DEAD}")
     return calibrate(quiet, spoken)
