@@ -40,7 +40,7 @@ class Done:
 
 def workbench(arguments: list[str], where: Path) -> Done:
     """Run the command line in this process, which is quicker than a new one, and on a stack that needs no model."""
-    if arguments[0] == "replay" and "--stack" not in arguments:
+    if arguments[:1] == ["replay"] and "--stack" not in arguments:
         arguments = [*arguments, "--stack", "scripted"]
     out, err = io.StringIO(), io.StringIO()
     with chdir(where), redirect_stdout(out), redirect_stderr(err), patch.object(sys, "argv", ["workbench", *arguments]):
@@ -253,6 +253,14 @@ def test_one_clear_line(folder: Path, case: str) -> None:
     assert words in line
     assert "Traceback" not in done.stdout
     assert snapshot(folder) == before
+
+
+@pytest.mark.parametrize("arguments", [[], ["models"], ["voices"]], ids=["workbench", "models", "voices"])
+def test_no_command_is_a_call_for_help(arguments: list[str], tmp_path: Path) -> None:
+    done, asked = workbench(arguments, tmp_path), workbench([*arguments, "--help"], tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == asked.stdout
+    assert done.stdout.startswith("Usage: ")
 
 
 def test_a_bad_session_in_a_batch_is_named_and_the_others_finish(folder: Path, make_session: MakeSession) -> None:

@@ -10,10 +10,11 @@ import click
 
 from workbench import __version__
 from workbench.cli import models, recording, replaying, sessions, tuning
+from workbench.cli.options import HelpfulGroup
 from workbench.errors import WorkbenchError, in_one_line
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=HelpfulGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="workbench")
 def cli() -> None:
     """Record, replay, measure and tune a local Moshi voice assistant at exact 80 ms frames."""

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import click
 
-from workbench.cli.options import config_options, json_option
+from workbench.cli.options import HelpfulGroup, config_options, json_option
 from workbench.config import Config
 
 _PATH = click.Path(path_type=Path)
 
 
-@click.group()
+@click.group(cls=HelpfulGroup)
 def models() -> None:
     """Get, generate and check model directories."""
 
@@ -63,7 +63,7 @@ def init(folder: Path, kind: str, size: str, seed: int, bits: str | None, mimi: 
     generate(folder, kind, size, seed, int(bits) if bits else None, mimi)
 
 
-@click.group()
+@click.group(cls=HelpfulGroup)
 def voices() -> None:
     """List, check and hear voices of the TTS."""
 

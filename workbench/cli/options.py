@@ -19,6 +19,15 @@ SESSION_PARTS = ("session.json", ".recording", "mic.flac", "labels.csv")
 BASELINE = Path("configs/baseline.toml")
 """The assistant as most people run it: where ``demo`` and ``tune`` start."""
 
+
+class HelpfulGroup(click.Group):
+    """A group that shows its help where no command is named, and calls that no error."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As if ``--help`` had been typed."""
+        return super().parse_args(ctx, args if args or ctx.resilient_parsing else ["--help"])
+
+
 session_argument = click.argument("sessions", nargs=-1, required=True, metavar="SESSION...")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
