@@ -1,16 +1,22 @@
 """The progress bar of what takes long."""
 
+import time
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+SILENT = 60.0
+"""Seconds after which a line says how far it is, where there is no terminal for a bar."""
+
 
 class Bar(AbstractContextManager["Bar"]):
-    """A progress bar on a terminal, and nothing where there is none."""
+    """A progress bar on a terminal; where there is none, a line a minute on stderr."""
 
     def __init__(self) -> None:
+        self._said = time.monotonic()
         console = Console(stderr=True)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self._progress = Progress(*columns, console=console) if console.is_terminal else None
@@ -30,8 +36,18 @@ class Bar(AbstractContextManager["Bar"]):
         """See :class:`workbench.tuning.conclude.Watch`."""
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, description=what, completed=done, total=total)
+        else:
+            self._line(f"{what}: {done} of {total}")
 
     def say(self, what: str) -> None:
         """What is being done, where there is nothing to count."""
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, description=what)
+        else:
+            self._line(what)
+
+    def _line(self, text: str) -> None:
+        now = time.monotonic()
+        if now - self._said >= SILENT:
+            self._said = now
+            click.echo(text, err=True)

@@ -1,7 +1,7 @@
 """What a study found: the best trial refined, surveyed, and judged on sessions that the search did not see."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -164,16 +164,20 @@ def _unseen(spec: Spec, evaluator: Evaluator, config: Config, watch: Watch) -> l
     if spec.split != "leave-one-out":
         return evaluator.scores(config, spec.held_out)
     scored = []
+    total = len(spec.held_out) * spec.trials
     for number, name in enumerate(spec.held_out):
-        watch.step("leaving one session out", number, len(spec.held_out))
+
+        def told(done: int, before: int = number * spec.trials) -> None:
+            watch.step("trials with one session left out", before + done, total)
+
         others = tuple(other for other in spec.tuning if other != name)
-        scored.append(evaluator.score(_search_without(spec, evaluator, others), name))
-    watch.step("leaving one session out", len(scored), len(scored))
+        scored.append(evaluator.score(_search_without(spec, evaluator, others, told), name))
+    watch.step("trials with one session left out", total, total)
     return scored
 
 
-def _search_without(spec: Spec, evaluator: Evaluator, sessions: tuple[str, ...]) -> Config:
-    trial = search(spec, evaluator, sessions, spec.trials)
+def _search_without(spec: Spec, evaluator: Evaluator, sessions: tuple[str, ...], told: Callable[[int], None]) -> Config:
+    trial = search(spec, evaluator, sessions, spec.trials, told)
     return refine(spec, trial, Objective(spec, evaluator, sessions))
 
 

@@ -1,6 +1,6 @@
 """The function Optuna calls: suggest, replay, score; limits become constraints."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 import optuna
@@ -121,12 +121,19 @@ class Objective:
         self._read = next(unfinished, len(trials))
 
 
-def search(spec: Spec, evaluator: Evaluator, sessions: tuple[str, ...], trials: int) -> FrozenTrial:
-    """A study in memory over some of the sessions; its best trial."""
+def search(
+    spec: Spec,
+    evaluator: Evaluator,
+    sessions: tuple[str, ...],
+    trials: int,
+    told: Callable[[int], None] = lambda _: None,
+) -> FrozenTrial:
+    """A study in memory over some of the sessions; its best trial. ``told`` is given how many trials are finished."""
     study = create(spec, optuna.storages.InMemoryStorage())
     objective = Objective(spec, evaluator, sessions)
     while len(finished(study)) < trials:
         study.optimize(objective, n_trials=1)
+        told(len(finished(study)))
         if spec.sampler == "grid" and not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
             break
     return best(study, spec.goal)
