@@ -248,7 +248,7 @@ def long(hours: float) -> dict[str, Any]:
         recorded = time.perf_counter() - began
         tape = (folder / PARTIAL / "mic.s24").stat().st_size
         began, before = time.perf_counter(), _resident_mib()
-        session = finish(folder, facts).session
+        session = finish(folder, facts, take.lock).session
         finished, after = time.perf_counter() - began, _resident_mib()
         began = time.perf_counter()
         opened = open_session(folder)

@@ -41,7 +41,7 @@ def test_sessions_in_which_nobody_speaks_are_replayed_all_the_same(make_session:
 def test_a_recording_that_was_cut_off_is_named_before_models_are_looked_for(tmp_path: Path) -> None:
     (tmp_path / "cut" / PARTIAL).mkdir(parents=True)
     without_models = override(Config(), {"stack": "moshi"})
-    with pytest.raises(WorkbenchError, match="finish it with 'workbench record --recover'"):
+    with pytest.raises(WorkbenchError, match="finish it with 'workbench record --recover --dir "):
         run_sessions([tmp_path / "cut"], without_models, tmp_path / "out")
 
 

@@ -10,6 +10,9 @@ from typing import Any
 
 from workbench.errors import WorkbenchError
 
+RECORDINGS = Path("recordings")
+"""Where session names are looked up."""
+
 _BLOCK = 1 << 20
 
 
@@ -35,6 +38,15 @@ def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text atomically."""
     with replacing(path) as beside:
         beside.write_text(text, encoding="utf-8", newline="\n")
+
+
+def sync(path: Path) -> None:
+    """Put a file, or the names in a folder, on the disk itself: a power cut does not undo it then."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def canonical_json(value: Any) -> str:

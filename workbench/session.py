@@ -5,7 +5,9 @@ Format history:
        assistant ran live.
 """
 
+import fcntl
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,7 +19,7 @@ import numpy.typing as npt
 import soundfile
 
 from workbench.errors import WorkbenchError
-from workbench.files import pretty_json, read_json, replacing, sha256_file, write_text
+from workbench.files import RECORDINGS, pretty_json, read_json, replacing, sha256_file, write_text
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE
 
 FORMAT = 1
@@ -27,6 +29,8 @@ EVENTS = "events.jsonl"
 LIVE_TRACE = "live.trace.jsonl"
 PARTIAL = ".recording"
 """Folder inside a session that is still being recorded, or was cut off: ``record --recover`` finishes it."""
+LOCK = "lock"
+"""File in there that the recording process has locked."""
 
 _KEYS = {
     "format", "name", "sample_rate", "samples", "tracks", "device", "calibration", "echo", "labels", "live",
@@ -164,9 +168,39 @@ def open_session(folder: Path) -> Session:
         raise WorkbenchError(f"{folder}: no such session folder ('workbench sessions' lists them)")
     if not (folder / MANIFEST).exists():
         if (folder / PARTIAL).exists():
-            raise WorkbenchError(f"{folder}: recording was cut off; finish it with 'workbench record --recover'")
+            raise WorkbenchError(why_unfinished(folder))
         raise WorkbenchError(f"{folder}: not a session, {MANIFEST} is missing ('workbench import' makes one)")
     return _parse(folder, read_json(folder / MANIFEST))
+
+
+def is_recording(folder: Path) -> bool:
+    """Whether a process records or finishes this session right now."""
+    try:
+        with (folder / PARTIAL / LOCK).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def why_unfinished(folder: Path) -> str:
+    """Why a folder with a tape is no session, and what to do about it."""
+    if is_recording(folder):
+        return f"{folder}: is being recorded right now; stop that recording first"
+    return f"{folder}: recording was cut off; finish it with '{recover_command(folder)}'"
+
+
+def recover_command(folder: Path) -> str:
+    """The command that finishes this session.
+
+    >>> recover_command(Path("recordings/a")), recover_command(Path("other/a"))
+    ('workbench record --recover', 'workbench record --recover --dir other')
+    """
+    parent = folder.parent if folder.name not in ("", "..") else folder.resolve().parent
+    where = "" if parent.resolve() == RECORDINGS.resolve() else f" --dir {shlex.quote(str(parent))}"
+    return f"workbench record --recover{where}"
 
 
 def _parse(folder: Path, data: Any) -> Session:

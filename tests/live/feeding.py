@@ -193,4 +193,4 @@ def record_live(
     while take.watch() is None:
         time.sleep(0.01)
     facts = take.stop()
-    return finish(folder, facts).session, take.remarks
+    return finish(folder, facts, take.lock).session, take.remarks

@@ -75,7 +75,6 @@ def test_in_one_stream_time_stamps_that_shake_together_leave_the_tracks_at_one_d
     assert len(found.offsets["mic"]) > 3
     assert alignment(found)["agent_offset"] == apart
     assert alignment(found)["agent_offset_spread"] < 0.1
-    found.close()
 
 
 @pytest.mark.slow

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import click
 
-from workbench.cli.options import RECORDINGS, is_session, named_folder
+from workbench.cli.options import is_session, named_folder
 from workbench.errors import WorkbenchError
+from workbench.files import RECORDINGS
 from workbench.importing import import_session, name_from
 from workbench.labelfiles import export_labels, import_labels, notes_to_keep, store_labels
 from workbench.labels import Label, is_labelled, read_labels, turns
-from workbench.session import MANIFEST, check_name, find_sessions, open_session
+from workbench.session import MANIFEST, check_name, find_sessions, is_recording, open_session
 from workbench.units import samples_to_seconds
 
 
@@ -47,13 +48,16 @@ def list_sessions(where: Sequence[str], verify: bool, as_json: bool) -> int:
     """Print the list; what is no session, or does not open, is named, and the rest are still listed.
 
     Args:
-        where: sessions and folders of sessions; :data:`workbench.cli.options.RECORDINGS` if there are none.
+        where: sessions and folders of sessions; :data:`workbench.files.RECORDINGS` if there are none.
         verify: check the tracks too.
         as_json: for scripts.
     """
     rows, changed = [], []
     folders, broken = _named(where) if where else (find_sessions(RECORDINGS), [])
     for path in folders:
+        if is_recording(path):
+            click.echo(f"note: {path}: is being recorded right now", err=True)
+            continue
         try:
             session = open_session(path)
             rows.append(_row(path))

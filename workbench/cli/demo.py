@@ -5,12 +5,11 @@ from pathlib import Path
 
 import click
 
-from workbench.cli.options import RECORDINGS
 from workbench.cli.run import run_and_show
 from workbench.cli.study import BASELINE, BUDGET, QUICK, tune_demo
 from workbench.config import Config
 from workbench.errors import WorkbenchError
-from workbench.files import read_json
+from workbench.files import RECORDINGS, read_json
 from workbench.session import MANIFEST, find_sessions
 
 _MADE_BY = "recordings/build.py"

@@ -9,9 +9,7 @@ import click
 
 from workbench.config import Config, load, parse_assignment
 from workbench.errors import WorkbenchError
-
-RECORDINGS = Path("recordings")
-"""Where session names are looked up."""
+from workbench.files import RECORDINGS
 
 SESSION_PARTS = ("session.json", ".recording", "mic.flac", "labels.csv")
 """A folder with any of these is meant to be a session."""

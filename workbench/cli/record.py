@@ -17,12 +17,12 @@ from workbench.cli.options import session_folder
 from workbench.config import Config
 from workbench.errors import WorkbenchError
 from workbench.recording.capture import check_playable
-from workbench.recording.finish import Finished, cut_off, finish
+from workbench.recording.finish import Finished, cut_off, finish, is_cut_off
 from workbench.recording.follow import Follower
 from workbench.recording.meter import MeterView, PlainView, View
 from workbench.recording.record import record
 from workbench.recording.take import Plan, ensure_new
-from workbench.session import check_name, open_session
+from workbench.session import check_name, open_session, recover_command
 from workbench.units import samples_to_seconds
 
 _QUIET_SECONDS, _SPEECH_SECONDS = 4.0, 8.0
@@ -56,7 +56,7 @@ def record_and_show(request: Request) -> int:
     folder = request.folder / name
     ensure_new(folder)
     for left in cut_off(request.folder):
-        click.echo(f"note: {left} was cut off; finish it with 'workbench record --recover'", err=True)
+        click.echo(f"note: {left} was cut off; finish it with '{recover_command(left)}'", err=True)
     play = _play(request)
     how = opening(find_device(request.device, "input"), "input", request.rate)
     speaks = play is not None or request.live
@@ -97,8 +97,9 @@ def recover_and_show(folder: Path, name: str | None) -> int:
         try:
             _show(finish(path))
         except WorkbenchError as error:
-            click.echo(f"error: {error}", err=True)
-            failed += 1
+            done = name is None and not is_cut_off(path)  # it was empty, or another process took it up meanwhile
+            click.echo(f"{'note' if done else 'error'}: {error}", err=True)
+            failed += not done
     return 2 if failed else 0
 
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import click
 
-from workbench.cli.options import RECORDINGS, config_options, json_option
+from workbench.cli.options import config_options, json_option
 from workbench.config import Config
+from workbench.files import RECORDINGS
 
 
 @click.command()

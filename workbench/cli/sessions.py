@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from workbench.cli.options import RECORDINGS, json_option, session_folder
+from workbench.cli.options import json_option, session_folder
+from workbench.files import RECORDINGS
 
 _PATH = click.Path(path_type=Path)
 

@@ -5,22 +5,24 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
 
 from workbench import __version__
 from workbench.errors import WorkbenchError
-from workbench.files import sha256_file, write_text
+from workbench.files import sha256_file, sync, write_text
 from workbench.labels import Label, write_labels
 from workbench.recording.fit import Pcm24
 from workbench.recording.levels import DEAD
-from workbench.recording.livetrace import causal_offset, live_trace, read_log
+from workbench.recording.livetrace import LiveLog, causal_offset, live_trace, read_log
+from workbench.recording.remarks import echo_remarks, remarks
 from workbench.recording.roundtrip import round_trip
-from workbench.recording.tape import Tape, open_tape
+from workbench.recording.tape import Tape, lock_tape, open_tape, remove_empty, zeros
 from workbench.session import (
     EVENTS,
     LABELS,
@@ -29,18 +31,23 @@ from workbench.session import (
     PARTIAL,
     Session,
     find_sessions,
+    is_recording,
     open_session,
+    recover_command,
     write_manifest,
     write_track,
 )
 from workbench.trace import write_trace
-from workbench.units import SAMPLE_RATE, samples_to_ms, samples_to_seconds
+from workbench.units import SAMPLE_RATE, samples_to_seconds
 
 _LITTLE_BYTES = 1 << 18
-_SURE_WINDOWS = 2
-"""Windows that must hear the loudspeaker: one may be chance, since two voices of one pitch correlate as well."""
-_STEADY_MS = 10.0
-"""Windows that agree on the echo's delay to this are one path; a frame's level hardly feels less."""
+
+DAMAGED = ".damaged"
+"""Folder inside a session: its tape, where that was not as it was written."""
+
+
+class NothingRecordedError(WorkbenchError):
+    """A tape without a single sample."""
 
 
 @dataclass(frozen=True)
@@ -51,50 +58,90 @@ class Finished:
     remarks: tuple[str, ...]
 
 
-def finish(folder: Path, device: Mapping[str, Any] | None = None) -> Finished:
-    """Turn the tape in ``folder`` into a session, then remove the tape.
+def finish(folder: Path, device: Mapping[str, Any] | None = None, lock: BinaryIO | None = None) -> Finished:
+    """Turn the tape in ``folder`` into a session, then remove the tape; one that is not as it was written is kept.
 
     Nothing is removed before the session is whole on the disk, so this can be cut off and started again.
 
     Args:
         folder: the session.
         device: what the recorder learned while recording, added to the tape's header.
+        lock: of the tape, if this process has it; it is given back.
 
     Raises:
-        WorkbenchError: there is no tape, it holds no microphone audio, or the disk is full (the tape stays).
+        NothingRecordedError: the tape holds no audio; it is removed.
+        WorkbenchError: there is no tape, or the disk is full or fails (the tape stays).
     """
-    tape = open_tape(folder)
     try:
-        if (folder / MANIFEST).exists():  # cut off between the manifest and the removal of the tape
-            session = open_session(folder)
-        else:
-            session, remarks = _make(folder, tape, device or {})
-            shutil.rmtree(folder / PARTIAL)
-            return Finished(session, remarks)
-        shutil.rmtree(folder / PARTIAL)
-        return Finished(session, ("it was complete already",))
+        with lock or lock_tape(folder):
+            if session := _already(folder):
+                shutil.rmtree(folder / PARTIAL)
+                return Finished(session, ("it was complete already",))
+            tape = open_tape(folder)
+            if not any(tape.samples.values()):
+                remove_empty(folder)
+                raise NothingRecordedError(
+                    f"{folder}: nothing was recorded before it was cut off; the empty folder is removed"
+                )
+            session, said, is_whole = _make(folder, tape, device or {})
+            _sync_all(folder)
+            if is_whole:
+                shutil.rmtree(folder / PARTIAL)
+                return Finished(session, said)
+            return Finished(session, (*said, f"the damaged tape is kept in {_keep(folder)}"))
     except (OSError, soundfile.SoundFileError) as error:
-        full = shutil.disk_usage(folder).free < _LITTLE_BYTES  # libsndfile has other words for it
+        full = folder.is_dir() and shutil.disk_usage(folder).free < _LITTLE_BYTES  # libsndfile has other words for it
         why = "No space left on the disk" if full else getattr(error, "strerror", None) or str(error)
         raise WorkbenchError(
             f"{folder}: the recording is safe but could not be finished ({why}); "
-            "free some space, then 'workbench record --recover'"
+            f"{'free some space' if full else 'put that right'}, then '{recover_command(folder)}'"
         ) from None
-    finally:
-        tape.close()
 
 
-def _make(folder: Path, tape: Tape, device: Mapping[str, Any]) -> tuple[Session, tuple[str, ...]]:
-    if not tape.samples["mic"]:
-        shutil.rmtree(folder)
-        raise WorkbenchError(f"{folder}: nothing was recorded before it was cut off; the empty folder is removed")
+def _already(folder: Path) -> Session | None:
+    """The session, where only the removal of the tape was cut off.
+
+    Raises:
+        WorkbenchError: there is one, it is damaged, and the tape holds nothing to make it anew from.
+    """
+    if not (folder / MANIFEST).exists():
+        return None
+    try:
+        session = open_session(folder)
+        problems = session.verify()
+    except WorkbenchError as error:
+        problems = [str(error)]
+    if not problems:
+        return session
+    if not any(open_tape(folder).samples.values()):
+        raise WorkbenchError(problems[0])
+    return None
+
+
+def _keep(folder: Path) -> Path:
+    """Put a tape out of the way that did not become the session as a whole."""
+    names = (folder / f"{DAMAGED}{number or ''}" for number in count())
+    kept = next(path for path in names if not path.exists())
+    (folder / PARTIAL).rename(kept)
+    return kept
+
+
+def _sync_all(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_file():
+            sync(path)
+    sync(folder)
+
+
+def _make(folder: Path, tape: Tape, device: Mapping[str, Any]) -> tuple[Session, tuple[str, ...], bool]:
+    """The session, what there is to say about it, and whether all of the tape is in it."""
     for left in folder.glob(".*.tmp*"):
         left.unlink()
     align = alignment(tape)
     holes = {track: holes_of(tape, track) for track in tape.samples}
     samples = tape.samples["mic"] + sum(missing for _, missing in holes["mic"])
     samples = min(samples, tape.header.get("limit") or samples)
-    log = read_log(tape.folder)
+    log, problems = _read_log(tape)
     offsets = {"mic": 0, "agent": align.get("agent_offset", 0)}
     if log is not None and (late := causal_offset(log, holes, offsets["agent"]) - offsets["agent"]):
         offsets["agent"] += late
@@ -124,8 +171,19 @@ def _make(folder: Path, tape: Tape, device: Mapping[str, Any]) -> tuple[Session,
         calibration=tape.header.get("calibration"),
         provenance={"recorded_by": f"moshi-workbench {__version__}", **tape.header.get("provenance", {})},
     )
-    dead = () if heard["mic"] else (f"mic.flac holds nothing but digital zeros: the microphone {DEAD}",)
-    return session, (*dead, *_remarks(tape, events, offsets["agent"]), *_echo_remarks(about.get("round_trip")))
+    muted = not (heard["mic"] or tape.damaged["mic"])
+    dead = (f"mic.flac holds nothing but digital zeros: the microphone {DEAD}",) if muted else ()
+    said = (*dead, *remarks(tape, events, offsets["agent"]), *problems, *echo_remarks(about.get("round_trip")))
+    return session, said, not (tape.problems or problems or any(tape.damaged.values()))
+
+
+def _read_log(tape: Tape) -> tuple[LiveLog | None, tuple[str, ...]]:
+    """The log of a live assistant; a damaged one is told of, and must not keep the audio."""
+    try:
+        return read_log(tape.folder), ()
+    except WorkbenchError as error:
+        what = str(error).removeprefix(f"{tape.folder}{os.sep}")
+        return None, (f"{what}: the session is made without the live trace",)
 
 
 def alignment(tape: Tape) -> dict[str, Any]:
@@ -168,12 +226,12 @@ def filled(blocks: Iterator[Pcm24], holes: Sequence[tuple[int, int]]) -> Iterato
         while left and left[0][0] < here + len(block):
             at, missing = left.pop(0)
             yield block[start : at - here]
-            yield from _zeros(missing)
+            yield from zeros(missing)
             start = at - here
         yield block[start:]
         here += len(block)
     for _, missing in left:
-        yield from _zeros(missing)
+        yield from zeros(missing)
 
 
 def placed(blocks: Iterator[Pcm24], offset: int, samples: int) -> Iterator[Pcm24]:
@@ -183,22 +241,14 @@ def placed(blocks: Iterator[Pcm24], offset: int, samples: int) -> Iterator[Pcm24
     [[0], [1, 2, 3], [0, 0]]
     """
     here = min(max(0, offset), samples)
-    yield from _zeros(here)
+    yield from zeros(here)
     skip = max(0, -offset)
     for block in blocks:
         kept = block[skip:][: samples - here]
         skip = max(0, skip - len(block))
         here += len(kept)
         yield kept
-    yield from _zeros(samples - here)
-
-
-def _zeros(count: int) -> Iterator[Pcm24]:
-    """Zeros in blocks of ten seconds at most: a hole can be long."""
-    while count > 0:
-        part = min(count, 10 * SAMPLE_RATE)
-        yield np.zeros(part, dtype=np.int32)
-        count -= part
+    yield from zeros(samples - here)
 
 
 def _write(path: Path, blocks: Iterator[Pcm24]) -> bool:
@@ -215,11 +265,6 @@ def _write(path: Path, blocks: Iterator[Pcm24]) -> bool:
             yield block << 8
 
     write_track(path, shifted(), subtype="PCM_24")
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
     return heard
 
 
@@ -227,62 +272,36 @@ def _events(
     tape: Tape, holes: Mapping[str, list[tuple[int, int]]], offsets: Mapping[str, int], samples: int
 ) -> list[dict[str, Any]]:
     """Events on the session's clock, in order, inside the session."""
+
+    def place(sample: int, track: str) -> int:
+        before = sum(missing for at, missing in holes[track] if at < sample)
+        return min(max(0, sample + before + offsets[track]), samples)
+
     out = []
-    for event in tape.events:
+    for event in [*tape.events, *_damaged(tape)]:
         track = event.get("track", "mic")
-        before = sum(missing for at, missing in holes[track] if at < event["sample"])
-        out.append({**event, "sample": min(max(0, event["sample"] + before + offsets[track]), samples)})
-    if tape.problem:
-        out.append({"sample": samples, "event": "cut", "cause": tape.problem})
+        placed_event = {**event, "sample": place(event["sample"], track)}
+        if event["event"] in ("pause", "damaged"):  # a hole in between makes them longer
+            placed_event["samples"] = place(event["sample"] + event["samples"], track) - placed_event["sample"]
+        out.append(placed_event)
     return sorted(out, key=lambda event: event["sample"])
 
 
-def _remarks(tape: Tape, events: list[dict[str, Any]], agent_offset: int) -> tuple[str, ...]:
-    remarks = []
-    if tape.problem:
-        remarks.append(f"{tape.problem}: the session ends there")
-    holes = [event for event in events if event["event"] == "hole"]
-    if holes:
-        lost = samples_to_seconds(sum(event["samples"] for event in holes))
-        remarks.append(f"{len(holes)} holes, {lost:.3f} s in all, are filled with zeros and marked in {EVENTS}")
-    starved = [event["samples"] for event in events if event["event"] == "starved"]
-    if starved:
-        times = "once" if len(starved) == 1 else f"{len(starved)} times"
-        remarks.append(
-            f"{times} nothing was ready to be played in time: {samples_to_seconds(sum(starved)):.2f} s of "
-            f"silence inside what was played, marked in {EVENTS}"
-        )
-    for event in events:
-        if event["event"] == "stalled":
-            stopped = "stopped" in event["cause"]
-            what = "the program was stopped for" if stopped else "the disk kept the writer waiting for"
-            remarks.append(f"{what} {event['seconds']:g} s; no sample is missing unless a hole says so")
-    if "agent" in tape.samples and not tape.offsets["agent"]:
-        remarks.append(
-            f"too short to tell how the agent track lies on the microphone's clock: it starts at sample {agent_offset}"
-        )
-    return tuple(remarks)
-
-
-def _echo_remarks(found: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """The way from loudspeaker to microphone as the knobs that put it into a replay."""
-    if found is None:
-        return ()
-    delay, gain, windows = samples_to_ms(found["lag_samples"]), found["gain_db"], found["windows"]
-    counted = "1 window" if windows == 1 else f"{windows} windows"
-    when = "later" if delay >= 0 else "earlier"
-    heard = f"the loudspeaker is heard {abs(delay):.1f} ms {when} at {gain:.1f} dB ({counted} of 4 s"
-    shake = samples_to_ms(found["lag_spread_samples"])
-    if windows < _SURE_WINDOWS:
-        return (f"{heard}): too little of it to be replayed as an echo path",)
-    if shake > _STEADY_MS or not 0 <= delay <= 2000 or not -120 <= gain <= 20:
-        return (f"{heard}, {shake:.1f} ms apart): too unsteady to be replayed as an echo path",)
-    knobs = f'echo = "config", echo_delay_ms = {delay:.1f}, echo_gain_db = {gain:.1f}'
-    return (f"{heard}); for replays of recordings in this room, in the config: {knobs}",)
+def _damaged(tape: Tape) -> list[dict[str, Any]]:
+    return [
+        {"sample": start, "event": "damaged", "track": track, "samples": end - start}
+        for track, spans in tape.damaged.items()
+        for start, end in spans
+    ]
 
 
 def cut_off(recordings: Path) -> list[Path]:
-    """Sessions in a folder whose recording was not finished, sorted by name."""
+    """Sessions in a folder whose recording was not finished, and that nobody records or finishes now; by name."""
     if not recordings.is_dir():
         return []
-    return [path for path in find_sessions(recordings) if (path / PARTIAL).exists()]
+    return [path for path in find_sessions(recordings) if is_cut_off(path)]
+
+
+def is_cut_off(folder: Path) -> bool:
+    """Whether there is a tape here that nobody works on."""
+    return (folder / PARTIAL).exists() and not is_recording(folder)

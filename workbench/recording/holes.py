@@ -113,24 +113,31 @@ class HoleFinder:
                 found += self.decide()
         return found
 
-    def decide(self) -> list[Finding]:
-        """Decide on an open suspicion with what was heard until now; at the end of a stream, or once enough was."""
-        suspicion, self._open = self._open, None
+    @property
+    def undecided(self) -> list[Finding]:
+        """What :meth:`decide` would say now; what it will say, should the stream end here."""
+        suspicion = self._open
         if suspicion is None or not suspicion.offsets:
             return []
-        settled = suspicion.offsets[len(suspicion.offsets) // 2 :]
-        step = median(settled) - self._reference
+        step = suspicion.settled - self._reference
         if step > (FLAGGED_SECONDS if suspicion.flagged else SUSPECT_SECONDS) * self._rate:
-            missing = round(step)
-            self._missing += missing
             cause = "the device reported lost samples" if suspicion.flagged else "the stream's clock stepped"
-            return [Finding(suspicion.at, missing, cause)]
-        if step < -SUSPECT_SECONDS * self._rate:  # stamps went back for good: nothing can be cut out, follow them
-            self._reference = median(settled)
-            self._recent.clear()
+            return [Finding(suspicion.at, round(step), cause)]
         if suspicion.flagged:
             return [Finding(suspicion.at, 0, "the device reported an xrun; nothing is missing")]
         return []
+
+    def decide(self) -> list[Finding]:
+        """Decide on an open suspicion with what was heard until now; at the end of a stream, or once enough was."""
+        found, suspicion = self.undecided, self._open
+        self._open = None
+        self._missing += sum(finding.missing for finding in found)
+        if suspicion is not None and suspicion.offsets:
+            settled = suspicion.settled
+            if settled - self._reference < -SUSPECT_SECONDS * self._rate:  # gone back for good: nothing can be cut out
+                self._reference = settled
+                self._recent.clear()
+        return found
 
     def _follow(self, offset: float) -> None:
         self._recent.append(offset)
@@ -146,3 +153,8 @@ class _Suspicion:
     at: int
     flagged: bool
     offsets: list[float] = field(default_factory=list)
+
+    @property
+    def settled(self) -> float:
+        """Where the time stamps have come to lie."""
+        return median(self.offsets[len(self.offsets) // 2 :])

@@ -75,7 +75,8 @@ def read_log(tape: Path) -> LiveLog | None:
     path = tape / LIVE
     if not path.exists():
         return None
-    lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # a process that was killed may leave half a line
+    # A process that was killed may leave half a line.
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
     if not lines:
         return None
     try:
@@ -83,7 +84,14 @@ def read_log(tape: Path) -> LiveLog | None:
         header, config = Header(**first["header"]), dict(first["config"])
     except (ValueError, KeyError, TypeError):
         raise WorkbenchError(f"{path}: line 1: must hold header and config") from None
-    return LiveLog(header, config, tuple(parse_event(line, path, number) for number, line in enumerate(lines[1:], 2)))
+    events = tuple(parse_event(line, path, number) for number, line in enumerate(lines[1:], 2))
+    made = {(e.reply, e.chunk): len(e.voiced) * FRAME_SAMPLES for e in events if isinstance(e, Pcm)}
+    for number, event in enumerate(events, 2):
+        if isinstance(event, Play):
+            last = made.get((event.reply, event.chunk), -1) - event.samples
+            if not 0 <= event.offset <= last:
+                raise WorkbenchError(f"{path}: line {number}: plays what no line made")
+    return LiveLog(header, config, events)
 
 
 def causal_offset(log: LiveLog, holes: Mapping[str, Holes], agent_offset: int) -> int:

@@ -38,7 +38,7 @@ def record(plan: Plan, view: View) -> Recorded:
                 ended = _watch(take, view, stopped)
         finally:
             facts = take.stop()
-    return Recorded(finish(plan.folder, facts | {"ended": ended.why}), ended, take.remarks)
+    return Recorded(finish(plan.folder, facts | {"ended": ended.why}, take.lock), ended, take.remarks)
 
 
 def _watch(take: Take, view: View, stopped: list[int]) -> Ended:

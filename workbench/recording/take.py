@@ -113,6 +113,7 @@ class Take:
         except BaseException:
             self._close_streams()
             raise
+        self.lock = tape.lock
         self.writer = Writer(tape, self.lines, self.levels, limit, plan.follower, plan.one_stream)
         self._heard = 0
         self._heard_at = self._looked_at = time.monotonic()

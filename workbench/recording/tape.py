@@ -5,41 +5,64 @@ The folder ``.recording`` inside the session holds
 - ``header.json``: name, device, calibration; written before the first sample;
 - ``mic.s24`` (and ``agent.s24``): 24-bit little-endian samples, appended;
 - ``journal.jsonl``: a line per second and track set, written after the samples are on the disk:
-  ``{"tracks": {"mic": [end, crc32 of the samples since the line before]}, "offsets": {"mic": 0.0, ...}}``;
-- ``events.jsonl``: a line per event, appended;
-- ``lock``: locked by the process that records, so that no other one "recovers" a living recording.
+  ``{"tracks": {"mic": [end, crc32 of the samples since the line before]}, "offsets": {"mic": 0.0, ...},
+  "undecided": [events that there will be if the recording ends here]}``;
+- ``events.jsonl``: a line per event, appended before the samples that it speaks of; ``paused`` begins a pause, and the
+  ``pause`` of the same sample ends it;
+- ``lock``: locked by the process that records, until the session is finished, so that no other one "recovers" it.
 
-Reading trusts what the journal's checksums confirm, plus the samples after the last line (a process that was killed
-between the two); a segment with a wrong checksum ends the tape there.
+What can be trusted of it afterwards is ``salvage``'s to say.
 """
 
 import fcntl
 import json
 import os
+import shutil
+import time
 import zlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from workbench.errors import WorkbenchError
-from workbench.files import pretty_json, read_json, write_text
+from workbench.files import pretty_json, sync, write_text
 from workbench.recording.fit import Pcm24
-from workbench.session import EVENTS, PARTIAL, check_name
-from workbench.units import SAMPLE_RATE
+from workbench.recording.salvage import (
+    FORMAT,
+    HEADER,
+    WIDTH,
+    Event,
+    Spans,
+    check_track,
+    closed,
+    is_event,
+    read_commit,
+    read_events,
+    read_header,
+    read_lines,
+)
+from workbench.session import EVENTS, LOCK, PARTIAL, check_name
+from workbench.units import SAMPLE_RATE, samples_to_seconds
 
-FORMAT = 1
-HEADER, JOURNAL, LOCK = "header.json", "journal.jsonl", "lock"
-_WIDTH = 3
-"""Bytes per sample."""
+JOURNAL = "journal.jsonl"
 _READ = 10 * SAMPLE_RATE
+_LOCK_TRIES = 10
+"""Every 50 ms: whoever only asks whether a session is being recorded holds the lock for a moment."""
+_UNCHECKED_SECONDS = 3.0
+"""More than this cannot come after the journal's last line unless the disk was slow, or the journal is not whole."""
+
+
+class NameTakenError(WorkbenchError):
+    """There is something of this name."""
 
 
 def pack(pcm: Pcm24) -> bytes:
     """24-bit little-endian bytes."""
-    return pcm.astype("<i4").view(np.uint8).reshape(-1, 4)[:, :_WIDTH].tobytes()
+    return pcm.astype("<i4").view(np.uint8).reshape(-1, 4)[:, :WIDTH].tobytes()
 
 
 def unpack(data: bytes) -> Pcm24:
@@ -48,8 +71,8 @@ def unpack(data: bytes) -> Pcm24:
     >>> unpack(pack(np.array([-8388608, -1, 0, 8388607], dtype=np.int32))).tolist()
     [-8388608, -1, 0, 8388607]
     """
-    wide = np.zeros((len(data) // _WIDTH, 4), dtype=np.uint8)
-    wide[:, 1:] = np.frombuffer(data, dtype=np.uint8).reshape(-1, _WIDTH)
+    wide = np.zeros((len(data) // WIDTH, 4), dtype=np.uint8)
+    wide[:, 1:] = np.frombuffer(data, dtype=np.uint8).reshape(-1, WIDTH)
     pcm: Pcm24 = wide.reshape(-1).view("<i4") >> 8
     return pcm
 
@@ -62,6 +85,9 @@ class TapeWriter:
         tracks: names of the tracks, ``mic`` first.
         header: what is known before the first sample.
 
+    Attributes:
+        lock: keeps other processes off the tape until it is closed.
+
     Raises:
         WorkbenchError: the name is taken, or the folder cannot be written.
     """
@@ -71,21 +97,19 @@ class TapeWriter:
         self.session = session
         self.samples = dict.fromkeys(tracks, 0)
         self._crc = dict.fromkeys(tracks, 0)
+        _make_folder(session)
         folder = session / PARTIAL
         try:
-            session.parent.mkdir(parents=True, exist_ok=True)
-            session.mkdir()
             folder.mkdir()
-            self._lock = _locked(folder)
+            self.lock = lock_tape(session)
             write_text(folder / HEADER, pretty_json({"format": FORMAT, "tracks": list(tracks), **header}))
             self._files: dict[str, BinaryIO] = {t: (folder / f"{t}.s24").open("ab", buffering=0) for t in tracks}
             self._journal = (folder / JOURNAL).open("ab", buffering=0)
             self._events = (folder / EVENTS).open("ab", buffering=0)
-            _sync_folder(folder)
-            _sync_folder(session)
-        except FileExistsError:
-            raise WorkbenchError(f"{session}: the name is taken; choose another with --name") from None
+            for path in (folder / HEADER, folder, session):
+                sync(path)
         except OSError as error:
+            remove_empty(session)
             raise WorkbenchError(f"{session}: cannot be written ({error.strerror})") from None
 
     def append(self, track: str, pcm: Pcm24) -> None:
@@ -104,11 +128,12 @@ class TapeWriter:
         """Add a line to ``events.jsonl``."""
         self._events.write((json.dumps(event, ensure_ascii=False) + "\n").encode())
 
-    def commit(self, offsets: Mapping[str, float]) -> None:
+    def commit(self, offsets: Mapping[str, float], undecided: Sequence[Event] = ()) -> None:
         """Put everything on the disk, then say so in the journal.
 
         Args:
             offsets: per track, the moment of its sample 0 in samples on the stream's clock (see ``holes``).
+            undecided: events that there will be if the recording ends here.
 
         Raises:
             OSError: the disk is full or failed.
@@ -116,141 +141,169 @@ class TapeWriter:
         for file in (*self._files.values(), self._events):
             os.fsync(file.fileno())
         ends = {track: [end, self._crc[track]] for track, end in self.samples.items()}
-        line = json.dumps({"tracks": ends, "offsets": {k: round(v, 2) for k, v in offsets.items()}})
-        self._journal.write((line + "\n").encode())
+        line = {"tracks": ends, "offsets": {k: round(v, 2) for k, v in offsets.items()}}
+        line |= {"undecided": list(undecided)} if undecided else {}
+        self._journal.write((json.dumps(line) + "\n").encode())
         os.fsync(self._journal.fileno())
         self._crc = dict.fromkeys(self._crc, 0)
 
+    def end(self) -> None:
+        """Close all files but the lock: a recording is not over before it is a session."""
+        for file in (*self._files.values(), self._journal, self._events):
+            file.close()
+
     def close(self) -> None:
         """Close all files and give the lock back."""
-        for file in (*self._files.values(), self._journal, self._events, self._lock):
-            file.close()
+        self.end()
+        self.lock.close()
+
+
+def _make_folder(session: Path) -> None:
+    try:
+        session.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise WorkbenchError(f"{session.parent}: is not a folder; choose one with --dir") from None
+    except OSError as error:
+        raise WorkbenchError(f"{session.parent}: cannot be made ({error.strerror})") from None
+    try:
+        session.mkdir()
+    except FileExistsError:
+        raise NameTakenError(f"{session}: the name is taken; choose another with --name") from None
+    except OSError as error:
+        raise WorkbenchError(f"{session}: cannot be made ({error.strerror})") from None
+
+
+def lock_tape(session: Path) -> BinaryIO:
+    """Lock a tape for this process, until the file is closed.
+
+    Raises:
+        WorkbenchError: there is no tape, or another process records or finishes it right now.
+        OSError: the folder cannot be written.
+    """
+    folder = session / PARTIAL
+    if not folder.is_dir():
+        raise WorkbenchError(f"{session}: no recording to finish here")
+    lock = (folder / LOCK).open("ab")
+    for _ in range(_LOCK_TRIES):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.05)
+        else:
+            return lock
+    lock.close()
+    raise WorkbenchError(f"{session}: is being recorded right now, or finished by another command; wait for that")
+
+
+def remove_empty(session: Path) -> None:
+    """Remove a tape that holds no audio, and its folder where nothing else is in there."""
+    shutil.rmtree(session / PARTIAL, ignore_errors=True)
+    with suppress(OSError):
+        session.rmdir()
 
 
 @dataclass(frozen=True)
 class Tape:
-    """What can be trusted of a tape.
+    """What there is on a tape.
 
     Attributes:
-        samples: per track.
+        samples: per track, those that are damaged or gone included.
+        damaged: per track, where zeros stand for samples that fail their checksum or are gone.
         offsets: per track, the journal's offsets in order.
-        events: in order.
-        unchecked: microphone samples after the last journal line.
-        problem: why the tape ends early, if it does.
+        events: of the tape, as if the recording had ended in order.
+        problems: what is not as it was written, in words.
     """
 
     folder: Path
     header: Mapping[str, Any]
     samples: Mapping[str, int]
+    damaged: Mapping[str, Spans]
     offsets: Mapping[str, list[float]]
-    events: list[dict[str, Any]]
-    unchecked: int
-    problem: str = ""
-    _lock: BinaryIO | None = field(default=None, repr=False)
+    events: list[Event]
+    problems: tuple[str, ...] = ()
 
     def read(self, track: str) -> Iterator[Pcm24]:
-        """The track in blocks of ten seconds."""
-        left = self.samples[track]
-        with (self.folder / f"{track}.s24").open("rb") as file:
-            while left:
-                pcm = unpack(file.read(min(left, _READ) * _WIDTH))
-                left -= len(pcm)
-                yield pcm
+        """The track in blocks of ten seconds at most."""
+        here = 0
+        for start, end in [*self.damaged[track], (self.samples[track], self.samples[track])]:
+            yield from self._read(track, here, start)
+            yield from zeros(end - start)
+            here = end
 
-    def close(self) -> None:
-        """Give the lock back."""
-        if self._lock is not None:
-            self._lock.close()
+    def _read(self, track: str, start: int, end: int) -> Iterator[Pcm24]:
+        if start == end:
+            return
+        with (self.folder / f"{track}.s24").open("rb") as file:
+            file.seek(start * WIDTH)
+            for at in range(start, end, _READ):
+                yield unpack(file.read(min(end - at, _READ) * WIDTH))
+
+
+def zeros(count: int) -> Iterator[Pcm24]:
+    """Zeros in blocks of ten seconds at most: a hole can be long."""
+    while count > 0:
+        part = min(count, _READ)
+        yield np.zeros(part, dtype=np.int32)
+        count -= part
 
 
 def open_tape(session: Path) -> Tape:
-    """Open the tape of a recording that was stopped or cut off, check it, and lock it.
+    """Open the tape of a recording that was stopped or cut off, and check it. It should be locked (:func:`lock_tape`).
 
     Raises:
-        WorkbenchError: there is none, it is being recorded right now, or its header cannot be read.
+        WorkbenchError: a later version wrote it.
+        OSError: the disk does not give it.
     """
     folder = session / PARTIAL
-    if not folder.is_dir():
-        raise WorkbenchError(f"{session}: no recording to finish here")
-    lock = _locked(folder)
-    header = read_json(folder / HEADER)
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise WorkbenchError(f"{folder / HEADER}: not a header this version reads (format {FORMAT})")
-    tracks = [str(track) for track in header["tracks"]]
-    sizes = {t: _size(folder / f"{t}.s24") // _WIDTH for t in tracks}
-    good, offsets, problem = _check(folder, tracks, sizes)
-    samples = good if problem else sizes
+    header, problems = read_header(folder)
+    tracks: list[str] = header["tracks"]
+    sizes = {track: _size(folder / f"{track}.s24") for track in tracks}
+    lines = [read_commit(line) for line in read_lines(folder / JOURNAL)]
+    problems += [f"line {n} of {JOURNAL} cannot be read" for n, line in enumerate(lines, 1) if line is None]
+    commits = [line for line in lines if line is not None]
+    if not commits and max(sizes.values()) > _UNCHECKED_SECONDS * SAMPLE_RATE:
+        problems.append(f"{JOURNAL} is empty or gone, so that no sample can be checked")
+    damaged = {
+        track: check_track(
+            folder / f"{track}.s24",
+            sizes[track],
+            [None if line is None else line.ends.get(track, (0, 0)) for line in lines],
+        )
+        for track in tracks
+    }
+    samples = {}
+    for track, size in sizes.items():
+        told = max((line.ends[track][0] for line in commits if track in line.ends), default=0)
+        samples[track] = _length(track, sizes, told)
+        if samples[track] > size:
+            damaged[track].append((size, samples[track]))
+        if told > size:
+            problems.append(f"{track}.s24 ends {samples_to_seconds(told - size):.2f} s before its journal does")
+    events, wrong = read_events(folder / EVENTS, tracks)
+    problems += wrong
+    undecided = [event for event in (commits[-1].undecided if commits else []) if is_event(event, tracks)]
     return Tape(
         folder=folder,
         header=header,
         samples=samples,
-        offsets=offsets,
-        events=list(_json_lines(folder / EVENTS)),
-        unchecked=samples["mic"] - good["mic"],
-        problem=problem,
-        _lock=lock,
+        damaged=damaged,
+        offsets={t: [line.offsets[t] for line in commits if t in line.offsets] for t in tracks},
+        events=closed(events, [event for event in undecided if event is not None], samples["mic"]),
+        problems=tuple(problems),
     )
 
 
-def _check(
-    folder: Path, tracks: list[str], sizes: Mapping[str, int]
-) -> tuple[dict[str, int], dict[str, list[float]], str]:
-    good = dict.fromkeys(tracks, 0)
-    offsets: dict[str, list[float]] = {track: [] for track in tracks}
-    files = {track: (folder / f"{track}.s24").open("rb") for track in tracks if sizes[track]}
-    try:
-        for line in _json_lines(folder / JOURNAL):
-            for track, (end, crc) in line["tracks"].items():
-                count = end - good[track]
-                if count and (end > sizes[track] or _crc(files[track], count * _WIDTH) != crc):
-                    return good, offsets, f"{track}.s24 differs from its checksum after sample {good[track]}"
-            for track, (end, _) in line["tracks"].items():
-                good[track] = end
-                offsets[track] += [line["offsets"][track]] if track in line["offsets"] else []
-    finally:
-        for file in files.values():
-            file.close()
-    return good, offsets, ""
+def _length(track: str, sizes: Mapping[str, int], told: int) -> int:
+    """Samples of a track: a file that was cut short is as long as it was told, as far as the other track goes on.
 
-
-def _crc(file: BinaryIO, size: int) -> int:
-    crc = 0
-    while size > 0 and (data := file.read(min(size, 1 << 20))):
-        crc = zlib.crc32(data, crc)
-        size -= len(data)
-    return crc
-
-
-def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Whole lines of a file that may end in half a line."""
-    if not path.exists():
-        return
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            value = json.loads(line)
-        except ValueError:
-            return
-        if isinstance(value, dict):
-            yield value
+    So what is on the other track keeps its place.
+    """
+    most = max(sizes.values())
+    if track == "mic" and not (told or sizes[track]):
+        return most
+    return max(sizes[track], min(told, most))
 
 
 def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
-
-
-def _locked(folder: Path) -> BinaryIO:
-    lock = (folder / LOCK).open("ab")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.close()
-        raise WorkbenchError(f"{folder.parent}: is being recorded right now; stop that recording first") from None
-    return lock
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    """Whole samples of a track."""
+    return path.stat().st_size // WIDTH if path.exists() else 0

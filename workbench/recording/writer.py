@@ -83,6 +83,7 @@ class Writer(threading.Thread):
         self._pause = False
         self._paused_at: int | None = None
         self._events: list[dict[str, object]] = []
+        self._journaled: list[dict[str, object]] = []
         self.ready = threading.Event()
         """Set when the streams have settled: the next block is the session's first."""
         self.error: OSError | None = None
@@ -138,7 +139,7 @@ class Writer(threading.Thread):
             if self._follower is not None:
                 self._follower.end()
             with contextlib.suppress(OSError):
-                self._tape.close()
+                self._tape.end()
 
     def step(self) -> None:
         """Write all blocks that are there; commit once a second."""
@@ -150,10 +151,15 @@ class Writer(threading.Thread):
                     self._write_block(line)
             self.origins = self._offsets()
         self._write_events()
-        now = time.monotonic()
-        if now - self.committed >= _COMMIT_SECONDS:
-            self._tape.commit(self._offsets())
-            self.committed = time.monotonic()
+        undecided = self._undecided()
+        settled = self._journaled and not undecided  # the journal must not speak of what is decided
+        if settled or time.monotonic() - self.committed >= _COMMIT_SECONDS:
+            self._commit(undecided)
+
+    def _commit(self, undecided: list[dict[str, object]]) -> None:
+        self._tape.commit(self._offsets(), undecided)
+        self._journaled = undecided
+        self.committed = time.monotonic()
 
     def _waiting(self) -> list[int]:
         """Blocks to take now, per line."""
@@ -189,6 +195,7 @@ class Writer(threading.Thread):
             self._follow_pause()
             if self._pause:
                 block = np.zeros_like(block)
+        self._write_events()  # before the samples: a kill between the two leaves none that nothing speaks of
         self._put(line, line.fitter(block))
         ring.pop()
 
@@ -197,11 +204,16 @@ class Writer(threading.Thread):
         self.counts["holes" if missing else "xruns"] += 1
         if line.track == "mic":
             self.counts["hole_samples"] += missing
-        self._event(line, finding.at, "hole" if missing else "xrun", samples=missing, cause=finding.cause)
+        self._events.append(_told(line, finding))
+
+    def _undecided(self) -> list[dict[str, object]]:
+        """Events that there will be if the recording ends here."""
+        return [_told(line, finding) for line in self._lines for finding in line.finder.undecided]
 
     def _follow_pause(self) -> None:
         if self._pause and self._paused_at is None:
             self._paused_at = self.samples
+            self._events.append({"sample": self.samples, "event": "paused"})
         elif not self._pause and self._paused_at is not None:
             self._end_pause()
 
@@ -239,12 +251,19 @@ class Writer(threading.Thread):
                 self._report(line, finding)
         self._end_pause()
         self._write_events()
-        self._tape.commit(self._offsets())
+        self._commit([])
 
     def _offsets(self) -> Mapping[str, float]:
         """Per track, the moment of its sample 0 in samples at 24 kHz on the streams' clock."""
         started = [line for line in self._lines if line.finder.heard]
         return {line.track: line.finder.offset * SAMPLE_RATE / line.rate for line in started}
+
+
+def _told(line: Line, finding: Finding) -> dict[str, object]:
+    missing = line.fitter.position(finding.missing)
+    kind = "hole" if missing else "xrun"
+    at = line.fitter.position(finding.at)
+    return {"sample": at, "event": kind, "track": line.track, "samples": missing, "cause": finding.cause}
 
 
 def is_settled(offsets: list[float]) -> bool:
