@@ -2,19 +2,25 @@
 
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import replace
 
 import matplotlib
 import numpy as np
 import pytest
 from made_runs import SECOND, make_run, make_session, picture, questions
+from matplotlib.path import Path
 
+from workbench.config import Config, override
+from workbench.labels import Label
 from workbench.metrics.index import index
 from workbench.metrics.rows import PARTS
 from workbench.reports import write_report
-from workbench.reports.drawing import OWNER_COLOURS
-from workbench.reports.figures import MOST_BARS, OWNERS, draw_waterfall
-from workbench.reports.staves import FLOOR_DBFS, buffer_levels, tell
+from workbench.reports.drawing import DPI, OWNER_COLOURS, SKY, WIDTH, figure
+from workbench.reports.figures import MOST_BARS, OWNERS, draw_latency, draw_waterfall, owners
+from workbench.reports.staves import FLOOR_DBFS, Story, buffer_levels, tell
+from workbench.reports.timeline import _LANES, _LEFT, _RIGHT, _TITLE, Heading, draw_timeline
+from workbench.running import score_run
 from workbench.trace import Cancel, Commit, Done, Header, Play, Trace
 from workbench.trace import Pcm as PcmEvent
 from workbench.units import FRAME_SAMPLES
@@ -23,6 +29,45 @@ from workbench.units import FRAME_SAMPLES
 def test_every_part_has_an_owner_with_a_colour():
     assert set(OWNERS) == set(PARTS)
     assert set(OWNERS.values()) == set(OWNER_COLOURS)
+
+
+def test_waiting_for_the_grid_is_no_setting():
+    def owner(**knobs):
+        return owners(override(Config(), knobs))["prebuffer_wait"]
+
+    assert owner() == owner(tts_prebuffer_frames=1) == "framing"
+    assert owner(tts_prebuffer_frames=2) == "setting"
+    assert owner(tts_prebuffer_frames=2, listener="mlx-harmony") == "framing", "it does not read the knob"
+    assert owner(tts_prebuffer_frames=2, listener="mlx-harmony", stack="moshi-duplex") == "setting"
+
+
+def test_no_label_lies_over_a_curve(tmp_path, monkeypatch):
+    """Many turns far apart, so that the curves go on level beside p50 and p95."""
+    kept = []
+
+    @contextmanager
+    def keeping(height, path):
+        with figure(height, path) as drawn:
+            kept.append(drawn)
+            yield drawn
+
+    monkeypatch.setattr("workbench.reports.figures.figure", keeping)
+    _, scored, _ = make_run(tmp_path, questions(tmp_path))
+    (row,) = scored[0].turns
+    spread = [
+        replace(row, endpoint_delay=at, waterfall=replace(row.waterfall, voice_to_voice=at + 100 * SECOND))
+        for at in range(0, 100 * SECOND, SECOND)
+    ]
+    assert draw_latency(tmp_path / "latency.png", [replace(scored[0], turns=tuple(spread))])
+    (drawn,) = kept
+    (area,) = drawn.axes
+    labels = [text.get_window_extent() for text in area.texts]
+    assert len(labels) == 4
+    for curve in (line for line in area.lines if len(line.get_xdata()) > 2):
+        x, y = (np.repeat(values, 2) for values in curve.get_data())
+        steps = Path(np.column_stack((x[1:], y[:-1]))).interpolated(20).transformed(area.transData)
+        for label in labels:
+            assert not any(label.contains(*point) for point in steps.vertices)
 
 
 def test_the_users_matplotlib_settings_do_not_count(tmp_path):
@@ -118,3 +163,49 @@ def test_markers_tell_a_cut_in_from_a_commit(tmp_path):
     story = tell(item.session, item.trace, scored[1], run.folder / "held.agent.flac", (), item.session.samples)
     found = [(marker.name, marker.bad) for marker in story.markers]
     assert found[:3] == [("cut-in", True), ("barge-in: speech", False), ("commit", False)]
+
+
+def test_a_commit_that_ended_no_turn_is_marked_and_listed(tmp_path):
+    """What the listener took for a turn was a noise, as the labels say."""
+    run, _, _ = make_run(tmp_path, [make_session(tmp_path / "s", 12, (0.5, 2.5, "speech", 1, "hello"))])
+    (item,) = run.sessions
+
+    def told(*labels):
+        taken = replace(run, sessions=(replace(item, labels=labels),))
+        scored, summary = score_run(taken)
+        story = tell(item.session, item.trace, scored[0], run.folder / "s.agent.flac", (), item.session.samples)
+        write_report(taken, scored, summary)
+        return scored[0], [(marker.name, marker.bad) for marker in story.markers]
+
+    assert told(*item.labels)[1] == [("commit", False)]
+    noise = replace(item.labels[0], kind="noise", turn=None)
+    scores, markers = told(noise)
+    assert scores.false_ends == 1
+    assert markers == [("ended no turn", True)]
+    row = "| s | – | 3.28 s | ended no turn | there is no turn; decided by silence |"
+    assert row in (run.folder / "report.md").read_text(encoding="utf-8")
+    told(Label(0, SECOND // 10, "speech", 1, "hm"), noise)
+    assert "after the end of turn 1; decided by silence |" in (run.folder / "report.md").read_text(encoding="utf-8")
+    assert told()[1] == [("commit", False)], "without labels nobody can tell"
+
+
+def test_a_note_is_a_line_and_leaves_the_turn_whole(tmp_path):
+    labels = [Label(SECOND, 5 * SECOND, "speech", 1), Label(3 * SECOND, 3 * SECOND, "note"),
+              Label(7 * SECOND, 9 * SECOND, "note")]  # fmt: skip
+    story = Story(np.zeros(125), (), (), (), (), (), (), (), ())
+    draw_timeline(tmp_path / "t.png", Heading("s", "", None, False), story, labels, 10 * SECOND)
+    drawn = picture(tmp_path / "t.png")[..., :3]
+    inch = (WIDTH - _LEFT - _RIGHT) / 10
+    top, height = _LANES["labels"]
+
+    def at(second, share, beside=0):
+        y = round((_TITLE + top + share * height) * DPI)
+        return drawn[y, round((_LEFT + second * inch) * DPI) + beside]
+
+    for moment in (3, 7):
+        assert at(moment, 0.5).max() < 0.3
+    sky = matplotlib.colors.to_rgb(SKY)
+    for beside in (-4, 4):
+        assert at(3, 0.5, beside) == pytest.approx(sky, abs=0.02)
+    assert at(8, 0.04).max() < 0.3, "along its upper edge as far as it goes"
+    assert at(9.5, 0.04).min() > 0.9

@@ -44,9 +44,8 @@ KIND_COLOURS: Mapping[str, str] = {
     "backchannel": YELLOW,
     "noise": ORANGE,
     "background": "#c4c4c4",
-    "note": "#ffffff",
 }
-"""Labels by kind."""
+"""Labels by kind; a note is no box."""
 
 _RC: dict[str, Any] = {
     "font.family": ["DejaVu Sans"],

@@ -1,6 +1,6 @@
 """The figures of a whole run: where the waiting goes, and how long it is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from workbench.config import Config
 from workbench.metrics import SessionScores
 from workbench.metrics.rows import PARTS, TurnRow, Waterfall
 from workbench.metrics.stats import percentile
@@ -41,7 +42,15 @@ OWNERS = {
     "playout_delay": "device",
     "tts_leading_silence": "model",
 }
-"""Part of the waterfall → who it belongs to, as ``docs/metrics.md`` says."""
+"""Part of the waterfall → who it belongs to, as ``docs/report.md`` says."""
+
+
+def owners(config: Config) -> Mapping[str, str]:
+    """Whose each part is with a config: without frames in hand ``prebuffer_wait`` is the loudspeaker's grid alone."""
+    published = config.workbench.listener == "mlx-harmony" and config.stack.stack != "moshi-duplex"
+    waits = config.workbench.tts_prebuffer_frames > 1 and not published
+    return OWNERS if waits else {**OWNERS, "prebuffer_wait": "framing"}
+
 
 MOST_BARS = 40
 """More turns than this are too many for one picture: the slowest are shown."""
@@ -61,8 +70,13 @@ def answered(scored: Sequence[SessionScores]) -> list[tuple[str, TurnRow, Waterf
     ]
 
 
-def draw_waterfall(path: Path, scored: Sequence[SessionScores]) -> bool:
+def draw_waterfall(path: Path, scored: Sequence[SessionScores], owners: Mapping[str, str] = OWNERS) -> bool:
     """Draw one bar per answered turn, cut into its parts; the mean on top.
+
+    Args:
+        path: of the picture.
+        scored: whose turns.
+        owners: part → who it belongs to.
 
     Returns:
         Whether there was anything to draw.
@@ -82,12 +96,12 @@ def draw_waterfall(path: Path, scored: Sequence[SessionScores]) -> bool:
         area = axes(drawn, _LEFT, _HEAD - 0.45, WIDTH - _LEFT - _RIGHT, height - _HEAD - 0.3)
         area.set_ylim(len(shown) + 0.5, -1.2)
         for y, i in enumerate(shown, 1):
-            _bar(area, y, parts[i], 0.7)
+            _bar(area, y, parts[i], 0.7, owners)
         _scale_of_bars(area, [*([mean] if mean else ()), *(parts[i] for i in shown)])
         ticks: dict[float, str] = {y: _short(_named(*rows[i])) for y, i in enumerate(shown, 1)}
         if mean:
             ticks[-0.6] = "mean without †" if len(waited) < len(rows) else "mean"
-            _bar(area, -0.6, mean, 0.86)
+            _bar(area, -0.6, mean, 0.86, owners)
             _name_parts(area, mean)
         area.set_yticks(list(ticks), list(ticks.values()))
         marks = {
@@ -135,11 +149,11 @@ def _edges(parts: Sequence[float]) -> list[float]:
     return edges
 
 
-def _bar(area: Axes, y: float, parts: Sequence[float], height: float) -> None:
+def _bar(area: Axes, y: float, parts: Sequence[float], height: float, owners: Mapping[str, str]) -> None:
     """One turn: parts in order of time."""
     edges = _edges(parts)
     for name, (start, end) in zip(PARTS, pairwise(edges), strict=True):
-        colour = OWNER_COLOURS[OWNERS[name]]
+        colour = OWNER_COLOURS[owners[name]]
         area.barh(y, end - start, left=start, height=height, color=colour, edgecolor="white", linewidth=0.8, zorder=2)
     area.text(edges[-1], y, f"  {_figure(edges[-1])}", va="center_baseline", fontsize=SMALL, zorder=4)
 
@@ -235,10 +249,11 @@ def _ecdf(area: Axes, values: Sequence[float], name: str, colour: str, side: str
         area.annotate(
             words,
             (at, percent / 100),
-            (8 if side == "left" else -8, 0),
+            # A curve that only rises leaves room below and right of each of its points, and above and left.
+            (6, -4) if side == "left" else (-6, 4),
             textcoords="offset points",
             ha=side,
-            va="center",
-            zorder=5,
-            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
+            va="top" if side == "left" else "bottom",
+            zorder=2.5,  # over the grid, under the curves
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
         )

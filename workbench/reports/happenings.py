@@ -7,7 +7,7 @@ from workbench.labels import turns as labelled_turns
 from workbench.metrics.rows import PARTS, TurnRow, Waterfall
 from workbench.metrics.turns import HOLD_MAX, HOLD_MIN
 from workbench.reports.markdown import escape, table
-from workbench.reports.material import Material, by_reply, commits, cutins, early, ms, seconds
+from workbench.reports.material import Material, by_reply, commits, cutins, early, idle, ms, seconds
 from workbench.running import SessionRun
 from workbench.trace import Chunk, Tokens, Transcript
 from workbench.units import SAMPLES_PER_MS
@@ -119,27 +119,41 @@ def _became(row: TurnRow) -> str:
 
 
 def turn_taking(data: Material) -> Iterator[str]:
-    """Cut-ins and missed ends, one row each."""
-    rows = []
+    """Cut-ins, missed ends and commits that ended no turn, one row each."""
+    rows: list[tuple[str, ...]] = []
     for item, scores in data.sessions:
         name, decided = escape(item.session.name), commits(item)
         reference = {turn.number: turn for turn in labelled_turns(item.labels)}
+        found: list[tuple[int, tuple[str, ...]]] = []
         for row in scores.turns:
             for commit in cutins(decided, row):
                 where = _place(reference[row.turn], commit.frame_end)
                 early = f"{ms(row.end - commit.frame_end)} ms before the end"
                 details = f"{early}, {where}; decided by {escape(commit.reason)}"
-                rows.append((name, str(row.turn), f"{seconds(commit.frame_end)} s", "cut-in", details))
+                at = f"{seconds(commit.frame_end)} s"
+                found.append((commit.frame_end, (name, str(row.turn), at, "cut-in", details)))
             if row.missed:
                 details = "no commit within 3 s of the end"
-                rows.append((name, str(row.turn), f"{seconds(row.end)} s", "missed end", details))
+                found.append((row.end, (name, str(row.turn), f"{seconds(row.end)} s", "missed end", details)))
+        for commit in idle(decided, scores):
+            details = f"{_outside(scores.turns, commit.frame_end)}; decided by {escape(commit.reason)}"
+            found.append((commit.frame_end, (name, "–", f"{seconds(commit.frame_end)} s", "ended no turn", details)))
+        rows += [row for _, row in sorted(found)]
     yield from ("## Turn taking", "")
     if not any(scores.labelled for _, scores in data.sessions):
         yield from ("No labels: turn taking cannot be scored.", "")
     elif not rows:
-        yield from ("No cut-in and no missed end.", "")
+        yield from ("No cut-in, no missed end, and no commit that ended no turn.", "")
     else:
         yield from table(("session", "turn", "at", "what", "details"), rows, right=("turn", "at"))
+
+
+def _outside(turns: Sequence[TurnRow], moment: int) -> str:
+    """Where between the turns a moment lies."""
+    before = [row for row in turns if row.end <= moment]
+    if not before:
+        return "before the first turn" if turns else "there is no turn"
+    return f"{ms(moment - before[-1].end)} ms after the end of turn {before[-1].turn}"
 
 
 def _place(turn: Turn, moment: int) -> str:

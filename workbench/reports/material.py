@@ -59,6 +59,15 @@ def cutins(found: Sequence[Commit], row: TurnRow) -> Iterator[Commit]:
             yield commit
 
 
+def idle(found: Sequence[Commit], scores: SessionScores) -> Iterator[Commit]:
+    """The commits outside every turn that ended none; where there are no labels nobody can tell."""
+    ended = {row.reply for row in scores.turns if row.end_found}
+    for commit in found:
+        inside = any(row.start < commit.frame_end < row.end for row in scores.turns)
+        if scores.labelled and not inside and commit.reply not in ended:
+            yield commit
+
+
 def by_reply(item: SessionRun, kind: type[Event]) -> dict[int, list[Any]]:
     """Events of one kind by the answer they belong to."""
     found: dict[int, list[Any]] = {}

@@ -142,7 +142,8 @@ def timelines(data: Material) -> Iterator[str]:
     yield from ("## Timelines", "")
     yield (
         "Microphone level with the gate's threshold (shaded while the gate is open), labels, agent (dotted while it "
-        "thinks, a green base line where it is audible, red where it ran dry) and playback buffer."
+        "thinks, a green base line where it is audible, vermilion where it ran dry) and playback buffer. What "
+        "should not be there is vermilion too."
     )
     yield ""
     for name in shown:

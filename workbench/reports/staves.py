@@ -14,6 +14,7 @@ import numpy.typing as npt
 from workbench.metrics import SessionScores
 from workbench.metrics.index import Index, Reply, Span, index
 from workbench.microphone import Taps
+from workbench.reports.material import cutins, idle
 from workbench.session import Session, frame_rms, read_track
 from workbench.trace import Listen, Onset, Trace
 from workbench.units import FRAME_SAMPLES
@@ -46,7 +47,7 @@ class Story:
         thinks: from each commit to the first sample of its answer.
         underruns: holes in the agent's speech.
         buffer: (moment, PCM frames in the playback buffer from there on), ascending.
-        markers: commits, cut-ins, missed ends and barge-ins, in order of time.
+        markers: commits, cut-ins, commits that ended no turn, missed ends and barge-ins, in order of time.
     """
 
     level: Floats
@@ -166,10 +167,11 @@ def _requests(reply: Reply, t: int, samples: int) -> range:
 
 
 def _markers(found: Index, scores: SessionScores) -> Iterator[Marker]:
-    ends = {row.reply: row for row in scores.turns if row.end_found}
+    wrong = dict.fromkeys((commit.reply for commit in idle(found.commits, scores)), "ended no turn")
+    for row in scores.turns:
+        wrong |= dict.fromkeys((commit.reply for commit in cutins(found.commits, row)), "cut-in")
     for commit in found.commits:
-        inside = any(row.start < commit.frame_end < row.end for row in scores.turns) and commit.reply not in ends
-        yield Marker(commit.t, "cut-in" if inside else "commit", inside)
+        yield Marker(commit.t, wrong.get(commit.reply, "commit"), commit.reply in wrong)
     for row in scores.turns:
         if row.missed:
             yield Marker(row.end, "end missed", True)

@@ -21,7 +21,7 @@ from workbench.reports.drawing import (
     INK,
     KIND_COLOURS,
     LIGHT_GREEN,
-    ORANGE,
+    PURPLE,
     RED,
     SMALL,
     WIDTH,
@@ -136,7 +136,7 @@ class _Line:
         area.stairs(level, times, baseline=FLOOR_DBFS, fill=True, color="#b9b9b9", zorder=2)
         area.stairs(level, times, baseline=None, color=INK, linewidth=0.9, zorder=3)
         if heading.threshold is not None:
-            area.axhline(heading.threshold, color=ORANGE, linewidth=1.4, zorder=4)
+            area.axhline(heading.threshold, color=PURPLE, linewidth=1.4, zorder=4)
             words = f"threshold\n{heading.threshold:.0f} dBFS".replace("-", "−")
             area.text(self.end + 0.06 / self.inches, heading.threshold, words, va="center", fontsize=SMALL)
 
@@ -144,13 +144,27 @@ class _Line:
         area = self._lane("labels")
         if not labels:
             area.text(self.begin, 0.5, " none", va="center_baseline", fontsize=SMALL, color=FAINT)
-        for number, label in enumerate(labels):
-            self._box(area, label.start, max(label.end, label.start + 1), KIND_COLOURS[label.kind])
-            following = min((other.start for other in labels[number + 1 :]), default=round(self.end * SAMPLE_RATE))
-            # Words run on to the right until the next label begins.
-            if self._seen(label.start, label.end) and (seen := self._seen(label.start, max(label.end, following))):
+        notes = [label for label in labels if label.kind == "note"]
+        boxes = [label for label in labels if label.kind != "note"]
+        for label in boxes:
+            self._box(area, label.start, label.end, KIND_COLOURS[label.kind])
+        for label in notes:
+            self._note(area, label)
+        # Words run on to the right until the next label begins; those of a note inside another label have no room.
+        named = [*boxes, *(note for note in notes if not any(box.start <= note.start < box.end for box in boxes))]
+        for number, label in enumerate(named := sorted(named)):
+            following = min((other.start for other in named[number + 1 :]), default=round(self.end * SAMPLE_RATE))
+            begun = self._seen(label.start, max(label.end, label.start + 1))
+            if begun and (seen := self._seen(label.start, max(label.end, following))):
                 words = label.text if label.kind == "speech" else f"{label.kind}: {label.text}".removesuffix(": ")
                 write_within(area, *seen, words, self.inches)
+
+    def _note(self, area: Axes, note: Label) -> None:
+        """A line over the lane where a note begins, and along its upper edge as far as it goes."""
+        if seen := self._seen(note.start, max(note.end, note.start + 1)):
+            if note.start / SAMPLE_RATE >= self.begin:
+                area.plot([seen[0]] * 2, [0, 1], color=INK, linewidth=1.8, solid_capstyle="butt", zorder=4)
+            area.plot(seen, [0.96, 0.96], color=INK, linewidth=1.8, solid_capstyle="butt", zorder=4)
 
     def _agent(self, story: Story) -> None:
         area = self._lane("agent")

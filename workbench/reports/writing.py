@@ -62,13 +62,16 @@ def write_report(
 
 def _draw(run: Run, scored: Sequence[SessionScores]) -> Iterator[str]:
     """Draw what there is to draw; the names of the files, relative to the run."""
-    from workbench.reports.figures import draw_latency, draw_waterfall
+    from workbench.reports.figures import draw_latency, draw_waterfall, owners
 
     folder = run.folder / "figures"
     folder.mkdir(exist_ok=True)
-    for name, draw in (("waterfall", draw_waterfall), ("latency", draw_latency)):
-        path = folder / f"{name}.png"
-        if draw(path, scored):
+    waterfall, latency = folder / "waterfall.png", folder / "latency.png"
+    for path, drawn in (
+        (waterfall, draw_waterfall(waterfall, scored, owners(run.config))),
+        (latency, draw_latency(latency, scored)),
+    ):
+        if drawn:
             yield f"figures/{path.name}"
         else:
             path.unlink(missing_ok=True)
