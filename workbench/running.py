@@ -51,6 +51,7 @@ class Run:
         failed: (session folder, why) of those that could not be replayed.
         vocabulary: all words the stack knows, None where any can be said.
         machine: on which step costs were measured; empty where they come from no profile.
+        generated: whether its models were written by ``models init``.
     """
 
     folder: Path
@@ -59,6 +60,7 @@ class Run:
     failed: tuple[tuple[str, str], ...]
     vocabulary: frozenset[str] | None = None
     machine: str = ""
+    generated: bool = False
 
 
 def default_run_folder(config: Config) -> Path:
@@ -89,7 +91,7 @@ def run_sessions(
     Raises:
         WorkbenchError: the stack cannot be loaded, or no session could be replayed.
     """
-    from workbench.stacks import make_stack
+    from workbench.stacks import generated, make_stack
 
     opened, failed = _open_all(folders)
     if not opened:  # before any model is loaded
@@ -117,7 +119,8 @@ def run_sessions(
     if not done:
         raise WorkbenchError(failed[0][1])
     write_text(out / "run.json", pretty_json(_manifest(config, stack, profile, done)))
-    return Run(out, config, tuple(done), tuple(failed), stack.vocabulary, profile.machine if profile else "")
+    machine = profile.machine if profile else ""
+    return Run(out, config, tuple(done), tuple(failed), stack.vocabulary, machine, generated(config))
 
 
 def _open_all(
@@ -186,12 +189,15 @@ def _silence(samples: int) -> Iterator[Pcm]:
 
 
 def _manifest(config: Config, stack: Stack, profile: Profile | None, done: Sequence[SessionRun]) -> dict[str, Any]:
+    from workbench.stacks import generated
+
     return {
         "format": FORMAT,
         "config": to_dict(config),
         "fingerprint": config.fingerprint,
         "stack": stack.name,
         "weights": stack.weights,
+        "generated": generated(config),
         "vocabulary": sorted(stack.vocabulary) if stack.vocabulary is not None else None,
         "profile": {"digest": profile.digest, "machine": profile.machine} if profile else None,
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
@@ -232,4 +238,5 @@ def read_run(folder: Path) -> Run:
         sessions.append(SessionRun(session, labels, trace, entry["digest"]))
     vocabulary = data.get("vocabulary")
     known = frozenset(vocabulary) if vocabulary is not None else None
-    return Run(folder, config, tuple(sessions), (), known, (data.get("profile") or {}).get("machine", ""))
+    machine = (data.get("profile") or {}).get("machine", "")
+    return Run(folder, config, tuple(sessions), (), known, machine, bool(data.get("generated")))

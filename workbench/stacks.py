@@ -1,10 +1,17 @@
 """Which stages make up a stack. Constructors are lazy: naming a stack loads nothing."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from workbench.config import Config
 from workbench.errors import WorkbenchError
 from workbench.stages import Stack, TextLm
+
+if TYPE_CHECKING:
+    from workbench.moshi.sizes import Kind
+
+GENERATED = "Generated weights: right in shape and in what a step costs, without meaning. Only times say anything."
+"""What must be said before any figure of theirs is read."""
 
 
 def _scripted(config: Config) -> Stack:
@@ -47,6 +54,17 @@ STACKS: dict[str, Callable[[Config], Stack]] = {
     "nano": _nano,
     "scripted": _scripted,
 }
+
+
+def generated(config: Config) -> bool:
+    """Whether the models that the config names were written by ``models init``; False where they are not here."""
+    roles: dict[str, tuple[Kind, ...]] = {"moshi": ("stt", "tts"), "nano": ("stt", "tts"), "moshi-duplex": ("duplex",)}
+    from workbench.moshi.stack import locate
+
+    try:
+        return any(locate(config, kind).generated for kind in roles.get(config.stack.stack, ()))
+    except WorkbenchError:
+        return False
 
 
 def make_stack(config: Config) -> Stack:

@@ -1,10 +1,13 @@
 """A whole replay through the Moshi stack on generated weights: repeatable, from an empty store or a full one."""
 
 import dataclasses
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from workbench.cli.fit import list_voices
 from workbench.config import load, override
 from workbench.costs import STAGES
 from workbench.errors import WorkbenchError
@@ -13,10 +16,13 @@ from workbench.metrics import evaluate, summarise
 from workbench.moshi.generate import Recipe
 from workbench.profiles import stack_profile
 from workbench.replay import cost_source, replay
+from workbench.reports import first_words, write_report
+from workbench.running import read_run, run_sessions, score_run
 from workbench.session import write_manifest, write_track
-from workbench.stacks import make_stack
+from workbench.stacks import GENERATED, generated, make_stack
 from workbench.stages.endpoint import Reply, add_reply
 from workbench.store import Store
+from workbench.tuning.words import caveats
 from workbench.units import SAMPLE_RATE
 
 
@@ -76,6 +82,20 @@ def test_weights_are_named(stack_config):
     assert all(len(digest) == 64 for digest in weights.values())
 
 
+def test_models_without_meaning_are_named_where_figures_are(session, stack_config, tmp_path, capsys):
+    run = run_sessions([session.folder], stack_config, tmp_path / "run")
+    scored, summary = score_run(run)
+    write_report(run, scored, summary)
+    assert f"> **{GENERATED}**" in (tmp_path / "run" / "report.md").read_text(encoding="utf-8")
+    for taken in (run, read_run(tmp_path / "run")):  # `score` asks no model
+        assert first_words(taken)[0] == GENERATED
+    gone = override(stack_config, {"stt_model_path": str(tmp_path / "gone")})
+    assert (generated(stack_config), generated(gone), generated(load(None, {}))) == (True, False, False)
+    assert caveats(SimpleNamespace(config=stack_config, profile=None)) == [GENERATED]
+    list_voices(Path(stack_config.assistant.tts_model_path))
+    assert "generated, without meaning" in capsys.readouterr().err
+
+
 def refused(**changes):
     with pytest.raises(WorkbenchError) as error:
         make_stack(load(None, {"stack.stack": "moshi"} | changes))
@@ -90,6 +110,10 @@ def test_what_is_missing_is_named(zoo, tmp_path):
     assert "has neither stt/config.json nor config.json" in refused(models=str(tmp_path))
     assert "is of kind tts, stt_model_path must give a model of kind stt" in refused(stt_model_path=tts)
     assert "no tts model given" in refused(stt_model_path=stt)
+    assert refused(stt_model_path="/elsewhere/stt", tts_model_path=tts) == (
+        "/elsewhere/stt: no such model directory (stt_model_path); name one that is here, or set the assistant's paths "
+        "aside: --set stt_model_path= --set tts_model_path= --set tts_voice_path="
+    )
     deaf = str(zoo.directory(Recipe("stt", heads=False)))
     assert "has no semantic-VAD heads" in refused(stt_model_path=deaf, tts_model_path=tts, stt_vad=True)
     assert "voice nobody: no such file" in refused(stt_model_path=stt, tts_model_path=tts, tts_voice_path="nobody")

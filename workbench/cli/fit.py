@@ -93,11 +93,17 @@ def list_voices(folder: Path) -> None:
     from workbench.moshi.checkpoint import find
 
     c = _tts(find(folder))
+    _say_generated(c)
     found = voices.available(c)
     if not found:
         raise WorkbenchError(f"{folder}: has no voices (*{c.voice_suffix}); `models pull … --voice NAME` gets one")
     for path in found:
         click.echo(f"{path.name.removesuffix(c.voice_suffix):40} {path}")
+
+
+def _say_generated(c: "Checkpoint") -> None:
+    if c.generated:
+        click.echo(f"note: {c.root}: generated, without meaning", err=True)
 
 
 def _tts(c: "Checkpoint") -> "Checkpoint":
@@ -131,7 +137,9 @@ def audition(folder: Path, names: Sequence[str], text: str | None, out: Path, se
     from workbench.moshi.checkpoint import find
 
     rows: list[str] = []
-    for take in audition(_tts(find(folder)), names, text or AUDITION, out, seed):
+    model = _tts(find(folder))
+    _say_generated(model)
+    for take in audition(model, names, text or AUDITION, out, seed):
         for line in [row(take)] if rows else [HEADER, row(take)]:
             rows.append(line)
             click.echo(line)

@@ -164,9 +164,10 @@ def _follower(name: str, config: Config) -> Follower:
     """The assistant, its models loaded before anything is recorded."""
     from workbench.live.assistant import check_live
     from workbench.live.follower import LiveFollower
-    from workbench.stacks import make_stack
+    from workbench.stacks import generated, make_stack
 
-    click.echo(f"assistant: loading stack {config.stack.stack}", err=True)
+    without = ", generated, without meaning" if generated(config) else ""
+    click.echo(f"assistant: loading stack {config.stack.stack}{without}", err=True)
     return LiveFollower(name, check_live(config, make_stack(config).stages(())), config)
 
 

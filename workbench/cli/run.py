@@ -82,7 +82,7 @@ def _print_table(run: Run, scored: Sequence[SessionScores], summary: Summary) ->
     console.print(table)
     # What happened in none of n chances, or all, the table shows as a count; the report says what that bounds.
     notes = [note for note in summary.notes if ": none " not in note and ": all " not in note]
-    for note in (*first_words(run.config), *notes):
+    for note in (*first_words(run), *notes):
         console.print(f"- {note}", soft_wrap=True, markup=False)
     console.print(f"report: {run.folder / 'report.md'}", soft_wrap=True, markup=False)
     console.print(f"audio:  {run.folder}/<session>.agent.flac", soft_wrap=True, markup=False)

@@ -27,7 +27,7 @@ from workbench.tuning.spec import FORMAT, Spec, local_url
 from workbench.tuning.study import known
 from workbench.tuning.tune import tune
 from workbench.tuning.unread import told
-from workbench.tuning.words import advice, busy, figure, headline, knob, verdict, warnings
+from workbench.tuning.words import advice, caveats, figure, headline, knob, verdict, warnings
 
 BASELINE, QUICK, BUDGET = (Path(f"configs/{name}.toml") for name in ("baseline", "quick", "budget"))
 OBJECTIVE = "voice_to_voice_ms_p95"
@@ -170,7 +170,7 @@ def show_result(result: Result, folder: Path) -> None:
         )
     if spec.unread:
         console.print(f"not searched: {told(spec.unread)}", soft_wrap=True, markup=False)
-    for text in filter(None, [*warnings(judged), busy(spec)]):
+    for text in [*warnings(judged), *caveats(spec)]:
         console.print(f"- {text}", soft_wrap=True, markup=False)
     if result.over_budget:
         broken = ", ".join(result.over_budget)

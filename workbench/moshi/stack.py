@@ -41,6 +41,11 @@ def locate(config: Config, kind: Kind) -> Checkpoint:
     own = {"stt": ("stt_model_path", "stt_config_path"), "tts": ("tts_model_path", "tts_config_path")}.get(kind)
     given = getattr(config.assistant, own[0]) if own else ""
     if own and given:
+        if not Path(given).is_dir():
+            raise WorkbenchError(
+                f"{given}: no such model directory ({own[0]}); name one that is here, or set the assistant's paths "
+                "aside: --set stt_model_path= --set tts_model_path= --set tts_voice_path="
+            )
         other = getattr(config.assistant, own[1])
         return _of_kind(find(Path(given), Path(other) if other else None), kind, own[0])
     if not config.stack.models:

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from workbench.config import Config, knobs, to_dict
 from workbench.reports.markdown import escape, link, table
 from workbench.reports.material import Material
+from workbench.running import Run
+from workbench.stacks import GENERATED
 from workbench.units import SAMPLE_RATE
 
 STACK_WORDS = {
@@ -28,20 +30,21 @@ LABEL_WORDS = {
 TIMING_WORDS = {"fixed": "fixed: the recording is kept as it is"}
 
 
-def first_words(config: Config) -> tuple[str, ...]:
-    """What must be said of a config before any figure is read."""
-    stack = config.stack.stack
+def first_words(run: Run) -> tuple[str, ...]:
+    """What must be said of a run before any figure is read."""
+    stack = run.config.stack.stack
+    words = (GENERATED,) if run.generated else ()
     if stack in STACK_WORDS:
-        return (STACK_WORDS[stack],)
-    return (
-        ("Costs come from a fixed table: latencies are those of no machine.",) if config.costs.costs == "fixed" else ()
-    )
+        return (*words, STACK_WORDS[stack])
+    if run.config.costs.costs == "fixed":
+        return (*words, "Costs come from a fixed table: latencies are those of no machine.")
+    return words
 
 
 def opening(data: Material) -> Iterator[str]:
     """Title, what must be said first, and what there is to see."""
     yield from (f"# Run {escape(data.run.folder.name)}", "")
-    for words in first_words(data.run.config):
+    for words in first_words(data.run):
         yield from (f"> **{words}**", "")
     if any(item.session.labels_source == "auto" for item, _ in data.sessions):
         yield from ("> **Some labels are automatic: scores against them are only as good as the detector.**", "")

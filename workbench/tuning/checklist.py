@@ -15,7 +15,7 @@ from workbench.tuning.hotmic import RELEASE_MS, Suggestion
 from workbench.tuning.keys import key_table, named, workbench_table
 from workbench.tuning.ticks import Tick
 from workbench.tuning.unread import told
-from workbench.tuning.words import advice, busy, evidence, figure, headline, knob, nudge, number, verdict
+from workbench.tuning.words import advice, caveats, evidence, figure, headline, knob, nudge, number, verdict
 
 ITEMS = (
     ("aligned", "24 kHz audio in blocks of 80 ms (1920 samples), whole and in order"),
@@ -93,8 +93,7 @@ def _claim(result: Result) -> str:
             "\nNo setting that was tried keeps the whole budget on the tuning sessions. There this one, too, is over "
             f"it: {_keys(result.over_budget)}."
         )
-    if note := busy(spec):
-        lines.append(f"\n{note[0].upper()}{note[1:]}.")
+    lines += [f"\n{note[0].upper()}{note[1:].removesuffix('.')}." for note in caveats(spec)]
     return "\n".join(lines)
 
 

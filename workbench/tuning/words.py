@@ -10,6 +10,7 @@ from workbench.metrics import Difference, Summary, shown
 from workbench.metrics.compare import NO_DIFFERENCE
 from workbench.metrics.measures import HIGHER_IS_BETTER
 from workbench.metrics.stats import MIN_PAIRED
+from workbench.stacks import GENERATED, generated
 from workbench.tuning.conclude import Comparison, Result
 from workbench.tuning.sensitivity import Nudge, Range
 from workbench.tuning.spec import Spec
@@ -203,8 +204,8 @@ def warnings(comparison: Comparison) -> list[str]:
     return [text for item in comparison.evidence if (text := evidence(item))]
 
 
-def busy(spec: Spec) -> str:
-    """That the study's step costs were measured on a busy machine; empty where they were not."""
+def caveats(spec: Spec) -> list[str]:
+    """What must be known before any figure is read: models without meaning, step costs of a busy machine."""
     found = measured_beside(spec.profile.machine) if spec.profile else ""
     again = "for figures of a quiet machine 'workbench store --clear-costs', and tune under a new --name"
-    return f"{found}: {again}" if found else ""
+    return [*([GENERATED] if generated(spec.config) else []), *([f"{found}: {again}"] if found else [])]
