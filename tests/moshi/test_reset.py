@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 
+from workbench.microphone import Microphone
 from workbench.moshi.duplex import Duplex
 from workbench.moshi.generate import Recipe
-from workbench.moshi.stt import CONSUMER, EVERYTHING, DsmStt
+from workbench.moshi.stt import CONSUMER, EVERYTHING, DsmStt, DsmSttStream
 from workbench.moshi.tts import DsmTts
+from workbench.stages.stt import Hearing
+from workbench.store import Store
 from workbench.units import FRAME_SAMPLES
 
 RECIPES = [Recipe("stt"), Recipe("stt", mimi="full")]
@@ -185,3 +188,37 @@ def test_rustymimi_keeps_its_state_to_itself(zoo, utterances):
     stt.open().steps(utterances[0][:FRAME_SAMPLES])
     stt.keep("one")
     assert stt.resume("one") is None
+
+
+def cycles(stt, session, store, lengths):
+    """What cycles of so many frames, one after the other and none of them reset, say of a session."""
+    hearing = Hearing(stt, Microphone(session, (), store), store)
+    at, said = 0, []
+    for frames in lengths:
+        opened = hearing.open(fresh=False)
+        for frame in range(at, at + frames):
+            opened.hear(frame, 1)
+        said.append((opened.pieces, opened.pauses))
+        hearing.close(opened)
+        at += frames
+    return said
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=["small codec", "published codec"])
+def test_cycles_without_a_reset_go_on_from_what_another_trial_has_heard(zoo, recipe, make_session, monkeypatch):
+    session, _ = make_session([(0.5, 2.5, "speech", 1, "")], 4.0)
+    trials = [(12, 9, 8), (12, 9, 4, 10), (12, 9, 8, 6), (5, 20)]
+    alone = [cycles(DsmStt(zoo(recipe)), session, Store(None), lengths) for lengths in trials]
+    heard = []
+    monkeypatch.setattr(
+        DsmSttStream, "hear", lambda self, codes, hear=DsmSttStream.hear: heard.append(1) or hear(self, codes)
+    )
+    stt, store, took = DsmStt(zoo(recipe)), Store(None), []
+    for lengths, wanted in zip(trials, alone, strict=True):
+        heard.clear()
+        assert cycles(stt, session, store, lengths) == wanted
+        took.append(len(heard))
+    # Of the second trial's cycles the third is known, being the beginning of one; it is heard again where the model
+    # last was, 21 frames on. A codec whose state cannot be had is led there from the beginning.
+    again = 0 if recipe == RECIPES[0] else 21
+    assert took == [29, again + 4 + 10, 29 + 6 if again else 8 + 6, 25]

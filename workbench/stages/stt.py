@@ -61,6 +61,8 @@ class _Past:
 
     cycle: int
     segments: list[_Segment]
+    chain: str
+    """Names everything heard up to its end."""
 
     @property
     def ended(self) -> tuple[int, int]:
@@ -108,6 +110,9 @@ class Hearing:
             self._past.clear()
         if fresh or not self._chain:
             self._chain = key_of(self.stt.fingerprint, self.mic.sha256)
+        elif self._past and self._past[-1].ended == self._at and isinstance(self.stt, ResumableStt):
+            # The next trial that hears as much alike goes on from here, and not from the session's start.
+            self.stt.keep(self._past[-1].chain)
         self._cycle += 1
         if self._timer is not None:
             goes_on = bool(self._past) and self._past[-1].ended == self._at
@@ -134,8 +139,8 @@ class Hearing:
             self.save(segment)
         if transcription.segments and not self.mic.sha256:
             self._past.clear()  # nobody can hear again what a microphone heard, and a live run has no end
-        self._past.append(_Past(self._cycle, transcription.segments))
         self._chain = key_of("next", transcription.chain)
+        self._past.append(_Past(self._cycle, transcription.segments, self._chain))
 
     def load(self, segment: _Segment) -> None:
         """Fill a new segment with what the store knows of it."""
@@ -167,14 +172,22 @@ class Hearing:
         if resumed is not None:
             self._stream = resumed
             return
-        left = [index for index, past in enumerate(self._past) if past.ended == self._at]
-        past = self._past[left[-1] + 1 :] if left else self._past
+        past = self._not_heard()
+        goes_on = len(past) < len(self._past)
         for index, segments in enumerate([*(cycle.segments for cycle in past), whole]):
-            stream = self.stt.open(fresh=index == 0 and not left)
+            stream = self.stt.open(fresh=index == 0 and not goes_on)
             for segment in segments:
                 self._again(stream, segment, 0, segment.frames, keep)
         self._again(stream, tail, 0, len(tail.known), keep)
         self._stream = stream
+
+    def _not_heard(self) -> list[_Past]:
+        """Cycles that are not reset, after the last one whose end the model is at, or can be brought to."""
+        for index, past in reversed(list(enumerate(self._past))):
+            at_its_end = past.ended == self._at
+            if at_its_end or (isinstance(self.stt, ResumableStt) and self.stt.resume(past.chain) is not None):
+                return self._past[index + 1 :]
+        return self._past
 
     def _resume(self, whole: list[_Segment], tail: _Segment) -> SttStream | None:
         """Go on from the last state that was kept of these; None where there is none."""
