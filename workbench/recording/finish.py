@@ -75,7 +75,7 @@ def finish(folder: Path, device: Mapping[str, Any] | None = None, lock: BinaryIO
     try:
         with lock or lock_tape(folder):
             if session := _already(folder):
-                shutil.rmtree(folder / PARTIAL)
+                _remove_tape(folder)
                 return Finished(session, ("it was complete already",))
             tape = open_tape(folder)
             if not any(tape.samples.values()):
@@ -86,7 +86,7 @@ def finish(folder: Path, device: Mapping[str, Any] | None = None, lock: BinaryIO
             session, said, is_whole = _make(folder, tape, device or {})
             _sync_all(folder)
             if is_whole:
-                shutil.rmtree(folder / PARTIAL)
+                _remove_tape(folder)
                 return Finished(session, said)
             return Finished(session, (*said, f"the damaged tape is kept in {_keep(folder)}"))
     except (OSError, soundfile.SoundFileError) as error:
@@ -116,6 +116,13 @@ def _already(folder: Path) -> Session | None:
     if not any(open_tape(folder).samples.values()):
         raise WorkbenchError(problems[0])
     return None
+
+
+def _remove_tape(folder: Path) -> None:
+    """Remove the tape; another process that found the session complete may do so at the same time."""
+    shutil.rmtree(folder / PARTIAL, ignore_errors=True)
+    if (folder / PARTIAL).exists():
+        shutil.rmtree(folder / PARTIAL)
 
 
 def _keep(folder: Path) -> Path:
