@@ -6,6 +6,7 @@ Format history:
 """
 
 import fcntl
+import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -199,8 +200,10 @@ def recover_command(folder: Path) -> str:
     ('workbench record --recover', 'workbench record --recover --dir other')
     """
     parent = folder.parent if folder.name not in ("", "..") else folder.resolve().parent
-    where = "" if parent.resolve() == RECORDINGS.resolve() else f" --dir {shlex.quote(str(parent))}"
-    return f"workbench record --recover{where}"
+    if parent.resolve() == RECORDINGS.resolve():
+        return "workbench record --recover"
+    is_plain = shlex.quote(str(parent)) == str(parent)
+    return f"workbench record --recover --dir {parent if is_plain else json.dumps(str(parent), ensure_ascii=False)}"
 
 
 def _parse(folder: Path, data: Any) -> Session:

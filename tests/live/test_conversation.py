@@ -28,7 +28,7 @@ CONFIG = override(Config(), {"stack": "moshi-duplex", "tts_prebuffer_frames": 3}
 
 def record(tmp_path: Path, parrot: Parrot, pace: float = 0.0) -> tuple[Session, tuple[str, ...]]:
     session = open_session(RECORDINGS / "barge-in")
-    recorded, remarks = record_live(session, tmp_path / "l", LiveFollower("l", parrot, CONFIG), pace)
+    recorded, remarks = record_live(session, tmp_path / "l", LiveFollower(parrot, CONFIG), pace)
     checked(recorded, session)
     return recorded, remarks
 
@@ -99,7 +99,7 @@ def test_its_slow_first_steps_are_taken_before_the_devices_run(tmp_path: Path) -
             taken.extend(stream.steps for stream in parrot.streams)
 
     session = open_session(RECORDINGS / "barge-in")
-    recorded, _ = record_live(session, tmp_path / "l", Beginning("l", parrot, CONFIG), 0.004)
+    recorded, _ = record_live(session, tmp_path / "l", Beginning(parrot, CONFIG), 0.004)
     assert taken == [8, 0], "in a stream of their own"
     assert [stream.steps for stream in parrot.streams] == [8, recorded.frames]
 
@@ -159,7 +159,7 @@ def test_what_is_over_is_told_while_it_goes_on() -> None:
 
 
 def test_the_state_is_in_words() -> None:
-    follower = LiveFollower("l", Parrot(), CONFIG)
+    follower = LiveFollower(Parrot(), CONFIG)
     assert follower.state == "listening, 0 utterances"
     assert follower.trouble == ""
 

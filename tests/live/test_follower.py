@@ -78,7 +78,7 @@ def record(
     session = open_session(RECORDINGS / "barge-in")
     stages = ScriptedStack().stages(())
     stages = Stages(stt or stages.stt, lm or stages.lm, tts or stages.tts)  # type: ignore[arg-type]
-    follower = LiveFollower("l", stages, override(Config(), {"barge_in": True, **(changes or {})}))
+    follower = LiveFollower(stages, override(Config(), {"barge_in": True, **(changes or {})}))
     recorded, remarks = record_live(session, tmp_path / "l", follower, pace)
     checked(recorded, session)
     return recorded, remarks
@@ -174,7 +174,7 @@ def test_an_assistant_far_behind_is_stopped(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_trouble_is_shown_while_it_lasts(tmp_path: Path) -> None:
-    follower = LiveFollower("l", ScriptedStack().stages(()), Config())
+    follower = LiveFollower(ScriptedStack().stages(()), Config())
     assert (follower.state, follower.trouble) == ("listening, 0 answered", "")
     follower.hear(np.zeros(30 * FRAME_SAMPLES, dtype=np.float32))
     assert follower.trouble == "ASSISTANT IS 2 s BEHIND"

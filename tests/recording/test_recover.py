@@ -118,7 +118,7 @@ def test_the_hint_finds_the_session_wherever_it_is(tmp_path: Path, monkeypatch: 
     assert recover_command(Path("a")) == "workbench record --recover --dir ."
     write(Path("my takes/a"))
     said = run("replay", "my takes/a", "--stack", "scripted", where=tmp_path).stderr
-    assert said.endswith("finish it with 'workbench record --recover --dir 'my takes''\n")
+    assert said.endswith('record --recover --dir "my takes"\'\n')
     assert run("record", "--recover", "--dir", "my takes", where=tmp_path).returncode == 0
     assert open_session(Path("my takes/a")).verify() == []
 

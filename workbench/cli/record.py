@@ -2,9 +2,10 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ from workbench.recording.capture import check_playable
 from workbench.recording.finish import Finished, cut_off, finish, is_cut_off
 from workbench.recording.follow import Follower
 from workbench.recording.meter import MeterView, PlainView, View
-from workbench.recording.record import record
+from workbench.recording.record import Recorded, record
 from workbench.recording.take import Plan, ensure_new
+from workbench.recording.tape import NameTakenError
 from workbench.session import check_name, open_session, recover_command
 from workbench.units import samples_to_seconds
 
@@ -52,8 +54,8 @@ class Request:
 def record_and_show(request: Request) -> int:
     """Record, finish, say what came of it. Exit code 1: it ended before it was asked to."""
     assistant = request.config.assistant
-    name = check_name(request.name or datetime.now().strftime("%Y%m%d-%H%M%S"), "record --name")  # noqa: DTZ005
-    folder = request.folder / name
+    names = _names(request)
+    folder = request.folder / next(names)
     ensure_new(folder)
     for left in cut_off(request.folder):
         click.echo(f"note: {left} was cut off; finish it with '{recover_command(left)}'", err=True)
@@ -61,7 +63,7 @@ def record_and_show(request: Request) -> int:
     how = opening(find_device(request.device, "input"), "input", request.rate)
     speaks = play is not None or request.live
     out = opening(find_device(request.output, "output"), "output", request.rate) if speaks else None
-    follower = _follower(name, request.config) if request.live else None
+    follower = _follower(request.config) if request.live else None
     if out is not None and follower is not None:
         out = replace(out, latency=_LIVE_LATENCY_SECONDS)
     together = out is not None and one_stream(how, out)
@@ -78,13 +80,36 @@ def record_and_show(request: Request) -> int:
         calibration=calibration,
         follower=follower,
     )
-    recorded = record(plan, _view(request, name))
+    recorded = _record(plan, request, names)
     _show(recorded.finished, recorded.remarks)
     if recorded.finished.session.live is not None:
         click.echo(f"  compare it with its replay: workbench compare {recorded.finished.session.folder}")
     if not recorded.ended.as_asked:
         click.echo(f"warning: {recorded.ended.why}; the session holds what was heard until then", err=True)
     return 0 if recorded.ended.as_asked else 1
+
+
+def _names(request: Request) -> Iterator[str]:
+    """Names for the session, in the order in which they are tried: the given one alone, or the time, made free."""
+    if request.name is not None:
+        yield check_name(request.name, "record --name")
+        return
+    now = datetime.now().strftime("%Y%m%d-%H%M%S")  # noqa: DTZ005
+    for number in count(1):
+        name = now if number == 1 else f"{now}-{number}"
+        if not (request.folder / name).exists():
+            yield name
+
+
+def _record(plan: Plan, request: Request, names: Iterator[str]) -> Recorded:
+    """Record under the first name that nobody takes meanwhile."""
+    while True:
+        try:
+            return record(plan, _view(request, plan.folder.name))
+        except NameTakenError:
+            if (name := next(names, None)) is None:
+                raise
+            plan = replace(plan, folder=plan.folder.parent / name)
 
 
 def recover_and_show(folder: Path, name: str | None) -> int:
@@ -160,7 +185,7 @@ def _play(request: Request) -> Path | None:
     return None
 
 
-def _follower(name: str, config: Config) -> Follower:
+def _follower(config: Config) -> Follower:
     """The assistant, its models loaded before anything is recorded."""
     from workbench.live.assistant import check_live
     from workbench.live.follower import LiveFollower
@@ -168,7 +193,7 @@ def _follower(name: str, config: Config) -> Follower:
 
     without = ", generated, without meaning" if generated(config) else ""
     click.echo(f"assistant: loading stack {config.stack.stack}{without}", err=True)
-    return LiveFollower(name, check_live(config, make_stack(config).stages(())), config)
+    return LiveFollower(check_live(config, make_stack(config).stages(())), config)
 
 
 def _say_fit(how: Opening, out: Opening | None, play: Path | None, together: bool) -> None:

@@ -33,13 +33,12 @@ class LiveFollower:
     """See :class:`workbench.recording.follow.Follower`.
 
     Args:
-        session: its name.
         stages: of the stack, or the one model that is all of them; see :func:`workbench.live.assistant.check_live`.
         config: the knobs.
     """
 
-    def __init__(self, session: str, stages: Stages | Duplex, config: Config) -> None:
-        self._session, self._config = session, config
+    def __init__(self, stages: Stages | Duplex, config: Config) -> None:
+        self._config = config
         self._takes_turns = isinstance(stages, Stages)
         self._drops = self._takes_turns and config.workbench.listener == "mlx-harmony"
         # MLX-Harmony plays each frame as soon as it has it.
@@ -64,7 +63,7 @@ class LiveFollower:
         self._room.open(clock, speaker)
         own = self._config.workbench
         header = Header(
-            session=self._session,
+            session=tape.parent.name,
             samples=0,
             playout=clock.output_latency(),
             stack=self._config.stack.stack,
