@@ -1,6 +1,7 @@
 """Recordings of any kind become sessions; what cannot is refused by name and leaves nothing behind."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from workbench.errors import WorkbenchError
 from workbench.files import read_json, sha256_file
 from workbench.importing import import_session
 from workbench.labels import Label, read_labels
@@ -48,6 +50,42 @@ def test_any_rate_comes_out_at_24_khz(tmp_path: Path, rate: int, subtype: str) -
     inside = slice(RATE // 10, -RATE // 5)
     np.testing.assert_allclose(whole(done.session)[inside], tone(3, RATE)[: done.session.samples][inside], atol=2e-4)
     assert done.notes == (f"{tmp_path / 'a.wav'}: resampled from {rate} Hz to 24000 Hz",)
+
+
+def test_what_a_decoder_writes_past_python_is_a_note(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "a.wav"
+    soundfile.write(source, tone(1, RATE), RATE)
+
+    def complaining(path: Path) -> object:
+        os.write(2, b"[src/libmpg123/layer3.c:do_layer3():1774] error: too large\n\nNote: Trying to resync...\n")
+        return soundfile.info(path)
+
+    monkeypatch.setattr("workbench.importing._probe", complaining)
+    done = import_session(source, tmp_path / "s")
+    assert done.notes == ("damaged in places: the decoder complains 2 times, first of 'error: too large'",)
+    with pytest.raises(WorkbenchError, match="name is taken"):
+        import_session(source, tmp_path / "s")
+    os.write(2, b"heard again")
+    assert capfd.readouterr().err == "heard again"
+
+
+def test_an_mp3_that_can_be_decoded_in_part_says_so(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / "a.mp3"
+    soundfile.write(source, np.random.default_rng(0).normal(0, 0.1, 8 * RATE), RATE)
+    good = source.read_bytes()
+    assert import_session(source, tmp_path / "good").notes == ()
+    notes = ""
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        bad = bytearray(good)
+        for at in random.integers(2000, len(bad) - 2000, 4):
+            bad[at] ^= random.integers(1, 256)
+        source.write_bytes(bad)
+        notes += "\n".join(import_session(source, tmp_path / f"s{seed}").notes)
+    assert "s of 8.0 s only" in notes
+    assert capfd.readouterr().err == ""
 
 
 def test_resampling_in_blocks_equals_resampling_at_once(tmp_path: Path) -> None:

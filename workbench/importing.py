@@ -8,6 +8,8 @@ there.
 import os
 import re
 import shutil
+import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +29,9 @@ from workbench.units import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE
 
 _BLOCK = 1 << 16
 """Sample frames read at once."""
+
+_ESTIMATE = 0.02
+"""An MP3's length may be an estimate: it is no damage to be shorter by this share."""
 
 _SIXTEEN_BITS = {"PCM_S8", "PCM_U8", "PCM_16", "ULAW", "ALAW", "DPCM_8", "DPCM_16", "IMA_ADPCM", "MS_ADPCM"}
 """libsndfile's subtypes that FLAC's 16 bits hold; all others get 24."""
@@ -82,13 +87,27 @@ def import_session(
     """
     check_name(folder.name, f"{folder}")
     check_source(labels_source)
+    notes: list[str] = []
+    with _decoders_complaints(notes):
+        _import(audio, folder, agent, labels, speaker, labels_source, notes)
+    return Imported(open_session(folder), tuple(notes))
+
+
+def _import(
+    audio: Path,
+    folder: Path,
+    agent: Path | None,
+    labels: Path | None,
+    speaker: str | None,
+    labels_source: str,
+    notes: list[str],
+) -> None:
     given = {"mic": audio} | ({"agent": agent} if agent else {})
     info = {track: _probe(path) for track, path in given.items()}
     if agent:
         _check_lengths(audio, info["mic"], agent, info["agent"])
     if labels:
         read_label_file(labels, None, speaker)  # a wrong row is told before hours of audio are converted
-    notes: list[str] = []
     with _new_folder(folder) as beside:
         samples = 0
         for track, path in given.items():
@@ -102,7 +121,24 @@ def import_session(
             provenance={f"{track}_imported_from": _origin(path, info[track]) for track, path in given.items()},
             name=folder.name,
         )
-    return Imported(open_session(folder), tuple(notes))
+
+
+@contextmanager
+def _decoders_complaints(notes: list[str]) -> Iterator[None]:
+    """What libmpg123 writes to the terminal behind everybody's back, made one note."""
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
+        kept.seek(0)
+        lines = [line.split("] ")[-1] for line in kept.read().decode(errors="replace").splitlines() if line.strip()]
+    if lines:
+        notes.append(f"damaged in places: the decoder complains {len(lines)} times, first of '{lines[0]}'")
 
 
 def name_from(audio: Path) -> str:
@@ -189,17 +225,19 @@ def _convert_track(path: Path, info: Any, target: Path, samples: int | None, not
 def _converted(path: Path, info: Any, notes: list[str]) -> Iterator[Mono]:
     """Blocks at 24 kHz; says aloud what is done to them."""
     if info.samplerate == SAMPLE_RATE and info.channels == 1 and info.subtype in _EXACT:
-        return _blocks(path, info, _EXACT[info.subtype])
+        return _blocks(path, info, _EXACT[info.subtype], notes)
     if info.channels > 1:
         notes.append(f"{path}: {info.channels} channels mixed down to one (their mean)")
-    blocks: Iterator[Mono] = (block.mean(axis=1, dtype=np.float32) for block in _blocks(path, info, "float32", True))
+    blocks: Iterator[Mono] = (
+        block.mean(axis=1, dtype=np.float32) for block in _blocks(path, info, "float32", notes, True)
+    )
     if info.samplerate != SAMPLE_RATE:
         notes.append(f"{path}: resampled from {info.samplerate} Hz to {SAMPLE_RATE} Hz")
         blocks = _resampled(blocks, info.samplerate)
     return blocks
 
 
-def _blocks(path: Path, info: Any, dtype: str, always_2d: bool = False) -> Iterator[Mono]:
+def _blocks(path: Path, info: Any, dtype: str, notes: list[str], always_2d: bool = False) -> Iterator[Mono]:
     """Decoded blocks, checked for damage and for numbers that are none."""
     position = 0
     try:
@@ -211,8 +249,11 @@ def _blocks(path: Path, info: Any, dtype: str, always_2d: bool = False) -> Itera
                 yield block
     except (OSError, soundfile.SoundFileError):
         raise WorkbenchError(f"{path}: damaged, cannot be decoded at {position / info.samplerate:.3f} s") from None
-    if position < info.frames and info.format != "MP3":  # an MP3's length may be an estimate
+    if position < info.frames and info.format != "MP3":
         raise WorkbenchError(f"{path}: damaged, ends at sample {position} of {info.frames}")
+    if info.frames - position > _ESTIMATE * info.frames:
+        ends, length = position / info.samplerate, info.frames / info.samplerate
+        notes.append(f"{path}: can be decoded up to {ends:.1f} s of {length:.1f} s only")
 
 
 def _refuse_number(path: Path, block: Mono, position: int, rate: int) -> None:

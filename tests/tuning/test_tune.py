@@ -85,7 +85,9 @@ def test_one_command_goes_from_sessions_to_a_config_the_consumer_takes(here, rec
     for key in data:
         assert f"| `{key}` |" in text
     assert "no effect: the consumer's loop uses 80 ms always" in text
-    assert told["claim"].endswith("held out one at a time: no difference shown (4 sessions, 6 are needed to show one)")
+    assert told["claim"].endswith(
+        "held out one at a time: no difference shown (measured in 4 sessions, 6 are needed to show one)"
+    )
     assert f"\n{told['claim']}.\n" in text
     assert f"\n**{told['advice'][0].upper()}{told['advice'][1:]}.**\n" in text
     assert "- [ ] no difference was shown: record more sessions" in text

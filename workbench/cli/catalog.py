@@ -121,10 +121,10 @@ def _print_rows(rows: Iterable[Row], verified: bool) -> None:
 def _clock(seconds: float) -> str:
     """Minutes and seconds, with hours where there are any.
 
-    >>> _clock(61.25), _clock(3725)
-    ('1:01.2', '1:02:05.0')
+    >>> _clock(61.25), _clock(3725), _clock(24.48)
+    ('1:01.2', '1:02:05.0', '0:24.5')
     """
-    tenths = int(seconds * 10)
+    tenths = round(round(seconds, 1) * 10)  # as reports round
     minutes, rest = divmod(tenths, 600)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest / 10:04.1f}" if hours else f"{minutes}:{rest / 10:04.1f}"

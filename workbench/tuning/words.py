@@ -44,14 +44,16 @@ def verdict(difference: Difference) -> str:
     """What a comparison of one score shows.
 
     >>> verdict(Difference("wer", 0.1, 0.1, 0.0, None, None, 3, NO_DIFFERENCE))
-    'no difference shown (3 sessions, 6 are needed to show one)'
+    'no difference shown (measured in 3 sessions, 6 are needed to show one)'
     """
     if difference.a is None or difference.b is None:
         return "nothing to compare"
     if difference.low is None or difference.high is None:
         few = difference.sessions < MIN_PAIRED
         why = (
-            f"{counted(difference.sessions, 'session')}, {MIN_PAIRED} are needed to show one" if few else "no interval"
+            f"measured in {counted(difference.sessions, 'session')}, {MIN_PAIRED} are needed to show one"
+            if few
+            else "no interval"
         )
         return f"{NO_DIFFERENCE} ({why})"
     span = f"{difference.low:+.4g} to {difference.high:+.4g}"
