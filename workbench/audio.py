@@ -18,16 +18,18 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from workbench.errors import WorkbenchError
 from workbench.units import FRAME_MS, SAMPLE_RATE
+
+T = TypeVar("T")
 
 Block = npt.NDArray[np.float32]
 InputCallback = Callable[[Block, float, int, float], None]
@@ -40,8 +42,11 @@ _LATENCY_SECONDS = {"input": 0.24, "output": 0.48}
 """Device buffering asked for. A late callback then costs nothing, and a recording is in no hurry; on a machine with
 seven busy programs per core, 0.16 s of output ran dry twice in a minute."""
 
-_CLOSE_SECONDS = 5.0
-"""A device that has not let go by then is left."""
+_BEGIN_SECONDS, _CLOSE_SECONDS = 10.0, 5.0
+"""A device that has not opened or started, or not let go, by then is left."""
+
+_LEFT: list["Stream"] = []
+"""Streams inside which a thread still hangs: touched no more, but kept, because PortAudio may yet call back."""
 
 _JACK, _ALSA = "JACK Audio Connection Kit", "ALSA"
 """Names of host APIs."""
@@ -326,43 +331,92 @@ def open_duplex(
     return _Side(stream, 0), _Side(stream, 1)
 
 
+def start(stream: Stream, name: str) -> None:
+    """Let a stream run.
+
+    PortAudio never comes back from starting a stream on a PulseAudio server that has ended since it was opened; such a
+    stream is left behind.
+
+    Raises:
+        WorkbenchError: it does not begin; ``name`` is what the line calls its device.
+    """
+    try:
+        _within(_BEGIN_SECONDS, stream.start)
+    except TimeoutError:
+        _LEFT.append(stream)
+        raise WorkbenchError(f"{name} did not begin within {_BEGIN_SECONDS:g} s") from None
+    except Exception as error:  # PortAudio's, mostly
+        raise WorkbenchError(f"{name} did not begin: {_reason(error)}") from None
+
+
 def close(stream: Stream) -> None:
     """Let go of a stream's device, whatever has become of it.
 
     PortAudio never comes back from closing a stream on a JACK server that has ended; such a stream is left behind.
     """
 
-    def work() -> None:
-        with suppress(Exception):  # a device that is gone may refuse even this
-            stream.close()
+    if stream in _LEFT:
+        return
+    try:
+        _within(_CLOSE_SECONDS, stream.close)
+    except TimeoutError:
+        _LEFT.append(stream)
+    except Exception:  # a device that is gone may refuse even this
+        pass
 
-    thread = threading.Thread(target=work, name="close", daemon=True)
+
+def _within(seconds: float, work: Callable[[], T]) -> T:
+    """Work that may hang, in a thread that does not keep the program.
+
+    Raises:
+        TimeoutError: it hangs.
+        Exception: its own.
+    """
+    done: list[T] = []
+    failed: list[Exception] = []
+
+    def run() -> None:
+        try:
+            done.append(work())
+        except Exception as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run, name="device", daemon=True)
     thread.start()
-    thread.join(_CLOSE_SECONDS)
-    if thread.is_alive() and (sd := sys.modules.get("sounddevice")) is not None:
-        atexit.unregister(sd._exit_handler)  # it would wait for the same
+    thread.join(seconds)
+    if thread.is_alive():
+        if (sd := sys.modules.get("sounddevice")) is not None:
+            atexit.unregister(sd._exit_handler)  # it would wait for the same
+        raise TimeoutError
+    if failed:
+        raise failed[0]
+    return done[0]
 
 
 def _open(make: Any, both: Sequence[Opening], on_block: Any) -> Any:
     def each(values: list[Any]) -> Any:
         return values[0] if len(values) == 1 else tuple(values)
 
-    sd = _sounddevice()
+    def work() -> Any:
+        return make(
+            device=each([how.device.index for how in both]),
+            samplerate=both[0].rate,
+            blocksize=both[0].frames,
+            channels=each([how.channels for how in both]),
+            dtype="float32",
+            latency=each([how.latency or _LATENCY_SECONDS[how.kind] for how in both]),
+            callback=on_block,
+            clip_off=True,
+            dither_off=True,
+        )
+
+    names = " and ".join(f"{how.kind} device {how.device.name!r}" for how in both)
     try:
         with _quiet():
-            return make(
-                device=each([how.device.index for how in both]),
-                samplerate=both[0].rate,
-                blocksize=both[0].frames,
-                channels=each([how.channels for how in both]),
-                dtype="float32",
-                latency=each([how.latency or _LATENCY_SECONDS[how.kind] for how in both]),
-                callback=on_block,
-                clip_off=True,
-                dither_off=True,
-            )
-    except sd.PortAudioError as error:
-        names = " and ".join(f"{how.kind} device {how.device.name!r}" for how in both)
+            return _within(_BEGIN_SECONDS, work)
+    except TimeoutError:
+        raise WorkbenchError(f"{names}: did not open within {_BEGIN_SECONDS:g} s") from None
+    except _sounddevice().PortAudioError as error:
         raise WorkbenchError(f"{names}: {_reason(error)}") from None
 
 

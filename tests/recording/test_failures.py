@@ -72,6 +72,7 @@ def test_a_busy_device_is_said_in_words() -> None:
         (["--config", "none.toml"], "none.toml: no such config file"),
         (["--dir", "text.wav"], "text.wav"),
         (["--seconds", "0"], "0.0 is not in the range"),
+        (["--seconds", "nan"], "'nan' is not a length of time"),
         (["--recover", "--name", "taken"], "no recording to finish here"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -175,3 +176,16 @@ def test_devices_are_listed_with_what_will_be_done(sound: Sound, tmp_path: Path)
     assert rows["room_mic", "input"]["fit"] == "24 kHz mono, sample for sample"
     assert rows["room", "input"]["fit"].startswith("not usable")
     assert "what will be done" in sound.run("devices", where=tmp_path).stdout
+
+
+def test_a_devices_name_is_no_markup(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from workbench.audio import Device, Opening
+    from workbench.cli import record
+
+    device = Device(3, "brack[usb] [/]", "host[x]", 1, 0, RATE, True, False)
+    monkeypatch.setattr(record, "devices", lambda: [device])
+    monkeypatch.setattr(record, "opening", lambda device, kind: Opening(device, kind, RATE, 1))
+    record.show_devices(as_json=False)
+    out = capsys.readouterr().out
+    assert "brack[usb] [/]" in out
+    assert "host[x]" in out

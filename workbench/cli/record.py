@@ -12,6 +12,7 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from workbench.audio import Opening, devices, find_device, one_stream, opening
 from workbench.cli.options import session_folder
@@ -20,10 +21,11 @@ from workbench.errors import WorkbenchError
 from workbench.recording.capture import check_playable
 from workbench.recording.finish import Finished, cut_off, finish, is_cut_off
 from workbench.recording.follow import Follower
-from workbench.recording.meter import MeterView, PlainView, View
-from workbench.recording.record import Recorded, record
+from workbench.recording.meter import MeterView, PlainView
+from workbench.recording.record import Recorded, record, signals
 from workbench.recording.take import Plan, ensure_new
 from workbench.recording.tape import NameTakenError
+from workbench.recording.view import View
 from workbench.session import check_name, open_session, recover_command
 from workbench.units import samples_to_seconds
 
@@ -113,18 +115,25 @@ def _record(plan: Plan, request: Request, names: Iterator[str]) -> Recorded:
 
 
 def recover_and_show(folder: Path, name: str | None) -> int:
-    """Finish recordings that were cut off; one that fails is named and the rest are finished."""
+    """Finish recordings that were cut off; one that fails is named and the rest are finished.
+
+    Exit code 130: asked to stop, which it did after the one it was at.
+    """
     left = [folder / name] if name else cut_off(folder)
     if not left:
         click.echo(f"{folder}: no recording was cut off here")
     failed = 0
-    for path in left:
-        try:
-            _show(finish(path))
-        except WorkbenchError as error:
-            done = name is None and not is_cut_off(path)  # it was empty, or another process took it up meanwhile
-            click.echo(f"{'note' if done else 'error'}: {error}", err=True)
-            failed += not done
+    with signals() as stopped:
+        for path in left:
+            if stopped:
+                click.echo("stopped; the same command goes on with the rest", err=True)
+                return 130
+            try:
+                _show(finish(path))
+            except WorkbenchError as error:
+                done = name is None and not is_cut_off(path)  # it was empty, or another process took it up meanwhile
+                click.echo(f"{'note' if done else 'error'}: {error}", err=True)
+                failed += not done
     return 2 if failed else 0
 
 
@@ -163,7 +172,7 @@ def show_devices(as_json: bool) -> None:
     for row in found:
         kind = f"{row['kind']} *" if row["default"] else str(row["kind"])
         cells = (row["number"], kind, row["name"], row["host"], row["channels"], f"{row['rate']} Hz", row["fit"])
-        table.add_row(*(str(cell) for cell in cells))
+        table.add_row(*(Text(str(cell)) for cell in cells))  # a device's name is no markup
     Console(width=None if sys.stdout.isatty() else 110, highlight=False).print(table)
     click.echo("* default")
 

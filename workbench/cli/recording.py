@@ -1,6 +1,8 @@
 """``record`` and ``devices``."""
 
+import math
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -9,11 +11,21 @@ from workbench.config import Config
 from workbench.files import RECORDINGS
 
 
+class _Seconds(click.FloatRange):
+    """A length of time; ``nan`` is in every range of click's."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        seconds = float(super().convert(value, param, ctx))
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is not a length of time.", param, ctx)
+        return seconds
+
+
 @click.command()
 @click.option("--name", metavar="NAME", help="Name of the session; by default the date and time.")
 @click.option("--device", metavar="D", help="Microphone: number, name or part of the name ('workbench devices').")
 @click.option("--output", metavar="D", help="Loudspeaker for --play, --play-session and --live.")
-@click.option("--seconds", type=click.FloatRange(min=0.08, max=86_400), help="Stop after this long.")
+@click.option("--seconds", type=_Seconds(min=0.08, max=86_400), help="Stop after this long.")
 @click.option("--play", type=click.Path(path_type=Path), metavar="FILE", help="Play this while recording.")
 @click.option("--play-session", metavar="S", help="Play the agent track of this session while recording.")
 @click.option("--live", is_flag=True, help="Run the assistant on the microphone and play its answers.")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from workbench.audio import Opening, close, open_input
+from workbench.audio import Opening, close, open_input, start
 from workbench.errors import WorkbenchError
 from workbench.recording.calibrate import Calibration, calibrate
 from workbench.recording.capture import InputTap
@@ -46,7 +46,7 @@ def guided(how: Opening, quiet_seconds: float, speech_seconds: float, say: Calla
         return np.concatenate(parts)[:wanted]
 
     try:
-        stream.start()
+        start(stream, f"input device {how.device.name!r}")
         say(f"calibration: be quiet for {quiet_seconds:g} s")
         hear(_WARM_UP_SECONDS)
         quiet = hear(quiet_seconds)

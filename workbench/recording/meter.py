@@ -1,17 +1,18 @@
 """What a person sees while recording: a live meter with keys in a terminal, a plain line per second elsewhere."""
 
 import os
-import select
+import signal
 import sys
 import time
 from collections import deque
 from types import TracebackType
-from typing import Protocol, Self, TextIO
+from typing import Any, Self, TextIO
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.text import Text
 
+from workbench.recording.keys import Keyboard, in_foreground
 from workbench.recording.levels import dbfs
 from workbench.recording.take import Take
 from workbench.units import samples_to_seconds
@@ -20,25 +21,6 @@ _FLOOR_DBFS = -80.0
 _BARS = " ▁▂▃▄▅▆▇█"
 _SHORT_DISK_SECONDS = 600
 _HISTORY = 400
-
-History = tuple[tuple[float, bool], ...]
-"""Frame levels and whether the listener took them for speech, oldest first."""
-
-
-class View(Protocol):
-    """What the recording loop tells and asks."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-    def show(self, take: Take) -> None:
-        """Show the present state; called some ten times a second."""
-
-    def pressed(self) -> str:
-        """Keys pressed since the last call."""
 
 
 def clock(seconds: float) -> str:
@@ -107,9 +89,15 @@ class PlainView:
         """None: stop a plain recording with Ctrl-C or --seconds."""
         return ""
 
+    def marked(self) -> None:
+        """Nobody can have marked anything."""
+
 
 class MeterView:
-    """The live meter. It takes the terminal's other screen, so that resizing leaves nothing behind."""
+    """The live meter. It takes the terminal's other screen, so that resizing leaves nothing behind.
+
+    Ctrl-Z gives screen and keys back to the shell before the program stops, and ``fg`` takes them again.
+    """
 
     def __init__(self, name: str, keys: bool) -> None:
         self._name = name
@@ -119,32 +107,61 @@ class MeterView:
         self._history: deque[tuple[float, bool]] = deque(maxlen=_HISTORY)
         self._frames = 0
         self._marked = 0.0
+        self._came: set[int] = set()
+        self._handlers: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        if self._keyboard is not None:
-            self._keyboard.open()
-        self._live.start()
+        for number in (signal.SIGTSTP, signal.SIGCONT):
+            self._handlers[number] = signal.signal(number, lambda got, _: self._came.add(got))
+        self._take_over()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._give_back()
+
+    def _take_over(self) -> None:
+        if self._keyboard is not None:
+            self._keyboard.open()
+        self._live.start()
+
+    def _give_back(self) -> None:
         self._live.stop()
         if self._keyboard is not None:
             self._keyboard.close()
 
+    def _has_terminal(self) -> bool:
+        """Stop, if Ctrl-Z asks for it; whether the terminal is the meter's (again)."""
+        if signal.SIGTSTP in self._came:
+            self._came.clear()
+            self._give_back()
+            os.kill(os.getpid(), signal.SIGSTOP)  # whoever lets us go on sends SIGCONT, which is noted
+        if not in_foreground():
+            return False
+        if signal.SIGCONT in self._came:
+            self._came.clear()
+            self._give_back()
+            self._take_over()
+        return True
+
     def pressed(self) -> str:
         """Keys pressed since the last call."""
-        pressed = self._keyboard.read() if self._keyboard is not None else ""
-        if "m" in pressed:
-            self._marked = time.monotonic()
-        return pressed
+        return self._keyboard.read() if self._keyboard is not None and self._has_terminal() else ""
+
+    def marked(self) -> None:
+        """Say so for a moment."""
+        self._marked = time.monotonic()
 
     def show(self, take: Take) -> None:
         """Draw the present state."""
         if take.levels.frames != self._frames:
             self._frames = take.levels.frames
             self._history.append((take.levels.rms, take.levels.gate.speaking))
+        if not self._has_terminal():
+            return
         marked = time.monotonic() - self._marked < 1.5
         self._live.update(_Picture(self._name, take, tuple(self._history), marked, self._keyboard is not None))
         self._live.refresh()
@@ -235,35 +252,3 @@ def _warning(take: Take) -> str:
     if take.writer.ready.is_set() and take.writer.behind_seconds >= 2.0:
         return f"  DISK IS SLOW: {take.writer.behind_seconds:.0f} s not written yet"
     return "  DISK NEARLY FULL" if 0 < take.free_seconds < _SHORT_DISK_SECONDS else ""
-
-
-class Keyboard:
-    """Single keys from the terminal, without Enter and without echo."""
-
-    def __init__(self) -> None:
-        self._saved: list[object] | None = None
-
-    def open(self) -> None:
-        """Switch the terminal over."""
-        import termios
-        import tty
-
-        self._saved = termios.tcgetattr(sys.stdin)
-        tty.setcbreak(sys.stdin)
-
-    def close(self) -> None:
-        """Give the terminal back as it was."""
-        import termios
-
-        if self._saved is not None:
-            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._saved)  # type: ignore[arg-type]
-
-    def read(self) -> str:
-        """Keys pressed since the last call."""
-        pressed = b""
-        while select.select([sys.stdin], [], [], 0)[0]:
-            data = os.read(sys.stdin.fileno(), 64)
-            if not data:
-                break
-            pressed += data
-        return pressed.decode(errors="ignore")

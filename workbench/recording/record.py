@@ -1,14 +1,16 @@
 """The recording loop: a take, a view, the keys and the signals."""
 
+import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from workbench.recording.finish import Finished, finish
-from workbench.recording.meter import View
+from workbench.errors import WorkbenchError
+from workbench.recording.finish import Finished, NothingRecordedError, finish
 from workbench.recording.take import Ended, Plan, Take
+from workbench.recording.view import LastingView, View
 
 _LOOK_SECONDS = 0.05
 
@@ -20,25 +22,37 @@ class Recorded:
     finished: Finished
     ended: Ended
     remarks: tuple[str, ...] = ()
-    """Of the follower."""
+    """Of the follower, and on a view that broke."""
 
 
 def record(plan: Plan, view: View) -> Recorded:
     """Record until the plan is done, ``q`` is pressed, a signal comes or a device goes away; then finish the session.
 
     Raises:
-        WorkbenchError: a device cannot be opened, the name is taken, nothing was heard, or the disk is too full to
-            finish (the recording is kept for ``--recover``).
+        WorkbenchError: a device cannot be opened, the name is taken, nothing was heard (the reason is said, and the
+            empty folder is removed), or the disk is too full to finish (the recording is kept for ``--recover``).
     """
-    take = Take(plan)
-    with _signals() as stopped:
+    shown = LastingView(view)
+    with signals(patient=1) as stopped:
+        take = Take(plan)
         try:
-            take.start()
-            with view:
-                ended = _watch(take, view, stopped)
+            ended = _run(take, shown, stopped)
         finally:
             facts = take.stop()
-    return Recorded(finish(plan.folder, facts | {"ended": ended.why}, take.lock), ended, take.remarks)
+        try:
+            finished = finish(plan.folder, facts | {"ended": ended.why}, take.lock)
+        except NothingRecordedError:
+            raise WorkbenchError(f"{plan.folder}: nothing was recorded: {ended.why}") from None
+    return Recorded(finished, ended, (*take.remarks, *shown.remarks))
+
+
+def _run(take: Take, view: LastingView, stopped: list[int]) -> Ended:
+    try:
+        take.start()
+    except WorkbenchError as error:
+        return Ended(False, str(error))
+    with view:
+        return _watch(take, view, stopped)
 
 
 def _watch(take: Take, view: View, stopped: list[int]) -> Ended:
@@ -55,15 +69,28 @@ def _watch(take: Take, view: View, stopped: list[int]) -> Ended:
                 take.writer.pause(not take.writer.paused)
             if key == "m" and take.writer.ready.is_set():
                 take.writer.note("mark", text="")
+                view.marked()
         time.sleep(_LOOK_SECONDS)
 
 
 @contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Ctrl-C, SIGTERM and a closed terminal end the recording in order; they are listed as they come."""
+def signals(patient: int = 0) -> Iterator[list[int]]:
+    """Ctrl-C, SIGTERM and a closed terminal are listed as they come and break nothing off; nohup is respected.
+
+    Args:
+        patient: so many are taken without a word; whoever sends more is told that the session is being finished.
+    """
     came: list[int] = []
-    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, lambda got, _: came.append(got)) for number in wanted}
+
+    def take(number: int, frame: object) -> None:
+        came.append(number)
+        if len(came) > patient:
+            with suppress(OSError):  # past Python's own buffers, which this may have interrupted
+                os.write(2, b"stopping; the session is being finished first\n")
+
+    wanted = [signal.SIGINT, signal.SIGTERM]
+    wanted += [signal.SIGHUP] if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN else []
+    before = {number: signal.signal(number, take) for number in wanted}
     try:
         yield came
     finally:

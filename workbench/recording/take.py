@@ -12,7 +12,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from workbench.audio import InputCallback, Opening, OutputCallback, Stream, close, open_duplex, open_input, open_output
+from workbench.audio import (
+    InputCallback,
+    Opening,
+    OutputCallback,
+    Stream,
+    close,
+    open_duplex,
+    open_input,
+    open_output,
+    start,
+)
 from workbench.errors import WorkbenchError
 from workbench.recording.capture import Feeder, InputTap, OutputTap, Speaker
 from workbench.recording.follow import Clock, Follower
@@ -120,7 +130,7 @@ class Take:
         self._behind_since: float | None = None
         self._played_out: int | None = None
         self._disk = (0.0, 0.0)
-        self._niceness = 0
+        self._niceness = os.getpriority(os.PRIO_PROCESS, 0)
         self.remarks: tuple[str, ...] = ()
         """What the follower has to say in the end."""
 
@@ -146,13 +156,13 @@ class Take:
             self._streams.append(openers[1](plan.output, self.tap))
 
     def start(self) -> None:
-        """Let the streams run. The session's first sample comes once they have settled, in 1 to 3 s."""
-        if (
-            self.plan.follower is not None and self.speaker is not None
-        ):  # at its own priority: the recording comes first
-            clock = Clock(self._now, self._agent_offset, self._output_latency)
-            self.plan.follower.begin(self.plan.folder / PARTIAL, self.speaker, clock)
-        self._niceness = os.getpriority(os.PRIO_PROCESS, 0)
+        """Let the streams run. The session's first sample comes once they have settled, in 1 to 3 s.
+
+        Raises:
+            WorkbenchError: a device does not begin, or the follower's log cannot be written; ``stop`` all the same.
+        """
+        if self.plan.follower is not None and self.speaker is not None:
+            self._begin(self.plan.follower, self.speaker)  # at its own priority: the recording comes first
         _prioritise(_URGENT)  # inherited by the threads that are started now
         gc.collect()
         gc.freeze()  # a collection inside a callback then has little to look at
@@ -160,9 +170,16 @@ class Take:
         self.writer.start()
         if self._feeder is not None:
             self._feeder.start()
-        for stream in self._streams:
-            stream.start()
+        for stream, name in zip(self._streams, self._names, strict=True):
+            start(stream, name)
         self._heard_at = self._looked_at = time.monotonic()
+
+    def _begin(self, follower: Follower, speaker: Speaker) -> None:
+        clock = Clock(self._now, self._agent_offset, self._output_latency)
+        try:
+            follower.begin(self.plan.folder / PARTIAL, speaker, clock)
+        except OSError as error:
+            raise WorkbenchError(f"the assistant's log cannot be written ({error.strerror})") from None
 
     def _now(self) -> int:
         """The present moment on the microphone tape, by the stream's time stamps; 0 where they do not tell."""
@@ -185,7 +202,7 @@ class Take:
         self._watch_writer()
         if self.writer.error is not None:
             reason = self.writer.error.strerror or str(self.writer.error)
-            return Ended(False, f"the disk gave up ({reason}); the recording up to there is safe")
+            return Ended(False, f"the disk gave up ({reason})")
         if self.writer.is_full:
             return Ended(True, "the length asked for is reached")
         if self._feeder is not None and self._feeder.error:
@@ -196,6 +213,7 @@ class Take:
         now = time.monotonic()
         if self.writer.ready.is_set() and now - self._looked_at >= _BEHIND_SECONDS:
             self.writer.note("stalled", seconds=round(now - self._looked_at, 1), cause="the program was stopped")
+            self._heard_at = now  # a device could give nothing, so it is not lost yet
         self._looked_at = now
         if self.writer.behind_seconds >= _BEHIND_SECONDS:
             self._behind_since = self._behind_since or now
@@ -238,7 +256,10 @@ class Take:
             self._feeder.stop()
             self._feeder.join()
         self.writer.stop()
-        self.writer.join()
+        if self.writer.ident is None:  # the take never began: only the tape is to be closed
+            self.writer.run()
+        else:
+            self.writer.join()
         self.remarks = self.plan.follower.finish() if self.plan.follower is not None else ()
         gc.unfreeze()
         _prioritise(self._niceness)
