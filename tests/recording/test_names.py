@@ -10,9 +10,9 @@ from workbench.cli import record as module
 from workbench.cli.record import Request
 from workbench.config import Config
 from workbench.errors import WorkbenchError
-from workbench.recording.meter import View
 from workbench.recording.take import Plan
 from workbench.recording.tape import NameTakenError
+from workbench.recording.view import View
 from workbench.session import open_session
 
 from .conftest import RATE, Sound
