@@ -102,7 +102,17 @@ def test_start_loads_nothing_heavy(start: str) -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_a_list_of_studies_loads_no_replay() -> None:
-    script = "import sys, workbench.cli.studies; print(sorted(n for n in sys.modules if n == 'workbench.replay'))"
+@pytest.mark.parametrize(
+    ("command", "unneeded"),
+    [
+        ("studies", "workbench.replay"),
+        ("storing", "numpy"),
+        ("devices", "workbench.recording"),
+        ("run", "workbench.replay"),
+    ],
+)
+def test_a_command_loads_no_more_than_it_needs(command: str, unneeded: str) -> None:
+    """A list is there at once; ``replay`` loads what it needs once it has found a session."""
+    script = f"import sys, workbench.cli.{command}; print(sorted(n for n in sys.modules if n == {unneeded!r}))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"

@@ -4,16 +4,14 @@
 name of a run comes from its config, never from the time of day: the same inputs give the same bytes.
 """
 
-import importlib.metadata
 import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.ahead import Ahead, Task, helpers
 from workbench.config import Config, override, to_dict
 from workbench.costs import Profile, measured_beside
 from workbench.errors import WorkbenchError
@@ -21,13 +19,14 @@ from workbench.files import pretty_json, read_json, write_text
 from workbench.labels import Label, only_known, read_labels
 from workbench.metrics import SessionScores, Summary, agent_intervals, evaluate, summarise, write_scores
 from workbench.microphone import Pcm
-from workbench.profiles import Progress, stack_profile
-from workbench.replay import Replayed, cost_source, replay
 from workbench.session import Session, open_session, write_track
 from workbench.stages import Stack
-from workbench.store import Store, default_folder
 from workbench.trace import Trace, read_trace, write_trace
 from workbench.units import SAMPLE_RATE
+
+if TYPE_CHECKING:
+    from workbench.profiles import Progress
+    from workbench.replay import Replayed
 
 FORMAT = 1
 PACKAGES = ("mlx", "moshi_mlx", "rustymimi", "numpy", "soxr", "soundfile")
@@ -82,7 +81,7 @@ def open_labelled(folder: Path) -> tuple[Session, tuple[Label, ...]]:
 
 
 def run_sessions(
-    folders: Sequence[Path], config: Config, out: Path | None = None, progress: Progress = lambda _: None
+    folders: Sequence[Path], config: Config, out: Path | None = None, progress: "Progress" = lambda _: None
 ) -> Run:
     """Replay sessions and write traces, audio and ``run.json``.
 
@@ -91,11 +90,16 @@ def run_sessions(
     Raises:
         WorkbenchError: the stack cannot be loaded, or no session could be replayed.
     """
-    from workbench.stacks import generated, make_stack
-
     opened, failed = _open_all(folders)
     if not opened:  # before any model is loaded
         raise WorkbenchError(failed[0][1] if failed else "no session to replay")
+    # Not needed to score a run again, nor to say that there is nothing to replay.
+    from workbench.ahead import Ahead, Task, helpers
+    from workbench.profiles import stack_profile
+    from workbench.replay import cost_source, replay
+    from workbench.stacks import generated, make_stack
+    from workbench.store import Store, default_folder
+
     out = out or default_run_folder(config)
     stack = make_stack(config)
     store = Store(default_folder())
@@ -165,7 +169,7 @@ def score_run(run: Run) -> tuple[tuple[SessionScores, ...], Summary]:
     return tuple(scored), summary
 
 
-def _write_session(out: Path, session: Session, labels: tuple[Label, ...], result: Replayed) -> SessionRun:
+def _write_session(out: Path, session: Session, labels: tuple[Label, ...], result: "Replayed") -> SessionRun:
     out.mkdir(parents=True, exist_ok=True)
     digest = write_trace(out / f"{session.name}.trace.jsonl", result.trace)
     write_track(out / f"{session.name}.agent.flac", agent_blocks(result.sounds(), session.samples))
@@ -189,6 +193,8 @@ def _silence(samples: int) -> Iterator[Pcm]:
 
 
 def _manifest(config: Config, stack: Stack, profile: Profile | None, done: Sequence[SessionRun]) -> dict[str, Any]:
+    import importlib.metadata
+
     from workbench.stacks import generated
 
     return {

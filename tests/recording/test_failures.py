@@ -180,12 +180,12 @@ def test_devices_are_listed_with_what_will_be_done(sound: Sound, tmp_path: Path)
 
 def test_a_devices_name_is_no_markup(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from workbench.audio import Device, Opening
-    from workbench.cli import record
+    from workbench.cli import devices
 
     device = Device(3, "brack[usb] [/]", "host[x]", 1, 0, RATE, True, False)
-    monkeypatch.setattr(record, "devices", lambda: [device])
-    monkeypatch.setattr(record, "opening", lambda device, kind: Opening(device, kind, RATE, 1))
-    record.show_devices(as_json=False)
+    monkeypatch.setattr(devices, "devices", lambda: [device])
+    monkeypatch.setattr(devices, "opening", lambda device, kind: Opening(device, kind, RATE, 1))
+    devices.show_devices(as_json=False)
     out = capsys.readouterr().out
     assert "brack[usb] [/]" in out
     assert "host[x]" in out

@@ -76,7 +76,7 @@ def record(
 @json_option
 def devices(as_json: bool) -> None:
     """List microphones and loudspeakers, and what will be done to fit them to 24 kHz mono."""
-    from workbench.cli.record import show_devices
+    from workbench.cli.devices import show_devices
 
     show_devices(as_json)
 

@@ -4,13 +4,16 @@ import json
 
 import click
 
-from workbench.profiles import forget_profiles
 from workbench.store import Store, default_folder
 
 
 def show_store(clear: bool, clear_costs: bool, as_json: bool) -> None:
     """Print how full the store is, or clear it; forget the step costs measured on this machine."""
-    forgotten = forget_profiles() if clear_costs else []
+    forgotten: list[str] = []
+    if clear_costs:
+        from workbench.profiles import forget_profiles
+
+        forgotten = forget_profiles()
     store = Store(default_folder())
     gone = store.clear() if clear else 0
     usage = store.usage()
