@@ -8,6 +8,15 @@ class WorkbenchError(Exception):
     """
 
 
+def install(extra: str) -> str:
+    """How to get an optional part of this package, which is installed from its own folder.
+
+    >>> install("grpc")
+    "in the project's folder: .venv/bin/pip install -e '.[grpc]'"
+    """
+    return f"in the project's folder: .venv/bin/pip install -e '.[{extra}]'"
+
+
 def in_one_line(error: OSError) -> str:
     """What the system refused: a full disk, a folder that may not be written, a file where a folder must be.
 

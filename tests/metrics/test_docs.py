@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.labels import read_labels
-from workbench.metrics import evaluate, frontier, summarise
+from workbench.metrics import frontier
 from workbench.metrics.measures import BY_KEY, HIGHER_IS_BETTER, MEASURES, PERCENTS, Points, Rate, Total
 from workbench.trace import EVENTS, Header, format_trace, read_trace
 
@@ -61,9 +60,11 @@ def example(tmp_path):
     return tmp_path
 
 
-def test_the_example_scores_as_documented(example):
-    trace = read_trace(example / "example.trace.jsonl")
-    found = summarise([evaluate(trace, read_labels(example / "labels.csv", trace.header.samples))]).scores
+def test_the_example_scores_as_documented(example, monkeypatch):
+    monkeypatch.chdir(example)
+    names = {}
+    exec(re.search(r"```python\n(.+?)```", TRACE, re.DOTALL)[1], names)
+    found = names["scores"]
     table = re.findall(r"^\| `(\w+)` \| ([\d.]+) \|$", TRACE, re.MULTILINE)
     assert len(table) > 15
     assert {key: float(value) for key, value in table} == {key: found[key] for key, _ in table}

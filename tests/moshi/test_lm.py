@@ -196,7 +196,7 @@ def test_what_is_no_model_is_refused_at_once(model, tmp_path, monkeypatch):
         assert "must be mlx-lm:DIRECTORY or mlx-lm:DIRECTORY#temp=0.7" in refused(lambda: MlxLm(spec))  # noqa: B023
     monkeypatch.setitem(sys.modules, "mlx_lm", None)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert opened(model).endswith("takes mlx-lm: pip install 'moshi-workbench[mlx-lm]'")
+    assert opened(model).endswith("takes mlx-lm; in the project's folder: .venv/bin/pip install -e '.[mlx-lm]'")
 
 
 def test_what_cannot_be_loaded_is_one_line(model, tmp_path, capfd):

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from workbench.cli.progress import Bar
-from workbench.errors import WorkbenchError
+from workbench.errors import WorkbenchError, install
 from workbench.files import read_json
 from workbench.tuning.spec import STUDIES, Spec, local_url, read_spec
 from workbench.tuning.storage import answering, missing, open_storage, study_names
@@ -140,7 +140,7 @@ def run_dashboard(name: str, storage: str | None, host: str, port: int) -> None:
     try:
         import optuna_dashboard
     except ImportError:
-        raise WorkbenchError("the dashboard needs a package; pip install 'moshi-workbench[dashboard]'") from None
+        raise WorkbenchError(f"the dashboard needs a package; {install('dashboard')}") from None
     with answering(url):
         backend = open_storage(url, existing=True)
         load_study(name, backend)

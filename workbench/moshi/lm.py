@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import WorkbenchError
+from workbench.errors import WorkbenchError, install
 from workbench.files import read_json, sha256_file
 from workbench.moshi.tensors import read_header
 from workbench.stages.endpoint import SYSTEM, kept
@@ -43,7 +43,7 @@ class MlxLm:
     def __init__(self, spec: str, record: Path | None = None, *, system: str = SYSTEM, max_tokens: int = 200) -> None:
         self.root, self.temp = _parse(spec)
         if importlib.util.find_spec("mlx_lm") is None:
-            raise WorkbenchError(f"[stack] lm {spec!r} takes mlx-lm: pip install 'moshi-workbench[{KIND}]'")
+            raise WorkbenchError(f"[stack] lm {spec!r} takes mlx-lm; {install(KIND)}")
         self._record, self._system, self._max = record, system, max_tokens
         self.digests = {path.name: sha256_file(path) for path in _files(self.root)}
         packages = {name: version(name) for name in ("mlx", "mlx-lm", "tokenizers", "transformers")}

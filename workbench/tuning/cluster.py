@@ -20,7 +20,7 @@ import numpy as np
 
 from workbench.config import Config, Knob, override
 from workbench.costs import Profile
-from workbench.errors import WorkbenchError
+from workbench.errors import WorkbenchError, install
 from workbench.store import Store, key_of
 from workbench.tuning.evaluator import Evaluator, effective
 from workbench.tuning.spec import Spec
@@ -147,7 +147,7 @@ def executor(scheduler: str) -> Iterator[Executor]:
     try:
         import distributed
     except ImportError:
-        raise WorkbenchError("--scheduler needs a package; pip install 'moshi-workbench[dask]'") from None
+        raise WorkbenchError(f"--scheduler needs a package; {install('dask')}") from None
     try:
         connect: Any = distributed.Client
         client = connect(scheduler, timeout="5s", set_as_default=False)

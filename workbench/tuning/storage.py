@@ -13,7 +13,7 @@ from typing import Any
 import optuna
 from optuna.storages import BaseStorage, RDBStorage, RetryHeartbeatStaleTrialCallback
 
-from workbench.errors import WorkbenchError
+from workbench.errors import WorkbenchError, install
 from workbench.tuning.journal import JournalError, journal
 
 HEARTBEAT = 10
@@ -78,7 +78,7 @@ def open_storage(url: str, heartbeat: int = HEARTBEAT, *, existing: bool = False
     try:
         return _database(url, heartbeat)
     except ImportError as error:
-        raise WorkbenchError(f"--storage: needs a package ({error}); pip install 'moshi-workbench[postgres]'") from None
+        raise WorkbenchError(f"--storage: needs a package ({error}); {install('postgres')}") from None
     except Exception as error:  # SQLAlchemy has a class for each way in which a database can be out of reach.
         raise WorkbenchError(f"--storage: {_without_password(url)} cannot be opened ({_first_line(error)})") from None
 
@@ -187,7 +187,7 @@ def _proxy(url: str) -> BaseStorage:
         proxy = optuna.storages.GrpcStorageProxy(host=host, port=int(port))
         proxy.wait_server_ready(timeout=10)
     except ImportError as error:
-        raise WorkbenchError(f"--storage: needs a package ({error}); pip install 'moshi-workbench[grpc]'") from None
+        raise WorkbenchError(f"--storage: needs a package ({error}); {install('grpc')}") from None
     except ConnectionError:
         raise WorkbenchError(f"--storage {url}: no proxy answers there") from None
     return proxy
