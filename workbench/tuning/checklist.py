@@ -210,7 +210,7 @@ def _undo(folder: Path) -> str:
     return (
         "## To undo\n\nKeep a copy of the `configs/moshi.json` in MLX-Harmony's folder before you overwrite it; to go "
         f"back, copy it over. The study touched nothing else of the assistant's: it wrote `{folder.as_posix()}/`, its "
-        "own folder under `studies/`, the `--storage` it was given, if any, and into the cache folder what the models "
-        "said and what steps cost here (`workbench store` clears it). Every key left out of `moshi.json` takes "
+        "own folder under `studies/`, the `--storage` it was given, if any, and into the store and the cache what the "
+        "models said and what steps cost here. Every key left out of `moshi.json` takes "
         "MLX-Harmony's default."
     )
