@@ -24,8 +24,9 @@ def evaluate(trace: Trace, labels: Sequence[Label], recorded_agent: Sequence[Spa
 
     Args:
         trace: what happened.
-        labels: the reference, as :func:`workbench.labels.validate` returns it. None at all means unlabelled: then
-            only playback and compute are scored. (A session that is known to hold nothing carries a ``note``.)
+        labels: the reference, as :func:`workbench.labels.validate` returns it. None at all, or moments alone, mean
+            unlabelled: then only playback and compute are scored. (One that is known to hold nothing carries a
+            ``note`` with a length; moments marked while recording have none.)
         recorded_agent: when the recorded agent spoke, from :func:`workbench.metrics.agent_intervals`; empty where
             there is no agent track.
 
