@@ -142,7 +142,9 @@ def test_a_damaged_log_of_the_assistant_costs_the_live_trace_only(tmp_path: Path
     first = '{"header": {"session": "s", "samples": 0, "playout": 0, "stack": "scripted"}, "config": {}}\n'
     play = '{"event":"play","t":0,"reply":0,"chunk":0,"offset":0,"samples":1920}\n'
     tape.close()
-    cases = {"junk\n": "line 2: not JSON", play: "line 2: plays what no line made"}
+    pcm = '{"event":"pcm","t":0,"reply":0,"chunk":0,"ready":[],"voiced":"1","lead":0}\n'
+    unmade = "plays what no line made"
+    cases = {"junk\n": "line 2: not JSON", play: f"line 2: {unmade}", pcm + play: f"line 3: {unmade}"}
     for number, (lines, says) in enumerate(cases.items()):
         folder = tmp_path / f"t{number}"
         shutil.copytree(tmp_path / "s", folder)

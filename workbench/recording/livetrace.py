@@ -85,11 +85,11 @@ def read_log(tape: Path) -> LiveLog | None:
     except (ValueError, KeyError, TypeError):
         raise WorkbenchError(f"{path}: line 1: must hold header and config") from None
     events = tuple(parse_event(line, path, number) for number, line in enumerate(lines[1:], 2))
-    made = {(e.reply, e.chunk): len(e.voiced) * FRAME_SAMPLES for e in events if isinstance(e, Pcm)}
+    frames = {(e.reply, e.chunk): min(len(e.ready), len(e.voiced)) for e in events if isinstance(e, Pcm)}
     for number, event in enumerate(events, 2):
         if isinstance(event, Play):
-            last = made.get((event.reply, event.chunk), -1) - event.samples
-            if not 0 <= event.offset <= last:
+            made = frames.get((event.reply, event.chunk), 0) * FRAME_SAMPLES
+            if not 0 <= event.offset < event.offset + event.samples <= made:
                 raise WorkbenchError(f"{path}: line {number}: plays what no line made")
     return LiveLog(header, config, events)
 

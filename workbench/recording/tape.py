@@ -52,6 +52,8 @@ JOURNAL = "journal.jsonl"
 _READ = 10 * SAMPLE_RATE
 _LOCK_TRIES = 10
 """Every 50 ms: whoever only asks whether a session is being recorded holds the lock for a moment."""
+_APART = 10 * SAMPLE_RATE
+"""Tracks of one recording do not end further apart than this; a journal that says so is damaged."""
 _UNCHECKED_SECONDS = 3.0
 """More than this cannot come after the journal's last line unless the disk was slow, or the journal is not whole."""
 
@@ -277,7 +279,7 @@ def open_tape(session: Path) -> Tape:
         samples[track] = _length(track, sizes, told)
         if samples[track] > size:
             damaged[track].append((size, samples[track]))
-        if told > size:
+        if told > samples[track]:
             problems.append(f"{track}.s24 ends {samples_to_seconds(told - size):.2f} s before its journal does")
     events, wrong = read_events(folder / EVENTS, tracks)
     problems += wrong
@@ -301,7 +303,7 @@ def _length(track: str, sizes: Mapping[str, int], told: int) -> int:
     most = max(sizes.values())
     if track == "mic" and not (told or sizes[track]):
         return most
-    return max(sizes[track], min(told, most))
+    return max(sizes[track], min(told, most + _APART if most > sizes[track] else most))
 
 
 def _size(path: Path) -> int:
