@@ -86,11 +86,12 @@ def test_a_full_disk_keeps_what_was_written(noisy: Sound, tmp_path: Path, small_
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("error: small/f: the recording is safe but could not be finished")
     assert "No space left" in last
-    assert "--recover" in last
     small_disk.resize("4m")
     listed = noisy.run("replay", "small/f", where=tmp_path)
     assert listed.returncode == 2
-    assert listed.stderr == "error: small/f: recording was cut off; finish it with 'workbench record --recover'\n"
+    hint = "workbench record --recover --dir small"
+    assert hint in last
+    assert listed.stderr == f"error: small/f: recording was cut off; finish it with '{hint}'\n"
     recovered = noisy.run("record", "--recover", "--dir", "small", where=tmp_path)
     assert recovered.returncode == 0, recovered.stderr
     session = open_session(small_disk.folder / "f")
