@@ -70,7 +70,7 @@ def test_a_busy_device_is_said_in_words() -> None:
         (["--play", "a.wav", "--play-session", "b"], "give one of them"),
         (["--output", "room"], "nothing to play"),
         (["--config", "none.toml"], "none.toml: no such config file"),
-        (["--dir", "text.wav"], "text.wav"),
+        (["--dir", "text.wav"], "text.wav: is not a folder; choose one with --dir"),
         (["--seconds", "0"], "0.0 is not in the range"),
         (["--seconds", "nan"], "'nan' is not a length of time"),
         (["--recover", "--name", "taken"], "no recording to finish here"),

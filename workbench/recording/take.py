@@ -319,10 +319,12 @@ def _device_facts(how: Opening) -> dict[str, Any]:
 
 
 def ensure_new(folder: Path) -> None:
-    """Refuse a session name that is taken.
+    """Refuse a session name that is taken, or has a file in place of its folder, before anything is opened for it.
 
     Raises:
         WorkbenchError: names the folder.
     """
+    if folder.parent.exists() and not folder.parent.is_dir():
+        raise WorkbenchError(f"{folder.parent}: is not a folder; choose one with --dir")
     if folder.exists():
         raise WorkbenchError(f"{folder}: the name is taken; choose another with --name")
