@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "workbench"
 
 LAYERS = (
     "errors", "units", "files", "config",
-    "session", "labels", "labelfiles", "autolabel", "importing", "trace", "audio", "recording",
+    "session", "labels", "labelfiles", "autolabel", "importing", "trace", "steady", "audio", "recording",
     "costs", "store", "executors", "microphone", "stages", "moshi", "stacks",
     "memory", "listening", "speaking", "interrupting", "answering", "utterances", "conversing", "replay",
     "ahead", "live",

@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.errors import WorkbenchError
+from workbench.steady import Steps
 from workbench.units import FRAME_MS, SAMPLE_RATE
 
 T = TypeVar("T")
@@ -50,6 +51,9 @@ _LEFT: list["Stream"] = []
 
 _JACK, _ALSA = "JACK Audio Connection Kit", "ALSA"
 """Names of host APIs."""
+
+_steps = Steps()
+"""One for all streams, so that their stamps stay on one clock."""
 
 _HIDDEN = "; one that another program holds is not seen: close that first" if sys.platform == "linux" else ""
 """On ALSA, PortAudio leaves out a device that it cannot open while it looks at what there is."""
@@ -128,9 +132,9 @@ class Stream(Protocol):
 
 
 class _Side:
-    """One direction of a duplex stream. The microphone's side starts and closes both."""
+    """A stream of PortAudio's, or one direction of a duplex stream; the microphone's side starts and closes both."""
 
-    def __init__(self, stream: Any, side: int) -> None:
+    def __init__(self, stream: Any, side: int | None = None) -> None:
         self._stream, self._side = stream, side
 
     @property
@@ -139,18 +143,20 @@ class _Side:
 
     @property
     def latency(self) -> float:
-        return float(self._stream.latency[self._side])
+        latency = self._stream.latency
+        return float(latency if self._side is None else latency[self._side])
 
     @property
     def time(self) -> float:
-        return float(self._stream.time)
+        now = float(self._stream.time)
+        return _steps.taken_out(now, now)
 
     def start(self) -> None:
-        if self._side == 0:
+        if not self._side:
             self._stream.start()
 
     def close(self) -> None:
-        if self._side == 0:
+        if not self._side:
             self._stream.close()
 
 
@@ -287,10 +293,9 @@ def open_input(how: Opening, callback: InputCallback) -> Stream:
 
     def on_block(block: Block, frames: int, time: Any, status: Any) -> None:
         began = perf_counter()
-        callback(block, time.inputBufferAdcTime, status._flags, began)
+        callback(block, _steps.taken_out(time.inputBufferAdcTime, time.currentTime), status._flags, began)
 
-    stream: Stream = _open(_sounddevice().InputStream, [how], on_block)
-    return stream
+    return _Side(_open(_sounddevice().InputStream, [how], on_block))
 
 
 def open_output(how: Opening, callback: OutputCallback) -> Stream:
@@ -302,10 +307,9 @@ def open_output(how: Opening, callback: OutputCallback) -> Stream:
 
     def on_block(block: Block, frames: int, time: Any, status: Any) -> None:
         began = perf_counter()
-        callback(block, time.outputBufferDacTime, status._flags, began)
+        callback(block, _steps.taken_out(time.outputBufferDacTime, time.currentTime), status._flags, began)
 
-    stream: Stream = _open(_sounddevice().OutputStream, [how], on_block)
-    return stream
+    return _Side(_open(_sounddevice().OutputStream, [how], on_block))
 
 
 def open_duplex(
@@ -324,8 +328,9 @@ def open_duplex(
 
     def on_block(block: Block, free: Block, frames: int, time: Any, status: Any) -> None:
         began = perf_counter()
-        played(free, time.outputBufferDacTime, status._flags, began)
-        heard(block, time.inputBufferAdcTime, status._flags, perf_counter())
+        now = time.currentTime
+        played(free, _steps.taken_out(time.outputBufferDacTime, now), status._flags, began)
+        heard(block, _steps.taken_out(time.inputBufferAdcTime, now), status._flags, perf_counter())
 
     stream = _open(_sounddevice().Stream, [microphone, loudspeaker], on_block)
     return _Side(stream, 0), _Side(stream, 1)

@@ -147,15 +147,18 @@ def test_ctrl_c_ends_in_order(noisy: Sound, tmp_path: Path) -> None:
     assert_heard(tmp_path / "recordings" / "c", PLAYED)
 
 
-def test_a_suspended_source_becomes_a_hole_of_its_length(own_sound: Sound, tmp_path: Path) -> None:
-    """The source delivers nothing for 3 s: time goes on, and the zeros are marked."""
+@pytest.mark.parametrize(("begins", "lasts"), [(2, 3), (0.1, 1.5)], ids=["later", "at once"])
+def test_a_suspended_source_becomes_a_hole_of_its_length(
+    own_sound: Sound, tmp_path: Path, begins: float, lasts: float
+) -> None:
+    """The source delivers nothing for a while: time goes on, and the zeros are marked."""
     player = own_sound.play(PLAYED)
     process = own_sound.popen("record", "--name", "h", "--device", "room_mic", "--seconds", "9", where=tmp_path)
     tape = tmp_path / "recordings" / "h" / PARTIAL / "mic.s24"
-    own_sound.wait_for_tape(process, tape, 2)
+    own_sound.wait_for_tape(process, tape, begins)
     began = time.monotonic()
     own_sound.control("suspend-sink", "room", "1")
-    time.sleep(3)
+    time.sleep(lasts)
     own_sound.control("suspend-sink", "room", "0")
     lasted = time.monotonic() - began
     _, err = process.communicate(timeout=60)

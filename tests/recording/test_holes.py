@@ -88,6 +88,34 @@ def test_stamps_that_are_still_settling_are_no_hole() -> None:
     assert abs(finder.offset - START * RATE - 7000) < 1
 
 
+@given(
+    at=st.integers(0, 30),
+    size=st.integers(2500, 100_000),
+    given_up=st.integers(8, 70),
+    jitter=st.lists(st.integers(-11, 11), min_size=200, max_size=200),
+)
+def test_a_loss_in_the_first_seconds_is_found_where_the_stream_had_settled(
+    at: int, size: int, given_up: int, jitter: list[int]
+) -> None:
+    finder = HoleFinder(RATE, FRAMES)
+    finder.settled([stamp(jitter[n]) for n in range(8)])
+    found = []
+    for heard in range(100):
+        number = given_up + heard
+        missing = size if heard >= at else 0
+        found += finder.hear(Mark(number, stamp(number * FRAMES + missing + jitter[number]), 0))
+    (finding,) = found + finder.decide()
+    assert finding.at == at * FRAMES
+    assert abs(finding.missing - size) <= 22, "jitter either way"
+
+
+def test_a_start_whose_stamps_disagree_is_no_reference() -> None:
+    finder = HoleFinder(RATE, FRAMES)
+    finder.settled([stamp(500 * n) for n in range(8)])
+    found = [f for n in range(60, 200) for f in finder.hear(Mark(n, stamp(n * FRAMES + 7000 * (n > 63)), 0))]
+    assert found + finder.decide() == []
+
+
 def test_an_xrun_without_loss_is_told_and_fills_nothing() -> None:
     marks = [Mark(n, stamp(n * FRAMES), INPUT_OVERFLOW if n == 40 else 0) for n in range(41 + FLAGGED_BLOCKS)]
     found, _ = hear(marks)

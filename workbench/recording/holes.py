@@ -8,6 +8,7 @@ the blocks that follow. All blocks go to the disk at once; what is missing is pu
 """
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -29,7 +30,8 @@ SUSPECT_BLOCKS, FLAGGED_BLOCKS = 50, 25
 """Blocks after which it is decided (4 s, 2 s), by the median over the later half of them."""
 
 _FIRST_BLOCKS = 25
-"""Blocks whose median is the first reference: 2 s, in which no step is looked into that no flag announced."""
+"""Blocks whose median is the first reference: 2 s, in which no step is looked into that no flag announced, unless the
+stream had settled before."""
 
 _DRIFT = 200e-6
 """The reference follows the time stamps no faster than a device's clock may drift (200 ppm), so that many small losses
@@ -77,6 +79,17 @@ class HoleFinder:
         self._recent: deque[float] = deque(maxlen=_FIRST_BLOCKS)
         self._reference = 0.0
         self._open: _Suspicion | None = None
+        self._origins: Sequence[float] = ()
+
+    def settled(self, origins: Sequence[float]) -> None:
+        """The stream has run for a while before the first block that will be heard.
+
+        Args:
+            origins: stamps of its block 0, in seconds, by blocks that were given up just before. Where they agree, they
+                are the first reference, and nothing goes unseen from the first block on.
+        """
+        if max(origins) - min(origins) < SUSPECT_SECONDS / 4:
+            self._origins = origins
 
     @property
     def heard(self) -> int:
@@ -91,15 +104,18 @@ class HoleFinder:
     def hear(self, block: Mark) -> list[Finding]:
         """Take the next block; returns what has been decided, which may lie some seconds back."""
         found = []
-        lost = 0 if self._expected is None else (block.number - self._expected) * self._frames
-        if lost:
+        if self._expected is None:
+            self._expected = block.number
+            self._recent += [origin * self._rate + block.number * self._frames for origin in self._origins]
+            self._reference = self.offset
+        if lost := (block.number - self._expected) * self._frames:
             self._missing += lost
             found.append(Finding(self._heard, lost, "the writer was behind and the ring full"))
         self._expected = block.number + 1
         offset = block.stamp * self._rate - self._heard - self._missing
         flagged = bool(block.flags & XRUN)
         if self._open is None and self._recent:
-            certain = self._heard >= _FIRST_BLOCKS * self._frames
+            certain = self._origins or self._heard >= _FIRST_BLOCKS * self._frames
             if flagged or (certain and abs(offset - self._reference) > SUSPECT_SECONDS * self._rate):
                 self._open = _Suspicion(self._heard, flagged)
         elif self._open is not None and flagged:

@@ -175,6 +175,8 @@ class Writer(threading.Thread):
                 line.warm.append(stamp - number * line.ring.frames / line.rate)
                 line.ring.pop()
         if self._settled():
+            for line in self._lines:
+                line.finder.settled(line.warm[-_SETTLED:])
             self.ready.set()
 
     def _settled(self) -> bool:
