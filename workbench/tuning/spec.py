@@ -15,7 +15,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tomli_w
 
@@ -23,9 +23,11 @@ from workbench.config import Config, override, to_dict
 from workbench.costs import Profile, parse_profile, read_profile, write_profile
 from workbench.errors import WorkbenchError
 from workbench.files import canonical_json, read_json, sha256_file, sha256_text, write_text
-from workbench.session import Session, open_session
 from workbench.tuning.goal import Goal
 from workbench.tuning.space import Space, parse
+
+if TYPE_CHECKING:
+    from workbench.session import Session
 
 FORMAT = 3
 STUDIES = Path("studies")
@@ -57,6 +59,8 @@ class SessionRef:
         Raises:
             WorkbenchError: it is another, or not there.
         """
+        from workbench.session import open_session  # a list of studies opens none, and libsndfile takes its time
+
         found = ref(open_session(Path(self.folder)))
         if found.mic != self.mic:
             raise WorkbenchError(f"{self.folder}: the study was made with another recording of that name")
@@ -67,7 +71,7 @@ class SessionRef:
             )
 
 
-def ref(session: Session) -> SessionRef:
+def ref(session: "Session") -> SessionRef:
     """What a study keeps of a session."""
     labels = sha256_file(session.labels_path) if session.labels_path.exists() else None
     agent = session.tracks["agent"].sha256 if "agent" in session.tracks else None
