@@ -2,8 +2,13 @@
 
 import io
 import json
+import os
+import pty
 import signal
+import sys
+import termios
 import time
+import tty
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +22,7 @@ from rich.console import Console
 from workbench.labels import read_labels
 from workbench.recording import meter
 from workbench.recording.finish import finish
+from workbench.recording.keys import Keyboard
 from workbench.recording.meter import PlainView, state
 from workbench.recording.record import _run
 from workbench.recording.take import Ended, Take
@@ -124,6 +130,24 @@ def test_a_view_that_breaks_ends_no_recording(tmp_path: Path, breaks: str, error
     assert ended.why == ("the microphone (fed) went away" if breaks != "__exit__" else "stopped")
     assert session.verify() == []
     assert shown.remarks == (f"the meter ended early ({error}); the recording went on without it",)
+
+
+def test_the_keyboard_is_given_back_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recording that ends after Ctrl-Z and ``bg`` leaves alone what is the shell's by then."""
+    master, slave = pty.openpty()
+    with os.fdopen(slave) as terminal:
+        monkeypatch.setattr(sys, "stdin", terminal)
+        before = termios.tcgetattr(master)
+        keyboard = Keyboard()
+        keyboard.open()
+        assert termios.tcgetattr(master) != before
+        keyboard.close()
+        assert termios.tcgetattr(master) == before
+        tty.setraw(terminal)
+        theirs = termios.tcgetattr(master)
+        keyboard.close()
+        assert termios.tcgetattr(master) == theirs
+    os.close(master)
 
 
 @contextmanager

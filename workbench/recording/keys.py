@@ -30,9 +30,10 @@ class Keyboard:
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, mode)
 
     def close(self) -> None:
-        """Give the terminal back as it was."""
-        if self._saved is not None:
-            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._saved)  # type: ignore[arg-type]
+        """Give the terminal back as it was; once, since it may be another program's by then."""
+        saved, self._saved = self._saved, None
+        if saved is not None:
+            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, saved)  # type: ignore[arg-type]
 
     def read(self) -> str:
         """Keys pressed since the last call."""
