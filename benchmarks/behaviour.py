@@ -20,12 +20,12 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
+from workbench.cache import Store, default_folder
 from workbench.config import Config, override
-from workbench.costs import ProfileCosts, make_profile
-from workbench.replay import replay
-from workbench.running import agent_blocks, open_labelled
+from workbench.replay.engine import replay
+from workbench.runs import agent_blocks, open_labelled
+from workbench.simulation.step_costs import ProfileCosts, make_profile
 from workbench.stacks import make_stack
-from workbench.store import Store, default_folder
 from workbench.trace import format_event
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"

@@ -56,7 +56,7 @@ def make(folder: Path, sessions: int) -> list[Path]:
 
 def moved(labels: Any, samples: int, shift: int) -> Any:
     """Labels turned round by some samples; a turn that the end of the session cuts in two is left out."""
-    from workbench.labels import Label, turns
+    from workbench.sessions.labels import Label, turns
 
     found = []
     for turn in turns(labels):
@@ -101,7 +101,7 @@ class Shuffled:
     def _mislabelled(self, config: Any, name: str) -> Any:
         import numpy as np
 
-        from workbench.metrics.facts import condense
+        from workbench.metrics.condense import condense
         from workbench.metrics.index import index
         from workbench.metrics.reference import Reference
         from workbench.metrics.scoring import score_parts
@@ -120,16 +120,16 @@ class Shuffled:
 
 def judged(options: argparse.Namespace) -> Iterator[tuple[bool, Any]]:
     """Of each seed: whether the search kept the baseline, and the comparisons on the held-out sessions."""
+    from workbench.cache import Store
     from workbench.config import load
     from workbench.metrics import compare
-    from workbench.store import Store
-    from workbench.tuning.conclude import refine
     from workbench.tuning.evaluator import Evaluator
     from workbench.tuning.goal import SHOWN
     from workbench.tuning.objective import Objective, search
     from workbench.tuning.plan import plan
+    from workbench.tuning.result import refine
     from workbench.tuning.space import parse
-    from workbench.tuning.splitting import split
+    from workbench.tuning.split import split
 
     with tempfile.TemporaryDirectory() as temporary:
         folders = make(Path(temporary), options.sessions)

@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from tests.recording.conftest import RATE, find, noise, start_sound, track
 from tests.recording.jack import running_jack
-from workbench.session import open_session
+from workbench.sessions.session import open_session
 
 _SETTLE = 4.0
 """Seconds before the noise: streams start late and wake up twice on PulseAudio."""

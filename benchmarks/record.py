@@ -30,10 +30,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from tests.recording.conftest import RATE, Sound, find, noise, start_sound, track
 from tests.recording.crashes import Listener, crash
-from workbench.audio import Device, Opening
-from workbench.recording.finish import finish
-from workbench.recording.take import Plan, Take
-from workbench.session import PARTIAL, open_session
+from workbench.recording.finalize import finish
+from workbench.recording.portaudio import Device, Opening
+from workbench.recording.recorder import Plan, Take
+from workbench.sessions.session import PARTIAL, open_session
 from workbench.units import FRAME_SAMPLES
 
 _PLAYED_SECONDS = 240

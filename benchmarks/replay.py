@@ -22,14 +22,14 @@ from pathlib import Path
 
 import numpy as np
 
+from workbench.cache import Store
 from workbench.config import Config, override
-from workbench.labels import Label, read_labels, validate, write_labels
 from workbench.metrics import evaluate, summarise
-from workbench.profiles import stack_profile
-from workbench.replay import cost_source, replay
-from workbench.session import Session, find_sessions, open_session, write_manifest, write_track
+from workbench.replay.engine import cost_source, replay
+from workbench.replay.profiles import stack_profile
+from workbench.sessions.labels import Label, read_labels, validate, write_labels
+from workbench.sessions.session import Session, find_sessions, open_session, write_manifest, write_track
 from workbench.stacks import make_stack
-from workbench.store import Store
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE
 
 HOUR = 3600 * SAMPLE_RATE

@@ -7,8 +7,9 @@ import time
 
 import numpy as np
 
-from workbench.labels import Label
-from workbench.metrics import evaluate, summarise, words
+from workbench.metrics import evaluate, summarise
+from workbench.metrics import word_errors as words
+from workbench.sessions.labels import Label
 from workbench.trace import (
     Chunk,
     Commit,

@@ -37,8 +37,8 @@ SESSIONS = 8
 
 def spec_of(folders: list[Path], seed: int) -> Any:
     """The shipped space and budget on some sessions."""
-    from workbench.budget import read_budget
     from workbench.config import load
+    from workbench.metrics.budget import read_budget
     from workbench.tuning.plan import plan
     from workbench.tuning.space import read_space
 
@@ -59,7 +59,7 @@ def broken(folders: list[Path], trials: int) -> None:
     """How often each limit is kept by random settings, and how often all others are kept where it is not."""
     from optuna.storages import InMemoryStorage
 
-    from workbench.store import Store
+    from workbench.cache import Store
     from workbench.tuning.evaluator import Evaluator
     from workbench.tuning.objective import Objective
     from workbench.tuning.study import create, finished, outcome_of
@@ -82,7 +82,7 @@ def broken(folders: list[Path], trials: int) -> None:
 
 def compare(folders: list[Path], trials: int, seeds: int) -> None:
     """A random search of ten times the trials, then TPE and random searches with several seeds."""
-    from workbench.store import Store
+    from workbench.cache import Store
     from workbench.tuning.evaluator import Evaluator
     from workbench.tuning.objective import search
     from workbench.tuning.study import outcome_of
@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("--demo", action="store_true", help="which limits random settings keep on the demo sessions")
     options = parser.parse_args()
     if options.demo:
-        from workbench.session import find_sessions
+        from workbench.sessions.session import find_sessions
 
         broken(find_sessions(REPOSITORY / "recordings"), options.trials)
         return

@@ -22,8 +22,8 @@ import soxr
 from scenes import SCENES, Scene, Sound
 from sounds import RATE, SOUNDS, Wave, room
 
-from workbench.labels import Label, validate, write_labels
-from workbench.session import LABELS, write_manifest, write_track
+from workbench.sessions.labels import Label, validate, write_labels
+from workbench.sessions.session import LABELS, write_manifest, write_track
 from workbench.units import FRAME_SAMPLES, ms_to_samples, seconds_to_samples
 
 HERE = Path(__file__).parent

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
-from workbench.labels import Label, read_labels, write_labels
-from workbench.session import Session, open_session, write_manifest, write_track
+from workbench.sessions.labels import Label, read_labels, write_labels
+from workbench.sessions.session import Session, open_session, write_manifest, write_track
 from workbench.units import SAMPLE_RATE
 
 # The same examples every time, however busy the machine is.

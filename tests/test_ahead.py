@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from workbench.ahead import Ahead, Task, helpers
+from workbench.cache import Store, default_folder
 from workbench.config import Config, override
-from workbench.replay import cost_source, replay
-from workbench.running import open_labelled
-from workbench.session import open_session, write_manifest, write_track
+from workbench.replay.engine import cost_source, replay
+from workbench.replay.prefetch import Ahead, Task, helpers
+from workbench.runs import open_labelled
+from workbench.sessions.session import open_session, write_manifest, write_track
 from workbench.stacks import make_stack
-from workbench.store import Store, default_folder
 from workbench.units import SAMPLE_RATE
 
 from .conftest import MakeSession
@@ -160,7 +160,7 @@ def test_a_helper_does_not_answer_to_ctrl_c(tasks: list[Task]) -> None:
 
 def test_measured_costs_are_measured_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """And nobody disturbs them."""
-    monkeypatch.setattr("workbench.ahead.cores", lambda: 2)
+    monkeypatch.setattr("workbench.replay.prefetch.cores", lambda: 2)
     stack = make_stack(SCRIPTED)
     assert helpers(stack, SCRIPTED) == 1
     assert helpers(stack, override(SCRIPTED, {"costs": "measured"})) == 0

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.autolabel import Drafting, as_turns, draft, speech_spans
-from workbench.labels import read_labels, turns, validate
-from workbench.session import open_session
+from workbench.sessions.draft_labels import Drafting, as_turns, draft, speech_spans
+from workbench.sessions.labels import read_labels, turns, validate
+from workbench.sessions.session import open_session
 
 from .conftest import MakeSession
 from .test_bad_input import workbench

@@ -6,10 +6,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from workbench.cache import Store
 from workbench.errors import WorkbenchError
-from workbench.stages.endpoint import EndpointLm, RecordedLm, Reply, costs_ms, read_replies
 from workbench.stages.lm import CannedLm, Thinking, open_lm
-from workbench.store import Store
+from workbench.stages.openai_lm import EndpointLm, RecordedLm, Reply, costs_ms, read_replies
 
 
 def event(piece):

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.executors import Job, Process, arrivals, chain, interleaved, run
+from workbench.simulation.scheduler import Job, Process, arrivals, chain, interleaved, run
 
 costs = st.lists(st.integers(0, 5000), min_size=1, max_size=40)
 busy = st.lists(st.integers(1, 5000), min_size=1, max_size=40)

@@ -11,9 +11,9 @@ import soundfile
 
 from workbench.errors import WorkbenchError
 from workbench.files import read_json, sha256_file
-from workbench.importing import import_session
-from workbench.labels import Label, read_labels
-from workbench.session import Session, open_session
+from workbench.sessions.import_audio import import_session
+from workbench.sessions.labels import Label, read_labels
+from workbench.sessions.session import Session, open_session
 
 from .test_bad_input import snapshot, workbench
 
@@ -62,7 +62,7 @@ def test_what_a_decoder_writes_past_python_is_a_note(
         os.write(2, b"[src/libmpg123/layer3.c:do_layer3():1774] error: too large\n\nNote: Trying to resync...\n")
         return soundfile.info(path)
 
-    monkeypatch.setattr("workbench.importing._probe", complaining)
+    monkeypatch.setattr("workbench.sessions.import_audio._probe", complaining)
     done = import_session(source, tmp_path / "s")
     assert done.notes == ("damaged in places: the decoder complains 2 times, first of 'error: too large'",)
     with pytest.raises(WorkbenchError, match="name is taken"):

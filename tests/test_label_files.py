@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from workbench.labelfiles import export_labels, import_labels, read_label_file
-from workbench.labels import KINDS, Label, format_audacity, format_labels, read_audacity, read_labels, validate
-from workbench.session import open_session
+from workbench.sessions.label_formats import export_labels, import_labels, read_label_file
+from workbench.sessions.labels import KINDS, Label, format_audacity, format_labels, read_audacity, read_labels, validate
+from workbench.sessions.session import open_session
 
 from .conftest import MakeSession
 from .test_bad_input import snapshot, workbench

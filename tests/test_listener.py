@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.microphone import Gate
-from workbench.stages.listener import Cycle, ListenOptions, listen
-from workbench.stages.published import PublishedLoop, listen_published
+from workbench.assistants.listener import Cycle, ListenOptions, listen
+from workbench.assistants.mlx_harmony_listener import PublishedLoop, listen_published
+from workbench.simulation.microphone import Gate
 from workbench.units import FRAME_SAMPLES, frame_end, ms_to_samples
 
 OPTIONS = ListenOptions(

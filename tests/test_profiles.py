@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from workbench.cli.storing import show_store
+from workbench.cli.actions.cache import show_store
 from workbench.config import Config, override
-from workbench.costs import STAGES, read_profile
 from workbench.errors import WorkbenchError
 from workbench.files import read_json
-from workbench.profiles import profile_path
-from workbench.running import read_run, run_sessions, score_run
-from workbench.session import PARTIAL
+from workbench.replay.profiles import profile_path
+from workbench.runs import read_run, run_sessions, score_run
+from workbench.sessions.session import PARTIAL
+from workbench.simulation.step_costs import STAGES, read_profile
 from workbench.stacks import make_stack
 from workbench.trace import Commit
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from workbench.cache import Store
 from workbench.config import Config, override
 from workbench.errors import WorkbenchError
 from workbench.metrics import SessionScores, evaluate, summarise
-from workbench.replay import Replayed, cost_source, replay
+from workbench.replay.engine import Replayed, cost_source, replay
 from workbench.stacks import make_stack
 from workbench.stages.scripted import ScriptedStack, ScriptedStt
-from workbench.store import Store
 from workbench.trace import BargeIn, Cancel, Chunk, Commit, Heard, Play, Trace, Transcript, Underrun, Word
 
 from .conftest import MakeSession
@@ -91,7 +91,7 @@ def test_same_digest_from_elsewhere_and_with_another_hash_seed(make_session: Mak
 
 
 def make_labels(session: object) -> object:
-    from workbench.labels import read_labels
+    from workbench.sessions.labels import read_labels
 
     return read_labels(session.labels_path)  # type: ignore[attr-defined]
 
@@ -99,7 +99,7 @@ def make_labels(session: object) -> object:
 def test_profile_draws_are_the_same_for_the_same_job_and_differ_by_seed(
     make_session: MakeSession, tmp_path: Path
 ) -> None:
-    from workbench.costs import Profile, ProfileCosts
+    from workbench.simulation.step_costs import Profile, ProfileCosts
 
     profile = Profile({"stt": tuple(range(100, 1100)), "tts": tuple(range(1000))})
     costs, again = ProfileCosts(profile, "a", 0), ProfileCosts(profile, "a", 0)

@@ -1,6 +1,6 @@
 """Setting the clock is taken out of time stamps that are of the time of day, and out of no others."""
 
-from workbench.steady import Steps
+from workbench.recording.clock_steps import Steps
 
 DAY = 1_795_367_000.0
 

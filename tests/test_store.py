@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from workbench.cache import Store, default_folder, key_of
 from workbench.errors import WorkbenchError
-from workbench.store import Store, default_folder, key_of
 
 
 def encode(value: object) -> bytes:
@@ -50,7 +50,7 @@ def test_clear_forgets_everything(tmp_path: Path) -> None:
 
 def test_two_processes_at_once(tmp_path: Path) -> None:
     script = (
-        "import sys, json; from pathlib import Path; from workbench.store import Store\n"
+        "import sys, json; from pathlib import Path; from workbench.cache import Store\n"
         "store = Store(Path(sys.argv[1]))\n"
         "for n in range(200):\n"
         "    store.put(f'{sys.argv[2]}{n}', n, lambda v: json.dumps(v).encode())\n"

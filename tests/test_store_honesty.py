@@ -6,13 +6,13 @@ import random
 import numpy as np
 import pytest
 
+from workbench.cache import Store
 from workbench.config import Config, override
-from workbench.memory import Memory
-from workbench.replay import cost_source, replay, replay_parts
-from workbench.stages import Pcm, Stages, SttStep
+from workbench.replay.engine import cost_source, replay, replay_parts
+from workbench.simulation.memo import Memory
 from workbench.stages.lm import CannedLm
+from workbench.stages.protocols import Pcm, Stages, SttStep
 from workbench.stages.scripted import ScriptedStack, ScriptedTts
-from workbench.store import Store
 
 from .conftest import MakeSession
 

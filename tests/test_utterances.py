@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.config import Config, override
-from workbench.costs import FixedCosts
-from workbench.stages import DuplexStep
+from workbench.dialogue.duplex_events import BLOCK_STEPS, PAUSE_FRAMES, Narrator
+from workbench.simulation.step_costs import FixedCosts
 from workbench.stages.playback import OpenStream
+from workbench.stages.protocols import DuplexStep
 from workbench.trace import Commit, Done, Event, Heard, Listen, Onset, Pcm, Play, Steps, Tokens, Underrun
 from workbench.units import FRAME_SAMPLES, frame_end
-from workbench.utterances import BLOCK_STEPS, PAUSE_FRAMES, Narrator
 
 COSTS = FixedCosts(override(Config(), {"tts_step_ms": 40.0}).costs)
 COST = 960

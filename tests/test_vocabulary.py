@@ -3,8 +3,8 @@
 import json
 
 from workbench.config import Config, override
-from workbench.labels import Label, only_known
-from workbench.running import read_run, run_sessions, score_run
+from workbench.runs import read_run, run_sessions, score_run
+from workbench.sessions.labels import Label, only_known
 from workbench.stages.scripted import ScriptedStack
 
 from .conftest import MakeSession

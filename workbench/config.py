@@ -207,6 +207,18 @@ def override(config: Config, changes: Mapping[str, Any]) -> Config:
     return config
 
 
+def override_alone(path: str, value: Knob) -> None:
+    """Check type and range of one value; combinations are looked at in each trial.
+
+    Raises:
+        WorkbenchError: from the config.
+    """
+    if path in ("assistant.stt_silence", "assistant.stt_vad"):
+        override(Config(), {"assistant.stt_silence": True, "assistant.stt_vad": True, path: value})
+    else:
+        override(Config(), {path: value})
+
+
 def parse_assignment(text: str) -> tuple[str, str]:
     """Split ``knob=value`` as typed after ``--set``.
 

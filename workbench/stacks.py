@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from workbench.config import Config
 from workbench.errors import WorkbenchError
-from workbench.stages import Stack, TextLm
+from workbench.stages.protocols import Stack, TextLm
 
 if TYPE_CHECKING:
     from workbench.moshi.sizes import Kind

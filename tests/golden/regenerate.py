@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from workbench.files import pretty_json, write_text
-from workbench.labels import read_labels
 from workbench.metrics import evaluate, summarise
+from workbench.sessions.labels import read_labels
 from workbench.trace import read_trace
 
 HERE = Path(__file__).parent

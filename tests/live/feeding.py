@@ -7,25 +7,25 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench.audio import Device, InputCallback, Opening, OutputCallback
+from workbench.cache import Store
 from workbench.config import Config
-from workbench.labels import Label
+from workbench.dialogue.answer import speak_options
 from workbench.live.assistant import Assistant, check_live
-from workbench.live.conversation import LiveConversation
+from workbench.live.duplex import LiveConversation
+from workbench.live.loudspeaker import SimulatedOpenRoom, SimulatedRoom
 from workbench.live.microphone import LiveMicrophone
-from workbench.live.room import SimulatedOpenRoom, SimulatedRoom
 from workbench.metrics import evaluate
-from workbench.recording.capture import Speaker
-from workbench.recording.finish import finish
-from workbench.recording.fit import Pcm
-from workbench.recording.follow import Clock, Follower
-from workbench.recording.take import Plan, Take
-from workbench.replay import cost_source, replay
-from workbench.session import Session
-from workbench.speaking import speak_options
+from workbench.recording.callbacks import Speaker
+from workbench.recording.finalize import finish
+from workbench.recording.observer import Clock, Follower
+from workbench.recording.portaudio import Device, InputCallback, Opening, OutputCallback
+from workbench.recording.recorder import Plan, Take
+from workbench.recording.resample import Pcm
+from workbench.replay.engine import cost_source, replay
+from workbench.sessions.labels import Label
+from workbench.sessions.session import Session
 from workbench.stacks import make_stack
-from workbench.stages import Duplex, Stages
-from workbench.store import Store
+from workbench.stages.protocols import Duplex, Stages
 from workbench.trace import Event, in_order, read_trace
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE, samples_to_seconds
 

@@ -13,8 +13,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from workbench.labels import Label
-from workbench.stages import Duplex, DuplexStep, Pcm
+from workbench.sessions.labels import Label
+from workbench.stages.protocols import Duplex, DuplexStep, Pcm
 
 LOUD = 0.02
 

@@ -10,8 +10,8 @@ from click.testing import CliRunner
 from workbench.cli import cli
 from workbench.config import Config, override, to_dict
 from workbench.files import pretty_json, read_json, sha256_file
-from workbench.live.compare import Exchange, exchanges, pair
-from workbench.session import LIVE_TRACE, Session, open_session, write_manifest, write_track
+from workbench.live.compare_traces import Exchange, exchanges, pair
+from workbench.sessions.session import LIVE_TRACE, Session, open_session, write_manifest, write_track
 from workbench.trace import Header, Pcm, Play, Tokens, Trace, Transcript, write_trace
 from workbench.units import FRAME_SAMPLES
 

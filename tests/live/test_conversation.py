@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from workbench.config import Config, override
-from workbench.live import device as device_module
-from workbench.live import follower as module
-from workbench.live.device import OpenDeviceRoom
-from workbench.live.follower import LiveFollower
-from workbench.recording.capture import Speaker
-from workbench.recording.follow import Clock
-from workbench.session import Session, open_session
+from workbench.live import loudspeaker_device as device_module
+from workbench.live import recording_observer as module
+from workbench.live.loudspeaker_device import OpenDeviceRoom
+from workbench.live.recording_observer import LiveFollower
+from workbench.recording.callbacks import Speaker
+from workbench.recording.observer import Clock
+from workbench.sessions.session import Session, open_session
 from workbench.trace import Commit, Done, Event, Heard, Pcm, Play, Steps, Tokens
 from workbench.units import FRAME_SAMPLES
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from workbench.executors import chain
-from workbench.live.device import DeviceRoom
-from workbench.recording.follow import Clock
-from workbench.speaking import CLOSE_DELAY, Answer, Line, Piece
-from workbench.stages.tts import Speech
+from workbench.dialogue.answer import CLOSE_DELAY, Answer, Line, Piece
+from workbench.live.loudspeaker_device import DeviceRoom
+from workbench.recording.observer import Clock
+from workbench.simulation.scheduler import chain
+from workbench.stages.cached_tts import Speech
 from workbench.units import FRAME_SAMPLES
 
 from .test_speaker import Device, frame

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from workbench.config import Config, override
 from workbench.errors import WorkbenchError
-from workbench.labels import read_labels
 from workbench.live.assistant import check_live
 from workbench.live.microphone import GrowingGate, LiveMicrophone
-from workbench.microphone import Gate
-from workbench.session import Session, open_session, write_manifest, write_track
+from workbench.sessions.labels import read_labels
+from workbench.sessions.session import Session, open_session, write_manifest, write_track
+from workbench.simulation.microphone import Gate
 from workbench.stacks import make_stack
-from workbench.stages import Stages
+from workbench.stages.protocols import Stages
 from workbench.trace import BargeIn, Cancel, Commit, Event, Pcm, Tokens, Transcript
 from workbench.units import FRAME_SAMPLES
 

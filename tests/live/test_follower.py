@@ -9,11 +9,11 @@ import pytest
 
 from workbench.config import Config, override
 from workbench.errors import WorkbenchError
-from workbench.live import follower as module
-from workbench.live.follower import LiveFollower
-from workbench.session import Session, open_session
-from workbench.stages import Pcm, Stages, SttStep
+from workbench.live import recording_observer as module
+from workbench.live.recording_observer import LiveFollower
+from workbench.sessions.session import Session, open_session
 from workbench.stages.lm import CannedLm
+from workbench.stages.protocols import Pcm, Stages, SttStep
 from workbench.stages.scripted import ScriptedStack, ScriptedStt, ScriptedTts
 from workbench.trace import BargeIn, Cancel, Commit, Dropped, Heard, Listen, Play, Steps, Tokens, Transcript
 from workbench.trace import Pcm as PcmEvent

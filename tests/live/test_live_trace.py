@@ -11,11 +11,11 @@ import pytest
 from workbench.config import Config, to_dict
 from workbench.errors import WorkbenchError
 from workbench.metrics import evaluate
-from workbench.recording.finish import finish
-from workbench.recording.follow import LIVE
-from workbench.recording.livetrace import causal_offset, live_trace, read_log
+from workbench.recording.finalize import finish
+from workbench.recording.live_trace import causal_offset, live_trace, read_log
+from workbench.recording.observer import LIVE
 from workbench.recording.tape import TapeWriter
-from workbench.session import LIVE_TRACE, PARTIAL, open_session
+from workbench.sessions.session import LIVE_TRACE, PARTIAL, open_session
 from workbench.trace import (
     Chunk,
     Commit,

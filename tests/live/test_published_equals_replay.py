@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from workbench.cache import Store
 from workbench.config import Config, override
-from workbench.costs import MeasuredCosts
 from workbench.live.microphone import LiveMicrophone
-from workbench.session import open_session
-from workbench.stages import Pcm, Stages, SttStep, SttStream
+from workbench.sessions.session import open_session
+from workbench.simulation.step_costs import MeasuredCosts
+from workbench.stages.cached_stt import Hearing
+from workbench.stages.protocols import Pcm, Stages, SttStep, SttStream
 from workbench.stages.scripted import ScriptedStack, ScriptedStt
-from workbench.stages.stt import Hearing
-from workbench.store import Store
 from workbench.trace import BargeIn
 from workbench.units import FRAME_SAMPLES
 

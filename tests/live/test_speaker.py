@@ -5,9 +5,9 @@ import time
 import numpy as np
 import pytest
 
-from workbench.recording.capture import CUE, OutputTap, Speaker
-from workbench.recording.fit import dequantise, quantise
-from workbench.recording.holes import STARVED
+from workbench.recording.callbacks import CUE, OutputTap, Speaker
+from workbench.recording.gaps import STARVED
+from workbench.recording.resample import dequantise, quantise
 from workbench.recording.ring import BlockRing
 from workbench.units import FRAME_SAMPLES
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from workbench.labels import Label, validate
+from workbench.sessions.labels import Label, validate
 from workbench.trace import Cancel, Chunk, Commit, Done, Event, Header, Pcm, Play, Tokens, Trace, Transcript, in_order
 from workbench.units import FRAME_SAMPLES, ms_to_samples
 

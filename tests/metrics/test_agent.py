@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.metrics import agent_intervals
-from workbench.metrics.agent import BRIDGE, DIFFERENCE, bridge, parting
-from workbench.metrics.words import normalise, word_errors
+from workbench.metrics.agent_speech import BRIDGE, DIFFERENCE, bridge, parting
+from workbench.metrics.word_errors import normalise, word_errors
 from workbench.units import FRAME_SAMPLES
 
 
@@ -71,6 +71,6 @@ def test_word_errors_once_counted_are_not_counted_again(monkeypatch):
     first = word_errors(known)
     monkeypatch.setattr("jiwer.process_words", None)
     assert word_errors(known[::-1]) == first[::-1] == [(1, 1), (3, 1)]
-    monkeypatch.setattr("workbench.metrics.words._ROOM", 1)
+    monkeypatch.setattr("workbench.metrics.word_errors._ROOM", 1)
     with pytest.raises(TypeError):
         word_errors(known)

@@ -4,9 +4,9 @@ import pytest
 from made_traces import Made, labels
 from test_summary import session
 
-from workbench.budget import certify, check_budget, check_limits, read_budget, unmeasured
 from workbench.errors import WorkbenchError
 from workbench.metrics import evaluate, summarise
+from workbench.metrics.budget import certify, check_budget, check_limits, read_budget, unmeasured
 
 SHIPPED = Path(__file__).parents[2] / "configs" / "budget.toml"
 

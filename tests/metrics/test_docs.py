@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from workbench.metrics import frontier
-from workbench.metrics.measures import BY_KEY, HIGHER_IS_BETTER, MEASURES, PERCENTS, Points, Rate, Total
+from workbench.metrics.definitions import BY_KEY, HIGHER_IS_BETTER, MEASURES, PERCENTS, Points, Rate, Total
 from workbench.trace import EVENTS, Header, format_trace, read_trace
 
 DOCS = Path(__file__).parents[2] / "docs"

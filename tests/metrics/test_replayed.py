@@ -4,13 +4,13 @@ import itertools
 
 import pytest
 
+from workbench.cache import Store
 from workbench.config import load
-from workbench.costs import FixedCosts
 from workbench.metrics import evaluate, summarise
 from workbench.metrics.index import index
-from workbench.replay import replay
+from workbench.replay.engine import replay
+from workbench.simulation.step_costs import FixedCosts
 from workbench.stacks import make_stack
-from workbench.store import Store
 
 TALK = [
     (1.04, 2.0, "speech", 1, "turn the lamp"),

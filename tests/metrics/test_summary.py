@@ -8,7 +8,7 @@ from made_traces import Made, labels, ms
 from workbench.errors import WorkbenchError
 from workbench.metrics import compare, evaluate, read_scores, shown, summarise, write_scores
 from workbench.metrics.compare import NO_DIFFERENCE
-from workbench.metrics.measures import BY_KEY, MEASURES, keys_of
+from workbench.metrics.definitions import BY_KEY, MEASURES, keys_of
 from workbench.metrics.rows import HoldRow, SessionScores, TurnRow, Waterfall
 from workbench.metrics.summary import too_few
 from workbench.trace import BargeIn, Commit, Heard, Steps, Underrun

@@ -3,9 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_traces import Made, labels, ms
 
-from workbench.labels import Label, turns
 from workbench.metrics import evaluate, frontier, summarise
 from workbench.metrics.turns import EARLY, HOLD_MAX, HOLD_MIN, LATE, false_ends, holds, match_ends
+from workbench.sessions.labels import Label, turns
 from workbench.trace import Commit, Heard, Transcript
 from workbench.units import FRAME_SAMPLES
 

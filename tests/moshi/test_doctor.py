@@ -10,11 +10,11 @@ import pytest
 from click.testing import CliRunner
 
 from workbench.cli import cli
-from workbench.costs import read_profile
 from workbench.errors import WorkbenchError
 from workbench.moshi import doctor, headroom
 from workbench.moshi.generate import Recipe
 from workbench.moshi.stt import DsmStt
+from workbench.simulation.step_costs import read_profile
 
 
 def run(*arguments):

@@ -9,15 +9,15 @@ from pathlib import Path
 import mlx.core as mx
 import pytest
 
+from workbench.cache import Store, cache_folder
 from workbench.config import load, override
-from workbench.costs import MeasuredCosts
 from workbench.errors import WorkbenchError
 from workbench.moshi.generate import Recipe
 from workbench.moshi.lm import MlxLm, open_mlx_lm
+from workbench.simulation.step_costs import MeasuredCosts
 from workbench.stacks import make_stack
-from workbench.stages.endpoint import SYSTEM, read_replies
 from workbench.stages.lm import Thinking, open_lm
-from workbench.store import Store, cache_folder
+from workbench.stages.openai_lm import SYSTEM, read_replies
 
 pytest.importorskip("mlx_lm")
 

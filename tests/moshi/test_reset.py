@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from workbench.microphone import Microphone
+from workbench.cache import Store
 from workbench.moshi.duplex import Duplex
 from workbench.moshi.generate import Recipe
 from workbench.moshi.stt import CONSUMER, EVERYTHING, DsmStt, DsmSttStream
 from workbench.moshi.tts import DsmTts
-from workbench.stages.stt import Hearing
-from workbench.store import Store
+from workbench.simulation.microphone import Microphone
+from workbench.stages.cached_stt import Hearing
 from workbench.units import FRAME_SAMPLES
 
 RECIPES = [Recipe("stt"), Recipe("stt", mimi="full")]

@@ -7,22 +7,22 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from workbench.cli.fit import list_voices
+from workbench.cache import Store
+from workbench.cli.actions.models import list_voices
 from workbench.config import load, override
-from workbench.costs import STAGES
 from workbench.errors import WorkbenchError
-from workbench.labels import Label
 from workbench.metrics import evaluate, summarise
 from workbench.moshi.generate import Recipe
-from workbench.profiles import stack_profile
-from workbench.replay import cost_source, replay
+from workbench.replay.engine import cost_source, replay
+from workbench.replay.profiles import stack_profile
 from workbench.reports import first_words, write_report
-from workbench.running import read_run, run_sessions, score_run
-from workbench.session import write_manifest, write_track
+from workbench.runs import read_run, run_sessions, score_run
+from workbench.sessions.labels import Label
+from workbench.sessions.session import write_manifest, write_track
+from workbench.simulation.step_costs import STAGES
 from workbench.stacks import GENERATED, generated, make_stack
-from workbench.stages.endpoint import Reply, add_reply
-from workbench.store import Store
-from workbench.tuning.words import caveats
+from workbench.stages.openai_lm import Reply, add_reply
+from workbench.tuning.output.phrases import caveats
 from workbench.units import SAMPLE_RATE
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench.session import PARTIAL, open_session
+from workbench.sessions.session import PARTIAL, open_session
 
 from .conftest import RATE, Noise, Sound, find, track
 from .heard import assert_heard

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench.audio import Device, InputCallback, Opening
-from workbench.recording.fit import Pcm
-from workbench.recording.take import Plan, Take
+from workbench.recording.portaudio import Device, InputCallback, Opening
+from workbench.recording.recorder import Plan, Take
+from workbench.recording.resample import Pcm
 
 from .conftest import RATE
 

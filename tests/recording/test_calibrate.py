@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from workbench.labels import read_labels
 from workbench.recording.calibrate import calibrate, hotmic, judge, suggest
-from workbench.session import open_session
+from workbench.sessions.labels import read_labels
+from workbench.sessions.session import open_session
 from workbench.units import SAMPLE_RATE
 
 RECORDINGS = Path(__file__).parent.parent.parent / "recordings"

@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from workbench import audio
-from workbench.audio import close, start
 from workbench.errors import WorkbenchError
-from workbench.recording import record
-from workbench.recording.finish import Finished, finish
-from workbench.recording.fit import Pcm
+from workbench.recording import loop as record
+from workbench.recording import portaudio as audio
+from workbench.recording.finalize import Finished, finish
 from workbench.recording.meter import PlainView
-from workbench.session import PARTIAL, open_session
+from workbench.recording.portaudio import close, start
+from workbench.recording.resample import Pcm
+from workbench.sessions.session import PARTIAL, open_session
 
 from ..conftest import SmallDisk
 from .conftest import RATE, Sound, noise
@@ -259,11 +259,11 @@ def test_a_sound_server_that_ends_between_opening_and_beginning(own_sound: Sound
     """As while the model of a live recording warms up. PortAudio never comes back from starting the stream."""
     script = (
         "import sys\n"
-        "from workbench.audio import find_device, opening\n"
+        "from workbench.recording.portaudio import find_device, opening\n"
         "from workbench.errors import WorkbenchError\n"
         "from workbench.recording import take\n"
         "from workbench.recording.meter import PlainView\n"
-        "from workbench.recording.record import record\n"
+        "from workbench.recording.loop import record\n"
         "how = opening(find_device('room_mic', 'input'), 'input')\n"
         "begin = take.Take.start\n"
         "def wait(self): print('open', flush=True); input(); begin(self)\n"

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.recording.holes import (
+from workbench.recording.gaps import (
     FLAGGED_BLOCKS,
     INPUT_OVERFLOW,
     SUSPECT_BLOCKS,

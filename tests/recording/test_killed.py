@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from workbench.recording.finish import finish
+from workbench.recording.finalize import finish
 from workbench.recording.levels import Gate, Levels
 from workbench.recording.ring import BlockRing
 from workbench.recording.tape import TapeWriter
 from workbench.recording.writer import Line, Writer
-from workbench.session import PARTIAL, Session, open_session
+from workbench.sessions.session import PARTIAL, Session, open_session
 
 from .conftest import RATE, Sound, track
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import soundfile
 
+from workbench.cache import Store
 from workbench.config import load
 from workbench.metrics import evaluate
 from workbench.moshi.generate import Recipe, init
-from workbench.recording.fit import dequantise, quantise
-from workbench.replay import cost_source, replay
-from workbench.session import PARTIAL, Session, open_session
+from workbench.recording.resample import dequantise, quantise
+from workbench.replay.engine import cost_source, replay
+from workbench.sessions.session import PARTIAL, Session, open_session
 from workbench.stacks import make_stack
-from workbench.store import Store
 from workbench.trace import BargeIn, Cancel, Commit, Done, Pcm, Play, Steps, Transcript, Underrun, read_trace
 from workbench.units import FRAME_SAMPLES
 

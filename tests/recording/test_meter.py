@@ -19,15 +19,15 @@ import pytest
 import soundfile
 from rich.console import Console
 
-from workbench.labels import read_labels
 from workbench.recording import meter
-from workbench.recording.finish import finish
-from workbench.recording.keys import Keyboard
+from workbench.recording.finalize import finish
+from workbench.recording.loop import _run
 from workbench.recording.meter import PlainView, state
-from workbench.recording.record import _run
-from workbench.recording.take import Ended, Take
+from workbench.recording.recorder import Ended, Take
+from workbench.recording.terminal import Keyboard
 from workbench.recording.view import LastingView
-from workbench.session import PARTIAL, Session
+from workbench.sessions.labels import read_labels
+from workbench.sessions.session import PARTIAL, Session
 
 from .conftest import RATE, Sound, noise
 from .fed import FRAMES, fed_take, loud

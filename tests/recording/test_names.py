@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from workbench.audio import Device, Opening
-from workbench.cli import record as module
-from workbench.cli.record import Request
+from workbench.cli.actions import record as module
+from workbench.cli.actions.record import Request
 from workbench.config import Config
 from workbench.errors import WorkbenchError
-from workbench.recording.take import Plan
+from workbench.recording.portaudio import Device, Opening
+from workbench.recording.recorder import Plan
 from workbench.recording.tape import NameTakenError
 from workbench.recording.view import View
-from workbench.session import open_session
+from workbench.sessions.session import open_session
 
 from .conftest import RATE, Sound
 

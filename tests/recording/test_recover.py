@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from workbench.errors import WorkbenchError
-from workbench.recording.finish import cut_off, finish
+from workbench.recording.finalize import cut_off, finish
 from workbench.recording.levels import Gate, Levels
 from workbench.recording.ring import BlockRing
 from workbench.recording.tape import TapeWriter
 from workbench.recording.writer import Line, Writer
-from workbench.session import PARTIAL, is_recording, open_session, recover_command
+from workbench.sessions.session import PARTIAL, is_recording, open_session, recover_command
 
 from .conftest import ROOT
 from .test_tape import write

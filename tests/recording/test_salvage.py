@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from workbench.errors import WorkbenchError
-from workbench.recording.finish import DAMAGED, cut_off, finish
-from workbench.recording.follow import LIVE
-from workbench.session import MANIFEST, PARTIAL, Session, open_session
+from workbench.recording.finalize import DAMAGED, cut_off, finish
+from workbench.recording.observer import LIVE
+from workbench.sessions.session import MANIFEST, PARTIAL, Session, open_session
 
 from .test_tape import SECOND, ramp, samples, write
 

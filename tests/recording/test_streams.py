@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from workbench.audio import Device, Opening, one_stream
 from workbench.errors import WorkbenchError
-from workbench.recording.finish import alignment
+from workbench.recording.finalize import alignment
 from workbench.recording.levels import Gate, Levels
+from workbench.recording.portaudio import Device, Opening, one_stream
 from workbench.recording.ring import BlockRing
 from workbench.recording.tape import TapeWriter, open_tape
 from workbench.recording.writer import Line, Writer
-from workbench.session import PARTIAL, open_session
+from workbench.sessions.session import PARTIAL, open_session
 
 from .conftest import RATE, find, noise, track
 from .heard import events

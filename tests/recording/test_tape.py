@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.errors import WorkbenchError
-from workbench.labels import read_labels
-from workbench.recording.finish import cut_off, finish
-from workbench.recording.fit import Fitter, dequantise, quantise
+from workbench.recording.finalize import cut_off, finish
+from workbench.recording.resample import Fitter, dequantise, quantise
 from workbench.recording.ring import BlockRing
 from workbench.recording.tape import TapeWriter, pack, unpack
-from workbench.session import PARTIAL, open_session
+from workbench.sessions.labels import read_labels
+from workbench.sessions.session import PARTIAL, open_session
 
 SECOND = 24_000
 

@@ -12,7 +12,6 @@ from made_runs import SECOND, make_run, make_session, picture, questions
 from matplotlib.path import Path
 
 from workbench.config import Config, override
-from workbench.labels import Label
 from workbench.metrics.index import index
 from workbench.metrics.rows import PARTS
 from workbench.reports import write_report
@@ -20,7 +19,8 @@ from workbench.reports.drawing import DPI, OWNER_COLOURS, SKY, WIDTH, figure
 from workbench.reports.figures import MOST_BARS, OWNERS, draw_latency, draw_waterfall, owners
 from workbench.reports.staves import FLOOR_DBFS, Story, buffer_levels, tell
 from workbench.reports.timeline import _LANES, _LEFT, _RIGHT, _TITLE, Heading, draw_timeline
-from workbench.running import score_run
+from workbench.runs import score_run
+from workbench.sessions.labels import Label
 from workbench.trace import Cancel, Commit, Done, Header, Play, Trace
 from workbench.trace import Pcm as PcmEvent
 from workbench.units import FRAME_SAMPLES

@@ -7,21 +7,21 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
+from workbench.cache import Store
 from workbench.cli import cli
 from workbench.config import Config, override
-from workbench.costs import BESIDE, write_profile
 from workbench.errors import WorkbenchError
 from workbench.metrics import Difference
 from workbench.metrics.compare import NO_DIFFERENCE
+from workbench.simulation.step_costs import BESIDE, write_profile
 from workbench.stacks import make_stack
-from workbench.store import Store
 from workbench.tuning.evaluator import Evaluator
 from workbench.tuning.goal import ANSWERED, Goal
 from workbench.tuning.objective import Objective, search
+from workbench.tuning.output.phrases import advice
 from workbench.tuning.plan import plan
 from workbench.tuning.sensitivity import climb
 from workbench.tuning.space import parse
-from workbench.tuning.words import advice
 
 LATENCY, CUTS, STOPS = "voice_to_voice_ms_p95", "cutin_per_hold", "false_bargein_per_agent_hour"
 SILENCE = {"assistant": {"stt_silence_ms": {"type": "frames", "low": 160, "high": 1200}}}

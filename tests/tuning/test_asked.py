@@ -21,16 +21,16 @@ import tomli_w
 from click.testing import CliRunner
 from made_sessions import REPOSITORY
 
-from workbench.budget import check_limits, read_budget
+from workbench.cache import Store
 from workbench.cli import cli
 from workbench.config import load
 from workbench.errors import WorkbenchError
-from workbench.store import Store
+from workbench.metrics.budget import check_limits, read_budget
 from workbench.tuning.evaluator import Evaluator
+from workbench.tuning.interrupts import Patience
 from workbench.tuning.objective import Objective
 from workbench.tuning.plan import plan
 from workbench.tuning.space import GRID, parse, read_space
-from workbench.tuning.stopping import Patience
 from workbench.tuning.storage import open_storage
 from workbench.tuning.study import Elsewhere, again, create, finished, run_trials, wanting
 from workbench.tuning.study import load as load_study

@@ -14,19 +14,19 @@ import pytest
 from click.testing import CliRunner
 from made_sessions import REPOSITORY
 
-from workbench.budget import read_budget
 from workbench.cli import cli
 from workbench.config import Config, load, override
 from workbench.files import read_json
 from workbench.metrics import Summary, shown
-from workbench.tuning.commands import commands
+from workbench.metrics.budget import read_budget
+from workbench.moshi_json import KEYS
 from workbench.tuning.goal import Goal, Outcome
-from workbench.tuning.keys import GOVERNS
-from workbench.tuning.moshi_json import KEYS
+from workbench.tuning.output.checklist_commands import commands
+from workbench.tuning.output.checklist_rows import GOVERNS
+from workbench.tuning.output.phrases import nudge, spread
 from workbench.tuning.sensitivity import Nudge, Range, survey
 from workbench.tuning.space import parse
 from workbench.tuning.spec import read_spec
-from workbench.tuning.words import nudge, spread
 
 LATENCY = "voice_to_voice_ms_p95"
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from made_sessions import REPOSITORY, Sound, conversation, make_session
 
+from workbench.cache import Store
 from workbench.config import load, override
 from workbench.metrics import Difference, compare
 from workbench.metrics.compare import NO_DIFFERENCE
-from workbench.store import Store
 from workbench.trace import Cancel, Chunk, Done, Header, Pcm, Play, Trace
 from workbench.tuning.evaluator import Evaluator
-from workbench.tuning.faults import BORDERS, Cost, Faults, Speech, section, spoken, weigh
+from workbench.tuning.output.listener_comparison import BORDERS, Cost, Faults, Speech, section, spoken, weigh
 from workbench.units import FRAME_SAMPLES as FRAME
 
 PUBLISHED = load(

@@ -18,8 +18,8 @@ import optuna
 import pytest
 from servers import OPTIONS, SPACE, command, environment, postgres, small, wait_for, write_files
 
+from workbench.cache import Store
 from workbench.errors import WorkbenchError
-from workbench.store import Store
 from workbench.tuning.cluster import executor, fill, infer, pack, points
 from workbench.tuning.evaluator import Evaluator
 from workbench.tuning.objective import search

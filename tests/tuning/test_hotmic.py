@@ -4,7 +4,7 @@ import pytest
 from made_sessions import Sound, make_session
 
 from workbench.config import Config
-from workbench.tuning.hotmic import by_rule, suggest
+from workbench.tuning.output.hotmic import by_rule, suggest
 
 
 def test_the_rule_on_known_levels(tmp_path):

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from made_sessions import REPOSITORY, conversation, make_session, with_noises
 from meeting import MEETINGS
 
+from workbench.assistants.listener import Stretch
+from workbench.cache import Store
 from workbench.config import Config, knobs, override
-from workbench.costs import STAGES, Profile, write_profile
 from workbench.errors import WorkbenchError
-from workbench.memory import TOLD_APART, Memory, applies, scope
 from workbench.metrics import evaluate
-from workbench.replay import cost_source, replay_parts
-from workbench.session import find_sessions
-from workbench.stages.listener import Stretch
-from workbench.store import Store
+from workbench.replay.engine import cost_source, replay_parts
+from workbench.sessions.session import find_sessions
+from workbench.simulation.memo import TOLD_APART, Memory, applies, scope
+from workbench.simulation.step_costs import STAGES, Profile, write_profile
 from workbench.trace import Event, in_order
 from workbench.tuning.evaluator import Evaluator
 
@@ -195,7 +195,7 @@ def test_a_memory_that_is_full_begins_anew(evaluator, baseline):
 
 def test_a_replay_that_breaks_off_leaves_no_half_step(evaluator, baseline, monkeypatch):
     """Stopped anywhere, the memory goes on with what it had: no step is remembered that was not done."""
-    from workbench.microphone import Microphone
+    from workbench.simulation.microphone import Microphone
 
     memory = Memory(tuple)
     whole = evaluator.replay(baseline, "echo").trace.events

@@ -9,13 +9,13 @@ import pytest
 from click.testing import CliRunner
 from made_sessions import REPOSITORY
 
+from workbench.cache import Store, default_folder
 from workbench.cli import cli
 from workbench.config import dump_toml, load
-from workbench.costs import Profile, read_profile, write_profile
 from workbench.errors import WorkbenchError
-from workbench.profiles import profile_path
+from workbench.replay.profiles import profile_path
+from workbench.simulation.step_costs import Profile, read_profile, write_profile
 from workbench.stacks import make_stack
-from workbench.store import Store, default_folder
 from workbench.tuning.evaluator import Evaluator
 from workbench.tuning.plan import plan
 from workbench.tuning.space import parse

@@ -7,20 +7,20 @@ import numpy as np
 import pytest
 from made_sessions import REPOSITORY
 
-from workbench.budget import read_budget
+from workbench.cache import Store
 from workbench.config import dump_toml, load, override
-from workbench.store import Store
-from workbench.tuning.checklist import ITEMS
-from workbench.tuning.conclude import conclude
+from workbench.metrics.budget import read_budget
+from workbench.moshi_json import write_moshi_json
 from workbench.tuning.evaluator import Evaluator
 from workbench.tuning.goal import ANSWERED
-from workbench.tuning.moshi_json import write_moshi_json
 from workbench.tuning.objective import Objective
+from workbench.tuning.output.checklist import ITEMS
+from workbench.tuning.output.checklist_checks import BESIDE, ticks
+from workbench.tuning.output.publish import publish
 from workbench.tuning.plan import plan
-from workbench.tuning.publish import publish
+from workbench.tuning.result import conclude
 from workbench.tuning.space import parse
 from workbench.tuning.study import create, finished
-from workbench.tuning.ticks import BESIDE, ticks
 
 SPACE = {"assistant": {"stt_silence_ms": {"type": "frames", "low": 400, "high": 960}}}
 

@@ -8,19 +8,19 @@ import optuna
 import pytest
 from made_sessions import REPOSITORY, Sound, conversation, make_session, with_room
 
-from workbench.budget import read_budget
+from workbench.cache import Store
 from workbench.config import Config, get, load, override
 from workbench.metrics import compare
+from workbench.metrics.budget import read_budget
 from workbench.metrics.compare import NO_DIFFERENCE
 from workbench.metrics.rows import HoldRow, SessionScores, TurnRow, Waterfall
-from workbench.store import Store
-from workbench.tuning.conclude import refine
 from workbench.tuning.evaluator import Evaluator
 from workbench.tuning.goal import Goal, Outcome
 from workbench.tuning.objective import Objective, search
 from workbench.tuning.plan import plan
+from workbench.tuning.result import refine
 from workbench.tuning.space import parse, read_space
-from workbench.tuning.splitting import content, split
+from workbench.tuning.split import content, split
 from workbench.tuning.study import best, create, finished, outcome_of
 
 BASELINE = override(Config(), {"stack": "scripted", "barge_in": True})
@@ -263,7 +263,7 @@ def test_a_real_difference_is_shown(here):
 
 def test_splits_hold_sessions_out_whole_and_spread_by_content():
     sounds, _ = conversation(np.random.default_rng(1), 1)
-    from workbench.labels import Label
+    from workbench.sessions.labels import Label
 
     hold = [Label(round(s.start * 24_000), round(s.end * 24_000), "speech", 1) for s in sounds]
     plain = hold[:1]

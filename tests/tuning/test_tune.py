@@ -13,7 +13,7 @@ from made_sessions import REPOSITORY
 from workbench.cli import cli
 from workbench.config import Assistant, load
 from workbench.errors import WorkbenchError
-from workbench.tuning.faults import FAULTS
+from workbench.tuning.output.listener_comparison import FAULTS
 
 CONFIGS = [
     *("--config", str(REPOSITORY / "configs/baseline.toml")),
@@ -161,7 +161,7 @@ def test_a_trials_trace_is_that_of_replay(here, recordings):
 
 
 def test_the_baseline_comes_first_and_equal_settings_are_replayed_once(here, recordings):
-    from workbench.store import Store
+    from workbench.cache import Store
     from workbench.tuning.evaluator import Evaluator
     from workbench.tuning.objective import Objective
     from workbench.tuning.plan import plan
@@ -224,7 +224,7 @@ def test_the_demo_ends_in_a_config_and_finds_it_again(here, recordings, capsys):
     (here / "configs").mkdir()
     for name in ("baseline", "quick", "budget"):
         shutil.copy(REPOSITORY / f"configs/{name}.toml", here / "configs")
-    from workbench.cli.study import tune_demo
+    from workbench.cli.actions.tune import tune_demo
 
     assert tune_demo(recordings, load(None, {"stack": "scripted"})) == 0
     told = capsys.readouterr().out
@@ -247,7 +247,8 @@ def test_a_study_is_not_overwritten(here, recordings):
 
 def test_help_loads_nothing_heavy():
     code = (
-        "import sys, workbench.cli.tuning; print([m for m in ('optuna', 'rich', 'scipy', 'numpy') if m in sys.modules])"
+        "import sys, workbench.cli.commands.tune; "
+        "print([m for m in ('optuna', 'rich', 'scipy', 'numpy') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

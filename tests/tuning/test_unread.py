@@ -8,16 +8,16 @@ import pytest
 from made_sessions import REPOSITORY, Sound, make_session
 from test_tune import run, tuned
 
+from workbench.cache import Store
 from workbench.config import Config, load, override
 from workbench.errors import WorkbenchError
-from workbench.store import Store
 from workbench.tuning.evaluator import Evaluator, effective
+from workbench.tuning.inactive_knobs import find_unread, told
 from workbench.tuning.objective import Objective
 from workbench.tuning.plan import plan
 from workbench.tuning.space import Space, parse, read_space
 from workbench.tuning.spec import read_spec
 from workbench.tuning.study import create
-from workbench.tuning.unread import find_unread, told
 
 SHIPPED = load(REPOSITORY / "configs/baseline.toml", {"stack": "scripted"})
 SPACE = read_space(REPOSITORY / "configs/space.toml")

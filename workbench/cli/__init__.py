@@ -9,7 +9,7 @@ import sys
 import click
 
 from workbench import __version__
-from workbench.cli import models, recording, replaying, sessions, tuning
+from workbench.cli.commands import models, record, replay, sessions, tune
 from workbench.cli.options import HelpfulGroup
 from workbench.errors import WorkbenchError, in_one_line
 
@@ -20,7 +20,7 @@ def cli() -> None:
     """Record, replay, measure and tune a local Moshi voice assistant at exact 80 ms frames."""
 
 
-for _module in (recording, sessions, replaying, models, tuning):
+for _module in (record, sessions, replay, models, tune):
     for _command in _module.COMMANDS:
         cli.add_command(_command)
 

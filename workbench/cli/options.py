@@ -89,7 +89,7 @@ def build_config(
     """The config that the shared options describe; ``--set`` has the last word."""
     changed = changes(stack, models, listener, costs, assignments)
     if config_file is not None and config_file.suffix == ".json":
-        from workbench.tuning.moshi_json import settings
+        from workbench.moshi_json import settings
 
         return load(None, settings(config_file) | changed)
     return load(config_file, changed)
@@ -131,7 +131,7 @@ def session_folder(name: str) -> Path:
     """
     path = named_folder(name)
     if path.is_dir() and not is_session(path):
-        from workbench.session import find_sessions
+        from workbench.sessions.session import find_sessions
 
         if inside := len(find_sessions(path)):
             held = "a session" if inside == 1 else f"{inside} sessions"

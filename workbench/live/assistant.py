@@ -2,21 +2,21 @@
 
 from collections.abc import Callable
 
+from workbench.assistants.listener import first_frame
+from workbench.cache import Store
 from workbench.config import Config
-from workbench.costs import MeasuredCosts
+from workbench.dialogue.answer import events, speak_options
+from workbench.dialogue.interruption import BesideSpeech
+from workbench.dialogue.user_turn import Listening, Turn, watch_options
 from workbench.errors import WorkbenchError
-from workbench.interrupting import BesideSpeech
-from workbench.listening import Listening, Turn, watch_options
-from workbench.live.answering import Answering
+from workbench.live.agent_turn import Answering
+from workbench.live.environment import LiveWorld
+from workbench.live.generation import AnswerOptions, Given, Making
+from workbench.live.loudspeaker import Room
 from workbench.live.microphone import LiveMicrophone
-from workbench.live.published import PublishedAnswering
-from workbench.live.room import Room
-from workbench.live.spoken import AnswerOptions, Given, Making
-from workbench.live.world import LiveWorld
-from workbench.speaking import events, speak_options
-from workbench.stages import Duplex, Stages
-from workbench.stages.listener import first_frame
-from workbench.store import Store
+from workbench.live.mlx_harmony_turn import PublishedAnswering
+from workbench.simulation.step_costs import MeasuredCosts
+from workbench.stages.protocols import Duplex, Stages
 from workbench.trace import BargeIn, Cancel, Done, Event
 from workbench.units import frame_at, frames_for_ms
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from workbench.microphone import Gate, Levels, Pcm
-from workbench.session import frame_rms
+from workbench.sessions.session import frame_rms
+from workbench.simulation.microphone import Gate, Levels, Pcm
 from workbench.units import FRAME_SAMPLES, frame_end
 
 _KEPT_FRAMES = 750
@@ -57,7 +57,7 @@ class GrowingGate(Gate):
 
 
 class LiveMicrophone:
-    """Frames of a session that goes on (a :class:`workbench.microphone.Source`).
+    """Frames of a session that goes on (a :class:`workbench.simulation.microphone.Source`).
 
     One thread adds samples as they are recorded; the other takes frames. Of those it has taken it keeps a minute.
 
@@ -116,7 +116,7 @@ class LiveMicrophone:
         return not self.ended and self._take(self._coming.get())
 
     def catch_up(self, until: int) -> None:
-        """See :class:`workbench.microphone.Source`."""
+        """See :class:`workbench.simulation.microphone.Source`."""
         if self._arrived is None:
             while frame_end(self.frames) < until and self.more():
                 pass

@@ -4,10 +4,10 @@
 that ``docs/metrics.md`` defines. Times are samples at 24 kHz until the summary turns them into milliseconds.
 """
 
-from workbench.metrics.agent import agent_intervals
+from workbench.metrics.agent_speech import agent_intervals
 from workbench.metrics.compare import Difference, compare
-from workbench.metrics.files import read_scores, write_scores
 from workbench.metrics.rows import SessionScores
+from workbench.metrics.scores_json import read_scores, write_scores
 from workbench.metrics.scoring import evaluate
 from workbench.metrics.summary import Summary, shown, summarise
 from workbench.metrics.turns import frontier

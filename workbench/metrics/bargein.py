@@ -13,11 +13,11 @@ Metrics:
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
-from workbench.labels import Label
-from workbench.metrics.facts import Found, Spoken
+from workbench.metrics.condense import Found, Spoken
 from workbench.metrics.index import Span
 from workbench.metrics.reference import Marks, Reference
 from workbench.metrics.rows import BargeInRow, EventRow, FloorRow
+from workbench.sessions.labels import Label
 from workbench.trace import BargeIn
 from workbench.units import SAMPLE_RATE
 

@@ -11,7 +11,7 @@ Metrics:
     may start; ``playout_delay`` to the loudspeaker; ``tts_leading_silence`` to the first audible sample.
 """
 
-from workbench.metrics.facts import Spoken
+from workbench.metrics.condense import Spoken
 from workbench.metrics.rows import Waterfall
 from workbench.trace import Commit, Transcript
 from workbench.units import FRAME_SAMPLES

@@ -4,8 +4,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 
-from workbench.labels import Label, is_labelled, turns
 from workbench.metrics.rows import EVENT_KINDS
+from workbench.sessions.labels import Label, is_labelled, turns
 
 
 class Marks:
@@ -31,7 +31,7 @@ class Reference:
     """What the labels say.
 
     Args:
-        labels: as :func:`workbench.labels.validate` returns them, in any order.
+        labels: as :func:`workbench.sessions.labels.validate` returns them, in any order.
 
     Attributes:
         labelled: whether the labels say what was there; moments that were marked while recording do not.

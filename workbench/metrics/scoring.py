@@ -3,16 +3,16 @@
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from workbench.labels import Label
-from workbench.metrics.agent import parting
+from workbench.metrics.agent_speech import parting
 from workbench.metrics.bargein import barge_ins, events_over_agent, floor_takes
-from workbench.metrics.facts import Found, Part, condense, gather
+from workbench.metrics.condense import Found, Part, condense, gather
 from workbench.metrics.index import Span, first_within, index
 from workbench.metrics.latency import waterfall
 from workbench.metrics.reference import Reference
 from workbench.metrics.rows import SessionScores, TurnRow
 from workbench.metrics.turns import TurnEnd, false_ends, holds, match_ends, speech_within
-from workbench.metrics.words import word_errors
+from workbench.metrics.word_errors import word_errors
+from workbench.sessions.labels import Label
 from workbench.trace import Header, Trace
 
 _NEVER = 1 << 60
@@ -24,8 +24,8 @@ def evaluate(trace: Trace, labels: Sequence[Label], recorded_agent: Sequence[Spa
 
     Args:
         trace: what happened.
-        labels: the reference, as :func:`workbench.labels.validate` returns it. None at all, or moments alone, mean
-            unlabelled: then only playback and compute are scored. (One that is known to hold nothing carries a
+        labels: the reference, as :func:`workbench.sessions.labels.validate` returns it. None at all, or moments alone,
+            mean unlabelled: then only playback and compute are scored. (One that is known to hold nothing carries a
             ``note`` with a length; moments marked while recording have none.)
         recorded_agent: when the recorded agent spoke, from :func:`workbench.metrics.agent_intervals`; empty where
             there is no agent track.

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from workbench.errors import WorkbenchError
-from workbench.metrics.measures import BY_KEY, HIGHER_IS_BETTER, MEASURES, Points, Rate, Total
+from workbench.metrics.definitions import BY_KEY, HIGHER_IS_BETTER, MEASURES, Points, Rate, Total
 from workbench.metrics.rows import SessionScores
 from workbench.metrics.stats import (
     FEW,

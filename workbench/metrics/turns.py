@@ -15,8 +15,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from workbench.labels import Turn
 from workbench.metrics.rows import HoldRow
+from workbench.sessions.labels import Turn
 from workbench.trace import Commit
 from workbench.units import SAMPLE_RATE
 

@@ -6,7 +6,7 @@ from workbench.moshi.checkpoint import Checkpoint
 from workbench.moshi.codec import Codec, Pcm
 from workbench.moshi.model import Backend, Model, dialogue_condition, fingerprint, load, open_codec
 from workbench.moshi.stream import TokenStream, reset_caches
-from workbench.stages import DuplexStep
+from workbench.stages.protocols import DuplexStep
 from workbench.units import FRAME_SAMPLES
 
 

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workbench.cache import cache_folder
 from workbench.errors import WorkbenchError
 from workbench.files import sha256_file
 from workbench.moshi.checkpoint import Checkpoint
 from workbench.moshi.layout import MIMI_202407, mimi_table
 from workbench.moshi.tensors import Shape, Spec, write
-from workbench.store import cache_folder
 
 _FAR = 1e4
 """First coordinate of codebook entries that must never be chosen."""

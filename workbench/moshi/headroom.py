@@ -10,12 +10,12 @@ from typing import TypeVar
 import numpy as np
 
 from workbench.config import Costs
-from workbench.costs import Profile, make_profile
 from workbench.errors import WorkbenchError
 from workbench.moshi.checkpoint import Checkpoint
 from workbench.moshi.codec import Pcm
 from workbench.moshi.doctor import Finding, probe
 from workbench.moshi.sizes import Kind
+from workbench.simulation.step_costs import Profile, make_profile
 from workbench.units import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE, ms_to_samples
 
 TEXT = "The quick brown fox jumps over the lazy dog, and then it goes home to sleep for a while."

@@ -8,11 +8,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from workbench.cache import cache_folder, key_of
 from workbench.errors import WorkbenchError, install
 from workbench.files import read_json, sha256_file
 from workbench.moshi.tensors import read_header
-from workbench.stages.endpoint import SYSTEM, kept
-from workbench.store import cache_folder, key_of
+from workbench.stages.openai_lm import SYSTEM, kept
 
 KIND = "mlx-lm"
 """What a spec begins with: ``mlx-lm:DIRECTORY`` or ``mlx-lm:DIRECTORY#temp=0.7``."""
@@ -50,7 +50,7 @@ class MlxLm:
         self.fingerprint = key_of(KIND, 1, packages, self.digests, self.temp, system, max_tokens)
 
     def reply(self, history: tuple[str, ...]) -> Iterator[str]:
-        """See :class:`workbench.stages.TextLm`.
+        """See :class:`workbench.stages.protocols.TextLm`.
 
         Raises:
             WorkbenchError: the model cannot be loaded, or has no notion of a conversation.

@@ -9,8 +9,8 @@ from pathlib import Path
 from workbench.config import Config, override
 from workbench.files import read_json
 from workbench.moshi.stack import MoshiStack, locate
-from workbench.stages import TextLm
 from workbench.stages.lm import CannedLm
+from workbench.stages.protocols import TextLm
 
 _WORD_MARK = "\u2581"
 """SentencePiece's mark of a word's beginning."""
@@ -22,7 +22,7 @@ def folder() -> Path:
 
 
 class NanoStack(MoshiStack):
-    """See :class:`workbench.stages.Stack`.
+    """See :class:`workbench.stages.protocols.Stack`.
 
     Args:
         config: its ``models`` and voice are nano's own unless given.

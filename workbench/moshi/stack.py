@@ -7,14 +7,14 @@
 from pathlib import Path
 
 from workbench.config import Config
-from workbench.costs import Profile, read_profile
 from workbench.errors import WorkbenchError
-from workbench.labels import Label
 from workbench.moshi.checkpoint import Checkpoint, find
 from workbench.moshi.lm import MlxLm
 from workbench.moshi.sizes import Kind
-from workbench.stages import Duplex as DuplexRole
-from workbench.stages import Stages, TextLm
+from workbench.sessions.labels import Label
+from workbench.simulation.step_costs import Profile, read_profile
+from workbench.stages.protocols import Duplex as DuplexRole
+from workbench.stages.protocols import Stages, TextLm
 
 PROFILE = "profile.json"
 """Cost profile beside the models, where they come with one."""

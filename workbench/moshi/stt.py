@@ -19,7 +19,7 @@ from workbench.moshi.codec import Codec, Codes, Pcm
 from workbench.moshi.model import Backend, Model, fingerprint, load, open_codec
 from workbench.moshi.state import State, of_caches, put_back, size, take
 from workbench.moshi.stream import TokenStream, reset_caches
-from workbench.stages import SttStep
+from workbench.stages.protocols import SttStep
 from workbench.units import FRAME_RATE, FRAME_SAMPLES
 
 Part = Literal["codec", "caches", "history"]
@@ -116,7 +116,7 @@ class DsmStt:
         return DsmSttStream(self, self._live)
 
     def keep(self, name: str) -> None:
-        """Keep the state of the open stream; see :class:`workbench.stages.ResumableStt`."""
+        """Keep the state of the open stream; see :class:`workbench.stages.protocols.ResumableStt`."""
         slots = self.codec.encoder()
         if slots is None or name in self._kept:
             return

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.recording.levels import dbfs
-from workbench.session import frame_rms
+from workbench.sessions.session import frame_rms
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE
 
 Pcm = npt.NDArray[np.float32]

@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from workbench.audio import Opening, close, open_input, start
 from workbench.errors import WorkbenchError
 from workbench.recording.calibrate import Calibration, calibrate
-from workbench.recording.capture import InputTap
-from workbench.recording.fit import Fitter, Pcm
+from workbench.recording.callbacks import InputTap
 from workbench.recording.levels import DEAD
+from workbench.recording.portaudio import Opening, close, open_input, start
+from workbench.recording.resample import Fitter, Pcm
 from workbench.recording.ring import BlockRing
 from workbench.units import seconds_to_samples
 

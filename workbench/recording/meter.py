@@ -12,9 +12,9 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.text import Text
 
-from workbench.recording.keys import Keyboard, in_foreground
 from workbench.recording.levels import dbfs
-from workbench.recording.take import Take
+from workbench.recording.recorder import Take
+from workbench.recording.terminal import Keyboard, in_foreground
 from workbench.units import samples_to_seconds
 
 _FLOOR_DBFS = -80.0

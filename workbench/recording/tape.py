@@ -30,8 +30,7 @@ import numpy as np
 
 from workbench.errors import WorkbenchError
 from workbench.files import pretty_json, sync, write_text
-from workbench.recording.fit import Pcm24
-from workbench.recording.salvage import (
+from workbench.recording.integrity import (
     FORMAT,
     HEADER,
     WIDTH,
@@ -45,7 +44,8 @@ from workbench.recording.salvage import (
     read_header,
     read_lines,
 )
-from workbench.session import EVENTS, LOCK, PARTIAL, check_name
+from workbench.recording.resample import Pcm24
+from workbench.sessions.session import EVENTS, LOCK, PARTIAL, check_name
 from workbench.units import SAMPLE_RATE, samples_to_seconds
 
 JOURNAL = "journal.jsonl"

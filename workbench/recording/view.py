@@ -5,7 +5,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
-from workbench.recording.take import Take
+from workbench.recording.recorder import Take
 
 T = TypeVar("T")
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from workbench.recording.capture import CUE
-from workbench.recording.fit import Fitter, Pcm, dequantise, quantise
-from workbench.recording.follow import Follower
-from workbench.recording.holes import STARVED, Finding, HoleFinder, Mark
+from workbench.recording.callbacks import CUE
+from workbench.recording.gaps import STARVED, Finding, HoleFinder, Mark
 from workbench.recording.levels import Levels
+from workbench.recording.observer import Follower
+from workbench.recording.resample import Fitter, Pcm, dequantise, quantise
 from workbench.recording.ring import BlockRing
 from workbench.recording.tape import TapeWriter
 from workbench.units import SAMPLE_RATE

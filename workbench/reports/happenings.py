@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 
-from workbench.labels import Turn
-from workbench.labels import turns as labelled_turns
 from workbench.metrics.rows import PARTS, TurnRow, Waterfall
 from workbench.metrics.turns import HOLD_MAX, HOLD_MIN
 from workbench.reports.markdown import escape, table
 from workbench.reports.material import Material, by_reply, commits, cutins, early, idle, ms, seconds
-from workbench.running import SessionRun
+from workbench.runs import SessionRun
+from workbench.sessions.labels import Turn
+from workbench.sessions.labels import turns as labelled_turns
 from workbench.trace import Chunk, Tokens, Transcript
 from workbench.units import SAMPLES_PER_MS
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from workbench.metrics import SessionScores, Summary
 from workbench.metrics.rows import TurnRow, Waterfall
-from workbench.running import Run, SessionRun
+from workbench.runs import Run, SessionRun
 from workbench.trace import Commit, Event
 from workbench.units import SAMPLE_RATE, samples_to_ms
 

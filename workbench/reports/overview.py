@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from workbench.config import Config, knobs, to_dict
 from workbench.reports.markdown import escape, link, table
 from workbench.reports.material import Material
-from workbench.running import Run
+from workbench.runs import Run
 from workbench.stacks import GENERATED
 from workbench.units import SAMPLE_RATE
 

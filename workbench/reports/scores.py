@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from workbench.budget import Evidence, certify
 from workbench.metrics import Summary, shown
-from workbench.metrics.measures import BY_KEY, HIGHER_IS_BETTER, Points
+from workbench.metrics.budget import Evidence, certify
+from workbench.metrics.definitions import BY_KEY, HIGHER_IS_BETTER, Points
 from workbench.reports.markdown import table
 from workbench.reports.material import Material
 

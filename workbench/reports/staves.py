@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from workbench.metrics import SessionScores
 from workbench.metrics.index import Index, Reply, Span, index
-from workbench.microphone import Taps
 from workbench.reports.material import cutins, idle
-from workbench.session import Session, frame_rms, read_track
+from workbench.sessions.session import Session, frame_rms, read_track
+from workbench.simulation.microphone import Taps
 from workbench.trace import Listen, Onset, Trace
 from workbench.units import FRAME_SAMPLES
 

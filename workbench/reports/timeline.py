@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 
-from workbench.labels import Label
 from workbench.reports.drawing import (
     BLUE,
     FAINT,
@@ -32,6 +31,7 @@ from workbench.reports.drawing import (
     write_within,
 )
 from workbench.reports.staves import FLOOR_DBFS, Marker, Story
+from workbench.sessions.labels import Label
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE
 
 LONGEST = 180 * SAMPLE_RATE

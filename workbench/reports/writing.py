@@ -8,10 +8,10 @@ import numpy as np
 
 from workbench.files import read_json, write_text
 from workbench.metrics import SessionScores, Summary
-from workbench.replay import echo_path
+from workbench.replay.engine import echo_path
 from workbench.reports import happenings, overview, scores
 from workbench.reports.material import Material
-from workbench.running import Run, SessionRun
+from workbench.runs import Run, SessionRun
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE
 
 MOST_TIMELINES = 40

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from workbench.costs import Timer
+from workbench.cache import Store, cache_folder, key_of
 from workbench.errors import WorkbenchError
-from workbench.stages import TextLm
-from workbench.store import Store, cache_folder, key_of
+from workbench.simulation.step_costs import Timer
+from workbench.stages.protocols import TextLm
 
 DEFAULT_REPLIES: tuple[tuple[str, str], ...] = (
     ("stop|wait|quiet", "Okay."),
@@ -38,7 +38,7 @@ class CannedLm:
         self.fingerprint = key_of("canned", 1, [list(pair) for pair in self._replies])
 
     def reply(self, history: tuple[str, ...]) -> Iterator[str]:
-        """See :class:`workbench.stages.TextLm`; a token is a word with the space before it."""
+        """See :class:`workbench.stages.protocols.TextLm`; a token is a word with the space before it."""
         said = history[-1] if history else ""
         for pattern, answer in self._replies:
             if match := re.search(pattern, said, re.IGNORECASE):
@@ -115,11 +115,11 @@ def open_lm(spec: str) -> TextLm:
         return CannedLm()
     kind, _, rest = spec.partition(":")
     if kind == "recorded" and rest:
-        from workbench.stages.endpoint import RecordedLm, read_replies
+        from workbench.stages.openai_lm import RecordedLm, read_replies
 
         return RecordedLm(read_replies(Path(rest)))
     if kind in ("http", "https"):
-        from workbench.stages.endpoint import EndpointLm
+        from workbench.stages.openai_lm import EndpointLm
 
         return EndpointLm(spec, cache_folder() / "replies" / f"{key_of(spec)[:16]}.jsonl")
     raise WorkbenchError(

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workbench.costs import Profile
+from workbench.cache import key_of
 from workbench.files import source_digest
-from workbench.labels import Label
-from workbench.stages import Pcm, Stages, SttStep, SttStream
+from workbench.sessions.labels import Label
+from workbench.simulation.step_costs import Profile
 from workbench.stages.lm import CannedLm
-from workbench.store import key_of
+from workbench.stages.protocols import Pcm, Stages, SttStep, SttStream
 from workbench.units import FRAME_RATE, FRAME_SAMPLES, SAMPLE_RATE, frame_at, ms_to_samples
 
 _VERSION = source_digest(__file__)
@@ -78,7 +78,7 @@ class ScriptedStt:
         self.fingerprint = key_of(_VERSION, [(word.text, word.first, word.last) for word in self._words], self._speech)
 
     def open(self, fresh: bool = True) -> SttStream:
-        """See :class:`workbench.stages.Stt`; there is no state that could leak."""
+        """See :class:`workbench.stages.protocols.Stt`; there is no state that could leak."""
         return _ScriptedStream(self._words, self._speech) if self._words or self._speech else _SoundStream()
 
 
@@ -92,7 +92,7 @@ class _SoundStream:
         self._silent = 0
 
     def step(self, frame: Pcm, at: int) -> SttStep:
-        """See :class:`workbench.stages.SttStream`."""
+        """See :class:`workbench.stages.protocols.SttStream`."""
         loud = bool(np.sqrt(np.mean(np.square(frame, dtype=np.float64))) >= SOUND)
         self._sound += loud
         self._silent = 0 if loud else self._silent + 1
@@ -119,7 +119,7 @@ class _ScriptedStream:
         self._silent = 0
 
     def step(self, frame: Pcm, at: int) -> SttStep:
-        """See :class:`workbench.stages.SttStream`."""
+        """See :class:`workbench.stages.protocols.SttStream`."""
         self._heard.add(at)
         for word in self._ending.get(at, ()):
             span = range(word.first, word.last + 1)
@@ -138,7 +138,7 @@ class ScriptedTts:
     fingerprint = key_of(_VERSION, "tts")
 
     def synthesize(self, text: str, seed: int) -> Iterator[Pcm | None]:
-        """See :class:`workbench.stages.Tts`."""
+        """See :class:`workbench.stages.protocols.Tts`."""
         for _ in range(STARTUP_STEPS):
             yield None
         silence = np.zeros(FRAME_SAMPLES, dtype=np.float32)
@@ -151,7 +151,7 @@ class ScriptedTts:
 
 
 class ScriptedStack:
-    """See :class:`workbench.stages.Stack`."""
+    """See :class:`workbench.stages.protocols.Stack`."""
 
     name = "scripted"
     vocabulary: frozenset[str] | None = None
@@ -165,5 +165,5 @@ class ScriptedStack:
         self._tts = ScriptedTts()
 
     def stages(self, labels: tuple[Label, ...]) -> Stages:
-        """See :class:`workbench.stages.Stack`."""
+        """See :class:`workbench.stages.protocols.Stack`."""
         return Stages(ScriptedStt(labels), self._lm, self._tts)

@@ -2,8 +2,8 @@
 
 A task is one session under one config. The session travels as its files, what the models said comes back by its key in
 the store; nothing on the other machine is needed but the package and, for stacks that have any, the models. Where tasks
-run is an :class:`concurrent.futures.Executor`: a dask scheduler's. On this machine :mod:`workbench.ahead` does as much
-with the store itself.
+run is an :class:`concurrent.futures.Executor`: a dask scheduler's. On this machine :mod:`workbench.replay.prefetch`
+does as much with the store itself.
 """
 
 import hashlib
@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from workbench.cache import Store, key_of
 from workbench.config import Config, Knob, override
-from workbench.costs import Profile
 from workbench.errors import WorkbenchError, install
-from workbench.store import Store, key_of
+from workbench.simulation.step_costs import Profile
 from workbench.tuning.evaluator import Evaluator, effective
 from workbench.tuning.spec import Spec
 
@@ -64,7 +64,7 @@ class Carrier(Store):
         self.new: dict[str, bytes] = {}
 
     def put(self, key: str, value: Any, encode: Callable[[Any], bytes]) -> None:
-        """See :class:`workbench.store.Store`."""
+        """See :class:`workbench.cache.Store`."""
         self.new[key] = encode(value)
         super().put(key, value, encode)
 

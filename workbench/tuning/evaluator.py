@@ -11,28 +11,28 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from workbench.ahead import Ahead, Task, helpers
+from workbench.cache import Store
 from workbench.config import Config, Costs, to_dict
-from workbench.costs import CostSource, Profile
+from workbench.dialogue.answer import speak_options
+from workbench.dialogue.user_turn import listen_options
 from workbench.errors import WorkbenchError
 from workbench.files import canonical_json
-from workbench.labels import Label, only_known
-from workbench.listening import listen_options
-from workbench.memory import Memory, applies, scope
 from workbench.metrics import SessionScores, Summary, agent_intervals, summarise
-from workbench.metrics.facts import Part, condense
+from workbench.metrics.condense import Part, condense
 from workbench.metrics.index import index
 from workbench.metrics.reference import Reference
 from workbench.metrics.scoring import score_parts
-from workbench.microphone import Microphone
-from workbench.profiles import Progress, stack_profile
-from workbench.replay import Replayed, cost_source, replay, replay_parts
-from workbench.running import open_labelled
-from workbench.session import Session
-from workbench.speaking import speak_options
+from workbench.replay.engine import Replayed, cost_source, replay, replay_parts
+from workbench.replay.prefetch import Ahead, Task, helpers
+from workbench.replay.profiles import Progress, stack_profile
+from workbench.runs import open_labelled
+from workbench.sessions.labels import Label, only_known
+from workbench.sessions.session import Session
+from workbench.simulation.memo import Memory, applies, scope
+from workbench.simulation.microphone import Microphone
+from workbench.simulation.step_costs import CostSource, Profile
 from workbench.stacks import make_stack
-from workbench.stages import Stages
-from workbench.store import Store
+from workbench.stages.protocols import Stages
 from workbench.trace import Header, Trace, in_order
 from workbench.units import frames_for_ms
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from workbench.budget import Budget, check_budget
-from workbench.metrics.measures import BY_KEY, HIGHER_IS_BETTER
+from workbench.metrics.budget import Budget, check_budget
+from workbench.metrics.definitions import BY_KEY, HIGHER_IS_BETTER
 
 ANSWERED = "turns_answered_n"
 """Name of the limit that comes with every budget."""

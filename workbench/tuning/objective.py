@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 from workbench.config import Config, Knob
 from workbench.errors import WorkbenchError
 from workbench.metrics import SessionScores
-from workbench.metrics.measures import BY_KEY, Points, Rate
+from workbench.metrics.definitions import BY_KEY, Points, Rate
 from workbench.metrics.summary import point_scores, pool
 from workbench.tuning.evaluator import Evaluator, effective
 from workbench.tuning.goal import ANSWERED, SHOWN, Goal, Outcome

@@ -5,16 +5,16 @@ from pathlib import Path
 
 from workbench.config import Config
 from workbench.errors import WorkbenchError
-from workbench.labels import is_labelled
-from workbench.metrics.measures import BY_KEY, Points, Rate
-from workbench.running import open_labelled
-from workbench.session import Session, check_name
+from workbench.metrics.definitions import BY_KEY, Points, Rate
+from workbench.runs import open_labelled
+from workbench.sessions.labels import is_labelled
+from workbench.sessions.session import Session, check_name
+from workbench.tuning.inactive_knobs import find_unread, searched
 from workbench.tuning.samplers import make_sampler
 from workbench.tuning.space import Space
 from workbench.tuning.spec import Spec, ref
-from workbench.tuning.splitting import split
+from workbench.tuning.split import split
 from workbench.tuning.study import make_pruner
-from workbench.tuning.unread import find_unread, searched
 
 TRIALS = 200
 """Trials of a study, unless more or fewer are asked for."""

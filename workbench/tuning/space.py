@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from workbench.config import Config, Knob, get, knobs, override, resolve
+from workbench.config import Config, Knob, get, knobs, override, override_alone, resolve
 from workbench.errors import WorkbenchError
 from workbench.units import FRAME_MS, frames_for_ms
 
@@ -275,18 +275,6 @@ def _parameter(path: str, entry: Any) -> Parameter:
         # What the config refuses alone it refuses in every trial.
         override_alone(path, value if kind in ("float", "categorical") else int(value))
     return parameter
-
-
-def override_alone(path: str, value: Knob) -> None:
-    """Check type and range of one value; combinations are looked at in each trial.
-
-    Raises:
-        WorkbenchError: from the config.
-    """
-    if path in ("assistant.stt_silence", "assistant.stt_vad"):
-        override(Config(), {"assistant.stt_silence": True, "assistant.stt_vad": True, path: value})
-    else:
-        override(Config(), {path: value})
 
 
 def _choices(path: str, choices: Any) -> Sequence[Knob]:

@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Any
 import tomli_w
 
 from workbench.config import Config, override, to_dict
-from workbench.costs import Profile, parse_profile, read_profile, write_profile
 from workbench.errors import WorkbenchError
 from workbench.files import canonical_json, read_json, sha256_file, sha256_text, write_text
+from workbench.simulation.step_costs import Profile, parse_profile, read_profile, write_profile
 from workbench.tuning.goal import Goal
 from workbench.tuning.space import Space, parse
 
 if TYPE_CHECKING:
-    from workbench.session import Session
+    from workbench.sessions.session import Session
 
 FORMAT = 3
 STUDIES = Path("studies")
@@ -59,7 +59,9 @@ class SessionRef:
         Raises:
             WorkbenchError: it is another, or not there.
         """
-        from workbench.session import open_session  # a list of studies opens none, and libsndfile takes its time
+        from workbench.sessions.session import (
+            open_session,  # a list of studies opens none, and libsndfile takes its time
+        )
 
         found = ref(open_session(Path(self.folder)))
         if found.mic != self.mic:
@@ -88,7 +90,7 @@ class Spec:
         sessions: all of them.
         tuning: names of those the search sees.
         held_out: names of those that only judge.
-        split: see :class:`workbench.tuning.splitting.Split`.
+        split: see :class:`workbench.tuning.split.Split`.
         config: the baseline.
         prune: whether hopeless trials are broken off session by session.
         trials: finished trials wanted, the baseline's included.
@@ -194,7 +196,7 @@ def from_dict(data: Any, profile: Any, where: str) -> Spec:
 
     Args:
         data: the study.
-        profile: its cost profile as :func:`workbench.costs.profile_to_dict` gives it; None where there is none.
+        profile: its cost profile as :func:`workbench.simulation.step_costs.profile_to_dict` gives it, or None.
         where: to say where it is from.
 
     Raises:

@@ -11,13 +11,13 @@ from optuna.storages import BaseStorage, RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 
 from workbench.config import Knob
-from workbench.costs import profile_to_dict
 from workbench.errors import WorkbenchError
 from workbench.files import canonical_json
+from workbench.simulation.step_costs import profile_to_dict
 from workbench.tuning.goal import Goal, Outcome
+from workbench.tuning.interrupts import Patience
 from workbench.tuning.samplers import NothingQueued, make_sampler
 from workbench.tuning.spec import STUDIES, Spec, from_dict
-from workbench.tuning.stopping import Patience
 from workbench.tuning.storage import HEARTBEAT, RETRIES, lost, missing, open_storage, study_names
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)

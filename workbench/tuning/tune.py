@@ -9,14 +9,14 @@ from typing import TypeVar
 import optuna
 
 from workbench.errors import WorkbenchError
-from workbench.profiles import Progress
+from workbench.replay.profiles import Progress
 from workbench.tuning.cluster import executor, fill
-from workbench.tuning.conclude import Result, Watch, conclude
 from workbench.tuning.evaluator import Evaluator
+from workbench.tuning.interrupts import Patience
 from workbench.tuning.objective import Objective
 from workbench.tuning.presence import Presence, Tickets, at_work
+from workbench.tuning.result import Result, Watch, conclude
 from workbench.tuning.spec import Spec, local_url
-from workbench.tuning.stopping import Patience
 from workbench.tuning.storage import answering, open_storage
 from workbench.tuning.study import Elsewhere, create, finished, keep, load, look_up, queue, run_trials, take_up, wanting
 from workbench.tuning.workers import make_evaluator, run_beside, settle

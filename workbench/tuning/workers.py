@@ -8,9 +8,9 @@ from dataclasses import replace
 from multiprocessing import resource_tracker
 from pathlib import Path
 
+from workbench.cache import Store, default_folder
 from workbench.errors import WorkbenchError, in_one_line
-from workbench.profiles import Progress
-from workbench.store import Store, default_folder
+from workbench.replay.profiles import Progress
 from workbench.tuning.evaluator import Evaluator
 from workbench.tuning.objective import Objective
 from workbench.tuning.presence import Tickets, present

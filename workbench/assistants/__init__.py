@@ -1,0 +1,1 @@
+"""The assistants that can be simulated, one file each."""

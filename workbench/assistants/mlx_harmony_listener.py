@@ -1,0 +1,231 @@
+"""The listen loop as MLX-Harmony published it (branch ``moshi-dev``, ``MoshiSTT.listen_once``), faults included.
+
+It drops two blocks when it opens and the blocks that only count towards ``stt_min_speech_ms``, never resets codec and
+caches, does not flush, keeps four blocks while it is busy and drops the oldest, and does not end before it has text.
+"""
+
+from collections.abc import Callable, Generator
+
+import numpy as np
+
+from workbench.assistants.listener import Cycle, Heads, Hears, ListenOptions, StepCosts, first_frame, frame_end_of
+from workbench.simulation.microphone import Gate, Source
+from workbench.simulation.scheduler import TURN, Job, Process, World, arrivals, run
+from workbench.units import FRAME_SAMPLES, frame_end
+
+QUEUE_BLOCKS = 4
+WARMUP_BLOCKS = 2
+"""MLX-Harmony's constants; its knobs of like names are not read."""
+
+
+def listen_published(
+    hears: Hears, gate: Gate, costs: StepCosts, options: ListenOptions, opened: int, started: int
+) -> Cycle:
+    """One call of the published ``listen_once``.
+
+    Where the STT keeps up, the cycle is found by skipping from one frame that matters to the next; where it does not,
+    or without the energy gate, it is told block by block. Both give the same cycle (a property test holds that).
+
+    Args:
+        hears: a transcription, not reset.
+        gate: loud and quiet runs of the microphone.
+        costs: of the STT.
+        options: the knobs; ``max_wait`` in samples, 0 for ever.
+        opened: when the audio stream opens.
+        started: when the call began: the time-out counts from here.
+    """
+    if not options.silence or options.vad:
+        return PublishedLoop(hears, gate, costs, options, opened, started).run()
+    frames = len(gate.loud)
+    begin = min(first_frame(opened) + WARMUP_BLOCKS, frames)
+    first = gate.next_loud(begin, options.min_speech_frames)
+    deadline = _deadline(options, started)
+    # The deadline is looked at before each block, when the block before it has been taken.
+    expired = max(begin, -(-(deadline + 1) // FRAME_SAMPLES)) if deadline >= 0 else frames + 1
+    if (first < 0 or first >= expired) and expired <= frames:
+        return Cycle("timeout", ended=frame_end(expired - 1))
+    if first < 0:
+        return Cycle("end", ended=max(opened, frame_end(frames - 1)))
+    last = gate.next_quiet(first, options.silence_frames)
+    while last >= 0:
+        hears.hear(first + hears.steps, last + 1 - first - hears.steps)
+        if hears.pieces:
+            break
+        last = gate.next_quiet(last + 1, options.silence_frames)
+    reason = "silence"
+    if last < 0:
+        last, reason = frames - 1, "end"
+        hears.hear(first + hears.steps, last + 1 - first - hears.steps)
+    fed = np.arange(first, last + 1)
+    done = arrivals(frame_end_of(fed), costs(first, len(fed)))
+    begun = done - costs(first, len(fed))
+    # A block is lost when the fourth after it arrives before it has been taken.
+    pushed = frame_end_of(fed + QUEUE_BLOCKS)
+    if np.any((begun >= pushed) & (fed + QUEUE_BLOCKS < frames)):
+        return Cycle("overrun", ended=opened)
+    return Cycle(
+        reason=reason,
+        ended=int(done[-1]),
+        last=last,
+        gate=first,
+        fed=tuple(fed.tolist()),
+        done=tuple(done.tolist()),
+        silence_from=frame_end(last - gate.quiet_run(last)),
+    )
+
+
+def _deadline(options: ListenOptions, started: int) -> int:
+    return started + options.max_wait if options.max_wait > 0 else -1
+
+
+class PublishedLoop:
+    """The published loop, block by block: queue of four, drop-oldest, warm-up, gate, STT, end of turn.
+
+    Args:
+        hears, gate, costs, options, opened, started: see :func:`listen_published`.
+        mic: where blocks come from while the loop waits for them; None where ``gate`` knows them all.
+        closed: when the chunk beside which this is the watch is over, once that is known. The watch is left alone with
+            the first block that it would hear after that.
+
+    Attributes:
+        cycle: the outcome. Of a watch that was left alone, ``ended`` is later than ``closed``.
+    """
+
+    def __init__(
+        self,
+        hears: Hears,
+        gate: Gate,
+        costs: StepCosts,
+        options: ListenOptions,
+        opened: int,
+        started: int,
+        mic: Source | None = None,
+        closed: Callable[[], int | None] | None = None,
+    ) -> None:
+        self._hears = hears
+        self._gate = gate
+        self._costs = costs
+        self._options = options
+        self._mic = mic
+        self._closed = closed
+        self._now = opened
+        self._next = first_frame(opened)
+        self._deadline = _deadline(options, started)
+        self._fed: list[int] = []
+        self._done: list[int] = []
+        self._dropped: list[int] = []
+        self._first = -1
+        self._speech = 0
+        self._silence = 0
+        self._heads = Heads(options, consecutive=False)
+        self._is_left = False
+        self.cycle: Cycle | None = None
+
+    def run(self, world: World | None = None) -> Cycle:
+        """Run the call to its end, with the device to itself."""
+        run([self.process()], world=world)
+        assert self.cycle is not None
+        return self.cycle
+
+    def process(self, device: str = "stt") -> Process:
+        """The call as a process that needs ``device`` for each STT step; ``cycle`` holds the outcome."""
+        self.cycle = yield from self._loop(device)
+
+    def _loop(self, device: str) -> Generator[Job | None, int, Cycle]:
+        for _ in range(WARMUP_BLOCKS):
+            yield from self._take()
+        while True:
+            if self._deadline >= 0 and self._first < 0 and self._now > self._deadline:
+                return self._cycle("limit" if self._hears.pieces else "timeout", self._next - 1)
+            frame = yield from self._take()
+            if frame < 0:
+                if self._is_left or (yield from self._left(frame_end(self._next - 1))):
+                    return self._alone()
+                return self._cycle("end", len(self._gate.loud) - 1)
+            if self._options.silence and not self._speaks(frame):
+                continue
+            if (yield from self._left(self._now)):
+                return self._alone()
+            # The price is known only once the step has run, where steps are timed.
+            step = self._hears.steps
+            self._hears.hear(frame, 1)
+            self._now = yield Job(self._now, int(self._costs(frame, 1)[0]), device)
+            self._fed.append(frame)
+            self._done.append(self._now)
+            if reason := self._over(step):
+                return self._cycle(reason, frame)
+
+    def _take(self) -> Generator[Job | None, int | None, int]:
+        """Next block off the queue, waiting for it if there is none; -1 if none comes any more."""
+        if self._mic is not None:
+            self._mic.catch_up(self._now + 1)
+        newest = self._gate.come_by(self._now) - 1
+        oldest = max(self._next, newest - QUEUE_BLOCKS + 1)
+        if self._first >= 0 or self._fed:
+            self._dropped += range(self._next, min(oldest, len(self._gate.loud)))
+        self._next = oldest + 1
+        while oldest >= len(self._gate.loud):
+            if self._mic is None or self._mic.ended or self._is_left:
+                return -1
+            moment = yield None
+            self._is_left = moment is not None and self._is_over(moment)
+        self._now = max(self._now, int(self._gate.arrived(np.asarray([oldest]))[0]))
+        return oldest
+
+    def _left(self, moment: int) -> Generator[Job, int, bool]:
+        """Whether this is a watch, and its chunk is over before a moment."""
+        if self._closed is None:
+            return False
+        moment = max(moment, self._now)
+        yield Job(moment, 0, TURN)
+        return self._is_over(moment)
+
+    def _is_over(self, moment: int) -> bool:
+        closed = self._closed() if self._closed is not None else None
+        return closed is not None and moment > closed
+
+    def _alone(self) -> Cycle:
+        """A watch is left to itself; nobody knows what becomes of it."""
+        closed = self._closed() if self._closed is not None else None
+        assert closed is not None
+        self._now = max(self._now, closed + 1)
+        return self._cycle("left", self._next - 1)
+
+    def _speaks(self, frame: int) -> bool:
+        """The energy gate; whether the block goes on to the STT."""
+        if self._gate.loud[frame]:
+            self._speech += 1
+            self._silence = 0
+            if self._first < 0:
+                if self._speech < self._options.min_speech_frames:
+                    return False
+                self._first = frame
+            return True
+        if self._first < 0:
+            self._speech = 0
+            return False
+        self._silence += 1
+        return True
+
+    def _over(self, step: int) -> str:
+        """Whether the call ends with the block heard last; the reason, or nothing."""
+        hears, options = self._hears, self._options
+        said = bool(hears.pieces) and hears.pieces[-1][0] == step
+        enough = options.vad and self._heads.see(hears.pauses[step], said)
+        if enough and hears.pieces:
+            return "pause"
+        if options.silence and self._silence >= options.silence_frames and hears.pieces:
+            return "silence"
+        return ""
+
+    def _cycle(self, reason: str, last: int) -> Cycle:
+        return Cycle(
+            reason=reason,
+            ended=self._now,
+            last=last,
+            gate=self._first,
+            fed=tuple(self._fed),
+            done=tuple(self._done),
+            dropped=tuple(self._dropped),
+            silence_from=frame_end(last - self._silence),
+        )

@@ -1,0 +1,192 @@
+"""What ``record`` does and prints."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import click
+
+from workbench.cli.options import session_folder
+from workbench.config import Config
+from workbench.errors import WorkbenchError
+from workbench.recording.callbacks import check_playable
+from workbench.recording.finalize import Finished, cut_off, finish, is_cut_off
+from workbench.recording.loop import Recorded, record, signals
+from workbench.recording.meter import MeterView, PlainView
+from workbench.recording.observer import Follower
+from workbench.recording.portaudio import Opening, find_device, one_stream, opening
+from workbench.recording.recorder import Plan, ensure_new
+from workbench.recording.tape import NameTakenError
+from workbench.recording.view import View
+from workbench.sessions.session import check_name, open_session, recover_command
+from workbench.units import samples_to_seconds
+
+_QUIET_SECONDS, _SPEECH_SECONDS = 4.0, 8.0
+"""Calibration: 50 frames of the room, up to 100 of speech."""
+_LIVE_LATENCY_SECONDS = 0.16
+"""Output buffering asked for with --live: what is in it is heard after an interruption."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options of ``record`` as typed."""
+
+    name: str | None
+    device: str | None
+    output: str | None
+    seconds: float | None
+    play: Path | None
+    play_session: str | None
+    live: bool
+    rate: int | None
+    calibrate: bool
+    config: Config
+    no_meter: bool
+    folder: Path
+
+
+def record_and_show(request: Request) -> int:
+    """Record, finish, say what came of it. Exit code 1: it ended before it was asked to."""
+    assistant = request.config.assistant
+    names = _names(request)
+    folder = request.folder / next(names)
+    ensure_new(folder)
+    for left in cut_off(request.folder):
+        click.echo(f"note: {left} was cut off; finish it with '{recover_command(left)}'", err=True)
+    play = _play(request)
+    how = opening(find_device(request.device, "input"), "input", request.rate)
+    speaks = play is not None or request.live
+    out = opening(find_device(request.output, "output"), "output", request.rate) if speaks else None
+    follower = _follower(request.config) if request.live else None
+    if out is not None and follower is not None:
+        out = replace(out, latency=_LIVE_LATENCY_SECONDS)
+    together = out is not None and one_stream(how, out)
+    _say_fit(how, out, play, together)
+    calibration = _calibrate(how) if request.calibrate else None
+    plan = Plan(
+        folder=folder,
+        input=how,
+        gate=(assistant.stt_silence_threshold, assistant.stt_silence_ms, assistant.stt_min_speech_ms),
+        play=play,
+        output=out,
+        one_stream=together,
+        seconds=request.seconds,
+        calibration=calibration,
+        follower=follower,
+    )
+    recorded = _record(plan, request, names)
+    _show(recorded.finished, recorded.remarks)
+    if recorded.finished.session.live is not None:
+        click.echo(f"  compare it with its replay: workbench compare {recorded.finished.session.folder}")
+    if not recorded.ended.as_asked:
+        click.echo(f"warning: {recorded.ended.why}; the session holds what was heard until then", err=True)
+    return 0 if recorded.ended.as_asked else 1
+
+
+def _names(request: Request) -> Iterator[str]:
+    """Names for the session, in the order in which they are tried: the given one alone, or the time, made free."""
+    if request.name is not None:
+        yield check_name(request.name, "record --name")
+        return
+    now = datetime.now().strftime("%Y%m%d-%H%M%S")  # noqa: DTZ005
+    for number in count(1):
+        name = now if number == 1 else f"{now}-{number}"
+        if not (request.folder / name).exists():
+            yield name
+
+
+def _record(plan: Plan, request: Request, names: Iterator[str]) -> Recorded:
+    """Record under the first name that nobody takes meanwhile."""
+    while True:
+        try:
+            return record(plan, _view(request, plan.folder.name))
+        except NameTakenError:
+            if (name := next(names, None)) is None:
+                raise
+            plan = replace(plan, folder=plan.folder.parent / name)
+
+
+def recover_and_show(folder: Path, name: str | None) -> int:
+    """Finish recordings that were cut off; one that fails is named and the rest are finished.
+
+    Exit code 130: asked to stop, which it did after the one it was at.
+    """
+    left = [folder / name] if name else cut_off(folder)
+    if not left:
+        click.echo(f"{folder}: no recording was cut off here")
+    failed = 0
+    with signals() as stopped:
+        for path in left:
+            if stopped:
+                click.echo("stopped; the same command goes on with the rest", err=True)
+                return 130
+            try:
+                _show(finish(path))
+            except WorkbenchError as error:
+                done = name is None and not is_cut_off(path)  # it was empty, or another process took it up meanwhile
+                click.echo(f"{'note' if done else 'error'}: {error}", err=True)
+                failed += not done
+    return 2 if failed else 0
+
+
+def _play(request: Request) -> Path | None:
+    if (request.play is not None) + (request.play_session is not None) + request.live > 1:
+        raise WorkbenchError("--play, --play-session and --live: give one of them")
+    if request.play_session:
+        session = open_session(session_folder(request.play_session))
+        if "agent" not in session.tracks:
+            raise WorkbenchError(f"{session.folder}: has no agent track to play; --play takes any audio file")
+        return session.tracks["agent"].path
+    if request.play:
+        if done := check_playable(request.play):
+            click.echo(f"{request.play}: {done}", err=True)
+        return request.play
+    if request.output and not request.live:
+        raise WorkbenchError("--output: nothing to play; give --play, --play-session or --live too")
+    return None
+
+
+def _follower(config: Config) -> Follower:
+    """The assistant, its models loaded before anything is recorded."""
+    from workbench.live.assistant import check_live
+    from workbench.live.recording_observer import LiveFollower
+    from workbench.stacks import generated, make_stack
+
+    without = ", generated, without meaning" if generated(config) else ""
+    click.echo(f"assistant: loading stack {config.stack.stack}{without}", err=True)
+    return LiveFollower(check_live(config, make_stack(config).stages(())), config)
+
+
+def _say_fit(how: Opening, out: Opening | None, play: Path | None, together: bool) -> None:
+    click.echo(f"microphone: {how.device.name} ({how.words})", err=True)
+    if out is not None:
+        streams = "one stream with the microphone" if together else "a stream of its own"
+        what = play or "the answers"
+        click.echo(f"loudspeaker: {out.device.name} ({out.words}; {streams}), playing {what}", err=True)
+
+
+def _calibrate(how: Opening) -> Mapping[str, Any]:
+    from workbench.recording.listen import guided
+
+    found = guided(how, _QUIET_SECONDS, _SPEECH_SECONDS, lambda text: click.echo(text, err=True))
+    for line in found.lines():
+        click.echo(line)
+    return found.to_json()
+
+
+def _view(request: Request, name: str) -> View:
+    if request.no_meter or not sys.stderr.isatty():
+        return PlainView()
+    return MeterView(name, keys=sys.stdin.isatty())
+
+
+def _show(finished: Finished, remarks: tuple[str, ...] = ()) -> None:
+    session = finished.session
+    tracks = " and ".join(f"{name}.flac" for name in sorted(session.tracks, reverse=True))
+    click.echo(f"{session.folder}: {samples_to_seconds(session.samples):.2f} s, {tracks}")
+    for remark in (*finished.remarks, *remarks):
+        click.echo(f"  {remark}")

@@ -1,0 +1,1 @@
+"""Command definitions: options and arguments; nothing heavy is imported."""

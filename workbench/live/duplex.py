@@ -1,0 +1,123 @@
+"""A live run of a model that hears and speaks at once: a frame in, a frame out, for as long as the session goes on.
+
+Nobody takes turns here. The model takes one step with each frame of the microphone, in the order in which they come,
+and what it says goes to a loudspeaker that never closes. As in its replay (``conversing.py``) the steps are made into
+events by ``utterances.py``; an utterance is written down when it is over and all of it has been played.
+"""
+
+import threading
+from collections.abc import Callable
+
+import numpy as np
+
+from workbench.config import Config
+from workbench.dialogue.duplex_events import BLOCK_STEPS, Narrator, job_of
+from workbench.live.loudspeaker import OpenRoom
+from workbench.live.microphone import LiveMicrophone
+from workbench.stages.protocols import Duplex, DuplexStream
+from workbench.trace import Event
+from workbench.units import FRAME_RATE, FRAME_SAMPLES
+
+Log = Callable[[list[Event]], None]
+
+_WARM_STEPS = 8
+"""Taken before the session: more than a model needs for its first sound (2 or 3), so that all of it has run once."""
+
+_REST_FRAMES = round(FRAME_RATE)
+"""Frames that still wait when the session ends are heard, up to a second of them: a model that keeps up then hears the
+whole session, and one that is far behind ends at once, since nobody would hear what it says."""
+
+
+class LiveConversation:
+    """One live run.
+
+    Args:
+        duplex: the model.
+        config: the knobs.
+        mic: what it hears.
+        room: clock and loudspeaker.
+        log: is given the events of each utterance and each block of steps, not in order of time.
+
+    Attributes:
+        ready: set once the model is warm. First steps are slow, and a loudspeaker that never closes would play all that
+            comes later as late as the first.
+    """
+
+    def __init__(self, duplex: Duplex, config: Config, mic: LiveMicrophone, room: OpenRoom, log: Log) -> None:
+        self._duplex, self._seed = duplex, config.workbench.seed
+        self._mic, self._room, self._log = mic, room, log
+        self._events: list[Event] = []
+        self._told = Narrator(room.costs, room.playout, self._events)
+        self._done = 0
+        self._is_over = False
+        self.ready = threading.Event()
+
+    @property
+    def doing(self) -> str:
+        """``listening``, ``speaking`` or ``over``, for whoever shows it."""
+        return "over" if self._is_over else "speaking" if self._told.is_speaking else "listening"
+
+    @property
+    def replies(self) -> int:
+        """Utterances begun."""
+        return self._told.replies
+
+    def run(self) -> None:
+        """Until the microphone ends."""
+        try:
+            stream = self._warm()
+        finally:
+            self.ready.set()
+        try:
+            while not self._is_too_late and self._mic.more():
+                self._step(stream)
+        finally:
+            self._end()
+
+    def _warm(self) -> DuplexStream:
+        stream = self._duplex.open(self._seed)
+        for _ in range(_WARM_STEPS):
+            stream.step(np.zeros(FRAME_SAMPLES, dtype=np.float32))
+        return self._duplex.open(self._seed)
+
+    @property
+    def _is_too_late(self) -> bool:
+        return self._mic.is_live and self._mic.is_over and self._mic.waiting > _REST_FRAMES
+
+    def _step(self, stream: DuplexStream) -> None:
+        number = self._mic.frames - 1
+        frame, begun = self._mic.recorded(number), max(self._mic.arrived(number), self._done)
+        step, self._done = self._room.step("tts", *job_of(number), begun, lambda: stream.step(frame))
+        assert step is not None
+        self._told.stepped(begun, self._done, step)
+        if step.pcm is not None:
+            self._room.play(step.pcm)
+        if not self._told.steps % BLOCK_STEPS:
+            self._room.forget()
+        self._flush()
+
+    def _end(self) -> None:
+        if self._mic.ended:
+            self._room.all_queued()
+        else:  # it failed, or was left behind
+            self._room.hush()
+        self._hear_out()
+        self._told.end()
+        self._flush()
+        self._is_over = True
+
+    def _hear_out(self) -> None:
+        for frame, at in self._room.sounded():
+            self._told.sounded(frame, at)
+
+    def _flush(self) -> None:
+        self._hear_out()
+        events = list(self._events)
+        self._events.clear()
+        if not events:
+            return
+        try:
+            self._log(events)
+        except OSError:
+            self._log = lambda events: None  # it may hold half a line, after which nothing can be read
+            raise

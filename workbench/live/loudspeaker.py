@@ -1,0 +1,191 @@
+"""What a live assistant is in: a clock, and a loudspeaker. Here the simulated one; ``device.py`` has the real one."""
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from workbench.dialogue.answer import Answer, Line, stream_closed
+from workbench.simulation.step_costs import CostSource
+from workbench.stages.playback import OpenStream
+from workbench.stages.protocols import Pcm
+
+Item = TypeVar("Item")
+
+
+class Room(Protocol):
+    """Clock and loudspeaker.
+
+    Attributes:
+        playout: samples from the request of a frame to its sound.
+    """
+
+    playout: int
+
+    @property
+    def costs(self) -> CostSource:
+        """Of the steps: drawn before they run, or measured while they do."""
+        ...
+
+    def step(
+        self, stage: str, group: int, job: int, since: int, work: Callable[[], Item | None]
+    ) -> tuple[Item | None, int]:
+        """Do one model step that may begin at ``since``; returns what it brought and when it ended.
+
+        None from ``work`` says that there was no step any more: it costs nothing.
+        """
+        ...
+
+    def ended(self, begun: int, cost: int) -> int:
+        """When a step ended that could begin then, and has been done by now."""
+        ...
+
+    def decided(self, arrived: int) -> int:
+        """When a decision was there that a frame brought about which arrived then."""
+        ...
+
+    def play(self, frame: Pcm) -> None:
+        """Queue the next PCM frame of the answer for the loudspeaker."""
+        ...
+
+    def all_queued(self) -> None:
+        """The answer has no more frames."""
+        ...
+
+    def stop(self) -> None:
+        """Be silent: play nothing more of the answer that the device does not have."""
+        ...
+
+    def closed(self, line: Line) -> int | None:
+        """Close the stream of a chunk 0.1 s after its last step, whatever is still queued, as MLX-Harmony does.
+
+        Returns:
+            When it is closed; None, as long as that is not known: then ask again. The next frame opens another.
+        """
+        ...
+
+    def over(self, answer: Answer) -> int | None:
+        """When the last sample of the answer leaves the loudspeaker; None while that is not known."""
+        ...
+
+    def has_come(self, moment: int) -> bool:
+        """Whether a moment has come; a simulated clock goes there at once."""
+        ...
+
+    def wait(self) -> None:
+        """Let a little time pass."""
+        ...
+
+    def observed(self, answer: Answer) -> Answer:
+        """The answer with the moments at which its frames really went out."""
+        ...
+
+    def forget(self) -> None:
+        """Nobody will ask any more what the steps until now cost."""
+        ...
+
+
+class OpenRoom(Room, Protocol):
+    """A room whose loudspeaker never closes: frames are one stream from the first to the last."""
+
+    def sounded(self) -> list[tuple[int, int]]:
+        """Number of each frame that has gone out since this was asked last, and when the device asked for it."""
+        ...
+
+    def hush(self) -> None:
+        """Be silent from now on, though the session may go on; returns when it is known what has gone out."""
+        ...
+
+
+class SimulatedRoom:
+    """A :class:`Room` in which each step takes what the cost source says and the loudspeaker does what it should."""
+
+    def __init__(self, costs: CostSource, playout: int) -> None:
+        self.costs: CostSource = costs
+        self.playout = playout
+
+    def step(
+        self, stage: str, group: int, job: int, since: int, work: Callable[[], Item | None]
+    ) -> tuple[Item | None, int]:
+        """See :class:`Room`."""
+        item = work()
+        return item, since if item is None else since + int(self.costs.draw(stage, group, job + 1)[job])
+
+    def ended(self, begun: int, cost: int) -> int:
+        """See :class:`Room`."""
+        return begun + cost
+
+    def decided(self, arrived: int) -> int:
+        """See :class:`Room`: at once."""
+        return arrived
+
+    def play(self, frame: Pcm) -> None:
+        """See :class:`Room`."""
+
+    def all_queued(self) -> None:
+        """See :class:`Room`."""
+
+    def stop(self) -> None:
+        """See :class:`Room`."""
+
+    def closed(self, line: Line) -> int | None:
+        """See :class:`Room`."""
+        return stream_closed(line)
+
+    def over(self, answer: Answer) -> int | None:
+        """See :class:`Room`."""
+        return answer.over
+
+    def has_come(self, moment: int) -> bool:
+        """See :class:`Room`."""
+        return True
+
+    def wait(self) -> None:
+        """See :class:`Room`."""
+
+    def observed(self, answer: Answer) -> Answer:
+        """See :class:`Room`: as computed."""
+        return answer
+
+    def forget(self) -> None:
+        """See :class:`Room`."""
+
+
+class SimulatedOpenRoom(SimulatedRoom):
+    """An :class:`OpenRoom` of that kind.
+
+    Args:
+        costs, playout: see :class:`SimulatedRoom`.
+        prebuffer: frames in hand before playback starts.
+    """
+
+    def __init__(self, costs: CostSource, playout: int, prebuffer: int) -> None:
+        super().__init__(costs, playout)
+        self._stream = OpenStream(prebuffer)
+        self._now = self._placed = 0
+        self._found: list[tuple[int, int]] = []
+
+    def step(
+        self, stage: str, group: int, job: int, since: int, work: Callable[[], Item | None]
+    ) -> tuple[Item | None, int]:
+        """See :class:`Room`."""
+        item, self._now = super().step(stage, group, job, since, work)
+        return item, self._now
+
+    def play(self, frame: Pcm) -> None:
+        """See :class:`Room`: it is there when the last step ended."""
+        self._place(self._stream.queue(self._now))
+
+    def all_queued(self) -> None:
+        """See :class:`Room`."""
+        self._place(self._stream.flush())
+
+    def _place(self, requests: list[int]) -> None:
+        self._found += enumerate(requests, self._placed)
+        self._placed += len(requests)
+
+    def sounded(self) -> list[tuple[int, int]]:
+        """See :class:`OpenRoom`."""
+        found, self._found = self._found, []
+        return found
+
+    def hush(self) -> None:
+        """See :class:`OpenRoom`."""

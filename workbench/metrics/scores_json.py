@@ -1,0 +1,111 @@
+"""``scores.json``: scores for programs, with the raw values they were computed from.
+
+Format history:
+    1: ``scores``, ``intervals``, ``counts``, ``notes`` and ``sessions``; ``docs/metrics.md`` describes them.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from workbench.errors import WorkbenchError
+from workbench.files import canonical_json, pretty_json, read_json, write_text
+from workbench.metrics.definitions import BY_KEY
+from workbench.metrics.rows import ROWS, SessionScores, Waterfall
+from workbench.metrics.summary import Summary
+
+FORMAT = 1
+
+
+def to_json(sessions: Sequence[SessionScores], summary: Summary) -> dict[str, Any]:
+    """The content of ``scores.json``."""
+    return {
+        "format": FORMAT,
+        "scores": summary.scores,
+        "intervals": {key: list(span) for key, span in summary.intervals.items()},
+        "counts": {key: list(count) for key, count in summary.counts.items()},
+        "notes": list(summary.notes),
+        "sessions": [_plain(dataclasses.asdict(session)) for session in sessions],
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return {key: _plain(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def write_scores(path: Path, sessions: Sequence[SessionScores], summary: Summary) -> None:
+    """Write ``scores.json``, whole or not at all: what people read spread out, the raw values a session a line."""
+    data = to_json(sessions, summary)
+    lines = ",\n".join(f"    {canonical_json(session)}" for session in data.pop("sessions"))
+    head = pretty_json(data).removesuffix("\n}\n")
+    write_text(path, f'{head},\n  "sessions": [\n{lines}\n  ]\n}}\n')
+
+
+def read_scores(path: Path) -> tuple[tuple[SessionScores, ...], Summary]:
+    """Read ``scores.json``; what :func:`write_scores` was given comes back.
+
+    Raises:
+        WorkbenchError: names the file and what in it is wrong.
+    """
+    data = read_json(path)
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        found = data.get("format") if isinstance(data, dict) else None
+        raise WorkbenchError(f"{path}: format is {found!r}, this version reads {FORMAT}; score the run again")
+    if missing := sorted({"scores", "intervals", "counts", "notes", "sessions"} - set(data)):
+        raise WorkbenchError(f"{path}: {missing[0]!r} is missing; score the run again")
+    try:
+        sessions = tuple(_session(item, str(path)) for item in data["sessions"])
+        summary = Summary(
+            dict(data["scores"]),
+            {key: (low, high) for key, (low, high) in data["intervals"].items()},
+            {key: (k, n) for key, (k, n) in data["counts"].items()},
+            tuple(data["notes"]),
+        )
+    except (AttributeError, TypeError, ValueError):
+        raise WorkbenchError(f"{path}: not in the form of scores.json; score the run again") from None
+    if unknown := sorted(set(summary.scores) - set(BY_KEY)):
+        raise WorkbenchError(f"{path}: unknown score {unknown[0]!r}; score the run again")
+    return sessions, summary
+
+
+def _session(data: dict[str, Any], where: str) -> SessionScores:
+    values = {
+        name: tuple(_row(ROWS[name], item, f"{where}: {name}") for item in value)
+        if name in ROWS
+        else tuple(tuple(item) if isinstance(item, list) else item for item in value)
+        if isinstance(value, list)
+        else value
+        for name, value in data.items()
+    }
+    built: SessionScores = _build(SessionScores, values, where)
+    return built
+
+
+def _row(kind: type, data: dict[str, Any], where: str) -> Any:
+    values = dict(data)
+    if values.get("waterfall"):
+        values["waterfall"] = _build(Waterfall, values["waterfall"], where)
+    return _build(kind, values, where)
+
+
+@cache
+def _types(kind: type) -> dict[str, tuple[type, ...]]:
+    return {
+        name: tuple(get_origin(item) or item for item in (get_args(hint) if isinstance(hint, UnionType) else (hint,)))
+        for name, hint in get_type_hints(kind).items()
+    }
+
+
+def _build(kind: type, values: dict[str, Any], where: str) -> Any:
+    types = _types(kind)
+    if wrong := sorted(set(values) ^ set(types)):
+        raise WorkbenchError(f"{where}: {wrong[0]!r} is {'unknown' if wrong[0] in values else 'missing'}")
+    for name, value in values.items():
+        if not isinstance(value, types[name]):
+            raise WorkbenchError(f"{where}: {name} is {value!r}, which is not of its type")
+    return kind(**values)

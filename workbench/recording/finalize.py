@@ -1,0 +1,314 @@
+"""From a tape to a session: FLAC tracks on one clock, events, notes, manifest. Also after a crash."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from statistics import median
+from typing import Any, BinaryIO
+
+import numpy as np
+import soundfile
+
+from workbench import __version__
+from workbench.errors import WorkbenchError
+from workbench.files import sha256_file, sync, write_text
+from workbench.recording.levels import DEAD
+from workbench.recording.live_trace import LiveLog, causal_offset, live_trace, read_log
+from workbench.recording.notes import echo_remarks, remarks
+from workbench.recording.resample import Pcm24
+from workbench.recording.tape import Tape, lock_tape, open_tape, remove_empty, zeros
+from workbench.sessions.echo_path import round_trip
+from workbench.sessions.labels import Label, write_labels
+from workbench.sessions.session import (
+    EVENTS,
+    LABELS,
+    LIVE_TRACE,
+    MANIFEST,
+    PARTIAL,
+    Session,
+    find_sessions,
+    is_recording,
+    open_session,
+    recover_command,
+    write_manifest,
+    write_track,
+)
+from workbench.trace import write_trace
+from workbench.units import SAMPLE_RATE, samples_to_seconds
+
+_LITTLE_BYTES = 1 << 18
+
+DAMAGED = ".damaged"
+"""Folder inside a session: its tape, where that was not as it was written."""
+
+
+class NothingRecordedError(WorkbenchError):
+    """A tape without a single sample."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A session made from a tape, and what there is to say about it."""
+
+    session: Session
+    remarks: tuple[str, ...]
+
+
+def finish(folder: Path, device: Mapping[str, Any] | None = None, lock: BinaryIO | None = None) -> Finished:
+    """Turn the tape in ``folder`` into a session, then remove the tape; one that is not as it was written is kept.
+
+    Nothing is removed before the session is whole on the disk, so this can be cut off and started again.
+
+    Args:
+        folder: the session.
+        device: what the recorder learned while recording, added to the tape's header.
+        lock: of the tape, if this process has it; it is given back.
+
+    Raises:
+        NothingRecordedError: the tape holds no audio; it is removed.
+        WorkbenchError: there is no tape, or the disk is full or fails (the tape stays).
+    """
+    try:
+        with lock or lock_tape(folder):
+            if session := _already(folder):
+                _remove_tape(folder)
+                return Finished(session, ("it was complete already",))
+            tape = open_tape(folder)
+            if not any(tape.samples.values()):
+                remove_empty(folder)
+                raise NothingRecordedError(
+                    f"{folder}: nothing was recorded before it was cut off; the empty folder is removed"
+                )
+            session, said, is_whole = _make(folder, tape, device or {})
+            _sync_all(folder)
+            if is_whole:
+                _remove_tape(folder)
+                return Finished(session, said)
+            return Finished(session, (*said, f"the damaged tape is kept in {_keep(folder)}"))
+    except (OSError, soundfile.SoundFileError) as error:
+        full = folder.is_dir() and shutil.disk_usage(folder).free < _LITTLE_BYTES  # libsndfile has other words for it
+        why = "No space left on the disk" if full else getattr(error, "strerror", None) or str(error)
+        raise WorkbenchError(
+            f"{folder}: the recording is safe but could not be finished ({why}); "
+            f"{'free some space' if full else 'put that right'}, then '{recover_command(folder)}'"
+        ) from None
+
+
+def _already(folder: Path) -> Session | None:
+    """The session, where only the removal of the tape was cut off.
+
+    Raises:
+        WorkbenchError: there is one, it is damaged, and the tape holds nothing to make it anew from.
+    """
+    if not (folder / MANIFEST).exists():
+        return None
+    try:
+        session = open_session(folder)
+        problems = session.verify()
+    except WorkbenchError as error:
+        problems = [str(error)]
+    if not problems:
+        return session
+    if not any(open_tape(folder).samples.values()):
+        raise WorkbenchError(problems[0])
+    return None
+
+
+def _remove_tape(folder: Path) -> None:
+    """Remove the tape; another process that found the session complete may do so at the same time."""
+    shutil.rmtree(folder / PARTIAL, ignore_errors=True)
+    if (folder / PARTIAL).exists():
+        shutil.rmtree(folder / PARTIAL)
+
+
+def _keep(folder: Path) -> Path:
+    """Put a tape out of the way that did not become the session as a whole."""
+    names = (folder / f"{DAMAGED}{number or ''}" for number in count())
+    kept = next(path for path in names if not path.exists())
+    (folder / PARTIAL).rename(kept)
+    return kept
+
+
+def _sync_all(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_file():
+            sync(path)
+    sync(folder)
+
+
+def _make(folder: Path, tape: Tape, device: Mapping[str, Any]) -> tuple[Session, tuple[str, ...], bool]:
+    """The session, what there is to say about it, and whether all of the tape is in it."""
+    for left in folder.glob(".*.tmp*"):
+        left.unlink()
+    align = alignment(tape)
+    holes = {track: holes_of(tape, track) for track in tape.samples}
+    samples = tape.samples["mic"] + sum(missing for _, missing in holes["mic"])
+    samples = min(samples, tape.header.get("limit") or samples)
+    log, problems = _read_log(tape)
+    offsets = {"mic": 0, "agent": align.get("agent_offset", 0)}
+    if log is not None and (late := causal_offset(log, holes, offsets["agent"]) - offsets["agent"]):
+        offsets["agent"] += late
+        align |= {"agent_offset": offsets["agent"], "agent_offset_raised": late}
+    tracks = {track: f"{track}.flac" for track in tape.samples}
+    heard = {
+        track: _write(folder / file, placed(filled(tape.read(track), holes[track]), offsets[track], samples))
+        for track, file in tracks.items()
+    }
+    events = _events(tape, holes, offsets, samples)
+    write_text(folder / EVENTS, "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in events))
+    notes = [Label(e["sample"], e["sample"], "note", None, e.get("text", "")) for e in events if e["event"] == "mark"]
+    if notes:
+        write_labels(folder / LABELS, notes)
+    about: dict[str, Any] = {**tape.header.get("device", {}), **align, **device}
+    if "agent" in tracks:
+        about["round_trip"] = round_trip(folder / "mic.flac", folder / "agent.flac")
+    live = None
+    if log is not None:
+        write_trace(folder / LIVE_TRACE, live_trace(log, events, holes, offsets["agent"], samples))
+        live = {"file": LIVE_TRACE, "sha256": sha256_file(folder / LIVE_TRACE), "config": log.config}
+    session = write_manifest(
+        folder,
+        tracks=tracks,
+        live=live,
+        device=about,
+        calibration=tape.header.get("calibration"),
+        provenance={"recorded_by": f"moshi-workbench {__version__}", **tape.header.get("provenance", {})},
+    )
+    muted = not (heard["mic"] or tape.damaged["mic"])
+    dead = (f"mic.flac holds nothing but digital zeros: the microphone {DEAD}",) if muted else ()
+    said = (*dead, *remarks(tape, events, offsets["agent"]), *problems, *echo_remarks(about.get("round_trip")))
+    return session, said, not (tape.problems or problems or any(tape.damaged.values()))
+
+
+def _read_log(tape: Tape) -> tuple[LiveLog | None, tuple[str, ...]]:
+    """The log of a live assistant; a damaged one is told of, and must not keep the audio."""
+    try:
+        return read_log(tape.folder), ()
+    except WorkbenchError as error:
+        what = str(error).removeprefix(f"{tape.folder}{os.sep}")
+        return None, (f"{what}: the session is made without the live trace",)
+
+
+def alignment(tape: Tape) -> dict[str, Any]:
+    """How the agent track lies on the microphone's clock, from the time stamps of both streams.
+
+    Returns:
+        ``agent_offset``: microphone sample at which the agent's first sample sounded; ``agent_offset_spread``: how far
+        the per-second figures lie apart, in samples; ``drift_ppm`` between the two converters' clocks (over a minute
+        at least). Empty without an agent track or without time stamps.
+    """
+    both = zip(tape.offsets.get("mic", []), tape.offsets.get("agent", []), strict=False)
+    apart = [agent - mic for mic, agent in both]
+    if not apart:
+        return {}
+    found: dict[str, Any] = {
+        "agent_offset": round(median(apart)),
+        "agent_offset_spread": round(max(apart) - min(apart), 1),
+    }
+    if len(apart) >= 60:
+        seconds = np.linspace(0.0, samples_to_seconds(tape.samples["mic"]), len(apart))
+        found["drift_ppm"] = round(float(np.polyfit(seconds, apart, 1)[0]) / SAMPLE_RATE * 1e6, 1)
+    return found
+
+
+def holes_of(tape: Tape, track: str) -> list[tuple[int, int]]:
+    """Holes of a track as (tape sample before which it lies, samples missing), in order."""
+    found = [e for e in tape.events if e["event"] == "hole" and e["track"] == track]
+    return sorted((event["sample"], event["samples"]) for event in found)
+
+
+def filled(blocks: Iterator[Pcm24], holes: Sequence[tuple[int, int]]) -> Iterator[Pcm24]:
+    """A track with zeros where samples are missing.
+
+    >>> [part.tolist() for part in filled(iter([np.array([1, 2], np.int32), np.array([3], np.int32)]), [(1, 2)])]
+    [[1], [0, 0], [2], [3]]
+    """
+    here, left = 0, list(holes)
+    for block in blocks:
+        start = 0
+        while left and left[0][0] < here + len(block):
+            at, missing = left.pop(0)
+            yield block[start : at - here]
+            yield from zeros(missing)
+            start = at - here
+        yield block[start:]
+        here += len(block)
+    for _, missing in left:
+        yield from zeros(missing)
+
+
+def placed(blocks: Iterator[Pcm24], offset: int, samples: int) -> Iterator[Pcm24]:
+    """A track moved by ``offset`` samples, cut or filled with zeros to ``samples``.
+
+    >>> [part.tolist() for part in placed(iter([np.array([1, 2, 3], np.int32)]), 1, 6)]
+    [[0], [1, 2, 3], [0, 0]]
+    """
+    here = min(max(0, offset), samples)
+    yield from zeros(here)
+    skip = max(0, -offset)
+    for block in blocks:
+        kept = block[skip:][: samples - here]
+        skip = max(0, skip - len(block))
+        here += len(kept)
+        yield kept
+    yield from zeros(samples - here)
+
+
+def _write(path: Path, blocks: Iterator[Pcm24]) -> bool:
+    """Write 24-bit FLAC; returns whether it holds anything but zeros.
+
+    libsndfile takes the upper 24 of 32 bits, so that nothing is rounded on the way.
+    """
+    heard = False
+
+    def shifted() -> Iterator[Pcm24]:
+        nonlocal heard
+        for block in blocks:
+            heard = heard or bool(block.any())
+            yield block << 8
+
+    write_track(path, shifted(), subtype="PCM_24")
+    return heard
+
+
+def _events(
+    tape: Tape, holes: Mapping[str, list[tuple[int, int]]], offsets: Mapping[str, int], samples: int
+) -> list[dict[str, Any]]:
+    """Events on the session's clock, in order, inside the session."""
+
+    def place(sample: int, track: str) -> int:
+        before = sum(missing for at, missing in holes[track] if at < sample)
+        return min(max(0, sample + before + offsets[track]), samples)
+
+    out = []
+    for event in [*tape.events, *_damaged(tape)]:
+        track = event.get("track", "mic")
+        placed_event = {**event, "sample": place(event["sample"], track)}
+        if event["event"] in ("pause", "damaged"):  # a hole in between makes them longer
+            placed_event["samples"] = place(event["sample"] + event["samples"], track) - placed_event["sample"]
+        out.append(placed_event)
+    return sorted(out, key=lambda event: event["sample"])
+
+
+def _damaged(tape: Tape) -> list[dict[str, Any]]:
+    return [
+        {"sample": start, "event": "damaged", "track": track, "samples": end - start}
+        for track, spans in tape.damaged.items()
+        for start, end in spans
+    ]
+
+
+def cut_off(recordings: Path) -> list[Path]:
+    """Sessions in a folder whose recording was not finished, and that nobody records or finishes now; by name."""
+    if not recordings.is_dir():
+        return []
+    return [path for path in find_sessions(recordings) if is_cut_off(path)]
+
+
+def is_cut_off(folder: Path) -> bool:
+    """Whether there is a tape here that nobody works on."""
+    return (folder / PARTIAL).exists() and not is_recording(folder)

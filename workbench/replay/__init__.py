@@ -1,0 +1,1 @@
+"""Replay: a session through STT, LM and TTS on a virtual clock."""

@@ -1,0 +1,128 @@
+"""The replay of a model that hears and speaks at once: a frame in, a frame out, no turns given from outside.
+
+The model is one executor: frame *k* can be used from its end on, its step begins when the step before it is over, and
+its PCM is queued for a loudspeaker that never closes. ``utterances.py`` makes answers and events of it.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import nullcontext
+
+import numpy as np
+
+from workbench.cache import Store, key_of
+from workbench.dialogue.duplex_events import BLOCK_STEPS, Narrator, job_of
+from workbench.sessions.session import Session
+from workbench.simulation.microphone import Taps
+from workbench.simulation.step_costs import STAGES, CostSource, MeasuredCosts
+from workbench.stages.playback import OpenStream
+from workbench.stages.protocols import Duplex, DuplexStep, Pcm
+from workbench.trace import Event
+from workbench.units import FRAME_SAMPLES, frame_end
+
+
+class Conversation:
+    """One session heard and answered by a duplex model.
+
+    Args:
+        session: opened.
+        duplex: the model.
+        costs: what its steps cost; they are drawn as the stage ``tts``.
+        store: memo of what it said.
+        taps: how the loudspeaker reaches the microphone.
+        prebuffer: PCM frames in hand before playback starts.
+        playout: device latency in samples.
+        seed: of sampling.
+
+    Attributes:
+        played: (first sample at the loudspeaker, PCM) of every frame.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        duplex: Duplex,
+        costs: CostSource,
+        store: Store,
+        *,
+        taps: Taps,
+        prebuffer: int,
+        playout: int,
+        seed: int,
+    ) -> None:
+        self._session, self._duplex, self._costs, self._store = session, duplex, costs, store
+        self._taps, self._playout, self._seed = taps, playout, seed
+        self._prebuffer, self._stream = prebuffer, OpenStream(prebuffer)
+        self._timer = costs if isinstance(costs, MeasuredCosts) else None
+        self._echo = np.zeros(session.samples if taps else 0, dtype=np.float32)
+        self._placed = 0
+        self._events: list[Event] = []
+        self._told = Narrator(costs, playout, self._events)
+        self.played: list[tuple[int, Pcm]] = []
+
+    def run(self) -> list[Event]:
+        """Replay it; the events in no particular order."""
+        done = 0
+        for number, step in enumerate(self._steps()):
+            begun = max(frame_end(number), done)
+            group, job = job_of(number)
+            done = begun + int(self._costs.draw("tts", group, job + 1)[job])
+            self._told.stepped(begun, done, step)
+            if step.pcm is not None:
+                self.played.append((-1, step.pcm))
+                self._place(self._stream.queue(done))
+        self._place(self._stream.flush())
+        self._told.end()
+        return self._events
+
+    def _steps(self) -> Iterator[DuplexStep]:
+        """What the model said, remembered or asked for; without the end of the last step where that is remembered."""
+        where = [self._session.mic.sha256, self._duplex.fingerprint, self._seed]
+        if self._taps:  # what it hears depends on when it was heard
+            where += [list(self._taps), self._costs.name, self._costs.digest, self._session.name]
+            where += [max(self._prebuffer, 1), self._playout, BLOCK_STEPS]
+        key = key_of("duplex", 1, where)
+        if self._timer is None and (known := self._store.get(key, _decode)) is not None:
+            yield from known
+            return
+        stream = self._duplex.open(self._seed)
+        fresh: list[DuplexStep] = []
+        for number in range(self._session.frames):
+            with self._timer.timed("tts", *job_of(number)) if self._timer else nullcontext():
+                fresh.append(stream.step(self._frame(number)))
+            yield fresh[-1]
+        if self._timer is None:
+            self._store.put(key, fresh, _encode)
+            return
+        for stage in STAGES:
+            with self._timer.timed(stage, 0, 0):
+                pass  # stages that this stack does not have cost nothing; tts has its time already
+
+    def _frame(self, number: int) -> Pcm:
+        start, stop = number * FRAME_SAMPLES, (number + 1) * FRAME_SAMPLES
+        clean = self._session.read(start, stop)
+        return clean + self._echo[start:stop] if self._taps else clean
+
+    def _place(self, requests: list[int]) -> None:
+        """The next frames go out at these requests of the device, and come back as echo."""
+        for at in requests:
+            sounds, pcm = at + self._playout, self.played[self._placed][1]
+            self.played[self._placed] = (sounds, pcm)
+            self._told.sounded(self._placed, at)
+            self._placed += 1
+            for delay, gain in self._taps:
+                begin = sounds + delay
+                length = min(FRAME_SAMPLES, len(self._echo) - begin)
+                if length > 0:
+                    self._echo[begin : begin + length] += np.float32(gain) * pcm[:length]
+
+
+def _encode(steps: list[DuplexStep]) -> bytes:
+    header = json.dumps([[step.piece, step.pcm is not None] for step in steps], separators=(",", ":")).encode()
+    return header + b"\n" + b"".join(step.pcm.tobytes() for step in steps if step.pcm is not None)
+
+
+def _decode(data: bytes) -> list[DuplexStep]:
+    header, _, body = data.partition(b"\n")
+    pcm = iter(np.frombuffer(body, dtype=np.float32).reshape(-1, FRAME_SAMPLES))
+    return [DuplexStep(piece, next(pcm) if there else None) for piece, there in json.loads(header)]

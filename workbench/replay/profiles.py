@@ -1,0 +1,160 @@
+"""Which cost profile a replay draws from, and how this machine's own is measured."""
+
+import os
+import platform
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from workbench.cache import Store, cache_folder
+from workbench.config import Config, override
+from workbench.dialogue.answer import speak_options
+from workbench.errors import WorkbenchError
+from workbench.files import canonical_json, sha256_text
+from workbench.replay.engine import cost_source, replay
+from workbench.sessions.labels import Label
+from workbench.sessions.session import Session
+from workbench.simulation.step_costs import (
+    BESIDE,
+    STAGES,
+    MeasuredCosts,
+    Profile,
+    make_profile,
+    read_profile,
+    write_profile,
+)
+from workbench.stages.cached_tts import Speaking
+from workbench.stages.chunker import chunk_text
+from workbench.stages.lm import Thinking
+from workbench.stages.protocols import Stack, Stages, Stt
+from workbench.units import FRAME_SAMPLES
+
+Progress = Callable[[str], None]
+"""Is told what is being done."""
+
+_SESSIONS = 3
+"""Sessions that a profile is measured on: some thousand steps, and no wait before the first replay of many."""
+
+_CYCLES, _FRAMES = 3, 25
+"""Listen cycles that are tried without a session, and frames of each: a question of two seconds."""
+
+_QUIET = 0.001
+"""RMS of the noise that they hear: -60 dBFS, a quiet room. What a model's step costs does not depend on it."""
+
+_WORD = "hello"
+"""What the LM is asked without a session."""
+
+
+def profile_path(stack: Stack) -> Path:
+    """Where this machine's profile of a stack is kept; a stack with other weights has another."""
+    weights = f"-{sha256_text(canonical_json(stack.weights))[:8]}" if stack.weights else ""
+    return profile_folder() / f"{stack.name}{weights}.json"
+
+
+def profile_folder() -> Path:
+    """Where this machine's profiles are kept."""
+    return cache_folder() / "profiles"
+
+
+def stack_profile(
+    stack: Stack,
+    config: Config,
+    sessions: Sequence[tuple[Session, tuple[Label, ...]]],
+    store: Store,
+    progress: Progress = lambda _: None,
+) -> Profile | None:
+    """The cost profile a replay draws from: the one named, the stack's own, this machine's, or one measured now.
+
+    Measuring replays up to three of the sessions with every stage run and timed, by the listener that resets. Steps
+    that none of them runs, because nobody says a word in them, are tried without a session.
+
+    Raises:
+        WorkbenchError: the profile that is named is not there or is none, or a stage does not run.
+    """
+    if config.costs.costs != "profile":
+        return None
+    if config.costs.profile:
+        return _named(Path(config.costs.profile))
+    if stack.profile is not None:
+        return stack.profile
+    path = profile_path(stack)
+    if path.exists():
+        return read_profile(path)
+    beside = other_work()
+    measured = override(config, {"costs.costs": "measured", "listener": "workbench"})
+    pooled: dict[str, list[int]] = {}
+    for session, labels in sessions[:_SESSIONS]:
+        progress(f"measuring step costs on {session.name}")
+        result = replay(session, labels, stack.stages(labels), measured, cost_source(measured, None, ""), store)
+        assert result.measured is not None
+        for stage, costs in result.measured.profile("").stages.items():
+            pooled.setdefault(stage, []).extend(costs)
+    if not pooled.keys() >= set(STAGES):
+        progress("measuring step costs")
+        stages = stack.stages(())
+        assert isinstance(stages, Stages), "a model that hears and speaks at once runs its step with every frame"
+        for stage, costs in probe(stages, measured).stages.items():
+            pooled.setdefault(stage, list(costs))
+    write_profile(path, make_profile(pooled, machine_name() + beside))
+    return read_profile(path)
+
+
+def other_work() -> str:
+    """How busy the machine was in the last minute; empty where there was a core for everybody, or nobody can tell."""
+    try:
+        load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    except OSError:
+        return ""
+    return f"{BESIDE} (load {load:.1f} on {cores} cores)" if load > cores else ""
+
+
+def forget_profiles() -> list[str]:
+    """Let the next replay measure step costs anew; returns the names of those that were known."""
+    known = sorted(profile_folder().glob("*.json"))
+    for path in known:
+        path.unlink(missing_ok=True)
+    return [path.stem for path in known]
+
+
+def _named(path: Path) -> Profile:
+    if not path.exists():
+        raise WorkbenchError(f"costs.profile: {path}: no such file; '--set profile=' takes this machine's own costs")
+    return read_profile(path)
+
+
+def probe(stages: Stages, config: Config) -> Profile:
+    """Step costs without a session: quiet noise is heard, a word answered, and the answer's first chunk spoken.
+
+    Everything is done twice, and timed the second time: the first steps of a model compile kernels.
+
+    Raises:
+        WorkbenchError: the LM has nothing to say.
+    """
+    timer = MeasuredCosts()
+    for _ in range(2):
+        timer.forget()
+        _hear(stages.stt, timer)
+        said = "".join(Thinking(stages.lm, Store(None), timer).reply((_WORD,), 0))
+        if not said.strip():
+            raise WorkbenchError(f"[stack] lm {config.stack.lm}: says nothing to {_WORD!r}; there is nothing to time")
+        chunk = chunk_text(said, speak_options(config).chunks)[0]
+        Speaking(stages.tts, Store(None), config.workbench.seed, timer).speech(chunk, 0)
+    found = timer.profile("")
+    # A reply that comes in one piece has no further token to wait for.
+    return Profile({"lm_token": (0,), **found.stages})
+
+
+def _hear(stt: Stt, timer: MeasuredCosts) -> None:
+    noise = np.random.default_rng(0).normal(0, _QUIET, (_FRAMES, FRAME_SAMPLES)).astype(np.float32)
+    for cycle in range(_CYCLES):
+        with timer.timed("stt_reset", cycle, 0):
+            stream = stt.open()
+        for job, frame in enumerate(noise):
+            with timer.timed("stt", cycle, job):
+                stream.step(frame, -1)
+
+
+def machine_name() -> str:
+    """What a profile was measured on, without naming the host."""
+    return f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"

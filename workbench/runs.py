@@ -1,0 +1,248 @@
+"""A run: sessions replayed with one config, and everything about it on disk.
+
+``reports/<run>/`` holds ``run.json``, a trace and the agent's audio per session, ``scores.json`` and the report. The
+name of a run comes from its config, never from the time of day: the same inputs give the same bytes.
+"""
+
+import platform
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from workbench.config import Config, override, to_dict
+from workbench.errors import WorkbenchError
+from workbench.files import pretty_json, read_json, write_text
+from workbench.metrics import SessionScores, Summary, agent_intervals, evaluate, summarise, write_scores
+from workbench.sessions.labels import Label, only_known, read_labels
+from workbench.sessions.session import Session, open_session, write_track
+from workbench.simulation.microphone import Pcm
+from workbench.simulation.step_costs import Profile, measured_beside
+from workbench.stages.protocols import Stack
+from workbench.trace import Trace, read_trace, write_trace
+from workbench.units import SAMPLE_RATE
+
+if TYPE_CHECKING:
+    from workbench.replay.engine import Replayed
+    from workbench.replay.profiles import Progress
+
+FORMAT = 1
+PACKAGES = ("mlx", "moshi_mlx", "rustymimi", "numpy", "soxr", "soundfile")
+
+
+@dataclass(frozen=True)
+class SessionRun:
+    """One session of a run."""
+
+    session: Session
+    labels: tuple[Label, ...]
+    trace: Trace
+    digest: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+        failed: (session folder, why) of those that could not be replayed.
+        vocabulary: all words the stack knows, None where any can be said.
+        machine: on which step costs were measured; empty where they come from no profile.
+        generated: whether its models were written by ``models init``.
+    """
+
+    folder: Path
+    config: Config
+    sessions: tuple[SessionRun, ...]
+    failed: tuple[tuple[str, str], ...]
+    vocabulary: frozenset[str] | None = None
+    machine: str = ""
+    generated: bool = False
+
+
+def default_run_folder(config: Config) -> Path:
+    """``reports/<stack>-<listener>-<fingerprint>``."""
+    return Path("reports") / f"{config.stack.stack}-{config.workbench.listener}-{config.fingerprint[:8]}"
+
+
+def open_labelled(folder: Path) -> tuple[Session, tuple[Label, ...]]:
+    """Open a session, check its audio against its checksums, and read its labels (none is fine).
+
+    Raises:
+        WorkbenchError: names the file that is wrong.
+    """
+    session = open_session(folder)
+    if problems := session.verify():
+        raise WorkbenchError(problems[0])
+    labels = read_labels(session.labels_path, session.samples) if session.labels_path.exists() else ()
+    return session, labels
+
+
+def run_sessions(
+    folders: Sequence[Path], config: Config, out: Path | None = None, progress: "Progress" = lambda _: None
+) -> Run:
+    """Replay sessions and write traces, audio and ``run.json``.
+
+    A session that fails is reported in the result; the others are finished.
+
+    Raises:
+        WorkbenchError: the stack cannot be loaded, or no session could be replayed.
+    """
+    opened, failed = _open_all(folders)
+    if not opened:  # before any model is loaded
+        raise WorkbenchError(failed[0][1] if failed else "no session to replay")
+    # Not needed to score a run again, nor to say that there is nothing to replay.
+    from workbench.cache import Store, default_folder
+    from workbench.replay.engine import cost_source, replay
+    from workbench.replay.prefetch import Ahead, Task, helpers
+    from workbench.replay.profiles import stack_profile
+    from workbench.stacks import generated, make_stack
+
+    out = out or default_run_folder(config)
+    stack = make_stack(config)
+    store = Store(default_folder())
+    profile = stack_profile(stack, config, opened, store, progress)
+    done: list[SessionRun] = []
+    tasks = [Task(session.folder, labels, config, config, profile) for session, labels in opened]
+    try:
+        with Ahead(store, helpers(stack, config)) as ahead:
+            for number in ahead.in_turn(tasks):
+                session, labels = opened[number]
+                progress(session.name)
+                try:
+                    costs = cost_source(config, profile, session.name)
+                    result = replay(session, labels, stack.stages(labels), config, costs, store)
+                except WorkbenchError as error:
+                    failed.append((str(session.folder), str(error)))
+                    continue
+                done.append(_write_session(out, session, labels, result))
+    finally:
+        store.close()
+    if not done:
+        raise WorkbenchError(failed[0][1])
+    write_text(out / "run.json", pretty_json(_manifest(config, stack, profile, done)))
+    machine = profile.machine if profile else ""
+    return Run(out, config, tuple(done), tuple(failed), stack.vocabulary, machine, generated(config))
+
+
+def _open_all(
+    folders: Sequence[Path],
+) -> tuple[list[tuple[Session, tuple[Label, ...]]], list[tuple[str, str]]]:
+    opened: list[tuple[Session, tuple[Label, ...]]] = []
+    failed: list[tuple[str, str]] = []
+    for folder in folders:
+        try:
+            session, labels = open_labelled(folder)
+        except WorkbenchError as error:
+            failed.append((str(folder), str(error)))
+            continue
+        if twin := next((other.folder for other, _ in opened if other.name == session.name), None):
+            failed.append((str(folder), f"{folder}: has the name of {twin}, {session.name!r}; rename one"))
+            continue
+        opened.append((session, labels))
+    return opened, failed
+
+
+def score_run(run: Run) -> tuple[tuple[SessionScores, ...], Summary]:
+    """Score every session of a run, write ``scores.json``, and pool.
+
+    Raises:
+        WorkbenchError: a trace holds what no replay can do.
+    """
+    scored = []
+    unknown = 0
+    for item in run.sessions:
+        agent = agent_intervals(item.session.stream("agent")) if "agent" in item.session.tracks else ()
+        labels, strange = only_known(item.labels, run.vocabulary)
+        unknown += strange
+        scored.append(evaluate(item.trace, labels, agent))
+    summary = summarise(scored)
+    if unknown:
+        note = f"{unknown} turns hold words outside the stack's vocabulary: their words are not scored"
+        summary = replace(summary, notes=(*summary.notes, note))
+    if busy := measured_beside(run.machine):
+        note = f"{busy}: replay again after 'workbench store --clear-costs'"
+        summary = replace(summary, notes=(*summary.notes, note))
+    write_scores(run.folder / "scores.json", scored, summary)
+    return tuple(scored), summary
+
+
+def _write_session(out: Path, session: Session, labels: tuple[Label, ...], result: "Replayed") -> SessionRun:
+    out.mkdir(parents=True, exist_ok=True)
+    digest = write_trace(out / f"{session.name}.trace.jsonl", result.trace)
+    write_track(out / f"{session.name}.agent.flac", agent_blocks(result.sounds(), session.samples))
+    return SessionRun(session, labels, result.trace, digest)
+
+
+def agent_blocks(played: Sequence[tuple[int, Pcm]], samples: int) -> Iterator[Pcm]:
+    """What the agent played on the session clock, gaps included, at least as long as the session."""
+    at = 0
+    for begin, pcm in played:
+        yield from _silence(begin - at)
+        yield np.clip(pcm, -1.0, 1.0)
+        at = begin + len(pcm)
+    yield from _silence(samples - at)
+
+
+def _silence(samples: int) -> Iterator[Pcm]:
+    while samples > 0:
+        yield np.zeros(min(samples, SAMPLE_RATE), dtype=np.float32)
+        samples -= SAMPLE_RATE
+
+
+def _manifest(config: Config, stack: Stack, profile: Profile | None, done: Sequence[SessionRun]) -> dict[str, Any]:
+    import importlib.metadata
+
+    from workbench.stacks import generated
+
+    return {
+        "format": FORMAT,
+        "config": to_dict(config),
+        "fingerprint": config.fingerprint,
+        "stack": stack.name,
+        "weights": stack.weights,
+        "generated": generated(config),
+        "vocabulary": sorted(stack.vocabulary) if stack.vocabulary is not None else None,
+        "profile": {"digest": profile.digest, "machine": profile.machine} if profile else None,
+        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "python": platform.python_version(),
+        "sessions": [
+            {
+                "name": run.session.name,
+                "folder": run.session.folder.as_posix(),
+                "mic": run.session.mic.sha256,
+                "labels": run.session.labels_source,
+                "digest": run.digest,
+            }
+            for run in done
+        ],
+    }
+
+
+def read_run(folder: Path) -> Run:
+    """Read a run back from its traces; no model is loaded.
+
+    Raises:
+        WorkbenchError: not a run, or a trace or session is missing.
+    """
+    if not (folder / "run.json").exists():
+        raise WorkbenchError(f"{folder}: not a run, run.json is missing ('workbench replay' makes one)")
+    data = read_json(folder / "run.json")
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise WorkbenchError(f"{folder / 'run.json'}: format must be {FORMAT}")
+    flat = {f"{section}.{knob}": value for section, values in data["config"].items() for knob, value in values.items()}
+    config = override(Config(), flat)
+    sessions = []
+    for entry in data["sessions"]:
+        try:
+            session, labels = open_labelled(Path(entry["folder"]))
+        except WorkbenchError as error:
+            raise WorkbenchError(f"{folder / 'run.json'}: {error}; score from the folder it was replayed in") from None
+        trace = read_trace(folder / f"{entry['name']}.trace.jsonl")
+        sessions.append(SessionRun(session, labels, trace, entry["digest"]))
+    vocabulary = data.get("vocabulary")
+    known = frozenset(vocabulary) if vocabulary is not None else None
+    machine = (data.get("profile") or {}).get("machine", "")
+    return Run(folder, config, tuple(sessions), (), known, machine, bool(data.get("generated")))

@@ -1,0 +1,326 @@
+"""What the microphone hears in a replay: the recording, and the replayed agent through the echo path.
+
+Levels are those of the listener: RMS of each 80 ms frame. The recording's own are kept in the store; where the agent
+is heard they are worked out anew from the mixed samples.
+"""
+
+import hashlib
+import math
+from bisect import bisect_left
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.cache import Store, key_of
+from workbench.sessions.session import Session, frame_rms
+from workbench.units import FRAME_SAMPLES, SAMPLE_RATE, frame_end, ms_to_samples
+
+Pcm = npt.NDArray[np.float32]
+Levels = npt.NDArray[np.float64]
+Taps = tuple[tuple[int, float], ...]
+"""Echo path: (delay in samples, linear gain)."""
+
+_BLOCK = 60 * SAMPLE_RATE
+"""Samples decoded at once."""
+
+_KEPT = 40 * _BLOCK
+"""Decoded samples that one process keeps: 40 minutes, 230 MB."""
+
+
+def taps_from(echo: Mapping[str, Any] | None) -> Taps:
+    """Echo path from its description in ``session.json``: ``{"taps": [[delay_ms, gain_db], ...]}``."""
+    return tuple((ms_to_samples(delay), 10 ** (gain / 20)) for delay, gain in (echo or {"taps": []})["taps"])
+
+
+class Source(Protocol):
+    """What a listener hears: a recording, or a microphone while it is recorded.
+
+    Attributes:
+        frames: whole frames there are by now.
+        sha256: names the recording; empty where it is not finished.
+    """
+
+    frames: int
+    sha256: str
+
+    @property
+    def ended(self) -> bool:
+        """Whether there will be no more frames than there are."""
+        ...
+
+    @property
+    def has_echo(self) -> bool:
+        """Whether the agent is mixed in here."""
+        ...
+
+    def arrived(self, index: int) -> int:
+        """First sample of the clock at which a frame can be used."""
+        ...
+
+    def recorded(self, index: int) -> Pcm:
+        """Samples of a frame as recorded, float32 of shape (1920,)."""
+        ...
+
+    def frame(self, index: int) -> Pcm:
+        """Samples of a frame as heard, float32 of shape (1920,)."""
+        ...
+
+    def mark(self, index: int) -> str:
+        """Names what sets this frame apart from the recording's, or nothing."""
+        ...
+
+    def gate(self, threshold: float) -> "Gate":
+        """Where the microphone is loud, at a threshold, as far as there are frames."""
+        ...
+
+    def levels_with(self, played: list[tuple[int, Pcm]], first: int, last: int) -> Levels:
+        """Levels of frames [first, last) if the agent had also played ``played``."""
+        ...
+
+    def more(self) -> bool:
+        """Wait until there is another frame; False: there will be none."""
+        ...
+
+    def catch_up(self, until: int) -> None:
+        """Take the frames that could be used before ``until``, and on a real clock all that are there."""
+        ...
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A microphone's past: levels with the agent in them, the frames that it reached, and all that it played."""
+
+    levels: Levels
+    echoed: npt.NDArray[np.bool_]
+    played: tuple[tuple[int, Pcm], ...]
+
+
+class _Blocks:
+    """Decoded audio that the replays of one process share: a study replays the same minutes again and again."""
+
+    def __init__(self, limit: int) -> None:
+        self._held: OrderedDict[tuple[Path, str, int], Pcm] = OrderedDict()
+        self._limit = limit
+
+    def read(self, session: Session, number: int) -> Pcm:
+        """A minute of the microphone."""
+        key = session.mic.path, session.mic.sha256, number
+        block = self._held.get(key)
+        if block is None:
+            block = self._held[key] = session.read(number * _BLOCK, min((number + 1) * _BLOCK, session.samples))
+            while len(self._held) > 1 and sum(map(len, self._held.values())) > self._limit:
+                self._held.popitem(last=False)
+        self._held.move_to_end(key)
+        return block
+
+
+_BLOCKS = _Blocks(_KEPT)
+
+
+class Microphone:
+    """The frames of one session, with the agent's echo mixed in as it is played.
+
+    Attributes:
+        frames: whole frames of the session.
+        levels: RMS of each, float64 (the consumer compares in double precision), shape (frames,).
+    """
+
+    ended = True
+
+    def __init__(self, session: Session, taps: Taps, store: Store) -> None:
+        self._session = session
+        self._taps = taps
+        self.frames = session.frames
+        self.sha256 = session.mic.sha256
+        key = key_of("levels", 2, self.sha256)
+        levels = store.get(key, lambda data: np.frombuffer(data, dtype=np.float32))
+        if levels is None:
+            levels = session.levels
+            store.put(key, levels, lambda value: value.tobytes())
+        self.levels: Levels = levels.astype(np.float64)
+        self._clean = self.levels
+        self._played: list[tuple[int, Pcm]] = []
+        self._echoed: npt.NDArray[np.bool_] = np.zeros(self.frames if taps else 0, dtype=bool)
+        self._ascending: list[float] | None = None
+        self._gates: dict[float, Gate] = {}
+        self._pending: list[tuple[int, Pcm]] = []
+        self._span = (0, 0)
+
+    @property
+    def has_echo(self) -> bool:
+        """Whether the agent can be heard."""
+        return bool(self._taps)
+
+    def same_gate(self, threshold: float) -> float:
+        """One threshold for all that call the same frames of the recording loud: the least level that does."""
+        if self._ascending is None:
+            self._ascending = [*np.unique(self._clean).tolist(), math.inf]
+        return self._ascending[bisect_left(self._ascending, threshold)]
+
+    def state(self) -> "Heard":
+        """What the agent has left in the microphone so far, for :meth:`put_back`."""
+        return Heard(self.levels.copy(), self._echoed.copy(), tuple(self._played))
+
+    def put_back(self, state: "Heard | None") -> None:
+        """Have heard of the agent what a state says; nothing, where it is None."""
+        if not self._taps:
+            return
+        self._pending, self._span = [], (0, 0)
+        self._gates.clear()
+        if state is None:
+            self.levels, self._played = self._clean, []
+            self._echoed = np.zeros(self.frames, dtype=bool)
+        else:
+            self.levels, self._echoed = state.levels.copy(), state.echoed.copy()
+            self._played = list(state.played)
+
+    def _recorded(self, start: int, stop: int) -> Pcm:
+        parts = []
+        for number in range(start // _BLOCK, (stop - 1) // _BLOCK + 1):
+            first = number * _BLOCK
+            parts.append(_BLOCKS.read(self._session, number)[max(0, start - first) : stop - first])
+        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
+
+    def arrived(self, index: int) -> int:
+        """See :class:`Source`: its end."""
+        return frame_end(index)
+
+    def recorded(self, index: int) -> Pcm:
+        """Samples of a frame as recorded, float32 of shape (1920,)."""
+        return self._recorded(index * FRAME_SAMPLES, (index + 1) * FRAME_SAMPLES)
+
+    def frame(self, index: int) -> Pcm:
+        """Samples of a frame as heard, float32 of shape (1920,)."""
+        if not self._hears_agent(index):
+            return self.recorded(index)
+        return self.recorded(index) + self._echo([*self._played, *self._pending], index, index + 1)
+
+    def _hears_agent(self, index: int) -> bool:
+        return bool(self._taps) and (bool(self._echoed[index]) or self._span[0] <= index < self._span[1])
+
+    def mark(self, index: int) -> str:
+        """Names what sets this frame apart from the recording's: a digest of it, or nothing."""
+        if not self._hears_agent(index):
+            return ""
+        return hashlib.sha256(self.frame(index).tobytes()).hexdigest()
+
+    def _echo(self, played: list[tuple[int, Pcm]], first: int, last: int) -> Pcm:
+        """The agent through the echo path in frames [first, last)."""
+        start, stop = first * FRAME_SAMPLES, last * FRAME_SAMPLES
+        out = np.zeros(stop - start, dtype=np.float32)
+        for at, pcm in played:
+            for delay, gain in self._taps:
+                begin = at + delay
+                a, b = max(begin, start), min(begin + len(pcm), stop)
+                if a < b:
+                    out[a - start : b - start] += np.float32(gain) * pcm[a - begin : b - begin]
+        return out
+
+    def levels_with(self, played: list[tuple[int, Pcm]], first: int, last: int) -> Levels:
+        """Levels of frames [first, last) if the agent had also played ``played``; nothing is kept."""
+        if not self._taps or not played or first >= last:
+            return self.levels[first:last]
+        mixed = self._recorded(first * FRAME_SAMPLES, last * FRAME_SAMPLES)
+        mixed = mixed + self._echo([*self._played, *played], first, last)
+        return frame_rms(mixed.reshape(-1, FRAME_SAMPLES)).astype(np.float64)
+
+    def hear(self, played: list[tuple[int, Pcm]]) -> None:
+        """The agent has played this: (first sample at the loudspeaker, PCM) in order of time."""
+        if not self._taps or not played:
+            return
+        self._pending, self._span = [], (0, 0)
+        first, last = self._reach(played)
+        if first < last:
+            mixed = self.levels_with(played, first, last)
+            if self.levels is self._clean:
+                self.levels = self._clean.copy()
+            self.levels[first:last] = mixed
+            self._echoed[first:last] = True
+            self._gates.clear()
+        self._played += played
+
+    def expect(self, played: list[tuple[int, Pcm]], threshold: float) -> "Gate":
+        """The agent would play this: it is heard from now on, until other sound is expected or :meth:`hear` settles it.
+
+        Returns:
+            Where the microphone is loud then.
+        """
+        self._pending, self._span = list(played), self._reach(played)
+        first, last = self._span
+        if first >= last:
+            return self.gate(threshold)
+        levels = self.levels.copy()
+        levels[first:last] = self.levels_with(played, first, last)
+        return Gate(levels, threshold)
+
+    def _reach(self, played: list[tuple[int, Pcm]]) -> tuple[int, int]:
+        """Frames [first, last) in which the agent's sound arrives."""
+        if not self._taps or not played:
+            return 0, 0
+        stop = max(at + len(pcm) for at, pcm in played) + max(delay for delay, _ in self._taps)
+        return played[0][0] // FRAME_SAMPLES, min(self.frames, -(-stop // FRAME_SAMPLES))
+
+    def more(self) -> bool:
+        """A recording has all its frames from the start."""
+        return False
+
+    def catch_up(self, until: int) -> None:
+        """See :class:`Source`."""
+
+    def gate(self, threshold: float) -> "Gate":
+        """Where the microphone is loud, at a threshold."""
+        gate = self._gates.get(threshold)
+        if gate is None:
+            gate = self._gates[threshold] = Gate(self.levels, threshold)
+        return gate
+
+
+class Gate:
+    """Runs of loud and of quiet frames at one threshold: what lets a replay skip to the next frame that matters."""
+
+    def __init__(self, levels: Levels, threshold: float) -> None:
+        self.loud = levels >= threshold
+        order = np.arange(len(levels))
+        last_quiet = np.maximum.accumulate(np.where(self.loud, -1, order)) if len(levels) else order
+        last_loud = np.maximum.accumulate(np.where(self.loud, order, -1)) if len(levels) else order
+        self._runs = {True: order - last_quiet, False: order - last_loud}
+        self._reached: dict[tuple[bool, int], list[int]] = {}
+
+    def next_loud(self, start: int, frames: int) -> int:
+        """First frame that ends a run of ``frames`` loud ones, none of them before ``start``; -1 if there is none."""
+        frames = max(1, frames)
+        return self._next(True, start + frames - 1, frames)
+
+    def next_quiet(self, start: int, frames: int) -> int:
+        """First frame from ``start`` on that ends at least ``frames`` quiet ones; -1 if there is none."""
+        if frames <= 0:
+            return start if start < len(self.loud) else -1
+        return self._next(False, start, frames)
+
+    def _next(self, loud: bool, start: int, frames: int) -> int:
+        reached = self._reached.get((loud, frames))
+        if reached is None:
+            reached = self._reached[loud, frames] = np.flatnonzero(self._runs[loud] >= frames).tolist()
+        at = bisect_left(reached, start)
+        return reached[at] if at < len(reached) else -1
+
+    def arrived(self, frames: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """First sample of the clock at which each frame can be used: its end."""
+        return (frames + 1) * FRAME_SAMPLES
+
+    def come_by(self, moment: int) -> int:
+        """How many frames can be used at a moment."""
+        return min(moment // FRAME_SAMPLES, len(self.loud))
+
+    def quiet_run(self, frame: int) -> int:
+        """Quiet frames in a row that end with ``frame``."""
+        return int(self._runs[False][frame])
+
+    def loud_run(self, frame: int) -> int:
+        """Loud frames in a row that end with ``frame``."""
+        return int(self._runs[True][frame])

@@ -1,0 +1,194 @@
+"""The roles a stack fills, as protocols. One file per role; ``stacks.py`` says which make up a stack.
+
+What a stage says is a pure function of its input, weights, options and seed; what it costs is not its business (see
+``costs.py``). Each stage names itself by a ``fingerprint``: a digest of code version, weights and options, under which
+its outputs are kept. Two stages with one fingerprint give the same outputs for the same inputs.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.sessions.labels import Label
+from workbench.simulation.step_costs import Profile
+
+Pcm = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class SttStep:
+    """What one frame brought out of the STT.
+
+    Attributes:
+        piece: text, with a leading space where a word begins; empty on most frames.
+        pause: probability of a pause of 0.5, 1, 2 and 3 s, where the checkpoint has the heads; else None.
+    """
+
+    piece: str
+    pause: tuple[float, ...] | None = None
+
+
+class SttStream(Protocol):
+    """One transcription, from a clean state on."""
+
+    def step(self, frame: Pcm, at: int) -> SttStep:
+        """Hear one frame.
+
+        Args:
+            frame: float32 of shape (1920,).
+            at: its number in the session, or -1 for silence put in by the listener. Models have no use for it;
+                stages that read from labels do.
+        """
+        ...
+
+
+@runtime_checkable
+class KnownFramesStream(Protocol):
+    """A transcription that hears frames known beforehand sooner than one by one, and says the same."""
+
+    def steps(self, pcm: Pcm) -> list[SttStep]:
+        """Hear whole frames, float32 of shape (1920 n,); as many steps."""
+        ...
+
+
+class Stt(Protocol):
+    """Speech to text, frame by frame.
+
+    Attributes:
+        fingerprint: names code, weights and options.
+        delay_frames: a word's text comes this many frames after its sound.
+        prefix_frames: frames of silence the model wants before the first frame of speech.
+        has_pause_heads: whether the steps carry ``pause``.
+    """
+
+    fingerprint: str
+    delay_frames: int
+    prefix_frames: int
+
+    @property
+    def flush_frames(self) -> int:
+        """Frames of silence that bring out what the model still holds back."""
+        ...
+
+    has_pause_heads: bool
+
+    def open(self, fresh: bool = True) -> SttStream:
+        """Start a listen cycle; a stream opened earlier must not be used any more.
+
+        Args:
+            fresh: everything reset; if false, only what the published consumer resets, so that state of the cycle
+                before leaks into this one (MLX-Harmony clears neither codec nor caches).
+        """
+        ...
+
+
+@runtime_checkable
+class ResumableStt(Protocol):
+    """An STT that can go on from where it has been, and says the same."""
+
+    def keep(self, name: str) -> None:
+        """Keep the state of the open stream under a name; the oldest go when there is no room, and where it cannot
+        be had nothing is kept.
+        """
+        ...
+
+    def resume(self, name: str) -> SttStream | None:
+        """Start a listen cycle from a kept state; None where there is none."""
+        ...
+
+
+class TextLm(Protocol):
+    """Text in, text out."""
+
+    fingerprint: str
+
+    def reply(self, history: tuple[str, ...]) -> Iterator[str]:
+        """The answer's tokens as text pieces, as they come; joined, they are the reply.
+
+        Args:
+            history: user and agent texts in turn, the newest last.
+        """
+        ...
+
+
+class Tts(Protocol):
+    """Text to speech, step by step."""
+
+    fingerprint: str
+
+    def synthesize(self, text: str, seed: int) -> Iterator[Pcm | None]:
+        """Speak one chunk. Each item is one model step: a PCM frame of shape (1920,), or None for a step without.
+
+        Closing the iterator cancels the rest.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The stages of one stack, for one session."""
+
+    stt: Stt
+    lm: TextLm
+    tts: Tts
+
+
+@dataclass(frozen=True, slots=True)
+class DuplexStep:
+    """What one frame brought out of a model that hears and speaks at once.
+
+    Attributes:
+        piece: the agent's own text, with a leading space where a word begins; empty on most frames.
+        pcm: the agent's sound, float32 of shape (1920,); None while its first frames are still inside.
+    """
+
+    piece: str
+    pcm: Pcm | None
+
+
+class DuplexStream(Protocol):
+    """One conversation, from a clean state on."""
+
+    def step(self, frame: Pcm) -> DuplexStep:
+        """Hear one frame, float32 of shape (1920,), and say one."""
+        ...
+
+
+class Duplex(Protocol):
+    """Speech to speech, frame by frame.
+
+    Attributes:
+        fingerprint: names code, weights and options.
+    """
+
+    fingerprint: str
+
+    def open(self, seed: int) -> DuplexStream:
+        """Start a conversation; a stream opened earlier must not be used any more."""
+        ...
+
+
+class Stack(Protocol):
+    """Loads once, serves every session.
+
+    Attributes:
+        name: as in ``[stack] stack``.
+        weights: model name → digest of its weights, for ``run.json``.
+        profile: cost profile that comes with the stack, or None where it must be measured.
+        vocabulary: all words the stack knows, or None where any word can be said.
+        several: whether copies of it in other processes say more in the same time; what fills the memory, or a GPU,
+            does not.
+    """
+
+    name: str
+    weights: dict[str, str]
+    profile: Profile | None
+    vocabulary: frozenset[str] | None
+    several: bool
+
+    def stages(self, labels: tuple[Label, ...]) -> Stages | Duplex:
+        """Stages for a session, or the one model that is all of them; only the scripted stack looks at the labels."""
+        ...

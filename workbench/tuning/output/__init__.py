@@ -1,0 +1,1 @@
+"""What a study writes: the assistant's config, the checklist, the result file."""

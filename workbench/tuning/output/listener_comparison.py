@@ -1,0 +1,191 @@
+"""What the published listen loop's faults cost: its figures beside those of the loop put right, same knobs."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from workbench.config import Config, override
+from workbench.metrics import Difference, compare, shown
+from workbench.metrics.compare import NO_DIFFERENCE
+from workbench.metrics.definitions import BY_KEY, HIGHER_IS_BETTER, Total
+from workbench.metrics.index import Reply, index
+from workbench.stages.chunker import STOPS
+from workbench.trace import Trace
+from workbench.tuning.evaluator import Evaluator
+from workbench.tuning.output.phrases import change, verdict
+from workbench.units import FRAME_SAMPLES, samples_to_seconds
+
+BORDERS = "borders of chunks inside a sentence"
+"""Counted in the traces: no score tells a cut between sentences from one inside."""
+
+FAULTS = (
+    ("the first blocks of speech are dropped, there is no pre-roll", "onset_clipped_ms_p95"),
+    ("no flush of the model's delay, no reset between turns", "wer"),
+    ("a queue of four blocks loses the oldest while the model is busy", "mic_dropped_ms_total"),
+    ("a turn without words never ends; noise above the threshold never ends", "missed_eot_rate"),
+    ("pauses are taken for the end of the turn, by either loop", "cutin_per_hold"),
+    ("barge-in waits for words, one window a chunk, and hears the agent", "missed_bargein_rate"),
+    ("the same: stops for what was no bid for the floor", "false_bargein_per_agent_hour"),
+    ("chunks are spoken one after the other, each from a standing start", "chunk_gap_ms_p95"),
+    ("the sentence split never matches: replies are cut where they are full", BORDERS),
+    ("without `tts_chunk_sentences` they are cut inside words", "midword_splits"),
+    ("the whole way", "voice_to_voice_ms_p95"),
+)
+"""(fault, the score it shows in, or :data:`BORDERS`)."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One fault: the score under the published loop and under the loop put right.
+
+    Attributes:
+        published, put_right: for people, with intervals.
+        values: of both.
+        difference: put right − published, paired by session; None for a count, which is not tested.
+    """
+
+    fault: str
+    key: str
+    published: str
+    put_right: str
+    values: tuple[float | None, float | None]
+    difference: Difference | None
+
+    @property
+    def says(self) -> str:
+        """What putting it right does."""
+        if self.difference is not None:
+            return verdict(self.difference)
+        if None in self.values:
+            return "nothing to compare"
+        return "the same" if self.values[0] == self.values[1] else "a count, not tested"
+
+    @property
+    def is_better_published(self) -> bool:
+        """Whether the figure as published is the better one, shown or not."""
+        before, after = self.values
+        if before is None or after is None:
+            return False
+        return before > after if self.key in HIGHER_IS_BETTER else before < after
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the paired sessions show a difference."""
+        return self.difference is not None and change(self.difference) != NO_DIFFERENCE
+
+
+@dataclass(frozen=True)
+class Speech:
+    """Agent speech of a replay, or of several, in samples.
+
+    Attributes:
+        made: by the TTS.
+        closed: made and never played, because a chunk's stream is closed 0.1 s after its last step.
+        stopped: made and never played, because the user stopped the chunk.
+        inside, borders: borders between chunks of an answer: those inside a sentence, and all.
+    """
+
+    made: int = 0
+    closed: int = 0
+    stopped: int = 0
+    inside: int = 0
+    borders: int = 0
+
+
+@dataclass(frozen=True)
+class Faults:
+    """All of them.
+
+    Attributes:
+        sessions: how many were replayed.
+        speech: of the published loop.
+    """
+
+    costs: tuple[Cost, ...]
+    sessions: int
+    speech: Speech
+
+
+def weigh(evaluator: Evaluator, config: Config, sessions: tuple[str, ...]) -> Faults:
+    """Replay a config under both listeners."""
+    sides = (config, override(config, {"workbench.listener": "workbench", "workbench.chunker": "corrected"}))
+    scored = [evaluator.scores(side, sessions) for side in sides]
+    summaries = [evaluator.summary(side, sessions, bootstrap=True) for side in sides]
+    speech = [spoken(evaluator.replay(side, name).trace for name in sessions) for side in sides]
+    tested = [key for _, key in FAULTS if key != BORDERS and not isinstance(BY_KEY[key], Total)]
+    differences = {item.key: item for item in compare(scored[0], scored[1], tested)}
+
+    def cost(fault: str, key: str) -> Cost:
+        if key == BORDERS:
+            texts = [f"{side.inside} of {side.borders}" for side in speech]
+            values = [side.inside / side.borders if side.borders else None for side in speech]
+        else:
+            texts = [shown(summary, key) for summary in summaries]
+            values = [summary.scores[key] for summary in summaries]
+        return Cost(fault, key, texts[0], texts[1], (values[0], values[1]), differences.get(key))
+
+    return Faults(tuple(cost(fault, key) for fault, key in FAULTS), len(sessions), speech[0])
+
+
+def spoken(traces: Iterable[Trace]) -> Speech:
+    """What became of the agent's speech."""
+    total = Counter[str]()
+    for trace in traces:
+        for reply in index(trace).replies.values():
+            total.update(_spoken(reply))
+    return Speech(**total)
+
+
+def _spoken(reply: Reply) -> Counter[str]:
+    found = Counter[str]()
+    played = Counter[int]()
+    for play in reply.plays:
+        played[play.chunk] += play.samples
+    # A chunk is handed over when the one before it has been closed, so that the user stops the last.
+    last = reply.chunks[-1].chunk if reply.chunks else -1
+    for number, pcm in reply.pcm.items():
+        made = len(pcm.ready) * FRAME_SAMPLES
+        found["made"] += made
+        found["stopped" if reply.cancel and number == last else "closed"] += made - played[number]
+    found["borders"] = max(0, len(reply.chunks) - 1)
+    found["inside"] = sum(not chunk.text.endswith(tuple(STOPS)) for chunk in reply.chunks[:-1])
+    return found
+
+
+def section(faults: Faults) -> str:
+    """The checklist's section, as Markdown."""
+    rows = [
+        f"| {item.fault} | {item.key if item.key == BORDERS else f'`{item.key}`'} | {item.published} | "
+        f"{item.put_right} | {item.says} |"
+        for item in faults.costs
+    ]
+    number = "1 session" if faults.sessions == 1 else f"{faults.sessions} sessions"
+    lines = [
+        "## What the published loop's faults cost",
+        "",
+        "These values were tuned on MLX-Harmony's loop as published, faults included. The same knobs on the loop put "
+        f"right (listener `workbench`, chunker `corrected`), over all {number}; the last column compares the two "
+        "session by session:",
+        "",
+        "| fault | shows in | as published | put right | putting it right is |",
+        "|---|---|---|---|---|",
+        *rows,
+    ]
+    ahead = [item for item in faults.costs if item.is_better_published]
+    if better := [f"`{item.key}`" for item in ahead if item.is_shown]:
+        lines += ["", f"Better as published: {', '.join(better)}; putting the loop right costs there."]
+    if chance := [f"`{item.key}`" for item in ahead if not item.is_shown]:
+        lines += ["", f"Ahead as published by the figure alone: {', '.join(chance)}; it may be chance."]
+    return "\n".join([*lines, "", _lost(faults.speech)])
+
+
+def _lost(speech: Speech) -> str:
+    made, closed, stopped = (samples_to_seconds(item) for item in (speech.made, speech.closed, speech.stopped))
+    lost = closed + stopped
+    if not made:
+        return "The agent said nothing."
+    return (
+        f"Of {made:.1f} s of agent speech that was made, {lost:.1f} s ({lost / made:.0%}) were never played: "
+        f"{closed:.1f} s cut off where a chunk's stream is closed 0.1 s after its last step, {stopped:.1f} s given up "
+        "where the user stopped the answer."
+    )
