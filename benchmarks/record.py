@@ -31,8 +31,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from tests.recording.conftest import RATE, Sound, find, noise, start_sound, track
 from tests.recording.crashes import Listener, crash
 from workbench.recording.finalize import finish
-from workbench.recording.portaudio import Device, Opening
-from workbench.recording.recorder import Plan, Take
+from workbench.recording.portaudio import Device, StreamSettings
+from workbench.recording.recorder import Recorder, RecordingPlan
 from workbench.sessions.session import PARTIAL, open_session
 from workbench.units import FRAME_SAMPLES
 
@@ -232,10 +232,10 @@ def long(hours: float) -> dict[str, Any]:
     blocks = round(seconds * RATE / FRAME_SAMPLES) + 60
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "long"
-        takes: list[Take] = []
-        plan = Plan(folder, Opening(device, "input", RATE, 1), (0.01, 700, 200), seconds=seconds)
+        takes: list[Recorder] = []
+        plan = RecordingPlan(folder, StreamSettings(device, "input", RATE, 1), (0.01, 700, 200), seconds=seconds)
         feed = lambda how, callback: _Feed(callback, lambda: takes[0].mic_ring, blocks)  # noqa: E731
-        take = Take(plan, (feed, feed))
+        take = Recorder(plan, (feed, feed))
         takes.append(take)
         began = time.perf_counter()
         memory = []
@@ -297,7 +297,7 @@ def _replay(folder: Path) -> tuple[float, float]:
     return round(peak, 1), round(time.perf_counter() - began, 1)
 
 
-def _drain(take: Take) -> None:
+def _drain(take: Recorder) -> None:
     """Let the feed come to its end: the length asked for is reached, and the rest is thrown away."""
     while take.writer.is_alive() and len(take.mic_ring) > 700:
         time.sleep(0.01)

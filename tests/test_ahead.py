@@ -11,7 +11,7 @@ import pytest
 from workbench.cache import Store, default_folder
 from workbench.config import Config, override
 from workbench.replay.engine import cost_source, replay
-from workbench.replay.prefetch import Ahead, Task, helpers
+from workbench.replay.prefetch import Prefetcher, Task, helpers
 from workbench.runs import open_labelled
 from workbench.sessions.session import open_session, write_manifest, write_track
 from workbench.stacks import make_stack
@@ -60,7 +60,7 @@ def silenced(task: Task):
     return stages
 
 
-def states(ahead: Ahead, count: int) -> list[bool]:
+def states(ahead: Prefetcher, count: int) -> list[bool]:
     return [helper.process.is_alive() for helper in ahead._helpers][:count]
 
 
@@ -68,7 +68,7 @@ def test_what_a_helper_did_is_in_the_store_and_the_trace_is_the_same(tasks: list
     alone = [trace(task, Store(None)) for task in tasks]
     store = Store(default_folder())
     found = []
-    with Ahead(store, 1, patience=0) as ahead:
+    with Prefetcher(store, 1, patience=0) as ahead:
         turns = ahead.in_turn(tasks)
         next(turns)
         found.append(trace(tasks[0], store))
@@ -80,20 +80,20 @@ def test_what_a_helper_did_is_in_the_store_and_the_trace_is_the_same(tasks: list
 
 
 def test_work_that_is_soon_done_starts_no_process(tasks: list[Task]) -> None:
-    with Ahead(Store(default_folder()), 1) as ahead:
+    with Prefetcher(Store(default_folder()), 1) as ahead:
         assert list(ahead.in_turn(tasks)) == [0, 1, 2, 3]
         assert not ahead._helpers
 
 
 def test_a_store_in_memory_cannot_be_shared(tasks: list[Task]) -> None:
-    with Ahead(Store(None), 3, patience=0) as ahead:
+    with Prefetcher(Store(None), 3, patience=0) as ahead:
         for _ in ahead.in_turn(tasks):
             time.sleep(0.05)
         assert not ahead._helpers
 
 
 def test_helpers_stay_for_the_next_batch(tasks: list[Task]) -> None:
-    with Ahead(Store(default_folder()), 1, patience=0) as ahead:
+    with Prefetcher(Store(default_folder()), 1, patience=0) as ahead:
         for _ in range(2):
             for number in ahead.in_turn(tasks):
                 if number == 0:
@@ -105,7 +105,7 @@ def test_helpers_stay_for_the_next_batch(tasks: list[Task]) -> None:
 def test_a_task_that_fails_there_is_left_to_the_replay_here(tasks: list[Task], tmp_path: Path) -> None:
     """And the helper goes on with the others."""
     wrong = [*tasks, replace(tasks[0], folder=tmp_path / "gone")]
-    with Ahead(Store(default_folder()), 1, patience=0) as ahead:
+    with Prefetcher(Store(default_folder()), 1, patience=0) as ahead:
         turns = ahead.in_turn(wrong)
         next(turns)
         batch = turns.gi_frame.f_locals["batch"]
@@ -118,7 +118,7 @@ def test_a_killed_helper_is_done_without(tasks: list[Task]) -> None:
     alone = [trace(task, Store(None)) for task in tasks]
     store = Store(default_folder())
     found = []
-    with Ahead(store, 2, patience=0) as ahead:
+    with Prefetcher(store, 2, patience=0) as ahead:
         for number in ahead.in_turn(tasks):
             if number == 0:
                 until(lambda: len(ahead._helpers) == 2)
@@ -130,7 +130,7 @@ def test_a_killed_helper_is_done_without(tasks: list[Task]) -> None:
 
 def test_interrupted_it_leaves_no_process_and_a_store_that_works(tasks: list[Task]) -> None:
     store = Store(default_folder())
-    ahead = Ahead(store, 1, patience=0)
+    ahead = Prefetcher(store, 1, patience=0)
 
     def work() -> None:
         with ahead:
@@ -146,7 +146,7 @@ def test_interrupted_it_leaves_no_process_and_a_store_that_works(tasks: list[Tas
 
 def test_a_helper_does_not_answer_to_ctrl_c(tasks: list[Task]) -> None:
     """It goes to all processes of a terminal, from the moment they start on; only this one says a word about it."""
-    with Ahead(Store(default_folder()), 1, patience=0) as ahead:
+    with Prefetcher(Store(default_folder()), 1, patience=0) as ahead:
         turns = ahead.in_turn(tasks)
         next(turns)
         batch = turns.gi_frame.f_locals["batch"]
@@ -175,7 +175,7 @@ def test_nano_in_a_helper_says_what_it_says_here(tmp_path: Path) -> None:
     session = write_manifest(tmp_path / "word", tracks={"mic": "mic.flac"})
     task = Task(session.folder, (), config, config, None)
     store = Store(default_folder())
-    with Ahead(store, 1, patience=0) as ahead:
+    with Prefetcher(store, 1, patience=0) as ahead:
         turns = ahead.in_turn([task, task])
         next(turns)
         batch = turns.gi_frame.f_locals["batch"]

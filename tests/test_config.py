@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.config import Assistant, Config, dump_toml, get, knobs, load, override, resolve, to_dict
+from workbench.config import AssistantConfig, Config, dump_toml, get, knobs, load, override, resolve, to_dict
 from workbench.errors import WorkbenchError
 
 
@@ -56,7 +56,7 @@ def test_every_knob_has_one_name_and_a_description() -> None:
 
 
 def test_the_consumer_has_26_keys() -> None:
-    assert len(dataclasses.fields(Assistant)) == 26
+    assert len(dataclasses.fields(AssistantConfig)) == 26
 
 
 def test_text_is_read_as_the_knob_wants_it() -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from workbench.cache import Store
 from workbench.errors import WorkbenchError
-from workbench.stages.lm import CannedLm, Thinking, open_lm
-from workbench.stages.openai_lm import EndpointLm, RecordedLm, Reply, costs_ms, read_replies
+from workbench.stages.lm import CachedLm, CannedLm, open_lm
+from workbench.stages.openai_lm import EndpointLm, RecordedLm, RecordedReply, costs_ms, read_replies
 
 
 def event(piece):
@@ -88,11 +88,11 @@ def test_pieces_come_while_the_server_still_writes(server):
 def test_a_replay_asks_once_and_a_recording_needs_no_server(server, tmp_path):
     kept, store = tmp_path / "replies.jsonl", Store(None)
     lm = EndpointLm(server.url, kept)
-    first = Thinking(lm, store).reply(HISTORY, 0)
+    first = CachedLm(lm, store).reply(HISTORY, 0)
     server.lines = [event("Something else")]
-    assert Thinking(lm, store).reply(HISTORY, 0) == first
+    assert CachedLm(lm, store).reply(HISTORY, 0) == first
     assert len(server.asked) == 1
-    assert Thinking(lm, store).reply(("Bye",), 1) == ("Something else",)
+    assert CachedLm(lm, store).reply(("Bye",), 1) == ("Something else",)
     server.shutdown()
     recorded = open_lm(f"recorded:{kept}")
     assert tuple(recorded.reply(HISTORY)) == first
@@ -152,5 +152,5 @@ def test_specs(tmp_path):
 
 
 def test_recorded_is_named_by_what_it_says():
-    a, b = (Reply(HISTORY, (text,), (1.0,)) for text in ("Yes.", "No."))
+    a, b = (RecordedReply(HISTORY, (text,), (1.0,)) for text in ("Yes.", "No."))
     assert RecordedLm([a]).fingerprint == RecordedLm([a]).fingerprint != RecordedLm([b]).fingerprint

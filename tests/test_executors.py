@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.simulation.scheduler import Job, Process, arrivals, chain, interleaved, run
+from workbench.simulation.scheduler import Job, Process, back_to_back, queued, run_until_done, sharing_device
 
 costs = st.lists(st.integers(0, 5000), min_size=1, max_size=40)
 busy = st.lists(st.integers(1, 5000), min_size=1, max_size=40)
@@ -27,22 +27,22 @@ def chained(begun: int, cost: list[int], ends: list[int]) -> Process:
 @given(costs, st.integers(0, 10_000))
 def test_chain_is_what_the_scheduler_does(cost: list[int], begun: int) -> None:
     ends: list[int] = []
-    run([chained(begun, cost, ends)])
-    assert chain(begun, cost).tolist() == ends
+    run_until_done([chained(begun, cost, ends)])
+    assert back_to_back(begun, cost).tolist() == ends
 
 
 @given(costs, st.integers(1, 4000), st.integers(0, 3000))
 def test_arrivals_are_what_the_scheduler_does(cost: list[int], period: int, free: int) -> None:
     ready = [period * (i + 1) for i in range(len(cost))]
     ends: list[int] = []
-    run([alone([free, *ready], [0, *cost], ends)])
-    assert arrivals(ready, cost, free).tolist() == ends[1:]
+    run_until_done([alone([free, *ready], [0, *cost], ends)])
+    assert queued(ready, cost, free).tolist() == ends[1:]
 
 
 @given(busy, busy, st.integers(1, 3000))
 def test_a_shared_device_does_one_job_at_a_time(first: list[int], second: list[int], period: int) -> None:
     ends: tuple[list[int], list[int]] = ([], [])
-    run([chained(0, first, ends[0]), alone([period * (i + 1) for i in range(len(second))], second, ends[1])])
+    run_until_done([chained(0, first, ends[0]), alone([period * (i + 1) for i in range(len(second))], second, ends[1])])
     done = sorted(zip(ends[0] + ends[1], first + second, strict=True))
     for (end, _), (later, cost) in itertools.pairwise(done):
         assert later - cost >= end
@@ -53,13 +53,13 @@ def test_a_shared_device_does_one_job_at_a_time(first: list[int], second: list[i
 def test_interleaved_is_what_the_scheduler_does(cost: list[int], beside: list[int], begun: int, period: int) -> None:
     ready = [period * (i + 1) for i in range(len(beside))]
     ends: list[int] = []
-    run([alone(ready, beside, []), chained(begun, cost, ends)], {"device": begun})
-    assert interleaved(begun, np.array(cost), np.array(ready), np.array(beside)).tolist() == ends
+    run_until_done([alone(ready, beside, []), chained(begun, cost, ends)], {"device": begun})
+    assert sharing_device(begun, np.array(cost), np.array(ready), np.array(beside)).tolist() == ends
 
 
 def test_first_come_first_served_and_ties_go_to_the_process_named_first() -> None:
     ends: tuple[list[int], list[int]] = ([], [])
-    run([alone([0, 100], [50, 10], ends[0]), alone([0, 60], [30, 10], ends[1])])
+    run_until_done([alone([0, 100], [50, 10], ends[0]), alone([0, 60], [30, 10], ends[1])])
     assert ends == ([50, 110], [80, 90])
 
 
@@ -75,12 +75,12 @@ def test_blocked_processes_go_on_when_another_got_on() -> None:
     def tells() -> Process:
         told.append((yield Job(10, 7, "device")))
 
-    run([waits(), tells()])
+    run_until_done([waits(), tells()])
     assert (told, ends) == ([17], [22])
 
 
 def test_nothing_to_do() -> None:
-    run([])
-    assert chain(5, []).tolist() == []
-    assert arrivals([], []).tolist() == []
-    assert np.asarray(arrivals([], [])).dtype == np.int64
+    run_until_done([])
+    assert back_to_back(5, []).tolist() == []
+    assert queued([], []).tolist() == []
+    assert np.asarray(queued([], [])).dtype == np.int64

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.assistants.listener import Cycle, ListenOptions, listen
-from workbench.assistants.mlx_harmony_listener import PublishedLoop, listen_published
-from workbench.simulation.microphone import Gate
+from workbench.assistants.listener import ListenCycle, ListenOptions, run_listen_cycle
+from workbench.assistants.mlx_harmony_listener import MlxHarmonyListener, run_mlx_harmony_cycle
+from workbench.simulation.microphone import EnergyGate
 from workbench.units import FRAME_SAMPLES, frame_end, ms_to_samples
 
 OPTIONS = ListenOptions(
@@ -37,8 +37,8 @@ class Scene:
     pause: list[float]
     cost: list[int]
 
-    def gate(self) -> Gate:
-        return Gate(np.asarray(self.levels), 0.01)
+    def gate(self) -> EnergyGate:
+        return EnergyGate(np.asarray(self.levels), 0.01)
 
     def costs(self, first: int, frames: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.int64]]":
         return np.asarray(self.cost[first : first + frames], dtype=np.int64)
@@ -145,12 +145,12 @@ def told_again(scene: Scene, options: ListenOptions, started: int, opened: int) 
             return "silence", now, encoded, block
 
 
-def skipping(scene: Scene, options: ListenOptions, started: int, opened: int) -> Cycle:
+def skipping(scene: Scene, options: ListenOptions, started: int, opened: int) -> ListenCycle:
     """The loop as a replay runs it: by skipping, and block by block where that cannot tell."""
     gate = scene.gate()
-    cycle = listen_published(Ears(scene), gate, scene.costs, options, opened, started)
+    cycle = run_mlx_harmony_cycle(Ears(scene), gate, scene.costs, options, opened, started)
     if cycle.reason == "overrun":
-        cycle = PublishedLoop(Ears(scene), gate, scene.costs, options, opened, started).run()
+        cycle = MlxHarmonyListener(Ears(scene), gate, scene.costs, options, opened, started).run()
     return cycle
 
 
@@ -176,7 +176,7 @@ def test_published_loop_starts_and_stops_where_its_description_does(cost: int) -
         reason, ended, encoded, last = told_again(scene, options, started, opened)
         for cycle in (
             skipping(scene, options, started, opened),
-            PublishedLoop(Ears(scene), scene.gate(), scene.costs, options, opened, started).run(),
+            MlxHarmonyListener(Ears(scene), scene.gate(), scene.costs, options, opened, started).run(),
         ):
             assert (cycle.reason, list(cycle.fed)) == (reason, encoded)
             if last >= 0:
@@ -199,7 +199,7 @@ def test_corrected_loop_loses_and_doubles_nothing(
     options = replace(options, preroll_frames=preroll, max_speech_frames=30)
     opened = begin * FRAME_SAMPLES
     ears = Ears(scene)
-    cycle = listen(ears, scene.gate(), scene.costs, options, opened, opened, begin)
+    cycle = run_listen_cycle(ears, scene.gate(), scene.costs, options, opened, opened, begin)
     assert cycle.reason in ("silence", "pause", "limit", "end")
     assert list(cycle.fed) == ears.heard
     if not cycle.fed:
@@ -232,7 +232,7 @@ def test_a_hold_of_640_ms(silence_ms: int, inside: bool) -> None:
     scene = hold_scene(640)
     options = replace(OPTIONS, silence_frames=-(-ms_to_samples(silence_ms) // FRAME_SAMPLES))
     for cycle in (
-        listen(Ears(scene), scene.gate(), scene.costs, options, 0, 0, 0),
+        run_listen_cycle(Ears(scene), scene.gate(), scene.costs, options, 0, 0, 0),
         skipping(scene, options, 0, 0),
     ):
         assert cycle.reason == "silence"
@@ -242,14 +242,16 @@ def test_a_hold_of_640_ms(silence_ms: int, inside: bool) -> None:
 def test_published_loop_clips_what_counts_towards_min_speech_and_the_corrected_one_does_not() -> None:
     scene = hold_scene(80)
     assert skipping(scene, OPTIONS, 0, 0).fed[0] == 14
-    assert listen(Ears(scene), scene.gate(), scene.costs, OPTIONS, 0, 0, 0).fed[0] == 12 - OPTIONS.preroll_frames
+    assert (
+        run_listen_cycle(Ears(scene), scene.gate(), scene.costs, OPTIONS, 0, 0, 0).fed[0] == 12 - OPTIONS.preroll_frames
+    )
 
 
 def test_published_loop_hangs_on_noise_without_words() -> None:
     scene = hold_scene(80)
     scene.text = [False] * len(scene.text)
     assert skipping(scene, OPTIONS, 0, 0).reason == "end"
-    assert listen(Ears(scene), scene.gate(), scene.costs, OPTIONS, 0, 0, 0).reason == "silence"
+    assert run_listen_cycle(Ears(scene), scene.gate(), scene.costs, OPTIONS, 0, 0, 0).reason == "silence"
 
 
 def test_a_slow_stt_makes_the_published_queue_drop_the_oldest() -> None:

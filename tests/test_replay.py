@@ -11,7 +11,7 @@ from workbench.cache import Store
 from workbench.config import Config, override
 from workbench.errors import WorkbenchError
 from workbench.metrics import SessionScores, evaluate, summarise
-from workbench.replay.engine import Replayed, cost_source, replay
+from workbench.replay.engine import ReplayResult, cost_source, replay
 from workbench.stacks import make_stack
 from workbench.stages.scripted import ScriptedStack, ScriptedStt
 from workbench.trace import BargeIn, Cancel, Chunk, Commit, Heard, Play, Trace, Transcript, Underrun, Word
@@ -22,7 +22,7 @@ QUESTION = (2.0, 3.6, "speech", 1, "what can you tell me")
 TALK = [QUESTION, (24.0, 25.2, "speech", 2, "what is the"), (25.84, 27.0, "speech", 2, "time now please")]
 
 
-def run(made: object, changes: dict[str, object] | None = None, store: Store | None = None) -> Replayed:
+def run(made: object, changes: dict[str, object] | None = None, store: Store | None = None) -> ReplayResult:
     session, labels = made  # type: ignore[misc]
     config = override(Config(), {"stack": "scripted"} | (changes or {}))
     stack = make_stack(config)

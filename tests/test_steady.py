@@ -1,6 +1,6 @@
 """Setting the clock is taken out of time stamps that are of the time of day, and out of no others."""
 
-from workbench.recording.clock_steps import Steps
+from workbench.recording.clock_steps import ClockSteps
 
 DAY = 1_795_367_000.0
 
@@ -21,7 +21,7 @@ class Clocks:
 
 def test_a_clock_that_is_set_and_set_back() -> None:
     clocks = Clocks()
-    steps = Steps(clocks.day, clocks.uptime)
+    steps = ClockSteps(clocks.day, clocks.uptime)
     for told, step in enumerate((0.0, 5.0, 4.0, -3600.0, 86_400.0, 0.0)):
         clocks.steady += 1
         clocks.set = step
@@ -31,14 +31,14 @@ def test_a_clock_that_is_set_and_set_back() -> None:
 
 def test_stamps_of_another_clock_are_left_alone() -> None:
     clocks = Clocks()
-    steps = Steps(clocks.day, clocks.uptime)
+    steps = ClockSteps(clocks.day, clocks.uptime)
     clocks.set = 5.0
     assert steps.taken_out(12.5, 12.75) == 12.5
 
 
 def test_being_kept_waiting_between_two_clocks_is_no_step() -> None:
     clocks = Clocks()
-    steps = Steps(clocks.day, clocks.uptime)
+    steps = ClockSteps(clocks.day, clocks.uptime)
     clocks.waits = 0.3
     for _ in range(5):
         now = clocks.day()
@@ -48,7 +48,7 @@ def test_being_kept_waiting_between_two_clocks_is_no_step() -> None:
 def test_the_real_clocks_have_not_been_set_meanwhile() -> None:
     import time
 
-    steps = Steps()
+    steps = ClockSteps()
     for _ in range(100):
         now = time.time()
         assert abs(steps.taken_out(now, now) - now) < 1e-6

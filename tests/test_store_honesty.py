@@ -6,12 +6,13 @@ import random
 import numpy as np
 import pytest
 
+from workbench.arrays import Audio
 from workbench.cache import Store
 from workbench.config import Config, override
 from workbench.replay.engine import cost_source, replay, replay_parts
-from workbench.simulation.memo import Memory
+from workbench.simulation.memo import Memo
 from workbench.stages.lm import CannedLm
-from workbench.stages.protocols import Pcm, Stages, SttStep
+from workbench.stages.protocols import Stages, SttStep
 from workbench.stages.scripted import ScriptedStack, ScriptedTts
 
 from .conftest import MakeSession
@@ -48,7 +49,7 @@ class MindfulStream:
         self._count = 0
         self._late = [False, False]
 
-    def step(self, frame: Pcm, at: int) -> SttStep:
+    def step(self, frame: Audio, at: int) -> SttStep:
         self._owner.state = hashlib.sha256(self._owner.state + frame.tobytes()).digest()
         loud = float(np.sqrt(np.mean(frame**2))) > 0.02
         self._late.append(loud)
@@ -137,7 +138,7 @@ class Resumable(Mindful):
 
 
 class CountedStream(MindfulStream):
-    def step(self, frame: Pcm, at: int) -> SttStep:
+    def step(self, frame: Audio, at: int) -> SttStep:
         self._owner.heard += 1
         return super().step(frame, at)
 
@@ -152,7 +153,7 @@ def test_trials_go_on_from_where_another_has_been(make_session: MakeSession, ech
     heard = []
     for keeps in (True, False):
         stt = Resumable(keeps)
-        memory: Memory[tuple] = Memory(tuple)  # type: ignore[type-arg]
+        memory: Memo[tuple] = Memo(tuple)  # type: ignore[type-arg]
         store = Store(None)
         for silence in (720, 480, 1200, 400, 960):
             config = override(base, {"stt_silence_ms": silence})

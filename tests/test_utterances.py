@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.config import Config, override
-from workbench.dialogue.duplex_events import BLOCK_STEPS, PAUSE_FRAMES, Narrator
+from workbench.dialogue.duplex_events import BLOCK_STEPS, PAUSE_FRAMES, DuplexEventBuilder
 from workbench.simulation.step_costs import FixedCosts
 from workbench.stages.playback import OpenStream
 from workbench.stages.protocols import DuplexStep
@@ -33,7 +33,7 @@ def steps_of(script: str, before: int = 0) -> list[DuplexStep]:
 def told(steps: list[DuplexStep], cost: int = COST, lost: frozenset[int] = frozenset()) -> list[Event]:
     """As a replay tells them, without prebuffer and latency."""
     events: list[Event] = []
-    narrator, stream, done, frame = Narrator(COSTS, 0, events), OpenStream(0), 0, 0
+    narrator, stream, done, frame = DuplexEventBuilder(COSTS, 0, events), OpenStream(0), 0, 0
     for number, step in enumerate(steps):
         begun = max(frame_end(number), done)
         done = begun + cost
@@ -149,7 +149,7 @@ def test_answers_are_the_runs_of_sound_between_long_silences(script: str, before
 def test_what_is_over_does_not_depend_on_what_comes(script: str, more: str) -> None:
     over = script + PAUSE_FRAMES * "."
     events: list[Event] = []
-    narrator, done = Narrator(COSTS, 0, events), 0
+    narrator, done = DuplexEventBuilder(COSTS, 0, events), 0
     for number, step in enumerate(steps_of(over)):
         done = frame_end(number) + COST
         narrator.stepped(frame_end(number), done, step)
@@ -165,7 +165,7 @@ def test_what_is_over_does_not_depend_on_what_comes(script: str, more: str) -> N
 
 def test_groups_of_silence_keep_no_text() -> None:
     """An hour of a model that writes and never speaks."""
-    narrator = Narrator(COSTS, 0, [])
+    narrator = DuplexEventBuilder(COSTS, 0, [])
     for number, (character, _) in enumerate(groupby(45_000 // 2 * "A.")):
         (step,) = steps_of(character)
         narrator.stepped(frame_end(number), frame_end(number), step)

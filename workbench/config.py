@@ -36,7 +36,7 @@ def _knob(
 
 
 @dataclass(frozen=True)
-class Assistant:
+class AssistantConfig:
     """The consumer's own keys (MLX-Harmony, branch ``moshi-dev``, class ``MoshiConfig``) and defaults."""
 
     enabled: bool = _knob(False, "start voice mode")
@@ -78,7 +78,7 @@ class Assistant:
 
 
 @dataclass(frozen=True)
-class Workbench:
+class WorkbenchConfig:
     """Knobs that only the workbench has."""
 
     listener: str = _knob(
@@ -107,7 +107,7 @@ class Workbench:
 
 
 @dataclass(frozen=True)
-class Stack:
+class StackConfig:
     """Which models speak and hear."""
 
     stack: str = _knob("nano", "scripted, nano, moshi or moshi-duplex")
@@ -116,7 +116,7 @@ class Stack:
 
 
 @dataclass(frozen=True)
-class Costs:
+class StepCostsConfig:
     """What the stages cost on the virtual clock."""
 
     costs: str = _knob(
@@ -134,7 +134,7 @@ class Costs:
 
 
 @dataclass(frozen=True)
-class Echo:
+class EchoConfig:
     """How the agent comes back through the microphone."""
 
     echo: str = _knob("session", "from session.json, from here, or none", choices=("session", "config", "off"))
@@ -146,11 +146,11 @@ class Echo:
 class Config:
     """The whole tree. Sections are in the order of the TOML file."""
 
-    stack: Stack = Stack()
-    assistant: Assistant = Assistant()
-    workbench: Workbench = Workbench()
-    costs: Costs = Costs()
-    echo: Echo = Echo()
+    stack: StackConfig = StackConfig()
+    assistant: AssistantConfig = AssistantConfig()
+    workbench: WorkbenchConfig = WorkbenchConfig()
+    costs: StepCostsConfig = StepCostsConfig()
+    echo: EchoConfig = EchoConfig()
 
     @cached_property
     def fingerprint(self) -> str:
@@ -297,7 +297,7 @@ def _set(config: Config, name: str, value: Any, where: str) -> Config:
 @cache
 def _types() -> Mapping[str, type]:
     found: dict[str, type] = {}
-    for section in (Stack, Assistant, Workbench, Costs, Echo):
+    for section in (StackConfig, AssistantConfig, WorkbenchConfig, StepCostsConfig, EchoConfig):
         found |= get_type_hints(section)
     return found
 

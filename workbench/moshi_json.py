@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from workbench.config import Assistant, Config, override_alone
+from workbench.config import AssistantConfig, Config, override_alone
 from workbench.errors import WorkbenchError
 from workbench.files import pretty_json, read_json, write_text
 
-KEYS = tuple(field.name for field in dataclasses.fields(Assistant))
+KEYS = tuple(field.name for field in dataclasses.fields(AssistantConfig))
 
 NULLABLE = (
     "stt_model_path",
@@ -36,7 +36,9 @@ def read_moshi_json(path: Path) -> dict[str, Any]:
     data = read_json(path)
     if not isinstance(data, dict):
         raise WorkbenchError(f"{path}: must hold a JSON object")
-    types = {field.name: str(getattr(field.type, "__name__", field.type)) for field in dataclasses.fields(Assistant)}
+    types = {
+        field.name: str(getattr(field.type, "__name__", field.type)) for field in dataclasses.fields(AssistantConfig)
+    }
     for key, value in data.items():
         if key not in KEYS:
             raise WorkbenchError(f"{path}: unknown key {key!r}; MLX-Harmony refuses it")

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from workbench.arrays import Audio
 from workbench.config import Config, override, to_dict
 from workbench.errors import WorkbenchError
 from workbench.files import pretty_json, read_json, write_text
 from workbench.metrics import SessionScores, Summary, agent_intervals, evaluate, summarise, write_scores
 from workbench.sessions.labels import Label, only_known, read_labels
 from workbench.sessions.session import Session, open_session, write_track
-from workbench.simulation.microphone import Pcm
 from workbench.simulation.step_costs import Profile, measured_beside
 from workbench.stages.protocols import Stack
 from workbench.trace import Trace, read_trace, write_trace
 from workbench.units import SAMPLE_RATE
 
 if TYPE_CHECKING:
-    from workbench.replay.engine import Replayed
+    from workbench.replay.engine import ReplayResult
     from workbench.replay.profiles import Progress
 
 FORMAT = 1
@@ -96,7 +96,7 @@ def run_sessions(
     # Not needed to score a run again, nor to say that there is nothing to replay.
     from workbench.cache import Store, default_folder
     from workbench.replay.engine import cost_source, replay
-    from workbench.replay.prefetch import Ahead, Task, helpers
+    from workbench.replay.prefetch import Prefetcher, Task, helpers
     from workbench.replay.profiles import stack_profile
     from workbench.stacks import generated, make_stack
 
@@ -107,7 +107,7 @@ def run_sessions(
     done: list[SessionRun] = []
     tasks = [Task(session.folder, labels, config, config, profile) for session, labels in opened]
     try:
-        with Ahead(store, helpers(stack, config)) as ahead:
+        with Prefetcher(store, helpers(stack, config)) as ahead:
             for number in ahead.in_turn(tasks):
                 session, labels = opened[number]
                 progress(session.name)
@@ -169,14 +169,14 @@ def score_run(run: Run) -> tuple[tuple[SessionScores, ...], Summary]:
     return tuple(scored), summary
 
 
-def _write_session(out: Path, session: Session, labels: tuple[Label, ...], result: "Replayed") -> SessionRun:
+def _write_session(out: Path, session: Session, labels: tuple[Label, ...], result: "ReplayResult") -> SessionRun:
     out.mkdir(parents=True, exist_ok=True)
     digest = write_trace(out / f"{session.name}.trace.jsonl", result.trace)
     write_track(out / f"{session.name}.agent.flac", agent_blocks(result.sounds(), session.samples))
     return SessionRun(session, labels, result.trace, digest)
 
 
-def agent_blocks(played: Sequence[tuple[int, Pcm]], samples: int) -> Iterator[Pcm]:
+def agent_blocks(played: Sequence[tuple[int, Audio]], samples: int) -> Iterator[Audio]:
     """What the agent played on the session clock, gaps included, at least as long as the session."""
     at = 0
     for begin, pcm in played:
@@ -186,7 +186,7 @@ def agent_blocks(played: Sequence[tuple[int, Pcm]], samples: int) -> Iterator[Pc
     yield from _silence(samples - at)
 
 
-def _silence(samples: int) -> Iterator[Pcm]:
+def _silence(samples: int) -> Iterator[Audio]:
     while samples > 0:
         yield np.zeros(min(samples, SAMPLE_RATE), dtype=np.float32)
         samples -= SAMPLE_RATE

@@ -7,25 +7,25 @@ from pathlib import Path
 
 import numpy as np
 
+from workbench.arrays import Audio
 from workbench.cache import Store
 from workbench.config import Config
 from workbench.dialogue.answer import speak_options
-from workbench.live.assistant import Assistant, check_live
-from workbench.live.duplex import LiveConversation
-from workbench.live.loudspeaker import SimulatedOpenRoom, SimulatedRoom
+from workbench.live.assistant import LiveAssistant, check_live
+from workbench.live.duplex import LiveDuplex
+from workbench.live.loudspeaker import SimulatedOpenPlayback, SimulatedPlayback
 from workbench.live.microphone import LiveMicrophone
 from workbench.metrics import evaluate
 from workbench.recording.callbacks import Speaker
 from workbench.recording.finalize import finish
-from workbench.recording.observer import Clock, Follower
-from workbench.recording.portaudio import Device, InputCallback, Opening, OutputCallback
-from workbench.recording.recorder import Plan, Take
-from workbench.recording.resample import Pcm
+from workbench.recording.observer import Clock, RecordingObserver
+from workbench.recording.portaudio import Device, InputCallback, OutputCallback, StreamSettings
+from workbench.recording.recorder import Recorder, RecordingPlan
 from workbench.replay.engine import cost_source, replay
 from workbench.sessions.labels import Label
 from workbench.sessions.session import Session
 from workbench.stacks import make_stack
-from workbench.stages.protocols import Duplex, Stages
+from workbench.stages.protocols import DuplexModel, Stages
 from workbench.trace import Event, in_order, read_trace
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE, samples_to_seconds
 
@@ -37,7 +37,7 @@ class Simulated:
     """A live assistant in a simulated room, as the follower of a recording; ``given`` in place of the stack's."""
 
     def __init__(
-        self, session: Session, labels: Sequence[Label], config: Config, given: Stages | Duplex | None = None
+        self, session: Session, labels: Sequence[Label], config: Config, given: Stages | DuplexModel | None = None
     ) -> None:
         stack = make_stack(config) if given is None else None
         stages = check_live(config, stack.stages(tuple(labels)) if stack else given)  # type: ignore[arg-type]
@@ -45,20 +45,20 @@ class Simulated:
         playout = speak_options(config).playout
         self.events: list[Event] = []
         self.mic = LiveMicrophone(config.assistant.stt_silence_threshold)
-        self.assistant: Assistant | LiveConversation
+        self.assistant: LiveAssistant | LiveDuplex
         if isinstance(stages, Stages):
-            room = SimulatedRoom(costs, playout)
-            self.assistant = Assistant(stages, config, self.mic, room, self.events.extend)
+            room = SimulatedPlayback(costs, playout)
+            self.assistant = LiveAssistant(stages, config, self.mic, room, self.events.extend)
         else:
-            open_room = SimulatedOpenRoom(costs, playout, config.workbench.tts_prebuffer_frames)
-            self.assistant = LiveConversation(stages, config, self.mic, open_room, self.events.extend)
+            open_room = SimulatedOpenPlayback(costs, playout, config.workbench.tts_prebuffer_frames)
+            self.assistant = LiveDuplex(stages, config, self.mic, open_room, self.events.extend)
         self.thread = threading.Thread(target=self.assistant.run, daemon=True)
         self.state, self.trouble = "", ""
 
     def begin(self, tape: Path, speaker: Speaker, clock: Clock) -> None:
         self.thread.start()
 
-    def hear(self, pcm: Pcm) -> None:
+    def hear(self, pcm: Audio) -> None:
         self.mic.add(pcm)
 
     def played(self, cue: int, sample: int) -> None:
@@ -73,7 +73,7 @@ class Simulated:
 
 
 def run_live(
-    session: Session, labels: Sequence[Label], config: Config, block: int, given: Stages | Duplex | None = None
+    session: Session, labels: Sequence[Label], config: Config, block: int, given: Stages | DuplexModel | None = None
 ) -> tuple[Event, ...]:
     """Feed the session in blocks of any size from a thread of its own."""
     live = Simulated(session, labels, config, given)
@@ -87,7 +87,7 @@ def run_live(
 
 
 def run_replay(
-    session: Session, labels: Sequence[Label], config: Config, given: Stages | Duplex | None = None
+    session: Session, labels: Sequence[Label], config: Config, given: Stages | DuplexModel | None = None
 ) -> tuple[Event, ...]:
     stack = make_stack(config) if given is None else None
     stages = stack.stages(tuple(labels)) if stack else given
@@ -140,7 +140,7 @@ def of(session: Session, kind: type) -> list:  # type: ignore[type-arg]
 
 
 def record_live(
-    session: Session, folder: Path, follower: Follower, pace: float = 0.0
+    session: Session, folder: Path, follower: RecordingObserver, pace: float = 0.0
 ) -> tuple[Session, tuple[str, ...]]:
     """Record a session's microphone through callback, ring, writer and tape, the follower beside it.
 
@@ -156,9 +156,9 @@ def record_live(
     pcm = session.read(0, session.frames * FRAME_SAMPLES)
     pcm = np.concatenate([np.zeros(SETTLING * FRAME_SAMPLES, dtype=np.float32), pcm])
     blocks = len(pcm) // FRAME_SAMPLES
-    takes: list[Take] = []
+    takes: list[Recorder] = []
 
-    def open_input(how: Opening, callback: InputCallback) -> FeedStream:
+    def open_input(how: StreamSettings, callback: InputCallback) -> FeedStream:
         def call(number: int, stamp: float) -> None:
             block = pcm[number * FRAME_SAMPLES : (number + 1) * FRAME_SAMPLES, None]
             callback(block, stamp, 0, time.perf_counter())
@@ -169,7 +169,7 @@ def record_live(
 
         return FeedStream(call, blocks, holds, pace)
 
-    def open_output(how: Opening, callback: OutputCallback) -> FeedStream:
+    def open_output(how: StreamSettings, callback: OutputCallback) -> FeedStream:
         buffer = np.zeros((FRAME_SAMPLES, 1), dtype=np.float32)
         return FeedStream(
             lambda _, stamp: callback(buffer, stamp, 0, time.perf_counter()),
@@ -179,15 +179,15 @@ def record_live(
         )
 
     device = Device(0, "feed", "none", 1, 1, SAMPLE_RATE, True, True)
-    plan = Plan(
+    plan = RecordingPlan(
         folder,
-        Opening(device, "input", SAMPLE_RATE, 1),
+        StreamSettings(device, "input", SAMPLE_RATE, 1),
         (0.01, 700, 200),
-        output=Opening(device, "output", SAMPLE_RATE, 1),
+        output=StreamSettings(device, "output", SAMPLE_RATE, 1),
         seconds=samples_to_seconds(session.frames * FRAME_SAMPLES),
         follower=follower,
     )
-    take = Take(plan, (open_input, open_output))  # type: ignore[arg-type]
+    take = Recorder(plan, (open_input, open_output))  # type: ignore[arg-type]
     takes.append(take)
     take.start()
     while take.watch() is None:

@@ -13,8 +13,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from workbench.arrays import Audio
 from workbench.sessions.labels import Label
-from workbench.stages.protocols import Duplex, DuplexStep, Pcm
+from workbench.stages.protocols import DuplexModel, DuplexStep
 
 LOUD = 0.02
 
@@ -42,10 +43,10 @@ class Parrot:
 class ParrotStream:
     def __init__(self, parrot: Parrot, seed: int) -> None:
         self._parrot, self._all = parrot, hashlib.sha256(str(seed).encode())
-        self._heard: deque[Pcm] = deque()
+        self._heard: deque[Audio] = deque()
         self._loud, self.steps = False, 0
 
-    def step(self, frame: Pcm) -> DuplexStep:
+    def step(self, frame: Audio) -> DuplexStep:
         if self.steps == self._parrot.fails_at:
             raise RuntimeError("out of seeds")
         self.steps += 1
@@ -69,7 +70,7 @@ class ParrotStack:
     vocabulary = None
     several = True
 
-    def stages(self, labels: tuple[Label, ...]) -> Duplex:
+    def stages(self, labels: tuple[Label, ...]) -> DuplexModel:
         return Parrot(step_seconds=float(os.environ.get("PARROT_STEP_SECONDS", "0")))
 
 

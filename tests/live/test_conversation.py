@@ -10,8 +10,8 @@ import pytest
 from workbench.config import Config, override
 from workbench.live import loudspeaker_device as device_module
 from workbench.live import recording_observer as module
-from workbench.live.loudspeaker_device import OpenDeviceRoom
-from workbench.live.recording_observer import LiveFollower
+from workbench.live.loudspeaker_device import OpenDevicePlayback
+from workbench.live.recording_observer import LiveAssistantObserver
 from workbench.recording.callbacks import Speaker
 from workbench.recording.observer import Clock
 from workbench.sessions.session import Session, open_session
@@ -28,7 +28,7 @@ CONFIG = override(Config(), {"stack": "moshi-duplex", "tts_prebuffer_frames": 3}
 
 def record(tmp_path: Path, parrot: Parrot, pace: float = 0.0) -> tuple[Session, tuple[str, ...]]:
     session = open_session(RECORDINGS / "barge-in")
-    recorded, remarks = record_live(session, tmp_path / "l", LiveFollower(parrot, CONFIG), pace)
+    recorded, remarks = record_live(session, tmp_path / "l", LiveAssistantObserver(parrot, CONFIG), pace)
     checked(recorded, session)
     return recorded, remarks
 
@@ -93,7 +93,7 @@ def test_one_that_fails_is_named_and_what_it_said_is_kept(tmp_path: Path) -> Non
 def test_its_slow_first_steps_are_taken_before_the_devices_run(tmp_path: Path) -> None:
     parrot, taken = Parrot(), []
 
-    class Beginning(LiveFollower):
+    class Beginning(LiveAssistantObserver):
         def begin(self, tape: Path, speaker: Speaker, clock: Clock) -> None:
             super().begin(tape, speaker, clock)
             taken.extend(stream.steps for stream in parrot.streams)
@@ -121,16 +121,16 @@ def test_one_far_behind_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_a_full_disk_ends_it_and_writes_nothing_after_half_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wrote = LiveFollower._write
+    wrote = LiveAssistantObserver._write
     lines: list[str] = []
 
-    def write(self: LiveFollower, line: str) -> None:
+    def write(self: LiveAssistantObserver, line: str) -> None:
         lines.append(line)
         if len(lines) > 3:
             raise OSError(28, "No space left on device")
         wrote(self, line)
 
-    monkeypatch.setattr(LiveFollower, "_write", write)
+    monkeypatch.setattr(LiveAssistantObserver, "_write", write)
     _, remarks = record(tmp_path, Parrot(), pace=0.004)
     assert any("its log cannot be written (No space left on device)" in remark for remark in remarks)
     assert len(lines) == 4
@@ -159,7 +159,7 @@ def test_what_is_over_is_told_while_it_goes_on() -> None:
 
 
 def test_the_state_is_in_words() -> None:
-    follower = LiveFollower(Parrot(), CONFIG)
+    follower = LiveAssistantObserver(Parrot(), CONFIG)
     assert follower.state == "listening, 0 utterances"
     assert follower.trouble == ""
 
@@ -168,7 +168,7 @@ class Room:
     """A room on an output that asks when told; what went out is handed on as the writer does."""
 
     def __init__(self, prebuffer: int = 1, slots: int = 8) -> None:
-        self.device, self.room = Device(slots), OpenDeviceRoom(prebuffer)
+        self.device, self.room = Device(slots), OpenDevicePlayback(prebuffer)
         self.room.open(Clock(lambda: 0, lambda: 0, lambda: 0), self.device.speaker)
         self.asked = 0
 

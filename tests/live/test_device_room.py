@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from workbench.dialogue.answer import CLOSE_DELAY, Answer, Line, Piece
-from workbench.live.loudspeaker_device import DeviceRoom
+from workbench.dialogue.answer import CLOSE_DELAY, Answer, ChunkAudio, TimedChunk
+from workbench.live.loudspeaker_device import DevicePlayback
 from workbench.recording.observer import Clock
-from workbench.simulation.scheduler import chain
-from workbench.stages.cached_tts import Speech
+from workbench.simulation.scheduler import back_to_back
+from workbench.stages.cached_tts import SpokenChunk
 from workbench.units import FRAME_SAMPLES
 
 from .test_speaker import Device, frame
@@ -18,7 +18,7 @@ class Room:
     def __init__(self, offset: int = 0, slots: int = 8) -> None:
         self.time = 0
         self.device = Device(slots)
-        self.room = DeviceRoom(1)
+        self.room = DevicePlayback(1)
         self.room.open(Clock(lambda: self.time, lambda: offset, lambda: 0), self.device.speaker)
 
     def at(self, time: int, *values: float) -> None:
@@ -33,14 +33,14 @@ class Room:
             self.room.played(self.device.cues[-1], sample)
 
 
-def line(begun: int, frames: int) -> Line:
+def line(begun: int, frames: int) -> TimedChunk:
     """A chunk whose steps take no time, each with a frame."""
     costs = np.zeros(frames + 1, dtype=np.int64)
-    speech = Speech(frames, tuple(range(frames)), "1" * frames, 0, "")
-    return Line(Piece("", 0, False, speech, costs), begun, chain(begun, costs), begun)
+    speech = SpokenChunk(frames, tuple(range(frames)), "1" * frames, 0, "")
+    return TimedChunk(ChunkAudio("", 0, False, speech, costs), begun, back_to_back(begun, costs), begun)
 
 
-def answer(*lines: Line) -> Answer:
+def answer(*lines: TimedChunk) -> Answer:
     empty = np.zeros(0, dtype=np.int64)
     return Answer(empty, list(lines), empty, empty, empty, 0)
 

@@ -14,7 +14,7 @@ from workbench.live.assistant import check_live
 from workbench.live.microphone import GrowingGate, LiveMicrophone
 from workbench.sessions.labels import read_labels
 from workbench.sessions.session import Session, open_session, write_manifest, write_track
-from workbench.simulation.microphone import Gate
+from workbench.simulation.microphone import EnergyGate
 from workbench.stacks import make_stack
 from workbench.stages.protocols import Stages
 from workbench.trace import BargeIn, Cancel, Commit, Event, Pcm, Tokens, Transcript
@@ -267,7 +267,7 @@ def test_whatever_a_duplex_model_hears_it_is_the_replay(
     frames=st.integers(0, 5),
 )
 def test_a_gate_that_grows_is_the_gate_of_all_there_is(levels: list[float], start: int, frames: int) -> None:
-    whole, grown = Gate(np.array(levels), 0.01), GrowingGate(0.01)
+    whole, grown = EnergyGate(np.array(levels), 0.01), GrowingGate(0.01)
     for number, level in enumerate(levels):
         grown.add(level, number)
     assert grown.loud.tolist() == whole.loud.tolist()
@@ -279,7 +279,7 @@ def test_a_gate_that_grows_is_the_gate_of_all_there_is(levels: list[float], star
 
 def test_a_gate_grows_beyond_its_first_size() -> None:
     levels = np.tile([0.0, 0.02, 0.02], 1000)
-    whole, grown = Gate(levels, 0.01), GrowingGate(0.01)
+    whole, grown = EnergyGate(levels, 0.01), GrowingGate(0.01)
     for number, level in enumerate(levels.tolist()):
         grown.add(level, 10 * number)
     assert grown.next_loud(2500, 2) == whole.next_loud(2500, 2)

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from workbench.arrays import Audio
 from workbench.config import Config, override
 from workbench.errors import WorkbenchError
 from workbench.live import recording_observer as module
-from workbench.live.recording_observer import LiveFollower
+from workbench.live.recording_observer import LiveAssistantObserver
 from workbench.sessions.session import Session, open_session
 from workbench.stages.lm import CannedLm
-from workbench.stages.protocols import Pcm, Stages, SttStep
+from workbench.stages.protocols import Stages, SttStep
 from workbench.stages.scripted import ScriptedStack, ScriptedStt, ScriptedTts
 from workbench.trace import BargeIn, Cancel, Commit, Dropped, Heard, Listen, Play, Steps, Tokens, Transcript
 from workbench.trace import Pcm as PcmEvent
@@ -61,7 +62,7 @@ class SlowLm(CannedLm):
 class SlowTts(ScriptedTts):
     """Takes 15 ms a step."""
 
-    def synthesize(self, text: str, seed: int) -> Iterator[Pcm | None]:
+    def synthesize(self, text: str, seed: int) -> Iterator[Audio | None]:
         for frame in super().synthesize(text, seed):
             time.sleep(0.015)
             yield frame
@@ -78,7 +79,7 @@ def record(
     session = open_session(RECORDINGS / "barge-in")
     stages = ScriptedStack().stages(())
     stages = Stages(stt or stages.stt, lm or stages.lm, tts or stages.tts)  # type: ignore[arg-type]
-    follower = LiveFollower(stages, override(Config(), {"barge_in": True, **(changes or {})}))
+    follower = LiveAssistantObserver(stages, override(Config(), {"barge_in": True, **(changes or {})}))
     recorded, remarks = record_live(session, tmp_path / "l", follower, pace)
     checked(recorded, session)
     return recorded, remarks
@@ -174,7 +175,7 @@ def test_an_assistant_far_behind_is_stopped(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_trouble_is_shown_while_it_lasts(tmp_path: Path) -> None:
-    follower = LiveFollower(ScriptedStack().stages(()), Config())
+    follower = LiveAssistantObserver(ScriptedStack().stages(()), Config())
     assert (follower.state, follower.trouble) == ("listening, 0 answered", "")
     follower.hear(np.zeros(30 * FRAME_SAMPLES, dtype=np.float32))
     assert follower.trouble == "ASSISTANT IS 2 s BEHIND"

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from workbench.arrays import Audio
 from workbench.cache import Store
 from workbench.config import Config, override
 from workbench.live.microphone import LiveMicrophone
 from workbench.sessions.session import open_session
 from workbench.simulation.step_costs import MeasuredCosts
-from workbench.stages.cached_stt import Hearing
-from workbench.stages.protocols import Pcm, Stages, SttStep, SttStream
+from workbench.stages.cached_stt import CachedStt
+from workbench.stages.protocols import Stages, SttStep, SttStream
 from workbench.stages.scripted import ScriptedStack, ScriptedStt
 from workbench.trace import BargeIn
 from workbench.units import FRAME_SAMPLES
@@ -37,7 +38,7 @@ class LeakyStt(ScriptedStt):
         stt, stream, heard = self, super().open(fresh), self._heard
 
         class Stream:
-            def step(self, frame: Pcm, at: int) -> SttStep:
+            def step(self, frame: Audio, at: int) -> SttStep:
                 heard.append(at)
                 stt.steps += 1
                 step = stream.step(frame, at)
@@ -103,7 +104,7 @@ def test_a_timed_stt_that_is_not_reset_goes_on_from_where_it_is() -> None:
         stt, mic, said = LeakyStt(), LiveMicrophone(0.01), []
         mic.add(np.full(100 * FRAME_SAMPLES, 0.1, dtype=np.float32))
         mic.catch_up(100 * FRAME_SAMPLES + 1)
-        hearing = Hearing(stt, mic, Store(None), costs)
+        hearing = CachedStt(stt, mic, Store(None), costs)
         for first, frames in [(0, 20), (30, 0), (40, 12), (60, 25)]:
             heard = hearing.open(fresh=False)
             for frame in range(first, first + frames):

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from made_traces import Made, labels, ms
 
 from workbench.metrics import evaluate, summarise
-from workbench.metrics.index import Reply, index
+from workbench.metrics.index import ReplyEvents, index
 from workbench.metrics.stutter import reserve
 from workbench.trace import Chunk, Done, Dropped, Header, Pcm, Play, Steps, Trace, Underrun, Xrun, in_order
 from workbench.units import FRAME_SAMPLES
@@ -166,7 +166,7 @@ def test_audible_runs_agree_with_marking_every_sample(voiced, inside, cuts):
     flags = "".join("01"[flag] for flag in voiced)
     lead = flags.find("1") * FRAME + inside if "1" in flags else -1
     pcm = Pcm(0, 0, 0, (0,) * len(flags), flags, lead)
-    reply = Reply(0, 0, pcm={0: pcm})
+    reply = ReplyEvents(0, 0, pcm={0: pcm})
     heard, clock, offset = set(), 0, 0
     for cut in cuts:
         samples = min(cut, len(flags) * FRAME - offset)

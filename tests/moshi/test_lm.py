@@ -16,7 +16,7 @@ from workbench.moshi.generate import Recipe
 from workbench.moshi.lm import MlxLm, open_mlx_lm
 from workbench.simulation.step_costs import MeasuredCosts
 from workbench.stacks import make_stack
-from workbench.stages.lm import Thinking, open_lm
+from workbench.stages.lm import CachedLm, open_lm
 from workbench.stages.openai_lm import SYSTEM, read_replies
 
 pytest.importorskip("mlx_lm")
@@ -131,13 +131,13 @@ def test_weights_words_and_prompt_are_in_the_fingerprint(model, tmp_path):
 
 def test_a_replay_asks_once_and_its_tokens_are_timed(model, tmp_path):
     lm, store, timer = MlxLm(f"mlx-lm:{model}", tmp_path / "replies.jsonl", max_tokens=8), Store(None), MeasuredCosts()
-    said = Thinking(lm, store, timer).reply(HISTORY, 0)
+    said = CachedLm(lm, store, timer).reply(HISTORY, 0)
     [kept] = read_replies(tmp_path / "replies.jsonl")
     assert (kept.history, kept.tokens) == (HISTORY, said)
     stages = timer.profile("").stages
     assert (len(stages["lm_first"]), len(stages["lm_token"])) == (1, len(said) - 1)
     assert min(stages["lm_first"]) > 0
-    forgetful = Thinking(MlxLm(f"mlx-lm:{model}", max_tokens=8), store)
+    forgetful = CachedLm(MlxLm(f"mlx-lm:{model}", max_tokens=8), store)
     assert forgetful.reply(HISTORY, 0) == said
     assert "_loaded" not in vars(forgetful._lm), "what the store knows needs no model"
     forgetful._lm.reply(HISTORY)

@@ -9,7 +9,7 @@ from workbench.moshi.generate import Recipe
 from workbench.moshi.stt import CONSUMER, EVERYTHING, DsmStt, DsmSttStream
 from workbench.moshi.tts import DsmTts
 from workbench.simulation.microphone import Microphone
-from workbench.stages.cached_stt import Hearing
+from workbench.stages.cached_stt import CachedStt
 from workbench.units import FRAME_SAMPLES
 
 RECIPES = [Recipe("stt"), Recipe("stt", mimi="full")]
@@ -192,7 +192,7 @@ def test_rustymimi_keeps_its_state_to_itself(zoo, utterances):
 
 def cycles(stt, session, store, lengths):
     """What cycles of so many frames, one after the other and none of them reset, say of a session."""
-    hearing = Hearing(stt, Microphone(session, (), store), store)
+    hearing = CachedStt(stt, Microphone(session, (), store), store)
     at, said = 0, []
     for frames in lengths:
         opened = hearing.open(fresh=False)

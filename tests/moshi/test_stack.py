@@ -21,7 +21,7 @@ from workbench.sessions.labels import Label
 from workbench.sessions.session import write_manifest, write_track
 from workbench.simulation.step_costs import STAGES
 from workbench.stacks import GENERATED, generated, make_stack
-from workbench.stages.openai_lm import Reply, add_reply
+from workbench.stages.openai_lm import RecordedReply, add_reply
 from workbench.tuning.output.phrases import caveats
 from workbench.units import SAMPLE_RATE
 
@@ -42,7 +42,7 @@ def session(tmp_path_factory):
 @pytest.fixture(scope="module")
 def stack_config(zoo, tmp_path_factory):
     replies = tmp_path_factory.mktemp("lm") / "replies.jsonl"
-    add_reply(replies, Reply(("Hello",), ("It", " is."), (100.0, 110.0)))
+    add_reply(replies, RecordedReply(("Hello",), ("It", " is."), (100.0, 110.0)))
     paths = {"stt_model_path": zoo.directory(Recipe("stt")), "tts_model_path": zoo.directory(Recipe("tts"))}
     changes = {"stack.stack": "moshi", "costs.costs": "fixed", "barge_in": True, "lm": f"recorded:{replies}"}
     return load(None, changes | {k: str(v) for k, v in paths.items()})

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench.recording.portaudio import Device, InputCallback, Opening
-from workbench.recording.recorder import Plan, Take
-from workbench.recording.resample import Pcm
+from workbench.arrays import Audio
+from workbench.recording.portaudio import Device, InputCallback, StreamSettings
+from workbench.recording.recorder import Recorder, RecordingPlan
 
 from .conftest import RATE
 
@@ -28,7 +28,7 @@ class FedMicrophone:
     latency = 0.1
     time = 0.0
 
-    def __init__(self, callback: InputCallback, sound: Callable[[int], Pcm], blocks: int) -> None:
+    def __init__(self, callback: InputCallback, sound: Callable[[int], Audio], blocks: int) -> None:
         self._callback, self._sound, self._blocks = callback, sound, blocks
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -49,17 +49,17 @@ class FedMicrophone:
         self._thread.join()
 
 
-def loud(number: int) -> Pcm:
+def loud(number: int) -> Audio:
     """Never zero, so that silence stands out."""
     return np.full(FRAMES, 0.25, dtype=np.float32)
 
 
-def fed_take(folder: Path, sound: Callable[[int], Pcm] = loud, blocks: int = 100_000) -> Take:
+def fed_take(folder: Path, sound: Callable[[int], Audio] = loud, blocks: int = 100_000) -> Recorder:
     """A take that hears this until it is stopped."""
     device = Device(0, "fed", "none", 1, 1, RATE, True, True)
-    plan = Plan(folder, Opening(device, "input", RATE, 1), (0.01, 700, 200))
+    plan = RecordingPlan(folder, StreamSettings(device, "input", RATE, 1), (0.01, 700, 200))
 
     def no_output(*_: object) -> FedMicrophone:
         raise AssertionError("nothing is played")
 
-    return Take(plan, (lambda _, callback: FedMicrophone(callback, sound, blocks), no_output))
+    return Recorder(plan, (lambda _, callback: FedMicrophone(callback, sound, blocks), no_output))

@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 import soundfile
 
+from workbench.arrays import Audio
 from workbench.errors import WorkbenchError
 from workbench.recording import loop as record
 from workbench.recording import portaudio as audio
-from workbench.recording.finalize import Finished, finish
+from workbench.recording.finalize import FinishedRecording, finish
 from workbench.recording.meter import PlainView
 from workbench.recording.portaudio import close, start
-from workbench.recording.resample import Pcm
 from workbench.sessions.session import PARTIAL, open_session
 
 from ..conftest import SmallDisk
@@ -130,12 +130,12 @@ def test_ctrl_c_while_the_session_is_finished_does_not_break_that_off(
 ) -> None:
     take = fed_take(tmp_path / "s", blocks=80)
 
-    def interrupted(*given: Any) -> Finished:
+    def interrupted(*given: Any) -> FinishedRecording:
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
         return finish(*given)
 
-    monkeypatch.setattr(record, "Take", lambda plan: take)
+    monkeypatch.setattr(record, "Recorder", lambda plan: take)
     monkeypatch.setattr(record, "finish", interrupted)
     done = record.record(take.plan, PlainView(io.StringIO()))
     assert done.finished.session.verify() == []
@@ -290,7 +290,7 @@ def test_a_program_that_was_stopped_has_not_lost_its_device(tmp_path: Path) -> N
     flows = threading.Event()
     flows.set()
 
-    def sound(number: int) -> Pcm:
+    def sound(number: int) -> Audio:
         flows.wait()
         return loud(number)
 

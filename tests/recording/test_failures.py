@@ -180,11 +180,11 @@ def test_devices_are_listed_with_what_will_be_done(sound: Sound, tmp_path: Path)
 
 def test_a_devices_name_is_no_markup(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from workbench.cli.actions import devices
-    from workbench.recording.portaudio import Device, Opening
+    from workbench.recording.portaudio import Device, StreamSettings
 
     device = Device(3, "brack[usb] [/]", "host[x]", 1, 0, RATE, True, False)
     monkeypatch.setattr(devices, "devices", lambda: [device])
-    monkeypatch.setattr(devices, "opening", lambda device, kind: Opening(device, kind, RATE, 1))
+    monkeypatch.setattr(devices, "stream_settings", lambda device, kind: StreamSettings(device, kind, RATE, 1))
     devices.show_devices(as_json=False)
     out = capsys.readouterr().out
     assert "brack[usb] [/]" in out

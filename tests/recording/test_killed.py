@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 from workbench.recording.finalize import finish
-from workbench.recording.levels import Gate, Levels
+from workbench.recording.levels import GateMeter, LevelMeter
 from workbench.recording.ring import BlockRing
 from workbench.recording.tape import TapeWriter
-from workbench.recording.writer import Line, Writer
+from workbench.recording.writer import TrackWriter, Writer
 from workbench.sessions.session import PARTIAL, Session, open_session
 
 from .conftest import RATE, Sound, track
@@ -34,7 +34,9 @@ class Recorder:
         self._folder = folder
         self._ring = BlockRing(500, FRAMES, 1)
         self.writer = Writer(
-            TapeWriter(folder / "s", ("mic",), {}), [Line("mic", self._ring, RATE)], Levels(Gate(0.01, 700, 200))
+            TapeWriter(folder / "s", ("mic",), {}),
+            [TrackWriter("mic", self._ring, RATE)],
+            LevelMeter(GateMeter(0.01, 700, 200)),
         )
         self._clock = self._copies = 0
         self.feed(25)

@@ -23,7 +23,7 @@ from workbench.recording import meter
 from workbench.recording.finalize import finish
 from workbench.recording.loop import _run
 from workbench.recording.meter import PlainView, state
-from workbench.recording.recorder import Ended, Take
+from workbench.recording.recorder import Recorder, StopReason
 from workbench.recording.terminal import Keyboard
 from workbench.recording.view import LastingView
 from workbench.sessions.labels import read_labels
@@ -55,7 +55,7 @@ class Hand:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def show(self, take: Take) -> None:
+    def show(self, take: Recorder) -> None:
         self._samples = take.writer.samples
         if state(take) not in self.states[-1:]:
             self.states.append(state(take))
@@ -69,7 +69,7 @@ class Hand:
         self.marks += 1
 
 
-def record_with(take: Take, view: object) -> tuple[Session, Ended, LastingView]:
+def record_with(take: Recorder, view: object) -> tuple[Session, StopReason, LastingView]:
     shown = LastingView(view)  # type: ignore[arg-type]
     ended = _run(take, shown, [])
     facts = take.stop()
@@ -79,7 +79,7 @@ def record_with(take: Take, view: object) -> tuple[Session, Ended, LastingView]:
 def test_a_pause_is_zeros_of_its_length_and_time_goes_on(tmp_path: Path) -> None:
     hand = Hand([(3 * RATE, " "), (8 * RATE, " "), (12 * RATE, "q")])
     session, ended, _ = record_with(fed_take(tmp_path / "s"), hand)
-    assert ended == Ended(True, "stopped")
+    assert ended == StopReason(True, "stopped")
     pause = [event for event in events(session.folder) if event["event"] == "pause" and "samples" in event][-1]
     mic, _ = soundfile.read(session.folder / "mic.flac")
     zeros = np.flatnonzero(mic == 0)
@@ -151,7 +151,7 @@ def test_the_keyboard_is_given_back_once(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @contextmanager
-def heard(folder: Path, sound: Callable[[int], object] = loud, seconds: float = 3) -> Iterator[Take]:
+def heard(folder: Path, sound: Callable[[int], object] = loud, seconds: float = 3) -> Iterator[Recorder]:
     """A take that has heard so much."""
     take = fed_take(folder, sound)  # type: ignore[arg-type]
     take.start()

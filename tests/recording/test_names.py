@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from workbench.cli.actions import record as module
-from workbench.cli.actions.record import Request
+from workbench.cli.actions.record import RecordRequest
 from workbench.config import Config
 from workbench.errors import WorkbenchError
-from workbench.recording.portaudio import Device, Opening
-from workbench.recording.recorder import Plan
+from workbench.recording.portaudio import Device, StreamSettings
+from workbench.recording.recorder import RecordingPlan
 from workbench.recording.tape import NameTakenError
 from workbench.recording.view import View
 from workbench.sessions.session import open_session
@@ -18,14 +18,14 @@ from workbench.sessions.session import open_session
 from .conftest import RATE, Sound
 
 
-def request(folder: Path, name: str | None) -> Request:
-    return Request(name, None, None, None, None, None, False, None, False, Config(), True, folder)
+def request(folder: Path, name: str | None) -> RecordRequest:
+    return RecordRequest(name, None, None, None, None, None, False, None, False, Config(), True, folder)
 
 
 def test_a_name_that_was_taken_meanwhile_is_numbered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[str] = []
 
-    def record(plan: Plan, view: View) -> str:
+    def record(plan: RecordingPlan, view: View) -> str:
         tried.append(plan.folder.name)
         if len(tried) < 3:
             raise NameTakenError("taken")
@@ -37,7 +37,7 @@ def test_a_name_that_was_taken_meanwhile_is_numbered(tmp_path: Path, monkeypatch
     names = module._names(asked)
     first = next(names)
     (tmp_path / f"{first}-2").mkdir()
-    plan = Plan(tmp_path / first, Opening(device, "input", RATE, 1), (0.01, 700, 200))
+    plan = RecordingPlan(tmp_path / first, StreamSettings(device, "input", RATE, 1), (0.01, 700, 200))
     assert module._record(plan, asked, names) == "done"
     assert tried == [first, f"{first}-3", f"{first}-4"]
     tried.clear()

@@ -9,10 +9,10 @@ import pytest
 
 from workbench.errors import WorkbenchError
 from workbench.recording.finalize import cut_off, finish
-from workbench.recording.levels import Gate, Levels
+from workbench.recording.levels import GateMeter, LevelMeter
 from workbench.recording.ring import BlockRing
 from workbench.recording.tape import TapeWriter
-from workbench.recording.writer import Line, Writer
+from workbench.recording.writer import TrackWriter, Writer
 from workbench.sessions.session import PARTIAL, is_recording, open_session, recover_command
 
 from .conftest import ROOT
@@ -97,7 +97,7 @@ def test_a_recording_is_its_own_until_it_is_a_session(tmp_path: Path) -> None:
     """The writer has ended, and an assistant may still take its time."""
     ring = BlockRing(100, 1920, 1)
     tape = TapeWriter(tmp_path / "s", ("mic",), {})
-    writer = Writer(tape, [Line("mic", ring, 24_000)], Levels(Gate(0.01, 700, 200)))
+    writer = Writer(tape, [TrackWriter("mic", ring, 24_000)], LevelMeter(GateMeter(0.01, 700, 200)))
     for number in range(50):
         ring.push(np.zeros((1920, 1), dtype=np.float32), number * 0.08, 0, 0.0)
         writer.step()

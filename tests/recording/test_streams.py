@@ -10,11 +10,11 @@ import soundfile
 
 from workbench.errors import WorkbenchError
 from workbench.recording.finalize import alignment
-from workbench.recording.levels import Gate, Levels
-from workbench.recording.portaudio import Device, Opening, one_stream
+from workbench.recording.levels import GateMeter, LevelMeter
+from workbench.recording.portaudio import Device, StreamSettings, one_stream
 from workbench.recording.ring import BlockRing
 from workbench.recording.tape import TapeWriter, open_tape
-from workbench.recording.writer import Line, Writer
+from workbench.recording.writer import TrackWriter, Writer
 from workbench.sessions.session import PARTIAL, open_session
 
 from .conftest import RATE, find, noise, track
@@ -25,8 +25,8 @@ JACK = "JACK Audio Connection Kit"
 FRAMES = 1920
 
 
-def on(host: str, index: int = 0, rate: int = RATE) -> Opening:
-    return Opening(Device(index, "card", host, 1, 1, rate, True, True), "input", rate, 1)
+def on(host: str, index: int = 0, rate: int = RATE) -> StreamSettings:
+    return StreamSettings(Device(index, "card", host, 1, 1, rate, True, True), "input", rate, 1)
 
 
 def test_one_device_is_one_stream_and_two_are_two() -> None:
@@ -57,9 +57,9 @@ def test_in_one_stream_time_stamps_that_shake_together_leave_the_tracks_at_one_d
     random = np.random.default_rng(seed)
     apart = int(random.integers(-2000, 5000))
     rings = [BlockRing(200, FRAMES, 1) for _ in range(2)]
-    lines = [Line(name, ring, RATE) for name, ring in zip(("mic", "agent"), rings, strict=True)]
+    lines = [TrackWriter(name, ring, RATE) for name, ring in zip(("mic", "agent"), rings, strict=True)]
     tape = TapeWriter(tmp_path / "s", ("mic", "agent"), {"name": "s"})
-    writer = Writer(tape, lines, Levels(Gate(0.01, 700, 200)), locked=True)
+    writer = Writer(tape, lines, LevelMeter(GateMeter(0.01, 700, 200)), locked=True)
     block = np.zeros((FRAMES, 1), dtype=np.float32)
     for number in range(200):
         at = number * FRAMES + int(random.integers(-400, 400))

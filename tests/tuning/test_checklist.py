@@ -186,12 +186,12 @@ def test_a_change_is_charged_with_what_it_changes(project):
     text = text_of(project)
     tuned = set(result["over_budget"])
     assert tuned, "else there is nothing to see here"
-    assert result["put_back"]
+    assert result["ablations"]
     for line in text.splitlines():
         _, also, rest = line.partition("also breaks ")
         new = re.match(r"[a-z_0-9]+(, [a-z_0-9]+)*", rest) if also else None
         assert not tuned & set(new.group().split(", ") if new else ()), line
-    for item in result["put_back"]:
+    for item in result["ablations"]:
         row = next(line for line in text.splitlines() if line.startswith(f"| `{item['name']}`"))
         assert all(key in row for key in set(item["broken"]) - tuned)
 

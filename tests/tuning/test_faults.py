@@ -12,7 +12,15 @@ from workbench.metrics import Difference, compare
 from workbench.metrics.compare import NO_DIFFERENCE
 from workbench.trace import Cancel, Chunk, Done, Header, Pcm, Play, Trace
 from workbench.tuning.evaluator import Evaluator
-from workbench.tuning.output.listener_comparison import BORDERS, Cost, Faults, Speech, section, spoken, weigh
+from workbench.tuning.output.listener_comparison import (
+    BORDERS,
+    FaultCost,
+    ListenerComparison,
+    SpeechHeard,
+    compare_listeners,
+    section,
+    spoken,
+)
 from workbench.units import FRAME_SAMPLES as FRAME
 
 PUBLISHED = load(
@@ -58,9 +66,9 @@ def test_what_was_never_played_is_told_apart():
         Cancel(43 * FRAME, 1, "barge_in"),
     )
     trace = Trace(Header("made", 100 * FRAME), tuple(sorted(events, key=lambda event: event.t)))
-    once = Speech(made=20 * FRAME, closed=3 * FRAME, stopped=5 * FRAME, inside=1, borders=2)
+    once = SpeechHeard(made=20 * FRAME, closed=3 * FRAME, stopped=5 * FRAME, inside=1, borders=2)
     assert spoken([trace]) == once
-    assert spoken([trace, trace]) == Speech(*(2 * value for value in dataclasses.astuple(once)))
+    assert spoken([trace, trace]) == SpeechHeard(*(2 * value for value in dataclasses.astuple(once)))
 
 
 def test_a_chunk_that_was_stopped_before_its_first_frame_gives_nothing_up():
@@ -71,12 +79,12 @@ def test_a_chunk_that_was_stopped_before_its_first_frame_gives_nothing_up():
         Chunk(10 * FRAME, 0, 1, "All is well."),
         Cancel(11 * FRAME, 0, "barge_in"),
     )
-    assert spoken([Trace(Header("made", 100 * FRAME), events)]) == Speech(7 * FRAME, 2 * FRAME, 0, 0, 1)
+    assert spoken([Trace(Header("made", 100 * FRAME), events)]) == SpeechHeard(7 * FRAME, 2 * FRAME, 0, 0, 1)
 
 
 def test_the_parts_are_those_of_the_scores(evaluator):
     names = tuple(evaluator.names)
-    faults = weigh(evaluator, PUBLISHED, names)
+    faults = compare_listeners(evaluator, PUBLISHED, names)
     scored = evaluator.scores(PUBLISHED, names)
     assert faults.speech.made == sum(item.tts_audio for item in scored)
     assert faults.speech.closed + faults.speech.stopped == faults.speech.made - sum(item.played for item in scored)
@@ -92,7 +100,7 @@ def test_the_parts_are_those_of_the_scores(evaluator):
 def test_the_chunker_is_among_the_faults(evaluator):
     """Its cuts inside sentences, and without tts_chunk_sentences those inside words; put right is the corrected one."""
     for changes in ({}, {"chunker": "published"}, {"tts_chunk_sentences": False}):
-        faults = weigh(evaluator, override(PUBLISHED, changes), ("calm0", "calm1"))
+        faults = compare_listeners(evaluator, override(PUBLISHED, changes), ("calm0", "calm1"))
         costs = {item.key: item for item in faults.costs}
         before, after = costs[BORDERS].values
         torn = costs["midword_splits"].values
@@ -107,14 +115,16 @@ def test_the_chunker_is_among_the_faults(evaluator):
 
 
 def test_answers_of_one_chunk_have_no_border_to_compare(evaluator):
-    faults = weigh(evaluator, override(PUBLISHED, {"tts_chunk_chars": 2000, "tts_chunk_min_chars": 2000}), ("calm0",))
+    faults = compare_listeners(
+        evaluator, override(PUBLISHED, {"tts_chunk_chars": 2000, "tts_chunk_min_chars": 2000}), ("calm0",)
+    )
     assert next(item.says for item in faults.costs if item.key == BORDERS) == "nothing to compare"
 
 
-def row(key: str, values: tuple[float, float], verdict: str | None) -> Cost:
+def row(key: str, values: tuple[float, float], verdict: str | None) -> FaultCost:
     low, high = {"higher": (0.5, 1.5), "lower": (-1.5, -0.5), NO_DIFFERENCE: (-1.0, 1.0)}.get(verdict or "", (0, 0))
     known = Difference(key, *values, values[1] - values[0], low, high, 8, verdict) if verdict else None
-    return Cost("a fault", key, str(values[0]), str(values[1]), values, known)
+    return FaultCost("a fault", key, str(values[0]), str(values[1]), values, known)
 
 
 def test_where_the_fault_does_good_it_is_said():
@@ -126,7 +136,7 @@ def test_where_the_fault_does_good_it_is_said():
         row("midword_splits", (3.0, 0.0), None),
         row("mic_dropped_ms_total", (0.0, 0.0), None),
     )
-    lines = section(Faults(rows, 8, Speech(24000, 6000, 2400, 0, 0))).splitlines()
+    lines = section(ListenerComparison(rows, 8, SpeechHeard(24000, 6000, 2400, 0, 0))).splitlines()
     assert "| a fault | `wer` | 2.0 | 1.0 | better (-1.5 to -0.5) |" in lines
     assert "| a fault | `cutin_per_hold` | 1.0 | 2.0 | worse (+0.5 to +1.5) |" in lines
     assert "| a fault | `midword_splits` | 3.0 | 0.0 | a count, not tested |" in lines
@@ -140,6 +150,6 @@ def test_where_the_fault_does_good_it_is_said():
 
 
 def test_nothing_is_said_of_where_no_fault_does_good():
-    text = section(Faults((row("wer", (2.0, 1.0), "lower"),), 8, Speech()))
+    text = section(ListenerComparison((row("wer", (2.0, 1.0), "lower"),), 8, SpeechHeard()))
     assert "as published:" not in text
     assert text.endswith("The agent said nothing.")

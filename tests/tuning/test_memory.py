@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from made_sessions import REPOSITORY, conversation, make_session, with_noises
 from meeting import MEETINGS
 
-from workbench.assistants.listener import Stretch
+from workbench.assistants.listener import TurnBounds
 from workbench.cache import Store
 from workbench.config import Config, knobs, override
 from workbench.errors import WorkbenchError
 from workbench.metrics import evaluate
 from workbench.replay.engine import cost_source, replay_parts
 from workbench.sessions.session import find_sessions
-from workbench.simulation.memo import TOLD_APART, Memory, applies, scope
+from workbench.simulation.memo import TOLD_APART, Memo, applies, scope
 from workbench.simulation.step_costs import STAGES, Profile, write_profile
 from workbench.trace import Event, in_order
 from workbench.tuning.evaluator import Evaluator
@@ -47,7 +47,7 @@ OTHERS = {
     "echo": ["session", "off"],
 }
 KEYS = {
-    "cycle": ("cycle", "turns", "begun", *(f"found.{name}" for name in Stretch._fields), "past"),
+    "cycle": ("cycle", "turns", "begun", *(f"found.{name}" for name in TurnBounds._fields), "past"),
     "heard": ("first frame", "last frame", "committed", "past"),
     "said": ("before", "text"),
     "pieces": ("conversation", "cuts"),
@@ -102,7 +102,7 @@ def test_a_remembered_replay_is_the_plain_one(evaluator, baseline, data):
     name = data.draw(st.sampled_from(evaluator.names))
     start = data.draw(st.lists(STEPS, max_size=6))
     config = override(baseline, dict(start))
-    memory = Memory(tuple)
+    memory = Memo(tuple)
     for knob, value in [("executors", "serial"), *data.draw(st.lists(STEPS, min_size=4, max_size=12))]:
         config = override(config, {knob: value})
         assert applies(config)
@@ -123,7 +123,7 @@ def test_scores_are_those_of_the_plain_replay(evaluator, baseline, changes):
         assert evaluator.score(config, name) == evaluate(trace, item.labels, item.recorded_agent)
 
 
-class Forgetful(Memory[tuple[Event, ...]]):
+class Forgetful(Memo[tuple[Event, ...]]):
     """Leaves a part out of one of the keys; notes how many parts each has."""
 
     def __init__(self, name: str = "", part: int = 0) -> None:
@@ -157,7 +157,7 @@ def meeting(tmp_path_factory, baseline):
     configs = {name: [override(baseline, knobs) for knobs in found.replays] for name, found in MEETINGS.items()}
     plain = {name: [evaluator.replay(config, name).trace.events for config in found] for name, found in configs.items()}
 
-    def remembers(name: str, memory: Memory) -> bool:
+    def remembers(name: str, memory: Memo) -> bool:
         """Whether replays under one setting after the other are the plain ones."""
         assert len({scope(config) for config in configs[name]}) == 1
         pairs = zip(configs[name], plain[name], strict=True)
@@ -168,7 +168,7 @@ def meeting(tmp_path_factory, baseline):
 
 @pytest.mark.parametrize("name", MEETINGS)
 def test_pasts_that_meet_go_on_as_in_the_plain_replay(meeting, name):
-    assert meeting(name, Memory(tuple))
+    assert meeting(name, Memo(tuple))
 
 
 @pytest.mark.parametrize(("key", "part"), [(key, part) for key, names in KEYS.items() for part in names])
@@ -187,7 +187,7 @@ def test_the_parts_of_the_keys_are_those_that_are_tried(meeting):
 
 
 def test_a_memory_that_is_full_begins_anew(evaluator, baseline):
-    memory = Memory(tuple, room=5)
+    memory = Memo(tuple, room=5)
     for silence in (400, 720, 400, 1040):
         config = override(baseline, {"stt_silence_ms": silence})
         assert parts(evaluator, config, "s1", memory) == evaluator.replay(config, "s1").trace.events
@@ -197,7 +197,7 @@ def test_a_replay_that_breaks_off_leaves_no_half_step(evaluator, baseline, monke
     """Stopped anywhere, the memory goes on with what it had: no step is remembered that was not done."""
     from workbench.simulation.microphone import Microphone
 
-    memory = Memory(tuple)
+    memory = Memo(tuple)
     whole = evaluator.replay(baseline, "echo").trace.events
 
     def stop(*_):

@@ -15,10 +15,10 @@ from workbench.tuning.evaluator import Evaluator
 from workbench.tuning.goal import ANSWERED
 from workbench.tuning.objective import Objective
 from workbench.tuning.output.checklist import ITEMS
-from workbench.tuning.output.checklist_checks import BESIDE, ticks
+from workbench.tuning.output.checklist_checks import BESIDE, run_checks
 from workbench.tuning.output.publish import publish
 from workbench.tuning.plan import plan
-from workbench.tuning.result import conclude
+from workbench.tuning.result import summarise_study
 from workbench.tuning.space import parse
 from workbench.tuning.study import create, finished
 
@@ -44,7 +44,7 @@ def done(here, recordings):
     study.optimize(objective, n_trials=3)
     assert len(finished(study)) == 3
     spec.folder.mkdir(parents=True)
-    return conclude(study, spec, evaluator, objective, Quiet()), evaluator
+    return summarise_study(study, spec, evaluator, objective, Quiet()), evaluator
 
 
 def marks(folder) -> dict[str, bool]:
@@ -66,17 +66,19 @@ def test_what_was_checked_is_ticked_and_nothing_else(done):
 def test_a_tick_stays_away_where_the_check_fails(done, here):
     result, evaluator = done
     folder = publish(*done, own=None)
-    assert all(ticks(result, evaluator, {}, folder)[key].good for key in ("aligned", "mapping"))
+    assert all(run_checks(result, evaluator, {}, folder)[key].good for key in ("aligned", "mapping"))
     write_moshi_json(folder / "moshi.json", override(result.config, {"tts_chunk_chars": 40}), {})
-    wrong = ticks(result, evaluator, {}, folder)["mapping"]
+    wrong = run_checks(result, evaluator, {}, folder)["mapping"]
     assert (wrong.good, wrong.found) == (False, "moshi.json has another tts_chunk_chars than tuned.toml")
     (folder / "tuned.toml").write_text(dump_toml(override(result.config, {"tts_chunk_chars": 40})))
-    assert ticks(result, evaluator, {}, folder)["mapping"].found == "tuned.toml is not the config that was replayed"
+    assert (
+        run_checks(result, evaluator, {}, folder)["mapping"].found == "tuned.toml is not the config that was replayed"
+    )
     track = evaluator.material(evaluator.names[0]).session.mic.path
     whole = track.read_bytes()
     try:
         track.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-        assert ticks(result, evaluator, {}, folder)["aligned"].good is False
+        assert run_checks(result, evaluator, {}, folder)["aligned"].good is False
     finally:
         track.write_bytes(whole)
 
@@ -84,16 +86,16 @@ def test_a_tick_stays_away_where_the_check_fails(done, here):
 def test_the_parallel_run_is_held_to_its_limits(done, here):
     result, evaluator = done
     folder = publish(*done, own=None)
-    tick = ticks(result, evaluator, {}, folder)["beside"]
+    tick = run_checks(result, evaluator, {}, folder)["beside"]
     scores = evaluator.summary(override(result.config, {"executors": "parallel"}), evaluator.names).scores
     over = [key for key in BESIDE if scores[key] > result.spec.budget[key]]
     assert tick.good is (not over)
     assert all(key in tick.found for key in BESIDE)
     strict = replace(result, spec=replace(result.spec, budget={"rtf": 0.0, "stall_ratio": -1.0}))
-    tick = ticks(strict, evaluator, {}, folder)["beside"]
+    tick = run_checks(strict, evaluator, {}, folder)["beside"]
     assert (tick.good, tick.found.partition("over budget: ")[2]) == (False, "stall_ratio")
     free = replace(result, spec=replace(result.spec, budget={}))
-    assert ticks(free, evaluator, {}, folder)["beside"].good is None
+    assert run_checks(free, evaluator, {}, folder)["beside"].good is None
 
 
 def test_the_limit_on_answers_is_explained_where_it_is_named(done, here):
@@ -103,7 +105,7 @@ def test_the_limit_on_answers_is_explained_where_it_is_named(done, here):
         return (publish(result, evaluator, own=None) / "checklist.md").read_text()
 
     says = "\n`turns_answered_n` is the limit that comes with every budget: nine of ten turns must be answered.\n"
-    kept = replace(result, sensitivity=replace(result.sensitivity, nudges=()), over_budget=(), put_back=())
+    kept = replace(result, sensitivity=replace(result.sensitivity, nudges=()), over_budget=(), ablations=())
     assert ANSWERED not in text(kept)
     assert text(replace(kept, over_budget=(ANSWERED,))).count(says) == 1
 
@@ -117,6 +119,6 @@ def test_the_voice_file_is_looked_at(done, here):
     values = np.random.default_rng(0).normal(0, 0.7, (1, 512, 125)).astype(np.float32)
     save_file({"speaker_wavs": values}, "good.safetensors")
     save_file({"speaker_wavs": values * 0.1}, "noise.safetensors")
-    voices = {name: ticks(result, evaluator, {"tts_voice_path": name}, folder)["voice"].good
+    voices = {name: run_checks(result, evaluator, {"tts_voice_path": name}, folder)["voice"].good
               for name in ("good.safetensors", "noise.safetensors", "gone.safetensors")}  # fmt: skip
     assert voices == {"good.safetensors": True, "noise.safetensors": False, "gone.safetensors": None}

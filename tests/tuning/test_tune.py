@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from made_sessions import REPOSITORY
 
 from workbench.cli import cli
-from workbench.config import Assistant, load
+from workbench.config import AssistantConfig, load
 from workbench.errors import WorkbenchError
 from workbench.tuning.output.listener_comparison import FAULTS
 
@@ -73,7 +73,7 @@ def test_one_command_goes_from_sessions_to_a_config_the_consumer_takes(here, rec
     told = json.loads(result.stdout)
     folder = here / "configs/one"
     data = json.loads((folder / "moshi.json").read_text())
-    assert list(data) == list(get_type_hints(Assistant))
+    assert list(data) == list(get_type_hints(AssistantConfig))
     loaded = consumer()(**data)
     assert len(data) == 26
     assert loaded.stt_model_path is None

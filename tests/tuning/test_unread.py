@@ -11,8 +11,8 @@ from test_tune import run, tuned
 from workbench.cache import Store
 from workbench.config import Config, load, override
 from workbench.errors import WorkbenchError
-from workbench.tuning.evaluator import Evaluator, effective
-from workbench.tuning.inactive_knobs import find_unread, told
+from workbench.tuning.evaluator import Evaluator, canonical_settings
+from workbench.tuning.inactive_knobs import find_inactive_knobs, told
 from workbench.tuning.objective import Objective
 from workbench.tuning.plan import plan
 from workbench.tuning.space import Space, parse, read_space
@@ -44,15 +44,15 @@ UNREAD = [
 
 @pytest.mark.parametrize(("changes", "says"), UNREAD, ids=lambda item: ",".join(item) if isinstance(item, dict) else "")
 def test_what_the_shipped_space_has_for_nothing(changes, says):
-    assert told(find_unread(SPACE, override(SHIPPED, changes))).startswith(says)
+    assert told(find_inactive_knobs(SPACE, override(SHIPPED, changes))).startswith(says)
 
 
 def test_a_knob_stays_where_another_wakes_it():
     alone, beside = (parse({"assistant": knobs}, "test") for knobs in (HITS, HITS | SWITCH))
-    assert list(find_unread(alone, SHIPPED)) == ["stt_vad_hits"]
-    assert not find_unread(beside, SHIPPED)
+    assert list(find_inactive_knobs(alone, SHIPPED)) == ["stt_vad_hits"]
+    assert not find_inactive_knobs(beside, SHIPPED)
     # Under the published listener the watch for barge-in asks the pause head whatever stt_vad says.
-    assert not find_unread(alone, override(SHIPPED, {"listener": "mlx-harmony"}))
+    assert not find_inactive_knobs(alone, override(SHIPPED, {"listener": "mlx-harmony"}))
     # Two have to change: a longest chunk, where the baseline has none, and whole replies.
     data = {
         "tts_chunk_sentences": {"type": "categorical", "choices": [True, False]},
@@ -60,12 +60,12 @@ def test_a_knob_stays_where_another_wakes_it():
         "tts_stream": {"type": "categorical", "choices": [True, False]},
     }
     stuck = override(SHIPPED, {"listener": "mlx-harmony", "barge_in": False, "tts_chunk_chars": 0, "tts_stream": True})
-    assert not find_unread(parse({"assistant": data}, "test"), stuck)
+    assert not find_inactive_knobs(parse({"assistant": data}, "test"), stuck)
 
 
 def test_a_knob_of_the_stack_is_told_without_a_switch():
     space = parse({"assistant": {"quantize": {"type": "int", "low": 0, "high": 8}} | HITS}, "test")
-    assert find_unread(space, SHIPPED)["quantize"] == "no effect in a replay"
+    assert find_inactive_knobs(space, SHIPPED)["quantize"] == "no effect in a replay"
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ def test_what_is_taken_for_unread_changes_no_event(evaluator, changes):
     for knob, values in KNOBS.items():
         for value in values[1:]:
             other = override(config, {knob: value})
-            if effective(other) == effective(config):
+            if canonical_settings(other) == canonical_settings(config):
                 alike += 1
                 assert evaluator.replay(other, "one").trace.events == events, knob
     assert alike >= 3

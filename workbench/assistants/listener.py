@@ -10,8 +10,9 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from workbench.simulation.microphone import Gate
-from workbench.simulation.scheduler import Times, arrivals
+from workbench.arrays import Times
+from workbench.simulation.microphone import EnergyGate
+from workbench.simulation.scheduler import queued
 from workbench.units import FRAME_SAMPLES, frame_end
 
 PAUSE_HEAD = 2
@@ -67,7 +68,7 @@ class StepCosts(Protocol):
 
 
 @dataclass(frozen=True)
-class Cycle:
+class ListenCycle:
     """How one listen cycle went.
 
     Attributes:
@@ -103,7 +104,7 @@ def first_frame(t: int) -> int:
     return -(-t // FRAME_SAMPLES)
 
 
-class Heads:
+class PauseHeadCounter:
     """Counts pause hits. ``consecutive`` clears the count on a miss; the published loop clears it on text only."""
 
     def __init__(self, options: ListenOptions, consecutive: bool) -> None:
@@ -123,7 +124,7 @@ class Heads:
         return self.hits >= self._options.vad_hits
 
 
-class Stretch(NamedTuple):
+class TurnBounds(NamedTuple):
     """What a cycle of the ``workbench`` listener hears, and what ends it.
 
     Attributes:
@@ -141,15 +142,15 @@ class Stretch(NamedTuple):
     silent: int
 
 
-def stretch(
-    gate: Gate, options: ListenOptions, opened: int, earliest: int, onset: int = -1, hears: Hears | None = None
-) -> Stretch | None:
+def find_turn(
+    gate: EnergyGate, options: ListenOptions, opened: int, earliest: int, onset: int = -1, hears: Hears | None = None
+) -> TurnBounds | None:
     """Find the stretch of a cycle; None where no turn begins before the session's end.
 
     All that the knobs decide of a cycle is in the answer: two settings that agree in it have heard the same.
 
     Args:
-        gate, options, opened, earliest, onset: see :func:`listen`.
+        gate, options, opened, earliest, onset: see :func:`run_listen_cycle`.
         hears: wanted only where the pause head may end the turn; it hears as far as it is asked.
     """
     frames = len(gate.loud)
@@ -169,19 +170,19 @@ def stretch(
     last, reason = _end_of_turn(hears, gate, options, fed_from, first, limit)
     if last < 0:
         last, reason = frames - 1, "end"
-    return Stretch(fed_from, first, last, reason, gate.quiet_run(last) if options.silence else 0)
+    return TurnBounds(fed_from, first, last, reason, gate.quiet_run(last) if options.silence else 0)
 
 
-def listen(
+def run_listen_cycle(
     hears: Hears,
-    gate: Gate,
+    gate: EnergyGate,
     costs: StepCosts,
     options: ListenOptions,
     opened: int,
     free: int,
     earliest: int,
     onset: int = -1,
-) -> Cycle:
+) -> ListenCycle:
     """One cycle of the ``workbench`` listener.
 
     Args:
@@ -194,14 +195,14 @@ def listen(
         earliest: first frame that pre-roll may reach back to.
         onset: frame at which the gate is known to have opened already (a barge-in), or -1.
     """
-    found = stretch(gate, options, opened, earliest, onset, hears)
+    found = find_turn(gate, options, opened, earliest, onset, hears)
     if found is None:
-        return Cycle("end", ended=max(opened, frame_end(len(gate.loud) - 1)))
+        return ListenCycle("end", ended=max(opened, frame_end(len(gate.loud) - 1)))
     fed_from, last = found.fed_from, found.last
     hears.hear(fed_from + hears.steps, last + 1 - fed_from - hears.steps)
     fed = np.arange(fed_from, last + 1)
-    done = arrivals(gate.arrived(np.maximum(fed, found.first)), costs(fed_from, len(fed)), free)
-    return Cycle(
+    done = queued(gate.arrived(np.maximum(fed, found.first)), costs(fed_from, len(fed)), free)
+    return ListenCycle(
         reason=found.reason,
         ended=int(done[-1]),
         last=last,
@@ -218,14 +219,14 @@ def frame_end_of(frames: npt.NDArray[np.int64]) -> Times:
 
 
 def _end_of_turn(
-    hears: Hears | None, gate: Gate, options: ListenOptions, fed_from: int, first: int, limit: int
+    hears: Hears | None, gate: EnergyGate, options: ListenOptions, fed_from: int, first: int, limit: int
 ) -> tuple[int, str]:
     """The frame that ends the turn and why; (limit, 'limit') where nothing does before it, (-1, '') at the end."""
     quiet = gate.next_quiet(first, max(1, options.silence_frames)) if options.silence else -1
     stop = limit if quiet < 0 else min(quiet, limit)
     if options.vad:
         assert hears is not None
-        heads = Heads(options, consecutive=True)
+        heads = PauseHeadCounter(options, consecutive=True)
         texts = 0
         for frame in range(fed_from, stop + 1):
             if frame - fed_from >= hears.steps:

@@ -8,9 +8,17 @@ from collections.abc import Callable, Generator
 
 import numpy as np
 
-from workbench.assistants.listener import Cycle, Heads, Hears, ListenOptions, StepCosts, first_frame, frame_end_of
-from workbench.simulation.microphone import Gate, Source
-from workbench.simulation.scheduler import TURN, Job, Process, World, arrivals, run
+from workbench.assistants.listener import (
+    Hears,
+    ListenCycle,
+    ListenOptions,
+    PauseHeadCounter,
+    StepCosts,
+    first_frame,
+    frame_end_of,
+)
+from workbench.simulation.microphone import EnergyGate, MicrophoneSource
+from workbench.simulation.scheduler import BARRIER, Environment, Job, Process, queued, run_until_done
 from workbench.units import FRAME_SAMPLES, frame_end
 
 QUEUE_BLOCKS = 4
@@ -18,9 +26,9 @@ WARMUP_BLOCKS = 2
 """MLX-Harmony's constants; its knobs of like names are not read."""
 
 
-def listen_published(
-    hears: Hears, gate: Gate, costs: StepCosts, options: ListenOptions, opened: int, started: int
-) -> Cycle:
+def run_mlx_harmony_cycle(
+    hears: Hears, gate: EnergyGate, costs: StepCosts, options: ListenOptions, opened: int, started: int
+) -> ListenCycle:
     """One call of the published ``listen_once``.
 
     Where the STT keeps up, the cycle is found by skipping from one frame that matters to the next; where it does not,
@@ -35,7 +43,7 @@ def listen_published(
         started: when the call began: the time-out counts from here.
     """
     if not options.silence or options.vad:
-        return PublishedLoop(hears, gate, costs, options, opened, started).run()
+        return MlxHarmonyListener(hears, gate, costs, options, opened, started).run()
     frames = len(gate.loud)
     begin = min(first_frame(opened) + WARMUP_BLOCKS, frames)
     first = gate.next_loud(begin, options.min_speech_frames)
@@ -43,9 +51,9 @@ def listen_published(
     # The deadline is looked at before each block, when the block before it has been taken.
     expired = max(begin, -(-(deadline + 1) // FRAME_SAMPLES)) if deadline >= 0 else frames + 1
     if (first < 0 or first >= expired) and expired <= frames:
-        return Cycle("timeout", ended=frame_end(expired - 1))
+        return ListenCycle("timeout", ended=frame_end(expired - 1))
     if first < 0:
-        return Cycle("end", ended=max(opened, frame_end(frames - 1)))
+        return ListenCycle("end", ended=max(opened, frame_end(frames - 1)))
     last = gate.next_quiet(first, options.silence_frames)
     while last >= 0:
         hears.hear(first + hears.steps, last + 1 - first - hears.steps)
@@ -57,13 +65,13 @@ def listen_published(
         last, reason = frames - 1, "end"
         hears.hear(first + hears.steps, last + 1 - first - hears.steps)
     fed = np.arange(first, last + 1)
-    done = arrivals(frame_end_of(fed), costs(first, len(fed)))
+    done = queued(frame_end_of(fed), costs(first, len(fed)))
     begun = done - costs(first, len(fed))
     # A block is lost when the fourth after it arrives before it has been taken.
     pushed = frame_end_of(fed + QUEUE_BLOCKS)
     if np.any((begun >= pushed) & (fed + QUEUE_BLOCKS < frames)):
-        return Cycle("overrun", ended=opened)
-    return Cycle(
+        return ListenCycle("overrun", ended=opened)
+    return ListenCycle(
         reason=reason,
         ended=int(done[-1]),
         last=last,
@@ -78,11 +86,11 @@ def _deadline(options: ListenOptions, started: int) -> int:
     return started + options.max_wait if options.max_wait > 0 else -1
 
 
-class PublishedLoop:
+class MlxHarmonyListener:
     """The published loop, block by block: queue of four, drop-oldest, warm-up, gate, STT, end of turn.
 
     Args:
-        hears, gate, costs, options, opened, started: see :func:`listen_published`.
+        hears, gate, costs, options, opened, started: see :func:`run_mlx_harmony_cycle`.
         mic: where blocks come from while the loop waits for them; None where ``gate`` knows them all.
         closed: when the chunk beside which this is the watch is over, once that is known. The watch is left alone with
             the first block that it would hear after that.
@@ -94,12 +102,12 @@ class PublishedLoop:
     def __init__(
         self,
         hears: Hears,
-        gate: Gate,
+        gate: EnergyGate,
         costs: StepCosts,
         options: ListenOptions,
         opened: int,
         started: int,
-        mic: Source | None = None,
+        mic: MicrophoneSource | None = None,
         closed: Callable[[], int | None] | None = None,
     ) -> None:
         self._hears = hears
@@ -117,13 +125,13 @@ class PublishedLoop:
         self._first = -1
         self._speech = 0
         self._silence = 0
-        self._heads = Heads(options, consecutive=False)
+        self._heads = PauseHeadCounter(options, consecutive=False)
         self._is_left = False
-        self.cycle: Cycle | None = None
+        self.cycle: ListenCycle | None = None
 
-    def run(self, world: World | None = None) -> Cycle:
+    def run(self, world: Environment | None = None) -> ListenCycle:
         """Run the call to its end, with the device to itself."""
-        run([self.process()], world=world)
+        run_until_done([self.process()], world=world)
         assert self.cycle is not None
         return self.cycle
 
@@ -131,7 +139,7 @@ class PublishedLoop:
         """The call as a process that needs ``device`` for each STT step; ``cycle`` holds the outcome."""
         self.cycle = yield from self._loop(device)
 
-    def _loop(self, device: str) -> Generator[Job | None, int, Cycle]:
+    def _loop(self, device: str) -> Generator[Job | None, int, ListenCycle]:
         for _ in range(WARMUP_BLOCKS):
             yield from self._take()
         while True:
@@ -177,14 +185,14 @@ class PublishedLoop:
         if self._closed is None:
             return False
         moment = max(moment, self._now)
-        yield Job(moment, 0, TURN)
+        yield Job(moment, 0, BARRIER)
         return self._is_over(moment)
 
     def _is_over(self, moment: int) -> bool:
         closed = self._closed() if self._closed is not None else None
         return closed is not None and moment > closed
 
-    def _alone(self) -> Cycle:
+    def _alone(self) -> ListenCycle:
         """A watch is left to itself; nobody knows what becomes of it."""
         closed = self._closed() if self._closed is not None else None
         assert closed is not None
@@ -218,8 +226,8 @@ class PublishedLoop:
             return "silence"
         return ""
 
-    def _cycle(self, reason: str, last: int) -> Cycle:
-        return Cycle(
+    def _cycle(self, reason: str, last: int) -> ListenCycle:
+        return ListenCycle(
             reason=reason,
             ended=self._now,
             last=last,

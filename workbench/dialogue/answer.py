@@ -13,10 +13,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from workbench.arrays import Times
 from workbench.config import Config
-from workbench.simulation.scheduler import Job, Process, Times, chain, interleaved, run
+from workbench.simulation.scheduler import Job, Process, back_to_back, run_until_done, sharing_device
 from workbench.simulation.step_costs import CostSource
-from workbench.stages.cached_tts import Speaking, Speech
+from workbench.stages.cached_tts import CachedTts, SpokenChunk
 from workbench.stages.chunker import ChunkOptions, chunk_stream, chunk_text, midword
 from workbench.stages.playback import Playout, continuous, per_chunk, runs
 from workbench.trace import Chunk, Event, Pcm, Play, Steps, Tokens, Underrun
@@ -66,13 +67,13 @@ def speak_options(config: Config) -> SpeakOptions:
 
 
 @dataclass(frozen=True)
-class Piece:
+class ChunkAudio:
     """A chunk of the answer: its text, the token that completed it, and how it is spoken."""
 
     text: str
     token: int
     midword: bool
-    speech: Speech
+    speech: SpokenChunk
     costs: Times
 
     @cached_property
@@ -82,7 +83,7 @@ class Piece:
 
 
 @dataclass
-class Line:
+class TimedChunk:
     """One chunk on the clock.
 
     Attributes:
@@ -92,7 +93,7 @@ class Line:
         opened: when its audio stream opened (published speaker only).
     """
 
-    piece: Piece
+    piece: ChunkAudio
     handed: int
     steps: Times
     opened: int = 0
@@ -121,14 +122,14 @@ class Answer:
     """
 
     tokens: Times
-    lines: list[Line]
+    lines: list[TimedChunk]
     at: Times
     chunk: npt.NDArray[np.int64]
     offset: npt.NDArray[np.int64]
     over: int
 
 
-class Cut(NamedTuple):
+class ChunkText(NamedTuple):
     """Where a reply is cut: the token that completes the chunk, its text, and whether its end tears a word."""
 
     token: int
@@ -137,7 +138,7 @@ class Cut(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def cuts(tokens: tuple[str, ...], options: ChunkOptions, stream: bool) -> tuple[Cut, ...]:
+def cut_reply(tokens: tuple[str, ...], options: ChunkOptions, stream: bool) -> tuple[ChunkText, ...]:
     """Cut a reply; many trials cut the same one."""
     text = "".join(tokens)
     if stream:
@@ -145,17 +146,17 @@ def cuts(tokens: tuple[str, ...], options: ChunkOptions, stream: bool) -> tuple[
     else:
         found = [(len(tokens) - 1, piece) for piece in chunk_text(text, options)]
     torn = midword(text, [piece for _, piece in found])
-    return tuple(Cut(token, piece, broken) for (token, piece), broken in zip(found, torn, strict=True))
+    return tuple(ChunkText(token, piece, broken) for (token, piece), broken in zip(found, torn, strict=True))
 
 
-def speak_pieces(found: Sequence[Cut], speaking: Speaking, costs: CostSource, reply: int) -> list[Piece]:
+def speak_pieces(found: Sequence[ChunkText], speaking: CachedTts, costs: CostSource, reply: int) -> list[ChunkAudio]:
     """Have every chunk of a reply spoken."""
     pieces = []
     for index, item in enumerate(found):
         group = reply * CHUNK_GROUPS + index
         speech = speaking.speech(item.text, group)
         spent = np.concatenate((costs.draw("tts_start", group, 1), costs.draw("tts", group, speech.steps)))
-        pieces.append(Piece(item.text, item.token, item.midword, speech, spent))
+        pieces.append(ChunkAudio(item.text, item.token, item.midword, speech, spent))
     return pieces
 
 
@@ -173,11 +174,11 @@ Background = Callable[[Callable[[], int | None]], Process]
 def time_lines(
     begun: int,
     token_cost: Times,
-    pieces: Sequence[Piece],
+    pieces: Sequence[ChunkAudio],
     options: SpeakOptions,
     background: Background | None = None,
     beside: tuple[Times, Times] | None = None,
-) -> tuple[Times, list[Line]]:
+) -> tuple[Times, list[TimedChunk]]:
     """Put the tokens and the chunks of an answer on the clock; what the loudspeaker makes of them comes after.
 
     Args:
@@ -191,24 +192,26 @@ def time_lines(
     if beside is not None and options.shared and not options.stream and not options.published:
         return _lines_beside(begun, token_cost, pieces, beside)
     if background is None and not (options.stream and options.shared):
-        tokens = chain(begun, token_cost)
+        tokens = back_to_back(begun, token_cost)
         return tokens, list(_lines_alone(tokens, pieces, options, begun))
     return _lines_scheduled(begun, token_cost, pieces, options, background)
 
 
-def _lines_alone(tokens: Times, pieces: Sequence[Piece], options: SpeakOptions, begun: int) -> Iterator[Line]:
+def _lines_alone(
+    tokens: Times, pieces: Sequence[ChunkAudio], options: SpeakOptions, begun: int
+) -> Iterator[TimedChunk]:
     free = begun
     for piece in pieces:
         handed = int(tokens[piece.token]) if options.stream else int(tokens[-1])
         start = max(handed, free)
         # The published speaker is handed a chunk when the one before it has been closed.
-        line = Line(piece, start if options.published else handed, chain(start, piece.costs))
+        line = TimedChunk(piece, start if options.published else handed, back_to_back(start, piece.costs))
         line.opened = int(line.steps[0])
         free = stream_closed(line) if options.published else line.ended
         yield line
 
 
-def stream_closed(line: Line) -> int:
+def stream_closed(line: TimedChunk) -> int:
     """When the published speaker's stream of a chunk is closed: it lets a frame that is playing end."""
     closed = line.ended + CLOSE_DELAY
     at = per_chunk(line.ready, line.opened, closed).at
@@ -216,23 +219,23 @@ def stream_closed(line: Line) -> int:
 
 
 def _lines_beside(
-    begun: int, token_cost: Times, pieces: Sequence[Piece], beside: tuple[Times, Times]
-) -> tuple[Times, list[Line]]:
+    begun: int, token_cost: Times, pieces: Sequence[ChunkAudio], beside: tuple[Times, Times]
+) -> tuple[Times, list[TimedChunk]]:
     """Tokens, then chunk after chunk: one chain of jobs."""
     costs = [token_cost, *(piece.costs for piece in pieces)]
-    ended = interleaved(begun, np.concatenate(costs), *beside)
+    ended = sharing_device(begun, np.concatenate(costs), *beside)
     tokens, *steps = np.split(ended, np.cumsum([len(part) for part in costs])[:-1])
-    lines = [Line(piece, int(tokens[-1]), part) for piece, part in zip(pieces, steps, strict=True)]
+    lines = [TimedChunk(piece, int(tokens[-1]), part) for piece, part in zip(pieces, steps, strict=True)]
     for line in lines:
         line.opened = int(line.steps[0])
     return tokens, lines
 
 
 def _lines_scheduled(
-    begun: int, token_cost: Times, pieces: Sequence[Piece], options: SpeakOptions, background: Background | None
-) -> tuple[Times, list[Line]]:
+    begun: int, token_cost: Times, pieces: Sequence[ChunkAudio], options: SpeakOptions, background: Background | None
+) -> tuple[Times, list[TimedChunk]]:
     tokens: list[int] = []
-    lines: list[Line] = []
+    lines: list[TimedChunk] = []
 
     def think() -> Process:
         now = begun
@@ -248,7 +251,7 @@ def _lines_scheduled(
                 yield None
             handed = tokens[wanted]
             now = max(handed, free)
-            line = Line(piece, now if options.published else handed, np.zeros(0, dtype=np.int64))
+            line = TimedChunk(piece, now if options.published else handed, np.zeros(0, dtype=np.int64))
             ends = []
             for cost in piece.costs.tolist():
                 now = yield Job(now, cost, "tts" if not options.shared else "device")
@@ -262,17 +265,17 @@ def _lines_scheduled(
 
     def over() -> int | None:
         if not known and len(lines) == len(pieces) and len(tokens) == len(token_cost):
-            known.append(assemble(np.asarray(tokens, dtype=np.int64), lines, options, begun).over)
+            known.append(schedule_playback(np.asarray(tokens, dtype=np.int64), lines, options, begun).over)
         return known[0] if known else None
 
     processes = [think(), speak()]
     if background is not None:
         processes.insert(0, background(over))
-    run(processes, {"device": begun})
+    run_until_done(processes, {"device": begun})
     return np.asarray(tokens, dtype=np.int64), lines
 
 
-def assemble(tokens: Times, lines: list[Line], options: SpeakOptions, begun: int) -> Answer:
+def schedule_playback(tokens: Times, lines: list[TimedChunk], options: SpeakOptions, begun: int) -> Answer:
     """Send the chunks through the loudspeaker."""
     empty = np.zeros(0, dtype=np.int64)
     thought = int(tokens[-1]) if len(tokens) else begun
@@ -291,14 +294,16 @@ def assemble(tokens: Times, lines: list[Line], options: SpeakOptions, begun: int
     return Answer(tokens, lines, at, chunk, offset, over)
 
 
-def _owners(lines: list[Line], parts: list[Playout] | None) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _owners(
+    lines: list[TimedChunk], parts: list[Playout] | None
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     counts = [len(line.ready) for line in lines] if parts is None else [len(part.at) for part in parts]
     chunk = np.repeat(np.arange(len(lines)), counts)
     offset = np.concatenate([np.arange(count) for count in counts])
     return chunk, offset
 
 
-def cut(answer: Answer, stop: int, playout: int) -> Answer:
+def truncate(answer: Answer, stop: int, playout: int) -> Answer:
     """The answer if it is stopped: no step, token or frame counts that was not there by ``stop``.
 
     A frame that the device had been given by then is heard to its end.
@@ -306,7 +311,7 @@ def cut(answer: Answer, stop: int, playout: int) -> Answer:
     kept = answer.at < stop
     at = answer.at[kept]
     lines = [
-        Line(line.piece, line.handed, line.steps[line.steps <= stop], line.opened)
+        TimedChunk(line.piece, line.handed, line.steps[line.steps <= stop], line.opened)
         for line in answer.lines
         if line.handed <= stop
     ]
@@ -314,7 +319,7 @@ def cut(answer: Answer, stop: int, playout: int) -> Answer:
     return Answer(answer.tokens[answer.tokens <= stop], lines, at, answer.chunk[kept], answer.offset[kept], over)
 
 
-def events(answer: Answer, reply: int, text: str, playout: int) -> Iterator[Event]:
+def answer_events(answer: Answer, reply: int, text: str, playout: int) -> Iterator[Event]:
     """What the trace says of an answer."""
     if len(answer.tokens):
         yield Tokens(int(answer.tokens[0]), reply, text, tuple(answer.tokens.tolist()))

@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from workbench.arrays import Audio
 from workbench.simulation.step_costs import CostSource
 from workbench.stages.cached_tts import AUDIBLE
 from workbench.stages.playback import runs
-from workbench.stages.protocols import DuplexStep, Pcm
+from workbench.stages.protocols import DuplexStep
 from workbench.trace import Commit, Done, Event, Heard, Listen, Onset, Play, Steps, Tokens, Underrun
 from workbench.trace import Pcm as PcmEvent
 from workbench.units import FRAME_SAMPLES, frame_end
@@ -117,7 +118,7 @@ class _Utterance:
         return out
 
 
-class Narrator:
+class DuplexEventBuilder:
     """Tells a conversation: steps and frames in, events out.
 
     Args:
@@ -166,7 +167,7 @@ class Narrator:
         if not self.steps % BLOCK_STEPS:
             self._tell_steps()
 
-    def _add(self, number: int, done: int, pcm: Pcm) -> None:
+    def _add(self, number: int, done: int, pcm: Audio) -> None:
         loud = np.abs(pcm) >= AUDIBLE
         is_voiced = bool(loud.any())
         if self._open is None and is_voiced:

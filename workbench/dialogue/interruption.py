@@ -7,21 +7,22 @@ from functools import partial
 
 import numpy as np
 
-from workbench.assistants.listener import Cycle, ListenOptions, StepCosts
-from workbench.assistants.mlx_harmony_listener import PublishedLoop
-from workbench.dialogue.answer import Answer, Line, Piece, SpeakOptions, assemble, stream_closed
-from workbench.simulation.microphone import Gate, Levels, Microphone, Pcm, Source
-from workbench.simulation.scheduler import TURN, Job, Process, Times, chain, run
-from workbench.stages.cached_stt import Hearing
+from workbench.arrays import Audio, Floats, Times
+from workbench.assistants.listener import ListenCycle, ListenOptions, StepCosts
+from workbench.assistants.mlx_harmony_listener import MlxHarmonyListener
+from workbench.dialogue.answer import Answer, ChunkAudio, SpeakOptions, TimedChunk, schedule_playback, stream_closed
+from workbench.simulation.microphone import EnergyGate, Microphone, MicrophoneSource
+from workbench.simulation.scheduler import BARRIER, Job, Process, back_to_back, run_until_done
+from workbench.stages.cached_stt import CachedStt
 from workbench.trace import Steps
 from workbench.units import FRAME_SAMPLES, frame_at, frame_end
 
-Sounds = Callable[[Answer], list[tuple[int, Pcm]]]
+Sounds = Callable[[Answer], list[tuple[int, Audio]]]
 """What an answer puts out of the loudspeaker, and when."""
 
 
 @dataclass(frozen=True)
-class BargedIn:
+class BargeInDecision:
     """The listener's decision to stop the agent.
 
     Attributes:
@@ -35,9 +36,9 @@ class BargedIn:
     frame_end: int
 
 
-def find_barge_in(
-    mic: Source, threshold: float, first: int, frames: int, over: int, levels: Levels | None
-) -> BargedIn | None:
+def detect_barge_in(
+    mic: MicrophoneSource, threshold: float, first: int, frames: int, over: int, levels: Floats | None
+) -> BargeInDecision | None:
     """The ``workbench`` listener's rule: so many loud frames in a row, the agent's own echo included.
 
     Args:
@@ -51,16 +52,16 @@ def find_barge_in(
     frames = max(1, frames)
     last = min(mic.frames, frame_at(over))
     if levels is not None:
-        found = Gate(levels, threshold).next_loud(0, frames)
+        found = EnergyGate(levels, threshold).next_loud(0, frames)
         frame = first + found if found >= 0 else -1
     else:
         frame = mic.gate(threshold).next_loud(first, frames)
     if not 0 <= frame < last or frame_end(frame) >= over:
         return None
-    return BargedIn(frame_end(frame), (frame - frames + 1) * FRAME_SAMPLES, frame_end(frame))
+    return BargeInDecision(frame_end(frame), (frame - frames + 1) * FRAME_SAMPLES, frame_end(frame))
 
 
-class BesideSpeech:
+class BackgroundStt:
     """The STT of a ``parallel`` or ``split`` assistant: it hears every frame while the agent thinks and speaks.
 
     Args:
@@ -70,7 +71,7 @@ class BesideSpeech:
         measured: whether the steps are to be run and timed.
     """
 
-    def __init__(self, hearing: Hearing, costs: StepCosts, first: int, measured: bool) -> None:
+    def __init__(self, hearing: CachedStt, costs: StepCosts, first: int, measured: bool) -> None:
         self._hearing = hearing
         self._costs = costs
         self._first = first
@@ -87,7 +88,7 @@ class BesideSpeech:
                 return
             ready = mic.arrived(frame)
             if hears is not None:
-                yield Job(ready, 0, TURN)
+                yield Job(ready, 0, BARRIER)
                 hears.hear(frame, 1)
             yield Job(ready, int(self._costs(frame, 1)[0]), "device")
 
@@ -105,7 +106,7 @@ class BesideSpeech:
             yield Steps(frame_end(self._first), "stt", tuple(self._costs(self._first, last - self._first).tolist()))
 
 
-class PublishedWatch:
+class MlxHarmonyBargeIn:
     """MLX-Harmony's barge-in: beside each chunk runs one ``listen_once``, and any text it brings stops the agent.
 
     The two share the device. The watch hears the agent, and the agent's timing depends on the watch: they are told in
@@ -117,13 +118,13 @@ class PublishedWatch:
 
     def __init__(
         self,
-        hearing: Hearing,
+        hearing: CachedStt,
         mic: Microphone,
         costs: StepCosts,
         options: ListenOptions,
         speak: SpeakOptions,
         sounds: Sounds,
-        log: Callable[[Cycle, list[tuple[int, str]]], None],
+        log: Callable[[ListenCycle, list[tuple[int, str]]], None],
     ) -> None:
         self._log = log
         self._hearing = hearing
@@ -133,10 +134,12 @@ class PublishedWatch:
         self._speak = speak
         self._sounds = sounds
 
-    def answer(self, begun: int, thinking: Times, pieces: Sequence[Piece]) -> tuple[Answer, BargedIn | None]:
+    def answer(
+        self, begun: int, thinking: Times, pieces: Sequence[ChunkAudio]
+    ) -> tuple[Answer, BargeInDecision | None]:
         """The answer on the clock, up to where a watch stops it."""
-        tokens = chain(begun, thinking)
-        lines: list[Line] = []
+        tokens = back_to_back(begun, thinking)
+        lines: list[TimedChunk] = []
         free = int(tokens[-1]) if len(tokens) else begun
         for piece in pieces:
             line, cycle = self._chunk(tokens, lines, piece, free, begun)
@@ -146,24 +149,24 @@ class PublishedWatch:
                 free = closed
                 continue
             line = self._stopped(line, cycle.ended)
-            answer = assemble(tokens, [*lines, line], self._speak, begun)
+            answer = schedule_playback(tokens, [*lines, line], self._speak, begun)
             return answer, watch_stop(cycle)
-        return assemble(tokens, lines, self._speak, begun), None
+        return schedule_playback(tokens, lines, self._speak, begun), None
 
     def _chunk(
-        self, tokens: Times, lines: list[Line], piece: Piece, free: int, begun: int
-    ) -> tuple[Line, Cycle | None]:
-        line = Line(piece, free, chain(free, piece.costs))
+        self, tokens: Times, lines: list[TimedChunk], piece: ChunkAudio, free: int, begun: int
+    ) -> tuple[TimedChunk, ListenCycle | None]:
+        line = TimedChunk(piece, free, back_to_back(free, piece.costs))
         line.opened = int(line.steps[0])
         while True:
             before = line.steps
-            expected = assemble(tokens, [*lines, line], self._speak, begun)
+            expected = schedule_playback(tokens, [*lines, line], self._speak, begun)
             gate = self._mic.expect(self._sounds(expected) if self._mic.has_echo else [], self._options.threshold)
             hears = self._hearing.open(fresh=False)
             ends: list[int] = []
             closed = partial(_closed, piece, free, ends)
-            loop = PublishedLoop(hears, gate, self._costs, self._options, free, free, closed=closed)
-            run([_speak(piece, free, ends), loop.process("device" if self._speak.shared else "stt")])
+            loop = MlxHarmonyListener(hears, gate, self._costs, self._options, free, free, closed=closed)
+            run_until_done([_speak(piece, free, ends), loop.process("device" if self._speak.shared else "stt")])
             line = _line(piece, free, ends)
             if not self._mic.has_echo or np.array_equal(before, line.steps):
                 break
@@ -174,7 +177,7 @@ class PublishedWatch:
             self._log(cycle, hears.words())
         return line, cycle if cycle.committed and hears.text else None
 
-    def _stopped(self, line: Line, stop: int) -> Line:
+    def _stopped(self, line: TimedChunk, stop: int) -> TimedChunk:
         """The speaker looks at the stop sign when a PCM frame comes; that frame is thrown away."""
         late = line.ready[line.ready >= stop]
         if not len(late):
@@ -182,26 +185,28 @@ class PublishedWatch:
         speech = line.piece.speech
         frames = len(line.ready) - len(late)
         heard = replace(speech, frame_steps=speech.frame_steps[:frames], voiced=speech.voiced[:frames])
-        return Line(replace(line.piece, speech=heard), line.handed, line.steps[line.steps <= int(late[0])], line.opened)
+        return TimedChunk(
+            replace(line.piece, speech=heard), line.handed, line.steps[line.steps <= int(late[0])], line.opened
+        )
 
 
-def watch_stop(cycle: Cycle) -> BargedIn:
+def watch_stop(cycle: ListenCycle) -> BargeInDecision:
     """The decision of a watch that brought text."""
     # Without the energy gate nothing marks an onset: what was heard from there on brought the text.
     onset = cycle.gate if cycle.gate >= 0 else cycle.fed[0]
-    return BargedIn(cycle.ended, onset * FRAME_SAMPLES, frame_end(cycle.last))
+    return BargeInDecision(cycle.ended, onset * FRAME_SAMPLES, frame_end(cycle.last))
 
 
-def _line(piece: Piece, free: int, ends: list[int]) -> Line:
-    return Line(piece, free, np.asarray(ends, dtype=np.int64), ends[0])
+def _line(piece: ChunkAudio, free: int, ends: list[int]) -> TimedChunk:
+    return TimedChunk(piece, free, np.asarray(ends, dtype=np.int64), ends[0])
 
 
-def _closed(piece: Piece, free: int, ends: list[int]) -> int | None:
+def _closed(piece: ChunkAudio, free: int, ends: list[int]) -> int | None:
     """When the stream of a chunk is closed, once its steps are done."""
     return stream_closed(_line(piece, free, ends)) if len(ends) == len(piece.costs) else None
 
 
-def _speak(piece: Piece, free: int, ends: list[int]) -> Process:
+def _speak(piece: ChunkAudio, free: int, ends: list[int]) -> Process:
     now = free
     for cost in piece.costs.tolist():
         now = yield Job(now, cost, "device")

@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from workbench.assistants.listener import Cycle, ListenOptions, listen, stretch
-from workbench.assistants.mlx_harmony_listener import PublishedLoop, listen_published
+from workbench.arrays import Times
+from workbench.assistants.listener import ListenCycle, ListenOptions, find_turn, run_listen_cycle
+from workbench.assistants.mlx_harmony_listener import MlxHarmonyListener, run_mlx_harmony_cycle
 from workbench.cache import Store
 from workbench.config import Config
 from workbench.errors import WorkbenchError
-from workbench.simulation.memo import Memory
-from workbench.simulation.microphone import Source
-from workbench.simulation.scheduler import Times, World, chain
+from workbench.simulation.memo import Memo
+from workbench.simulation.microphone import MicrophoneSource
+from workbench.simulation.scheduler import Environment, back_to_back
 from workbench.simulation.step_costs import CostSource, MeasuredCosts
-from workbench.stages.cached_stt import Hearing, Transcription
+from workbench.stages.cached_stt import CachedStt, Transcription
 from workbench.stages.protocols import Stt
 from workbench.trace import Commit, Dropped, Event, Heard, Listen, Onset, Steps, Transcript, Word
 from workbench.units import FRAME_SAMPLES, frame_end, frames_for_ms, seconds_to_samples
@@ -26,7 +27,7 @@ Words = list[tuple[int, str]]
 
 
 @dataclass(frozen=True)
-class Turn:
+class UserTurn:
     """A user turn as the listener took it."""
 
     text: str
@@ -59,7 +60,7 @@ def watch_options(config: Config) -> ListenOptions:
     return replace(listen_options(config), vad=True, max_wait=window)
 
 
-class Listening:
+class UserTurnRunner:
     """Listens to one session, turn by turn.
 
     Args:
@@ -84,13 +85,13 @@ class Listening:
     def __init__(
         self,
         stt: Stt,
-        mic: Source,
+        mic: MicrophoneSource,
         config: Config,
         costs: CostSource,
         store: Store,
         events: list[Event],
-        memory: Memory[Any] | None = None,
-        world: World | None = None,
+        memory: Memo[Any] | None = None,
+        world: Environment | None = None,
     ) -> None:
         if config.assistant.stt_vad and not stt.has_pause_heads:
             raise WorkbenchError("stt_vad is true, but this STT checkpoint has no pause heads; set stt_vad to false")
@@ -100,7 +101,7 @@ class Listening:
         self._measured = costs if isinstance(costs, MeasuredCosts) else None
         self._published = config.workbench.listener == "mlx-harmony"
         self._turns = 0
-        self.hearing = Hearing(stt, mic, store, self._measured)
+        self.hearing = CachedStt(stt, mic, store, self._measured)
         self.options = listen_options(config)
         self.threshold = self.options.threshold
         if memory is not None and memory.mic is not None and not mic.has_echo:
@@ -109,7 +110,7 @@ class Listening:
         self._memory = memory
         self._world = world
 
-    def next_turn(self, at: int, onset: int, earliest: int) -> Turn | None:
+    def next_turn(self, at: int, onset: int, earliest: int) -> UserTurn | None:
         """Listen until somebody said something; None at the end of the session."""
         while True:
             turn = self._listen(at, onset, earliest)
@@ -118,7 +119,7 @@ class Listening:
                 return turn
             at, onset, earliest = turn.at, -1, turn.last + 1
 
-    def _listen(self, at: int, onset: int, earliest: int) -> Turn | None:
+    def _listen(self, at: int, onset: int, earliest: int) -> UserTurn | None:
         """One cycle, or what it is known to come to."""
         if self._published:
             self._events.append(Listen(at))
@@ -127,7 +128,7 @@ class Listening:
             self._events.append(Listen(at))
             return self._cycle(at, onset, earliest)
         self._memory.note(Listen(at))
-        found = stretch(self._mic.gate(self.threshold), self.options, at, earliest, onset)
+        found = find_turn(self._mic.gate(self.threshold), self.options, at, earliest, onset)
         if found is None:
             return None
         cycle = self.hearing.cycle
@@ -145,15 +146,15 @@ class Listening:
         prefix = self._stt.prefix_frames
         return at + int(self._costs.draw("stt_reset", group, 1)[0]) + int(self._costs.draw("stt", group, prefix).sum())
 
-    def _cycle(self, at: int, onset: int, earliest: int) -> Turn | None:
+    def _cycle(self, at: int, onset: int, earliest: int) -> UserTurn | None:
         prefix = self._stt.prefix_frames
         hears = self.hearing.open(fresh=True, prefix=prefix, later=self._memory is not None)
         free = self._reset(at, self.hearing.cycle)
         gate = self._mic.gate(self.threshold)
-        cycle = listen(hears, gate, self.step_costs, self.options, at, free, earliest, onset)
+        cycle = run_listen_cycle(hears, gate, self.step_costs, self.options, at, free, earliest, onset)
         while not cycle.committed and self._mic.more():  # what was decided on fewer frames holds with more of them
             gate = self._mic.gate(self.threshold)
-            cycle = listen(hears, gate, self.step_costs, self.options, at, free, earliest, onset)
+            cycle = run_listen_cycle(hears, gate, self.step_costs, self.options, at, free, earliest, onset)
         if cycle.committed:
             cycle = self._rest(hears, cycle)
         text, words = self._said(hears, cycle)
@@ -161,26 +162,26 @@ class Listening:
         self.log_heard(cycle, words)
         if not cycle.committed:
             return None
-        turn = Turn(text, cycle.done[-1], cycle.fed[-1])
+        turn = UserTurn(text, cycle.done[-1], cycle.fed[-1])
         if turn.text:
             self._log_commit(cycle, turn)
         return turn
 
-    def _said(self, hears: Transcription, cycle: Cycle) -> tuple[str, Words]:
+    def _said(self, hears: Transcription, cycle: ListenCycle) -> tuple[str, Words]:
         """Text and words of a cycle: when it heard the same frames in another replay, it said the same."""
         if self._memory is None or not cycle.fed:
             return hears.text, hears.words()
         key = "heard", cycle.fed[0], cycle.last, cycle.committed, self._memory.past
         return self._memory.recall(key, lambda: (hears.text, hears.words())).value
 
-    def _rest(self, hears: Transcription, cycle: Cycle) -> Cycle:
+    def _rest(self, hears: Transcription, cycle: ListenCycle) -> ListenCycle:
         """Bring the end of the turn out of the model: what it heard last it says only after its delay."""
         flush = self._stt.flush_frames
         if self.options.flush:
             steps = self._stt.prefix_frames + hears.steps
             hears.silence(flush)
             jobs = self._costs.draw("stt", self.hearing.cycle, steps + flush)[-flush:]
-            return replace(cycle, done=(*cycle.done, *chain(cycle.ended, jobs).tolist()))
+            return replace(cycle, done=(*cycle.done, *back_to_back(cycle.ended, jobs).tolist()))
         first = cycle.last + 1
         while self._mic.frames < first + flush - 1 and self._mic.more():
             pass
@@ -194,22 +195,22 @@ class Listening:
             done.append(max(done[-1], ready) + cost)
         return replace(cycle, fed=(*cycle.fed, *range(first, first + more)), done=tuple(done))
 
-    def _published_cycle(self, at: int) -> Turn | None:
+    def _published_cycle(self, at: int) -> UserTurn | None:
         # It opens at once: it clears neither codec nor caches, so it pays for no reset.
         gate = self._mic.gate(self.threshold)
         hears = self.hearing.open(fresh=False)
         if self._world is not None:
-            cycle = PublishedLoop(hears, gate, self.step_costs, self.options, at, at, self._mic).run(self._world)
+            cycle = MlxHarmonyListener(hears, gate, self.step_costs, self.options, at, at, self._mic).run(self._world)
         else:
-            cycle = listen_published(hears, gate, self.step_costs, self.options, at, at)
+            cycle = run_mlx_harmony_cycle(hears, gate, self.step_costs, self.options, at, at)
         if cycle.reason == "overrun":
             hears = self.hearing.open(fresh=False)
-            cycle = PublishedLoop(hears, gate, self.step_costs, self.options, at, at).run()
+            cycle = MlxHarmonyListener(hears, gate, self.step_costs, self.options, at, at).run()
         self.hearing.close(hears)
         self.log_heard(cycle, hears.words())
         if cycle.reason == "end":
             return None
-        turn = Turn(hears.text if cycle.committed else "", cycle.ended, cycle.last)
+        turn = UserTurn(hears.text if cycle.committed else "", cycle.ended, cycle.last)
         if turn.text:
             self._log_commit(cycle, turn)
         return turn
@@ -220,7 +221,7 @@ class Listening:
             return self._measured.taken("stt", 0, range(first, first + frames))
         return self._costs.draw("stt", 0, self._mic.frames)[first : first + frames]
 
-    def log_heard(self, cycle: Cycle, words: Words) -> None:
+    def log_heard(self, cycle: ListenCycle, words: Words) -> None:
         """Put into the trace what one cycle heard, and what the STT made of it."""
         if cycle.gate >= 0 and cycle.fed:
             self._events.append(Onset(frame_end(cycle.gate), cycle.fed[0] * FRAME_SAMPLES))
@@ -246,7 +247,7 @@ class Listening:
         first = int(frames[0])
         return self.step_costs(first, int(frames[-1]) + 1 - first)[frames - first]
 
-    def _log_commit(self, cycle: Cycle, turn: Turn) -> None:
+    def _log_commit(self, cycle: ListenCycle, turn: UserTurn) -> None:
         end = frame_end(cycle.last)
         silence = cycle.silence_from if cycle.reason == "silence" else end
         self._events.append(Commit(cycle.ended, end, self._turns, cycle.reason, silence))

@@ -7,14 +7,14 @@ who thinks, who speaks and, in a ``parallel`` assistant, the STT beside them tak
 import itertools
 from dataclasses import replace
 
-from workbench.dialogue.answer import Answer, assemble, cut
-from workbench.dialogue.interruption import BargedIn, BesideSpeech, find_barge_in
-from workbench.dialogue.user_turn import Listening, Turn
-from workbench.live.environment import LiveWorld
-from workbench.live.generation import AnswerOptions, Given, Making, SessionOver, never
-from workbench.live.loudspeaker import Room
+from workbench.dialogue.answer import Answer, schedule_playback, truncate
+from workbench.dialogue.interruption import BackgroundStt, BargeInDecision, detect_barge_in
+from workbench.dialogue.user_turn import UserTurn, UserTurnRunner
+from workbench.live.environment import LiveEnvironment
+from workbench.live.generation import AnswerGenerator, AnswerOptions, AnswerResult, SessionOver, never
+from workbench.live.loudspeaker import Playback
 from workbench.live.microphone import LiveMicrophone
-from workbench.simulation.scheduler import TURN, Job, Process, run
+from workbench.simulation.scheduler import BARRIER, Job, Process, run_until_done
 from workbench.simulation.step_costs import MeasuredCosts
 from workbench.units import FRAME_SAMPLES
 
@@ -24,16 +24,16 @@ _NOT_KNOWN = 1 << 60
 class _Interrupted(Exception):
     """Out of whatever step is being made."""
 
-    def __init__(self, by: BargedIn) -> None:
+    def __init__(self, by: BargeInDecision) -> None:
         super().__init__()
         self.by = by
 
 
-class _Watched(LiveWorld):
+class _Watched(LiveEnvironment):
     """A world in which frames that come may interrupt the answer.
 
     Args:
-        mic, room: see :class:`LiveWorld`.
+        mic, room: see :class:`LiveEnvironment`.
         threshold: of the listener.
         first: frame from which on is watched.
         need: how many loud frames in a row interrupt; None where none do.
@@ -42,19 +42,19 @@ class _Watched(LiveWorld):
         over: when the answer is over by itself; later frames do not interrupt it.
     """
 
-    def __init__(self, mic: LiveMicrophone, room: Room, threshold: float, first: int, need: int | None) -> None:
+    def __init__(self, mic: LiveMicrophone, room: Playback, threshold: float, first: int, need: int | None) -> None:
         super().__init__(mic, room, answering=True)
         self._threshold, self._first, self._need = threshold, first, need
         self.over = _NOT_KNOWN
 
     def come(self, until: int | None) -> None:
-        """See :class:`workbench.simulation.scheduler.World`; raises where what came interrupts the answer."""
+        """See :class:`workbench.simulation.scheduler.Environment`; raises where what came interrupts the answer."""
         super().come(until)
         mic = self._mic
         if self._need is not None:
             # Where time passes, all that is there has come; where it is simulated, a step that begins now is done yet.
             over = self.over if until is None or mic.is_live else until
-            stop = find_barge_in(mic, self._threshold, self._first, self._need, over, None)
+            stop = detect_barge_in(mic, self._threshold, self._first, self._need, over, None)
             if stop is not None:
                 arrived = mic.arrived(stop.frame_end // FRAME_SAMPLES - 1)
                 raise _Interrupted(replace(stop, at=self._room.decided(arrived)))
@@ -62,7 +62,7 @@ class _Watched(LiveWorld):
             mic.catch_up(until + 1)  # of steps that may begin at once, the STT's is first
 
 
-class Answering:
+class LiveAgentTurnRunner:
     """Gives one answer.
 
     Args:
@@ -75,7 +75,13 @@ class Answering:
     """
 
     def __init__(
-        self, making: Making, listening: Listening, mic: LiveMicrophone, room: Room, options: AnswerOptions, turn: Turn
+        self,
+        making: AnswerGenerator,
+        listening: UserTurnRunner,
+        mic: LiveMicrophone,
+        room: Playback,
+        options: AnswerOptions,
+        turn: UserTurn,
     ) -> None:
         self._making, self._listening, self._mic, self._room = making, listening, mic, room
         self._options, self._turn = options, turn
@@ -83,16 +89,16 @@ class Answering:
         self._is_made = False
         self._over: int | None = None
 
-    def give(self, history: tuple[str, ...]) -> Given:
+    def give(self, history: tuple[str, ...]) -> AnswerResult:
         """Think, speak, and be silent when interrupted.
 
         Args:
             history: user and agent texts in turn, the newest last.
         """
-        stopped: BargedIn | None = None
+        stopped: BargeInDecision | None = None
         try:
             processes = [*self._beside(), self._making.think(history), self._speak()]
-            run(processes, {"device": self._turn.at}, self._world)
+            run_until_done(processes, {"device": self._turn.at}, self._world)
         except _Interrupted as interruption:
             stopped = interruption.by
         except SessionOver:
@@ -104,14 +110,14 @@ class Answering:
                 self._room.wait()
                 self._mic.catch_up(0)
         if stopped is not None:
-            answer = cut(answer, stopped.at, self._room.playout)
-        return Given(self._room.observed(answer), self._making.text, stopped, whole)
+            answer = truncate(answer, stopped.at, self._room.playout)
+        return AnswerResult(self._room.observed(answer), self._making.text, stopped, whole)
 
     def _beside(self) -> list[Process]:
         if not self._options.beside:
             return []
         listening, measured = self._listening, isinstance(self._room.costs, MeasuredCosts)
-        beside = BesideSpeech(listening.hearing, listening.step_costs, self._turn.last + 1, measured)
+        beside = BackgroundStt(listening.hearing, listening.step_costs, self._turn.last + 1, measured)
         return [beside.process(lambda: self._over)]
 
     def _speak(self) -> Process:
@@ -130,7 +136,7 @@ class Answering:
         self._world.over = over
         while not self._room.has_come(over):
             yield None
-        yield Job(over, 0, TURN)
+        yield Job(over, 0, BARRIER)
         self._over = over
 
     def _so_far(self) -> Answer:
@@ -138,7 +144,7 @@ class Answering:
         making, speak = self._making, self._options.speak
         lines = making.lines(making.chunks)
         begun = [line for line in lines if len(line.steps)]
-        answer = replace(assemble(making.ends, begun, speak, self._turn.at), lines=lines)
+        answer = replace(schedule_playback(making.ends, begun, speak, self._turn.at), lines=lines)
         if self._is_made or len(answer.at) >= speak.prebuffer:
             return answer
         none = answer.at[:0]

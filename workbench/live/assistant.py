@@ -5,25 +5,25 @@ from collections.abc import Callable
 from workbench.assistants.listener import first_frame
 from workbench.cache import Store
 from workbench.config import Config
-from workbench.dialogue.answer import events, speak_options
-from workbench.dialogue.interruption import BesideSpeech
-from workbench.dialogue.user_turn import Listening, Turn, watch_options
+from workbench.dialogue.answer import answer_events, speak_options
+from workbench.dialogue.interruption import BackgroundStt
+from workbench.dialogue.user_turn import UserTurn, UserTurnRunner, watch_options
 from workbench.errors import WorkbenchError
-from workbench.live.agent_turn import Answering
-from workbench.live.environment import LiveWorld
-from workbench.live.generation import AnswerOptions, Given, Making
-from workbench.live.loudspeaker import Room
+from workbench.live.agent_turn import LiveAgentTurnRunner
+from workbench.live.environment import LiveEnvironment
+from workbench.live.generation import AnswerGenerator, AnswerOptions, AnswerResult
+from workbench.live.loudspeaker import Playback
 from workbench.live.microphone import LiveMicrophone
-from workbench.live.mlx_harmony_turn import PublishedAnswering
+from workbench.live.mlx_harmony_turn import MlxHarmonyAgentTurnRunner
 from workbench.simulation.step_costs import MeasuredCosts
-from workbench.stages.protocols import Duplex, Stages
+from workbench.stages.protocols import DuplexModel, Stages
 from workbench.trace import BargeIn, Cancel, Done, Event
 from workbench.units import frame_at, frames_for_ms
 
 Log = Callable[[list[Event]], None]
 
 
-def check_live(config: Config, stages: Stages | Duplex) -> Stages | Duplex:
+def check_live(config: Config, stages: Stages | DuplexModel) -> Stages | DuplexModel:
     """The stages, if they and the config can run live.
 
     Raises:
@@ -36,7 +36,7 @@ def check_live(config: Config, stages: Stages | Duplex) -> Stages | Duplex:
     return stages
 
 
-class Assistant:
+class LiveAssistant:
     """One live run.
 
     Args:
@@ -51,13 +51,13 @@ class Assistant:
         replies: answers begun.
     """
 
-    def __init__(self, stages: Stages, config: Config, mic: LiveMicrophone, room: Room, log: Log) -> None:
+    def __init__(self, stages: Stages, config: Config, mic: LiveMicrophone, room: Playback, log: Log) -> None:
         self._stages, self._config, self._mic, self._room, self._log = stages, config, mic, room, log
         self._events: list[Event] = []
         own = config.workbench
         self._published = own.listener == "mlx-harmony"
-        world = LiveWorld(mic, room, answering=False)
-        self._listening = Listening(stages.stt, mic, config, room.costs, Store(None), self._events, world=world)
+        world = LiveEnvironment(mic, room, answering=False)
+        self._listening = UserTurnRunner(stages.stt, mic, config, room.costs, Store(None), self._events, world=world)
         barge_in = config.assistant.barge_in and not self._published
         self._options = AnswerOptions(
             speak=speak_options(config),
@@ -89,14 +89,14 @@ class Assistant:
         self._log(list(self._events))
         self._events.clear()
 
-    def _answer(self, turn: Turn) -> tuple[int, int, int]:
+    def _answer(self, turn: UserTurn) -> tuple[int, int, int]:
         """Answer; where the next cycle opens, the frame at which its gate has opened, and the first it may hear."""
         reply = self.replies
         self.replies += 1
         self._history = (*self._history, turn.text)
         stages, options = self._stages, self._options
-        how = PublishedAnswering if self._published else Answering
-        making = Making(stages.lm, stages.tts, self._room, options, turn.at, reply)
+        how = MlxHarmonyAgentTurnRunner if self._published else LiveAgentTurnRunner
+        making = AnswerGenerator(stages.lm, stages.tts, self._room, options, turn.at, reply)
         given = how(making, self._listening, self._mic, self._room, options, turn).give(self._history)
         self._history = (*self._history, given.text)
         self._note(given, turn, reply)
@@ -105,15 +105,15 @@ class Assistant:
             return given.stopped.at, frame_at(given.stopped.frame_end - 1), turn.last + 1
         return given.answer.over, -1, first_frame(given.answer.over)
 
-    def _note(self, given: Given, turn: Turn, reply: int) -> None:
+    def _note(self, given: AnswerResult, turn: UserTurn, reply: int) -> None:
         stopped, over = given.stopped, given.answer.over
         if stopped is not None:
             self._events.append(BargeIn(stopped.at, reply, stopped.onset, stopped.frame_end))
             self._events.append(Cancel(stopped.at, reply, "barge_in"))
         elif given.is_whole:
             self._events.append(Done(over, reply))
-        self._events += events(given.answer, reply, given.text, self._room.playout)
+        self._events += answer_events(given.answer, reply, given.text, self._room.playout)
         if self._beside_runs:
             costs = self._listening.step_costs
-            beside = BesideSpeech(self._listening.hearing, costs, turn.last + 1, measured=True)
+            beside = BackgroundStt(self._listening.hearing, costs, turn.last + 1, measured=True)
             self._events += beside.steps(stopped.at if stopped else over)

@@ -11,10 +11,10 @@ from collections.abc import Callable
 import numpy as np
 
 from workbench.config import Config
-from workbench.dialogue.duplex_events import BLOCK_STEPS, Narrator, job_of
-from workbench.live.loudspeaker import OpenRoom
+from workbench.dialogue.duplex_events import BLOCK_STEPS, DuplexEventBuilder, job_of
+from workbench.live.loudspeaker import OpenPlayback
 from workbench.live.microphone import LiveMicrophone
-from workbench.stages.protocols import Duplex, DuplexStream
+from workbench.stages.protocols import DuplexModel, DuplexModelStream
 from workbench.trace import Event
 from workbench.units import FRAME_RATE, FRAME_SAMPLES
 
@@ -28,7 +28,7 @@ _REST_FRAMES = round(FRAME_RATE)
 whole session, and one that is far behind ends at once, since nobody would hear what it says."""
 
 
-class LiveConversation:
+class LiveDuplex:
     """One live run.
 
     Args:
@@ -43,11 +43,11 @@ class LiveConversation:
             comes later as late as the first.
     """
 
-    def __init__(self, duplex: Duplex, config: Config, mic: LiveMicrophone, room: OpenRoom, log: Log) -> None:
+    def __init__(self, duplex: DuplexModel, config: Config, mic: LiveMicrophone, room: OpenPlayback, log: Log) -> None:
         self._duplex, self._seed = duplex, config.workbench.seed
         self._mic, self._room, self._log = mic, room, log
         self._events: list[Event] = []
-        self._told = Narrator(room.costs, room.playout, self._events)
+        self._told = DuplexEventBuilder(room.costs, room.playout, self._events)
         self._done = 0
         self._is_over = False
         self.ready = threading.Event()
@@ -74,7 +74,7 @@ class LiveConversation:
         finally:
             self._end()
 
-    def _warm(self) -> DuplexStream:
+    def _warm(self) -> DuplexModelStream:
         stream = self._duplex.open(self._seed)
         for _ in range(_WARM_STEPS):
             stream.step(np.zeros(FRAME_SAMPLES, dtype=np.float32))
@@ -84,7 +84,7 @@ class LiveConversation:
     def _is_too_late(self) -> bool:
         return self._mic.is_live and self._mic.is_over and self._mic.waiting > _REST_FRAMES
 
-    def _step(self, stream: DuplexStream) -> None:
+    def _step(self, stream: DuplexModelStream) -> None:
         number = self._mic.frames - 1
         frame, begun = self._mic.recorded(number), max(self._mic.arrived(number), self._done)
         step, self._done = self._room.step("tts", *job_of(number), begun, lambda: stream.step(frame))

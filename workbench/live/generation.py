@@ -5,15 +5,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from workbench.arrays import Audio, Times
 from workbench.assistants.listener import ListenOptions
-from workbench.dialogue.answer import CHUNK_GROUPS, Answer, Line, Piece, SpeakOptions
-from workbench.dialogue.interruption import BargedIn
-from workbench.live.loudspeaker import Item, Room
-from workbench.simulation.scheduler import TURN, Job, Process, Times
+from workbench.dialogue.answer import CHUNK_GROUPS, Answer, ChunkAudio, SpeakOptions, TimedChunk
+from workbench.dialogue.interruption import BargeInDecision
+from workbench.live.loudspeaker import Item, Playback
+from workbench.simulation.scheduler import BARRIER, Job, Process
 from workbench.simulation.step_costs import CostSource
-from workbench.stages.cached_tts import Speech, speech_of
+from workbench.stages.cached_tts import SpokenChunk, speech_of
 from workbench.stages.chunker import StreamCutter, chunk_text, midword
-from workbench.stages.protocols import Pcm, TextLm, Tts
+from workbench.stages.protocols import TextLm, Tts
 
 _END = object()
 
@@ -36,7 +37,7 @@ class AnswerOptions:
 
 
 @dataclass(frozen=True)
-class Given:
+class AnswerResult:
     """An answer as it was given.
 
     Attributes:
@@ -47,7 +48,7 @@ class Given:
 
     answer: Answer
     text: str
-    stopped: BargedIn | None
+    stopped: BargeInDecision | None
     is_whole: bool
 
 
@@ -56,7 +57,7 @@ class SessionOver(Exception):
 
 
 @dataclass
-class Spoken:
+class GeneratedChunk:
     """A chunk on its way.
 
     Attributes:
@@ -74,11 +75,11 @@ class Spoken:
     handed: int
     steps: list[int] = field(default_factory=list)
     frame_steps: list[int] = field(default_factory=list)
-    pcm: list[Pcm] = field(default_factory=list)
+    pcm: list[Audio] = field(default_factory=list)
     closed: int | None = None
 
 
-def lines_of(text: str, chunks: Sequence[Spoken], reply: int, costs: CostSource) -> list[Line]:
+def lines_of(text: str, chunks: Sequence[GeneratedChunk], reply: int, costs: CostSource) -> list[TimedChunk]:
     """The chunks as far as they were spoken.
 
     Args:
@@ -91,15 +92,15 @@ def lines_of(text: str, chunks: Sequence[Spoken], reply: int, costs: CostSource)
     for number, (spoken, torn) in enumerate(zip(chunks, midword(text, [chunk.text for chunk in chunks]), strict=True)):
         group, steps = reply * CHUNK_GROUPS + number, max(0, len(spoken.steps) - 1)
         pcm = np.concatenate(spoken.pcm) if spoken.pcm else np.zeros(0, dtype=np.float32)
-        speech: Speech = speech_of(pcm, spoken.frame_steps, steps)
+        speech: SpokenChunk = speech_of(pcm, spoken.frame_steps, steps)
         spent = np.concatenate((costs.draw("tts_start", group, 1), costs.draw("tts", group, steps)))
         ends = np.asarray(spoken.steps, dtype=np.int64)
-        piece = Piece(spoken.text, spoken.token, torn, speech, spent)
-        lines.append(Line(piece, spoken.handed, ends, int(ends[0]) if len(ends) else 0))
+        piece = ChunkAudio(spoken.text, spoken.token, torn, speech, spent)
+        lines.append(TimedChunk(piece, spoken.handed, ends, int(ends[0]) if len(ends) else 0))
     return lines
 
 
-class Making:
+class AnswerGenerator:
     """The steps of LM and TTS that make one answer, each made when its turn has come.
 
     Args:
@@ -115,14 +116,14 @@ class Making:
         chunks: what was cut of it until now; each is filled while it is spoken.
     """
 
-    def __init__(self, lm: TextLm, tts: Tts, room: Room, options: AnswerOptions, begun: int, reply: int) -> None:
+    def __init__(self, lm: TextLm, tts: Tts, room: Playback, options: AnswerOptions, begun: int, reply: int) -> None:
         self._lm, self._tts, self._room, self._seed = lm, tts, room, options.seed
         self._speak, self._begun, self._reply = options.speak, begun, reply
         self._lm_device, self._tts_device = ("device", "device") if options.speak.shared else ("lm", "tts")
         self._ends: list[int] = []
         self._is_thought = False
         self.tokens: list[str] = []
-        self.chunks: list[Spoken] = []
+        self.chunks: list[GeneratedChunk] = []
 
     @property
     def text(self) -> str:
@@ -134,7 +135,7 @@ class Making:
         """When each token was there."""
         return np.asarray(self._ends, dtype=np.int64)
 
-    def lines(self, chunks: Sequence[Spoken]) -> list[Line]:
+    def lines(self, chunks: Sequence[GeneratedChunk]) -> list[TimedChunk]:
         """The first chunks, as far as they were spoken."""
         return lines_of(self.text, chunks, self._reply, self._room.costs)
 
@@ -142,7 +143,7 @@ class Making:
         """The tokens of the reply, and its chunks as soon as they are there."""
         stream, cutter, now = self._lm.reply(history), StreamCutter(self._speak.chunks), self._begun
         while True:
-            yield Job(now, 0, TURN)
+            yield Job(now, 0, BARRIER)
             number = len(self.tokens)
             stage, job = ("lm_token", number - 1) if number else ("lm_first", 0)
             token, cost = self._step(stage, self._reply, job, now, lambda: next(stream, None))
@@ -158,9 +159,9 @@ class Making:
 
     def _cut(self, pieces: list[str]) -> None:
         for text in pieces:
-            self.chunks.append(Spoken(len(self.chunks), text, len(self.tokens) - 1, self._ends[-1]))
+            self.chunks.append(GeneratedChunk(len(self.chunks), text, len(self.tokens) - 1, self._ends[-1]))
 
-    def chunk(self, number: int) -> Generator[None, int, Spoken | None]:
+    def chunk(self, number: int) -> Generator[None, int, GeneratedChunk | None]:
         """Wait for a chunk; None where the reply has no such."""
         while number >= len(self.chunks):
             if self._is_thought:
@@ -168,7 +169,7 @@ class Making:
             yield None
         return self.chunks[number]
 
-    def speak(self, spoken: Spoken, begin: int, stop: Callable[[], int | None]) -> Process:
+    def speak(self, spoken: GeneratedChunk, begin: int, stop: Callable[[], int | None]) -> Process:
         """The steps of a chunk.
 
         Args:
@@ -178,14 +179,14 @@ class Making:
                 frame is thrown away, and no more are made.
         """
         group, now = self._reply * CHUNK_GROUPS + spoken.number, begin
-        yield Job(now, 0, TURN)
+        yield Job(now, 0, BARRIER)
         steps, cost = self._step("tts_start", group, 0, now, lambda: self._tts.synthesize(spoken.text, self._seed))
         assert steps is not None
         now = yield Job(now, cost, self._tts_device)
         spoken.steps.append(now)
         frame = None
         while True:
-            yield Job(now, 0, TURN)
+            yield Job(now, 0, BARRIER)
             if frame is not None and _is_there(stop(), now):
                 spoken.frame_steps.pop()
                 spoken.pcm.pop()
@@ -221,7 +222,7 @@ def _is_there(stop: int | None, now: int) -> bool:
     return stop is not None and stop <= now
 
 
-def _next_step(steps: Iterator[Pcm | None]) -> tuple[Pcm | None] | None:
+def _next_step(steps: Iterator[Audio | None]) -> tuple[Audio | None] | None:
     """The next step of a TTS in a tuple of its own, since a step may bring nothing; None after the last."""
     item = next(steps, _END)
     return None if item is _END else (item,)  # type: ignore[return-value]

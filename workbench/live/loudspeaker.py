@@ -3,15 +3,15 @@
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from workbench.dialogue.answer import Answer, Line, stream_closed
+from workbench.arrays import Audio
+from workbench.dialogue.answer import Answer, TimedChunk, stream_closed
 from workbench.simulation.step_costs import CostSource
 from workbench.stages.playback import OpenStream
-from workbench.stages.protocols import Pcm
 
 Item = TypeVar("Item")
 
 
-class Room(Protocol):
+class Playback(Protocol):
     """Clock and loudspeaker.
 
     Attributes:
@@ -42,7 +42,7 @@ class Room(Protocol):
         """When a decision was there that a frame brought about which arrived then."""
         ...
 
-    def play(self, frame: Pcm) -> None:
+    def play(self, frame: Audio) -> None:
         """Queue the next PCM frame of the answer for the loudspeaker."""
         ...
 
@@ -54,7 +54,7 @@ class Room(Protocol):
         """Be silent: play nothing more of the answer that the device does not have."""
         ...
 
-    def closed(self, line: Line) -> int | None:
+    def closed(self, line: TimedChunk) -> int | None:
         """Close the stream of a chunk 0.1 s after its last step, whatever is still queued, as MLX-Harmony does.
 
         Returns:
@@ -83,7 +83,7 @@ class Room(Protocol):
         ...
 
 
-class OpenRoom(Room, Protocol):
+class OpenPlayback(Playback, Protocol):
     """A room whose loudspeaker never closes: frames are one stream from the first to the last."""
 
     def sounded(self) -> list[tuple[int, int]]:
@@ -95,8 +95,8 @@ class OpenRoom(Room, Protocol):
         ...
 
 
-class SimulatedRoom:
-    """A :class:`Room` in which each step takes what the cost source says and the loudspeaker does what it should."""
+class SimulatedPlayback:
+    """A :class:`Playback` without devices: each step takes what the cost source says."""
 
     def __init__(self, costs: CostSource, playout: int) -> None:
         self.costs: CostSource = costs
@@ -105,55 +105,55 @@ class SimulatedRoom:
     def step(
         self, stage: str, group: int, job: int, since: int, work: Callable[[], Item | None]
     ) -> tuple[Item | None, int]:
-        """See :class:`Room`."""
+        """See :class:`Playback`."""
         item = work()
         return item, since if item is None else since + int(self.costs.draw(stage, group, job + 1)[job])
 
     def ended(self, begun: int, cost: int) -> int:
-        """See :class:`Room`."""
+        """See :class:`Playback`."""
         return begun + cost
 
     def decided(self, arrived: int) -> int:
-        """See :class:`Room`: at once."""
+        """See :class:`Playback`: at once."""
         return arrived
 
-    def play(self, frame: Pcm) -> None:
-        """See :class:`Room`."""
+    def play(self, frame: Audio) -> None:
+        """See :class:`Playback`."""
 
     def all_queued(self) -> None:
-        """See :class:`Room`."""
+        """See :class:`Playback`."""
 
     def stop(self) -> None:
-        """See :class:`Room`."""
+        """See :class:`Playback`."""
 
-    def closed(self, line: Line) -> int | None:
-        """See :class:`Room`."""
+    def closed(self, line: TimedChunk) -> int | None:
+        """See :class:`Playback`."""
         return stream_closed(line)
 
     def over(self, answer: Answer) -> int | None:
-        """See :class:`Room`."""
+        """See :class:`Playback`."""
         return answer.over
 
     def has_come(self, moment: int) -> bool:
-        """See :class:`Room`."""
+        """See :class:`Playback`."""
         return True
 
     def wait(self) -> None:
-        """See :class:`Room`."""
+        """See :class:`Playback`."""
 
     def observed(self, answer: Answer) -> Answer:
-        """See :class:`Room`: as computed."""
+        """See :class:`Playback`: as computed."""
         return answer
 
     def forget(self) -> None:
-        """See :class:`Room`."""
+        """See :class:`Playback`."""
 
 
-class SimulatedOpenRoom(SimulatedRoom):
-    """An :class:`OpenRoom` of that kind.
+class SimulatedOpenPlayback(SimulatedPlayback):
+    """An :class:`OpenPlayback` of that kind.
 
     Args:
-        costs, playout: see :class:`SimulatedRoom`.
+        costs, playout: see :class:`SimulatedPlayback`.
         prebuffer: frames in hand before playback starts.
     """
 
@@ -166,16 +166,16 @@ class SimulatedOpenRoom(SimulatedRoom):
     def step(
         self, stage: str, group: int, job: int, since: int, work: Callable[[], Item | None]
     ) -> tuple[Item | None, int]:
-        """See :class:`Room`."""
+        """See :class:`Playback`."""
         item, self._now = super().step(stage, group, job, since, work)
         return item, self._now
 
-    def play(self, frame: Pcm) -> None:
-        """See :class:`Room`: it is there when the last step ended."""
+    def play(self, frame: Audio) -> None:
+        """See :class:`Playback`: it is there when the last step ended."""
         self._place(self._stream.queue(self._now))
 
     def all_queued(self) -> None:
-        """See :class:`Room`."""
+        """See :class:`Playback`."""
         self._place(self._stream.flush())
 
     def _place(self, requests: list[int]) -> None:
@@ -183,9 +183,9 @@ class SimulatedOpenRoom(SimulatedRoom):
         self._placed += len(requests)
 
     def sounded(self) -> list[tuple[int, int]]:
-        """See :class:`OpenRoom`."""
+        """See :class:`OpenPlayback`."""
         found, self._found = self._found, []
         return found
 
     def hush(self) -> None:
-        """See :class:`OpenRoom`."""
+        """See :class:`OpenPlayback`."""

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from workbench.dialogue.answer import CLOSE_DELAY, Answer, Line
+from workbench.arrays import Audio
+from workbench.dialogue.answer import CLOSE_DELAY, Answer, TimedChunk
 from workbench.live.loudspeaker import Item
 from workbench.recording.callbacks import Speaker
 from workbench.recording.observer import Clock
 from workbench.simulation.step_costs import MeasuredCosts
-from workbench.stages.protocols import Pcm
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE
 
 _WAIT_SECONDS = 0.02
@@ -45,8 +45,8 @@ def _ticks() -> int:
     return time.monotonic_ns() * SAMPLE_RATE // 1_000_000_000
 
 
-class DeviceRoom:
-    """See :class:`workbench.live.loudspeaker.Room`.
+class DevicePlayback:
+    """See :class:`workbench.live.loudspeaker.Playback`.
 
     The times at which frames went out are those of the agent tape: ``recording.livetrace`` lays them on the session's
     clock when the recording is finished and it is known how the two tracks lie.
@@ -65,7 +65,7 @@ class DeviceRoom:
         self._speaker: Speaker | None = None
         self._latest = 0
         self._leads: deque[int] = deque(maxlen=_LEADS)
-        self._held: list[tuple[Pcm, int]] = []
+        self._held: list[tuple[Audio, int]] = []
         self._streams: list[_Stream] = []
         self._is_open = False
         self._frames = 0
@@ -105,7 +105,7 @@ class DeviceRoom:
     def step(
         self, stage: str, group: int, job: int, since: int, work: Callable[[], Item | None]
     ) -> tuple[Item | None, int]:
-        """See :class:`workbench.live.loudspeaker.Room`: it is timed."""
+        """See :class:`workbench.live.loudspeaker.Playback`: it is timed."""
         begun = time.perf_counter_ns()
         item = work()
         if item is not None:
@@ -115,15 +115,15 @@ class DeviceRoom:
         return item, max(since, self.now())
 
     def ended(self, begun: int, cost: int) -> int:
-        """See :class:`workbench.live.loudspeaker.Room`: now."""
+        """See :class:`workbench.live.loudspeaker.Playback`: now."""
         return max(begun, self.now())
 
     def decided(self, arrived: int) -> int:
-        """See :class:`workbench.live.loudspeaker.Room`: now."""
+        """See :class:`workbench.live.loudspeaker.Playback`: now."""
         return max(arrived, self.now())
 
-    def play(self, frame: Pcm) -> None:
-        """See :class:`workbench.live.loudspeaker.Room`; the first frames wait for the prebuffer."""
+    def play(self, frame: Audio) -> None:
+        """See :class:`workbench.live.loudspeaker.Playback`; the first frames wait for the prebuffer."""
         self._frames += 1
         self._held.append((frame, self.now()))
         if not self._is_open:
@@ -155,7 +155,7 @@ class DeviceRoom:
         self._speaker.pump()
 
     def all_queued(self) -> None:
-        """See :class:`workbench.live.loudspeaker.Room`."""
+        """See :class:`workbench.live.loudspeaker.Playback`."""
         assert self._speaker is not None
         if self._held and not self._is_open:
             self._begin()
@@ -165,13 +165,13 @@ class DeviceRoom:
             self._last = self._streams[-1].cue + self._streams[-1].frames - 1
 
     def stop(self) -> None:
-        """See :class:`workbench.live.loudspeaker.Room`."""
+        """See :class:`workbench.live.loudspeaker.Playback`."""
         assert self._speaker is not None
         self._held.clear()
         self._stopped_at = self._speaker.stop()
 
-    def closed(self, line: Line) -> int | None:
-        """See :class:`workbench.live.loudspeaker.Room`: the device plays what it has been given by then to its end."""
+    def closed(self, line: TimedChunk) -> int | None:
+        """See :class:`workbench.live.loudspeaker.Playback`: the device plays to its end what it was given."""
         close = line.ended + CLOSE_DELAY
         if self._stopped_at is None:
             if self.now() < close:
@@ -184,7 +184,7 @@ class DeviceRoom:
         return max(close, sounded)
 
     def over(self, answer: Answer) -> int | None:
-        """See :class:`workbench.live.loudspeaker.Room`: known once the writer has seen the last block."""
+        """See :class:`workbench.live.loudspeaker.Playback`: known once the writer has seen the last block."""
         return self._sounded()
 
     def _sounded(self) -> int | None:
@@ -223,21 +223,21 @@ class DeviceRoom:
         return max(self._clock.agent_offset(), self._least)
 
     def has_come(self, moment: int) -> bool:
-        """See :class:`workbench.live.loudspeaker.Room`."""
+        """See :class:`workbench.live.loudspeaker.Playback`."""
         return self.now() >= moment
 
     def wait(self) -> None:
-        """See :class:`workbench.live.loudspeaker.Room`."""
+        """See :class:`workbench.live.loudspeaker.Playback`."""
         assert self._speaker is not None
         self._speaker.pump()
         time.sleep(_WAIT_SECONDS)
 
     def forget(self) -> None:
-        """See :class:`workbench.live.loudspeaker.Room`; a recording may go on for hours."""
+        """See :class:`workbench.live.loudspeaker.Playback`; a recording may go on for hours."""
         self.costs.forget()
 
     def observed(self, answer: Answer) -> Answer:
-        """See :class:`workbench.live.loudspeaker.Room`: positions on the agent tape; ends the answer."""
+        """See :class:`workbench.live.loudspeaker.Playback`: positions on the agent tape; ends the answer."""
         over, frames = self.over(answer), self._heard()
         counts = [len(line.piece.speech.frame_steps) for line in answer.lines]
         chunk = np.repeat(np.arange(len(counts)), counts)
@@ -250,8 +250,8 @@ class DeviceRoom:
         return replace(answer, at=at, chunk=chunk[played], offset=offset[played], over=end)
 
 
-class OpenDeviceRoom(DeviceRoom):
-    """See :class:`workbench.live.loudspeaker.OpenRoom`: a room of real devices whose loudspeaker never closes.
+class OpenDevicePlayback(DevicePlayback):
+    """See :class:`workbench.live.loudspeaker.OpenPlayback`: a room of real devices whose loudspeaker never closes.
 
     Args:
         prebuffer: frames in hand before playback starts.
@@ -265,8 +265,8 @@ class OpenDeviceRoom(DeviceRoom):
         self._out = 0
         """Frames that were queued and are not among them any more."""
 
-    def play(self, frame: Pcm) -> None:
-        """See :class:`workbench.live.loudspeaker.Room`.
+    def play(self, frame: Audio) -> None:
+        """See :class:`workbench.live.loudspeaker.Playback`.
 
         What is made in a pause is never heard, or all after it came late.
         """
@@ -278,10 +278,10 @@ class OpenDeviceRoom(DeviceRoom):
         super().play(frame)
 
     def all_queued(self) -> None:
-        """See :class:`workbench.live.loudspeaker.Room`: the session is over, so nothing can be heard any more."""
+        """See :class:`workbench.live.loudspeaker.Playback`: the session is over, so nothing can be heard any more."""
 
     def sounded(self) -> list[tuple[int, int]]:
-        """See :class:`workbench.live.loudspeaker.OpenRoom`: positions on the agent tape."""
+        """See :class:`workbench.live.loudspeaker.OpenPlayback`: positions on the agent tape."""
         with self._lock:
             played = sorted(self._played.items())
             self._played.clear()
@@ -296,7 +296,7 @@ class OpenDeviceRoom(DeviceRoom):
         return found
 
     def hush(self) -> None:
-        """See :class:`workbench.live.loudspeaker.OpenRoom`."""
+        """See :class:`workbench.live.loudspeaker.OpenPlayback`."""
         assert self._speaker is not None
         self.stop()
         assert self._stopped_at is not None

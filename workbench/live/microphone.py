@@ -7,8 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from workbench.arrays import Audio, Floats
 from workbench.sessions.session import frame_rms
-from workbench.simulation.microphone import Gate, Levels, Pcm
+from workbench.simulation.microphone import EnergyGate
 from workbench.units import FRAME_SAMPLES, frame_end
 
 _KEPT_FRAMES = 750
@@ -18,7 +19,7 @@ Arrival = Callable[[int], int]
 """A frame that ends at this sample has come: gives the present moment on the session's clock."""
 
 
-class GrowingGate(Gate):
+class GrowingGate(EnergyGate):
     """Runs of loud and of quiet frames, as far as there are frames."""
 
     def __init__(self, threshold: float) -> None:
@@ -57,7 +58,7 @@ class GrowingGate(Gate):
 
 
 class LiveMicrophone:
-    """Frames of a session that goes on (a :class:`workbench.simulation.microphone.Source`).
+    """Frames of a session that goes on (a :class:`workbench.simulation.microphone.MicrophoneSource`).
 
     One thread adds samples as they are recorded; the other takes frames. Of those it has taken it keeps a minute.
 
@@ -80,12 +81,12 @@ class LiveMicrophone:
         self.is_over = False
         self._arrived = arrived
         self._gate = GrowingGate(threshold)
-        self._rest: Pcm = np.zeros(0, dtype=np.float32)
+        self._rest: Audio = np.zeros(0, dtype=np.float32)
         self._added = 0
-        self._coming: queue.SimpleQueue[tuple[Pcm, float, int] | None] = queue.SimpleQueue()
-        self._kept: deque[Pcm] = deque(maxlen=_KEPT_FRAMES)
+        self._coming: queue.SimpleQueue[tuple[Audio, float, int] | None] = queue.SimpleQueue()
+        self._kept: deque[Audio] = deque(maxlen=_KEPT_FRAMES)
 
-    def add(self, pcm: Pcm) -> None:
+    def add(self, pcm: Audio) -> None:
         """The session goes on with these samples, any number of them."""
         whole = np.concatenate([self._rest, pcm]) if len(self._rest) else pcm
         count = len(whole) // FRAME_SAMPLES
@@ -116,7 +117,7 @@ class LiveMicrophone:
         return not self.ended and self._take(self._coming.get())
 
     def catch_up(self, until: int) -> None:
-        """See :class:`workbench.simulation.microphone.Source`."""
+        """See :class:`workbench.simulation.microphone.MicrophoneSource`."""
         if self._arrived is None:
             while frame_end(self.frames) < until and self.more():
                 pass
@@ -127,7 +128,7 @@ class LiveMicrophone:
         except queue.Empty:
             pass
 
-    def _take(self, came: tuple[Pcm, float, int] | None) -> bool:
+    def _take(self, came: tuple[Audio, float, int] | None) -> bool:
         if came is None:
             self.ended = True
             return False
@@ -141,13 +142,13 @@ class LiveMicrophone:
         """First sample of the clock at which a frame that was taken could be used."""
         return int(self._gate.arrived(np.asarray([index]))[0])
 
-    def recorded(self, index: int) -> Pcm:
+    def recorded(self, index: int) -> Audio:
         """Samples of a frame, float32 of shape (1920,)."""
         back = self.frames - index
         assert 0 < back <= len(self._kept), f"frame {index} of {self.frames} is not kept"
         return self._kept[-back]
 
-    def frame(self, index: int) -> Pcm:
+    def frame(self, index: int) -> Audio:
         """As recorded: the agent, if it is heard, is in the recording."""
         return self.recorded(index)
 
@@ -155,11 +156,11 @@ class LiveMicrophone:
         """Nothing is mixed in here."""
         return ""
 
-    def levels_with(self, played: list[tuple[int, Pcm]], first: int, last: int) -> Levels:
+    def levels_with(self, played: list[tuple[int, Audio]], first: int, last: int) -> Floats:
         """Nothing is mixed in here, so nobody asks."""
         raise NotImplementedError
 
-    def gate(self, threshold: float) -> Gate:
+    def gate(self, threshold: float) -> EnergyGate:
         """Where it was loud until now; there is one threshold."""
         assert threshold == self._gate.threshold
         return self._gate

@@ -1,8 +1,8 @@
 """One answer as MLX-Harmony gives it: a stream per chunk that is closed early, and beside each chunk its own watch.
 
-The times are those of ``dialogue/answer.py`` and of :class:`workbench.dialogue.interruption.PublishedWatch`; here each
-step is made when its turn has come. The watch needs the device that speaks, and hears with the one STT, which is not
-reset.
+The times are those of ``dialogue/answer.py`` and of :class:`workbench.dialogue.interruption.MlxHarmonyBargeIn`; here
+each step is made when its turn has come. The watch needs the device that speaks, and hears with the one STT, which is
+not reset.
 """
 
 import itertools
@@ -10,18 +10,18 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from workbench.assistants.listener import ListenOptions
-from workbench.assistants.mlx_harmony_listener import PublishedLoop
-from workbench.dialogue.answer import assemble
-from workbench.dialogue.interruption import BargedIn, watch_stop
-from workbench.dialogue.user_turn import Listening, Turn
-from workbench.live.environment import LiveWorld
-from workbench.live.generation import AnswerOptions, Given, Making, SessionOver, Spoken, never
-from workbench.live.loudspeaker import Room
+from workbench.assistants.mlx_harmony_listener import MlxHarmonyListener
+from workbench.dialogue.answer import schedule_playback
+from workbench.dialogue.interruption import BargeInDecision, watch_stop
+from workbench.dialogue.user_turn import UserTurn, UserTurnRunner
+from workbench.live.environment import LiveEnvironment
+from workbench.live.generation import AnswerGenerator, AnswerOptions, AnswerResult, GeneratedChunk, SessionOver, never
+from workbench.live.loudspeaker import Playback
 from workbench.live.microphone import LiveMicrophone
-from workbench.simulation.scheduler import TURN, Job, Process, run
+from workbench.simulation.scheduler import BARRIER, Job, Process, run_until_done
 
 
-class PublishedAnswering:
+class MlxHarmonyAgentTurnRunner:
     """Gives one answer.
 
     Args:
@@ -34,13 +34,19 @@ class PublishedAnswering:
     """
 
     def __init__(
-        self, making: Making, listening: Listening, mic: LiveMicrophone, room: Room, options: AnswerOptions, turn: Turn
+        self,
+        making: AnswerGenerator,
+        listening: UserTurnRunner,
+        mic: LiveMicrophone,
+        room: Playback,
+        options: AnswerOptions,
+        turn: UserTurn,
     ) -> None:
         self._making, self._listening, self._mic, self._room = making, listening, mic, room
         self._options, self._watch, self._turn = options.speak, options.watch, turn
-        self._world = LiveWorld(mic, room, answering=True)
+        self._world = LiveEnvironment(mic, room, answering=True)
 
-    def give(self, history: tuple[str, ...]) -> Given:
+    def give(self, history: tuple[str, ...]) -> AnswerResult:
         """Think, speak, and be silent when interrupted.
 
         Args:
@@ -50,18 +56,18 @@ class PublishedAnswering:
         whole = True
         try:
             if self._options.stream:
-                run([making.think(history), self._speak_cuts()], {"device": self._turn.at}, self._world)
+                run_until_done([making.think(history), self._speak_cuts()], {"device": self._turn.at}, self._world)
             else:
-                run([making.think(history)], world=self._world)
+                run_until_done([making.think(history)], world=self._world)
                 stopped = self._speak_pieces()
         except SessionOver:
             whole = False
             self._room.stop()
         begun = [spoken for spoken in making.chunks if spoken.steps]
-        answer = self._room.observed(assemble(making.ends, making.lines(begun), self._options, self._turn.at))
+        answer = self._room.observed(schedule_playback(making.ends, making.lines(begun), self._options, self._turn.at))
         closed = [spoken.closed for spoken in begun if spoken.closed is not None]
         answer = replace(answer, over=max([answer.over, *closed]))
-        return Given(answer, making.text, stopped, whole)
+        return AnswerResult(answer, making.text, stopped, whole)
 
     def _speak_cuts(self) -> Process:
         """Speak what is cut while the LM still writes."""
@@ -74,20 +80,20 @@ class PublishedAnswering:
             assert spoken.closed is not None
             free = spoken.closed
 
-    def _speak_pieces(self) -> BargedIn | None:
+    def _speak_pieces(self) -> BargeInDecision | None:
         """Speak chunk after chunk, until a watch brings text."""
         free = self._turn.at
         for spoken in self._making.chunks:
             spoken.handed = max(spoken.handed, free)
             if self._watch is None:
-                run([self._speak(spoken, never)], world=self._world)
+                run_until_done([self._speak(spoken, never)], world=self._world)
             elif (stopped := self._speak_watched(spoken, self._watch)) is not None:
                 return stopped
             assert spoken.closed is not None
             free = spoken.closed
         return None
 
-    def _speak_watched(self, spoken: Spoken, options: ListenOptions) -> BargedIn | None:
+    def _speak_watched(self, spoken: GeneratedChunk, options: ListenOptions) -> BargeInDecision | None:
         listening, free = self._listening, spoken.handed
         gate = self._mic.gate(options.threshold)
         hears = listening.hearing.open(fresh=False)
@@ -95,7 +101,7 @@ class PublishedAnswering:
         def closed() -> int | None:
             return spoken.closed
 
-        loop = PublishedLoop(hears, gate, listening.step_costs, options, free, free, self._mic, closed)
+        loop = MlxHarmonyListener(hears, gate, listening.step_costs, options, free, free, self._mic, closed)
 
         def stop() -> int | None:
             cycle = loop.cycle
@@ -103,7 +109,7 @@ class PublishedAnswering:
 
         try:
             watch = loop.process("device" if self._options.shared else "stt")
-            run([self._speak(spoken, stop), watch], world=self._world)
+            run_until_done([self._speak(spoken, stop), watch], world=self._world)
         finally:
             listening.hearing.close(hears)
         assert loop.cycle is not None
@@ -113,13 +119,13 @@ class PublishedAnswering:
         listening.log_heard(loop.cycle, hears.words())
         return watch_stop(loop.cycle) if stop() is not None else None
 
-    def _speak(self, spoken: Spoken, stop: Callable[[], int | None]) -> Process:
+    def _speak(self, spoken: GeneratedChunk, stop: Callable[[], int | None]) -> Process:
         """The steps of a chunk, then its stream to the end; ``stop`` says when a watch brought text, once one did."""
         yield from self._making.speak(spoken, spoken.handed, stop)
         self._room.all_queued()
         yield from self._close(spoken)
 
-    def _close(self, spoken: Spoken) -> Process:
+    def _close(self, spoken: GeneratedChunk) -> Process:
         line = self._making.lines(self._making.chunks[: spoken.number + 1])[-1]
         while (closed := self._room.closed(line)) is None:
             yield None
@@ -127,4 +133,4 @@ class PublishedAnswering:
             yield None
         spoken.closed = closed
         # A watch still hears the block that comes at this moment.
-        yield Job(closed + (self._watch is not None), 0, TURN)
+        yield Job(closed + (self._watch is not None), 0, BARRIER)

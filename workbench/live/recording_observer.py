@@ -6,16 +6,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
 
+from workbench.arrays import Audio
 from workbench.config import Config, to_dict
 from workbench.errors import WorkbenchError
-from workbench.live.assistant import Assistant
-from workbench.live.duplex import LiveConversation
-from workbench.live.loudspeaker_device import DeviceRoom, OpenDeviceRoom
+from workbench.live.assistant import LiveAssistant
+from workbench.live.duplex import LiveDuplex
+from workbench.live.loudspeaker_device import DevicePlayback, OpenDevicePlayback
 from workbench.live.microphone import LiveMicrophone
 from workbench.recording.callbacks import Speaker
 from workbench.recording.observer import LIVE, Clock
-from workbench.recording.resample import Pcm
-from workbench.stages.protocols import Duplex, Stages
+from workbench.stages.protocols import DuplexModel, Stages
 from workbench.trace import Dropped, Event, Header, format_event
 from workbench.units import FRAME_RATE
 
@@ -29,28 +29,28 @@ _FINISH_SECONDS = 10.0
 """How long the end of a recording waits for the step that is being made."""
 
 
-class LiveFollower:
-    """See :class:`workbench.recording.observer.Follower`.
+class LiveAssistantObserver:
+    """See :class:`workbench.recording.observer.RecordingObserver`.
 
     Args:
         stages: of the stack, or the one model that is all of them; see :func:`workbench.live.assistant.check_live`.
         config: the knobs.
     """
 
-    def __init__(self, stages: Stages | Duplex, config: Config) -> None:
+    def __init__(self, stages: Stages | DuplexModel, config: Config) -> None:
         self._config = config
         self._takes_turns = isinstance(stages, Stages)
         self._drops = self._takes_turns and config.workbench.listener == "mlx-harmony"
         # MLX-Harmony plays each frame as soon as it has it.
         prebuffer = 1 if self._drops else config.workbench.tts_prebuffer_frames
-        self._room = DeviceRoom(prebuffer) if self._takes_turns else OpenDeviceRoom(prebuffer)
+        self._room = DevicePlayback(prebuffer) if self._takes_turns else OpenDevicePlayback(prebuffer)
         self._mic = LiveMicrophone(config.assistant.stt_silence_threshold, self._room.arrived)
-        self._assistant: Assistant | LiveConversation
+        self._assistant: LiveAssistant | LiveDuplex
         if isinstance(stages, Stages):
-            self._assistant = Assistant(stages, config, self._mic, self._room, self._log)
+            self._assistant = LiveAssistant(stages, config, self._mic, self._room, self._log)
         else:
-            assert isinstance(self._room, OpenDeviceRoom)
-            self._assistant = LiveConversation(stages, config, self._mic, self._room, self._log)
+            assert isinstance(self._room, OpenDevicePlayback)
+            self._assistant = LiveDuplex(stages, config, self._mic, self._room, self._log)
         self._thread = threading.Thread(target=self._run, name="assistant", daemon=True)
         self._file: TextIO | None = None
         self._deaf = False
@@ -59,7 +59,7 @@ class LiveFollower:
         self._dropped = 0
 
     def begin(self, tape: Path, speaker: Speaker, clock: Clock) -> None:
-        """See :class:`workbench.recording.observer.Follower`."""
+        """See :class:`workbench.recording.observer.RecordingObserver`."""
         self._room.open(clock, speaker)
         own = self._config.workbench
         header = Header(
@@ -76,11 +76,11 @@ class LiveFollower:
         self._file = (tape / LIVE).open("a", encoding="utf-8", newline="\n")
         self._write(json.dumps({"header": asdict(header), "config": to_dict(self._config)}))
         self._thread.start()
-        if isinstance(self._assistant, LiveConversation):
+        if isinstance(self._assistant, LiveDuplex):
             self._assistant.ready.wait(_WARM_SECONDS)
 
-    def hear(self, pcm: Pcm) -> None:
-        """See :class:`workbench.recording.observer.Follower`."""
+    def hear(self, pcm: Audio) -> None:
+        """See :class:`workbench.recording.observer.RecordingObserver`."""
         if self._deaf:
             return
         self._mic.add(pcm)
@@ -91,16 +91,16 @@ class LiveFollower:
             self.end()
 
     def played(self, cue: int, sample: int) -> None:
-        """See :class:`workbench.recording.observer.Follower`."""
+        """See :class:`workbench.recording.observer.RecordingObserver`."""
         self._room.played(cue, sample)
 
     def end(self) -> None:
-        """See :class:`workbench.recording.observer.Follower`."""
+        """See :class:`workbench.recording.observer.RecordingObserver`."""
         self._deaf = True
         self._mic.end()
 
     def finish(self) -> tuple[str, ...]:
-        """See :class:`workbench.recording.observer.Follower`."""
+        """See :class:`workbench.recording.observer.RecordingObserver`."""
         if self._thread.ident is not None:  # a recording may end before it began
             self._thread.join(_FINISH_SECONDS)
         if self._thread.is_alive():
@@ -127,7 +127,7 @@ class LiveFollower:
 
     @property
     def state(self) -> str:
-        """See :class:`workbench.recording.observer.Follower`."""
+        """See :class:`workbench.recording.observer.RecordingObserver`."""
         if self._error:
             return "stopped"
         replies = self._assistant.replies
@@ -136,7 +136,7 @@ class LiveFollower:
 
     @property
     def trouble(self) -> str:
-        """See :class:`workbench.recording.observer.Follower`."""
+        """See :class:`workbench.recording.observer.RecordingObserver`."""
         if self._error:
             return f"ASSISTANT STOPPED: {self._error}"
         behind = 0 if self._drops else self._mic.waiting / FRAME_RATE  # what waits is dropped, or nobody listens

@@ -13,7 +13,7 @@ Metrics:
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
-from workbench.metrics.condense import Found, Spoken
+from workbench.metrics.condense import MergedFacts, SpokenReply
 from workbench.metrics.index import Span
 from workbench.metrics.reference import Marks, Reference
 from workbench.metrics.rows import BargeInRow, EventRow, FloorRow
@@ -31,7 +31,7 @@ EVENT = SAMPLE_RATE
 """A stop up to 1.0 s after an event is laid to the event."""
 
 
-def barge_ins(found: Found, reference: Reference) -> tuple[BargeInRow, ...]:
+def barge_ins(found: MergedFacts, reference: Reference) -> tuple[BargeInRow, ...]:
     """Every barge-in that stopped an answer, with its cause."""
     rows = []
     for event in found.total.barge_ins:
@@ -50,7 +50,7 @@ def barge_ins(found: Found, reference: Reference) -> tuple[BargeInRow, ...]:
     return tuple(rows)
 
 
-def _cause(event: BargeIn, reply: Spoken, echo: bool, reference: Reference) -> str:
+def _cause(event: BargeIn, reply: SpokenReply, echo: bool, reference: Reference) -> str:
     for kind, marks in reference.events.items():
         if marks.first(event.onset - CAUSE, event.frame_end):
             return kind
@@ -59,7 +59,7 @@ def _cause(event: BargeIn, reply: Spoken, echo: bool, reference: Reference) -> s
     return "unknown"
 
 
-def floor_takes(found: Found, reference: Reference) -> tuple[FloorRow, ...]:
+def floor_takes(found: MergedFacts, reference: Reference) -> tuple[FloorRow, ...]:
     """Every turn that begins (or goes on after a pause) over agent speech, and whether the agent yielded.
 
     One row per answer and turn. An answer that ends by itself within 2.0 s shows nothing and gives no row.
@@ -77,7 +77,7 @@ def floor_takes(found: Found, reference: Reference) -> tuple[FloorRow, ...]:
     return tuple(rows)
 
 
-def events_over_agent(found: Found, reference: Reference, stops: Sequence[BargeInRow]) -> tuple[EventRow, ...]:
+def events_over_agent(found: MergedFacts, reference: Reference, stops: Sequence[BargeInRow]) -> tuple[EventRow, ...]:
     """Every backchannel, noise and background label over agent speech, and whether it stopped the agent.
 
     Args:
@@ -101,7 +101,7 @@ def events_over_agent(found: Found, reference: Reference, stops: Sequence[BargeI
     )
 
 
-def _in_time(found: Found) -> list[tuple[Spoken, Span]]:
+def _in_time(found: MergedFacts) -> list[tuple[SpokenReply, Span]]:
     """Answers of which something was played, in order of time, and when they were being spoken."""
     spoken = [(reply, reply.speaking) for reply in found.spoken.values() if reply.speaking]
     return sorted(spoken, key=lambda item: item[1])

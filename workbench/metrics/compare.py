@@ -20,10 +20,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from workbench.arrays import Floats
 from workbench.errors import WorkbenchError
 from workbench.metrics.definitions import BY_KEY, Points, Rate
 from workbench.metrics.rows import SessionScores
-from workbench.metrics.stats import MIN_PAIRED, Counts, Floats, as_far, draws, interval, swaps
+from workbench.metrics.stats import MIN_PAIRED, Counts, as_far, draws, interval, swaps
 from workbench.metrics.summary import Pool, drawn_points, drawn_rate, in_order, point_scores, pool
 
 NO_DIFFERENCE = "no difference shown"

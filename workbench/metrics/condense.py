@@ -8,14 +8,14 @@ since most settings leave most of them as they were.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from workbench.metrics.index import Histogram, Index, Reply, Span, union
+from workbench.metrics.index import Histogram, IndexedTrace, ReplyEvents, Span, union
 from workbench.metrics.rows import UnderrunRow
 from workbench.metrics.stutter import chunk_gaps, pcm_samples, reserve, underruns
 from workbench.trace import BargeIn, Cancel, Commit, Header, Transcript
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
+class SpokenReply:
     """One answer. A moment is None where the trace does not hold it.
 
     Attributes:
@@ -35,13 +35,13 @@ class Spoken:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class TraceFacts:
     """What a stretch of a trace comes down to; the fields that scores count are those of ``SessionScores``."""
 
     commits: tuple[Commit, ...]
     transcripts: tuple[Transcript, ...]
     heard: tuple[Span, ...]
-    spoken: tuple[Spoken, ...]
+    spoken: tuple[SpokenReply, ...]
     barge_ins: tuple[BargeIn, ...]
     played: int
     underruns: tuple[UnderrunRow, ...]
@@ -57,7 +57,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class MergedFacts:
     """All of a trace, to be asked by the metrics.
 
     Attributes:
@@ -68,16 +68,16 @@ class Found:
     """
 
     header: Header
-    total: Part
-    spoken: dict[int, Spoken]
+    total: TraceFacts
+    spoken: dict[int, SpokenReply]
     transcripts: dict[int, Transcript]
 
 
-def condense(index: Index) -> Part:
+def condense(index: IndexedTrace) -> TraceFacts:
     """Condense a trace, or a part of one."""
     replies = list(index.replies.values())
     sounding = [reply for reply in replies if reply.plays]
-    return Part(
+    return TraceFacts(
         commits=tuple(index.commits),
         transcripts=tuple(reply.transcript for reply in replies if reply.transcript),
         heard=tuple(index.heard),
@@ -97,12 +97,12 @@ def condense(index: Index) -> Part:
     )
 
 
-def _says(reply: Reply) -> bool:
+def _says(reply: ReplyEvents) -> bool:
     return bool(reply.tokens or reply.chunks or reply.pcm or reply.plays or reply.done or reply.cancel)
 
 
-def _spoken(reply: Reply) -> Spoken:
-    return Spoken(
+def _spoken(reply: ReplyEvents) -> SpokenReply:
+    return SpokenReply(
         number=reply.number,
         token=reply.tokens.t if reply.tokens else None,
         chunk=reply.chunks[0].t if reply.chunks else None,
@@ -114,20 +114,20 @@ def _spoken(reply: Reply) -> Spoken:
     )
 
 
-def gather(header: Header, parts: Sequence[Part]) -> Found:
+def gather(header: Header, parts: Sequence[TraceFacts]) -> MergedFacts:
     """Put parts together that follow one another in time."""
     total = parts[0] if len(parts) == 1 else _together(parts)
     spoken = {item.number: item for item in total.spoken}
     if len(spoken) > 1:
         spoken = dict(sorted(spoken.items()))
-    return Found(header, total, spoken, {item.reply: item for item in total.transcripts})
+    return MergedFacts(header, total, spoken, {item.reply: item for item in total.transcripts})
 
 
-def _together(parts: Sequence[Part]) -> Part:
+def _together(parts: Sequence[TraceFacts]) -> TraceFacts:
     commits: list[Commit] = []
     transcripts: list[Transcript] = []
     heard: list[Span] = []
-    spoken: list[Spoken] = []
+    spoken: list[SpokenReply] = []
     barge_ins: list[BargeIn] = []
     holes: list[UnderrunRow] = []
     gaps: list[int] = []
@@ -144,7 +144,7 @@ def _together(parts: Sequence[Part]) -> Part:
             (part.played, part.midword_splits, part.tts_audio, part.xruns, part.xrun_samples, part.dropped)
         ):
             sums[at] += amount
-    return Part(
+    return TraceFacts(
         commits=tuple(sorted(commits, key=_decided)),
         transcripts=tuple(transcripts),
         heard=tuple(union(heard)),

@@ -1,6 +1,7 @@
 """A trace sorted by what its events belong to, and checked for what no replay can do.
 
-Everything the metrics ask about an answer is in :class:`Reply`; the rest of the trace is in :class:`Index`.
+Everything the metrics ask about an answer is in :class:`ReplyEvents`; the rest of the trace is in
+:class:`IndexedTrace`.
 """
 
 import re
@@ -48,7 +49,7 @@ def _voiced(flags: str) -> tuple[Span, ...]:
 
 
 @dataclass
-class Reply:
+class ReplyEvents:
     """All events of one answer."""
 
     number: int
@@ -91,7 +92,7 @@ class Reply:
 
 
 @dataclass
-class Index:
+class IndexedTrace:
     """A checked trace, grouped.
 
     Attributes:
@@ -102,7 +103,7 @@ class Index:
     """
 
     header: Header
-    replies: dict[int, Reply]
+    replies: dict[int, ReplyEvents]
     commits: list[Commit]
     heard: list[Span]
     barge_ins: list[BargeIn]
@@ -132,7 +133,7 @@ class _Groups:
         return self._groups.get(kind, [])
 
 
-def index(trace: Trace) -> Index:
+def index(trace: Trace) -> IndexedTrace:
     """Group a trace.
 
     Raises:
@@ -146,7 +147,7 @@ def index(trace: Trace) -> Index:
     for reply in replies.values():
         _check(reply, where)
     heard, steps = groups.of(Heard), groups.of(Steps)
-    return Index(
+    return IndexedTrace(
         header=trace.header,
         replies=dict(sorted(replies.items())),
         commits=sorted(groups.of(Commit), key=lambda commit: commit.frame_end),
@@ -159,13 +160,13 @@ def index(trace: Trace) -> Index:
     )
 
 
-def _replies(groups: _Groups, header: Header) -> dict[int, Reply]:
-    replies: dict[int, Reply] = {}
+def _replies(groups: _Groups, header: Header) -> dict[int, ReplyEvents]:
+    replies: dict[int, ReplyEvents] = {}
 
-    def reply(number: int) -> Reply:
+    def reply(number: int) -> ReplyEvents:
         found = replies.get(number)
         if found is None:
-            found = replies[number] = Reply(number, header.playout)
+            found = replies[number] = ReplyEvents(number, header.playout)
         return found
 
     for name, kind in _SINGLE.items():
@@ -229,7 +230,7 @@ def _check_plays(plays: list[Play], where: str) -> None:
         end = play.t + play.samples
 
 
-def _check(reply: Reply, where: str) -> None:
+def _check(reply: ReplyEvents, where: str) -> None:
     name = f"{where}: reply {reply.number}"
     for chunk, pcm in reply.pcm.items():
         if not pcm.ready or pcm.ready[0] != pcm.t or sorted(pcm.ready) != list(pcm.ready):
@@ -250,7 +251,7 @@ def _check(reply: Reply, where: str) -> None:
     _check_order(reply, name)
 
 
-def _check_order(reply: Reply, name: str) -> None:
+def _check_order(reply: ReplyEvents, name: str) -> None:
     steps: list[tuple[str, int]] = []
     if reply.commit:
         steps += [("frame that decided", reply.commit.frame_end), ("commit", reply.commit.t)]

@@ -11,7 +11,7 @@ Metrics:
     may start; ``playout_delay`` to the loudspeaker; ``tts_leading_silence`` to the first audible sample.
 """
 
-from workbench.metrics.condense import Spoken
+from workbench.metrics.condense import SpokenReply
 from workbench.metrics.rows import Waterfall
 from workbench.trace import Commit, Transcript
 from workbench.units import FRAME_SAMPLES
@@ -27,7 +27,7 @@ def frame_ceiling(sample: int) -> int:
 
 
 def waterfall(
-    turn_end: int, commit: Commit, transcript: Transcript | None, spoken: Spoken | None, playout: int
+    turn_end: int, commit: Commit, transcript: Transcript | None, spoken: SpokenReply | None, playout: int
 ) -> Waterfall | None:
     """Split the way from ``turn_end`` to the first audible sample of an answer.
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from workbench.metrics.agent_speech import parting
 from workbench.metrics.bargein import barge_ins, events_over_agent, floor_takes
-from workbench.metrics.condense import Found, Part, condense, gather
+from workbench.metrics.condense import MergedFacts, TraceFacts, condense, gather
 from workbench.metrics.index import Span, first_within, index
 from workbench.metrics.latency import waterfall
 from workbench.metrics.reference import Reference
@@ -37,7 +37,7 @@ def evaluate(trace: Trace, labels: Sequence[Label], recorded_agent: Sequence[Spa
 
 
 def score_parts(
-    header: Header, parts: Sequence[Part], reference: Reference, recorded_agent: Sequence[Span] = ()
+    header: Header, parts: Sequence[TraceFacts], reference: Reference, recorded_agent: Sequence[Span] = ()
 ) -> SessionScores:
     """Score a session whose trace was condensed in parts; see :func:`evaluate`."""
     found = gather(header, parts)
@@ -74,7 +74,7 @@ def score_parts(
 
 
 def _turn_rows(
-    found: Found, reference: Reference, ends: Sequence[TurnEnd], recorded_agent: Sequence[Span]
+    found: MergedFacts, reference: Reference, ends: Sequence[TurnEnd], recorded_agent: Sequence[Span]
 ) -> tuple[TurnRow, ...]:
     heard_agent = [(start, end) for reply in found.spoken.values() for start, end, _ in reply.audible]
     parted = parting(heard_agent, recorded_agent)
@@ -113,7 +113,7 @@ def _turn_rows(
     return tuple(rows)
 
 
-def _transcript(found: Found, reference: Reference, ends: Sequence[TurnEnd], number: int) -> str:
+def _transcript(found: MergedFacts, reference: Reference, ends: Sequence[TurnEnd], number: int) -> str:
     """Everything understood of a turn: the transcripts of its commits, up to the one that found the end.
 
     Where none did, up to the next turn's start: a late commit still carries the words.

@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from workbench.arrays import Floats
+
 Counts = npt.NDArray[np.int64]
 
 Z = 1.959963984540054

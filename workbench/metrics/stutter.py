@@ -16,17 +16,15 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
+from workbench.arrays import Times
 from workbench.errors import WorkbenchError
-from workbench.metrics.index import Histogram, Index, Reply
+from workbench.metrics.index import Histogram, IndexedTrace, ReplyEvents
 from workbench.metrics.rows import UnderrunRow
 from workbench.units import FRAME_SAMPLES
 
-Times = npt.NDArray[np.int64]
 
-
-def underruns(reply: Reply) -> list[UnderrunRow]:
+def underruns(reply: ReplyEvents) -> list[UnderrunRow]:
     """Maximal runs of missing samples inside the answer."""
     if reply.speaking is None:
         return []
@@ -45,13 +43,13 @@ def underruns(reply: Reply) -> list[UnderrunRow]:
     return rows
 
 
-def chunk_gaps(reply: Reply) -> list[int]:
+def chunk_gaps(reply: ReplyEvents) -> list[int]:
     """Silence at each border between two chunks that were both audible."""
     runs = reply.audible
     return [b[0] - a[1] for a, b in pairwise(runs) if a[2] != b[2]]
 
 
-def reserve(index: Index) -> Histogram:
+def reserve(index: IndexedTrace) -> Histogram:
     """How many PCM frames were left when one was taken, over all answers.
 
     Raises:
@@ -64,7 +62,7 @@ def reserve(index: Index) -> Histogram:
     return tuple(sorted(counted.items()))
 
 
-def _left(reply: Reply, where: str) -> list[int]:
+def _left(reply: ReplyEvents, where: str) -> list[int]:
     """Frames left each time one of an answer was taken, while more of it was still to come."""
     base: dict[int, int] = {}
     ready: list[int] = []
@@ -86,6 +84,6 @@ def _left(reply: Reply, where: str) -> list[int]:
     return counted
 
 
-def pcm_samples(replies: Iterable[Reply]) -> int:
+def pcm_samples(replies: Iterable[ReplyEvents]) -> int:
     """Samples that the TTS made."""
     return sum(len(pcm.ready) for reply in replies for pcm in reply.pcm.values()) * FRAME_SAMPLES

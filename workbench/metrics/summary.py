@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from workbench.arrays import Floats
 from workbench.errors import WorkbenchError
 from workbench.metrics.definitions import BY_KEY, HIGHER_IS_BETTER, MEASURES, Points, Rate, Total
 from workbench.metrics.rows import SessionScores
@@ -13,7 +14,6 @@ from workbench.metrics.stats import (
     FEW,
     MIN_PAIRED,
     Counts,
-    Floats,
     drawn_percentiles,
     drawn_ratios,
     draws,

@@ -72,11 +72,11 @@ def packages() -> Iterator[Finding]:
 
 def audio() -> Iterator[Finding]:
     """PortAudio, and what its default devices can do; only recording needs them."""
-    from workbench.recording.portaudio import find_device, opening
+    from workbench.recording.portaudio import find_device, stream_settings
 
     for kind in ("input", "output"):
         try:
-            how = opening(find_device(None, kind), kind)
+            how = stream_settings(find_device(None, kind), kind)
         except WorkbenchError as e:
             yield Finding("audio", "note", f"{e}; only `workbench record` needs it")
             if "PortAudio" in str(e):

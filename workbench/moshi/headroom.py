@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from workbench.config import Costs
+from workbench.config import StepCostsConfig
 from workbench.errors import WorkbenchError
 from workbench.moshi.checkpoint import Checkpoint
 from workbench.moshi.codec import Pcm
@@ -138,7 +138,7 @@ def verdict(p99: Mapping[str, float]) -> Finding:
     return Finding("verdict", "ok", f"parallel: both at once need {p99['pair']:.1f} ms of every {FRAME_MS} ms")
 
 
-def profile(t: Timings, lm: Costs) -> Profile:
+def profile(t: Timings, lm: StepCostsConfig) -> Profile:
     """Step costs for replays on this machine's profile. The LM's are the config's: nothing was asked of one here."""
     missing = [s for s in ("stt", "tts") if s not in t.ms]
     if missing:

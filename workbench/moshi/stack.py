@@ -13,7 +13,7 @@ from workbench.moshi.lm import MlxLm
 from workbench.moshi.sizes import Kind
 from workbench.sessions.labels import Label
 from workbench.simulation.step_costs import Profile, read_profile
-from workbench.stages.protocols import Duplex as DuplexRole
+from workbench.stages.protocols import DuplexModel as DuplexRole
 from workbench.stages.protocols import Stages, TextLm
 
 PROFILE = "profile.json"

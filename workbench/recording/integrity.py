@@ -43,15 +43,15 @@ _FIELDS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
 }
 """What is read of each kind of event, and of what type it must be."""
 
-Line = dict[str, Any] | None
+JournalLine = dict[str, Any] | None
 """A JSON object; None for a line that is none."""
-Event = dict[str, Any]
+TapeEvent = dict[str, Any]
 Spans = list[tuple[int, int]]
 """(first sample, sample after the last), in order."""
 
 
 @dataclass(frozen=True)
-class Commit:
+class TapeCommit:
     """A line of the journal.
 
     Attributes:
@@ -62,7 +62,7 @@ class Commit:
 
     ends: Mapping[str, tuple[int, int]]
     offsets: Mapping[str, float]
-    undecided: Sequence[Line]
+    undecided: Sequence[JournalLine]
 
 
 def read_header(folder: Path) -> tuple[dict[str, Any], list[str]]:
@@ -86,14 +86,14 @@ def read_header(folder: Path) -> tuple[dict[str, Any], list[str]]:
     return good, [] if is_whole else [f"{HEADER} is damaged: what it said of devices and calibration may be gone"]
 
 
-def read_lines(path: Path) -> list[Line]:
+def read_lines(path: Path) -> list[JournalLine]:
     """The whole lines of a file that may end in half a line; none if it is not there."""
     if not path.exists():
         return []
     return [_object(line) for line in path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]]
 
 
-def _object(line: str) -> Line:
+def _object(line: str) -> JournalLine:
     try:
         value = json.loads(line)
     except ValueError:
@@ -101,7 +101,7 @@ def _object(line: str) -> Line:
     return value if isinstance(value, dict) else None
 
 
-def read_commit(line: Line) -> Commit | None:
+def read_commit(line: JournalLine) -> TapeCommit | None:
     """A line of the journal; None where it cannot be one."""
     try:
         ends = {track: (end, crc) for track, (end, crc) in (line or {})["tracks"].items()}
@@ -111,7 +111,7 @@ def read_commit(line: Line) -> Commit | None:
         return None
     whole = all(type(end) is type(crc) is int and end >= 0 for end, crc in ends.values())
     known = all(type(value) in _NUMBER and math.isfinite(value) for value in offsets.values())
-    return Commit(ends, offsets, undecided) if whole and known and isinstance(undecided, list) else None
+    return TapeCommit(ends, offsets, undecided) if whole and known and isinstance(undecided, list) else None
 
 
 def check_track(path: Path, size: int, segments: Sequence[tuple[int, int] | None]) -> Spans:
@@ -153,7 +153,7 @@ def _crc(file: BinaryIO, start: int, end: int) -> int | None:
     return crc
 
 
-def is_event(event: Line, tracks: Sequence[str]) -> bool:
+def is_event(event: JournalLine, tracks: Sequence[str]) -> bool:
     """Whether an event can be what the recorder wrote."""
     if event is None or type(event.get("sample")) is not int or event["sample"] < 0:
         return False
@@ -165,7 +165,7 @@ def is_event(event: Line, tracks: Sequence[str]) -> bool:
     return type(samples) is int and 0 <= samples <= _LONGEST
 
 
-def read_events(path: Path, tracks: Sequence[str]) -> tuple[list[Event], list[str]]:
+def read_events(path: Path, tracks: Sequence[str]) -> tuple[list[TapeEvent], list[str]]:
     """The events that can be read, and what is wrong with the others."""
     lines = read_lines(path)
     good = [event for event in lines if event is not None and is_event(event, tracks)]
@@ -173,7 +173,7 @@ def read_events(path: Path, tracks: Sequence[str]) -> tuple[list[Event], list[st
     return good, [f"line {number} of {path.name} cannot be read" for number in bad]
 
 
-def closed(events: Sequence[Event], undecided: Sequence[Event], end: int) -> list[Event]:
+def closed(events: Sequence[TapeEvent], undecided: Sequence[TapeEvent], end: int) -> list[TapeEvent]:
     """The events of a tape, as they would be had the recording ended in order where it was cut off.
 
     Args:

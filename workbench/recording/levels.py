@@ -20,7 +20,7 @@ _HOLD_FRAMES = 25
 """Peak hold: 2 s."""
 
 
-class Gate:
+class GateMeter:
     """SPEAK or SILENT as the listener's energy gate decides it, from frame levels alone.
 
     Speech starts after ``min_speech_ms`` at or above the threshold and ends after ``silence_ms`` below it, both in
@@ -40,7 +40,7 @@ class Gate:
     def add(self, rms: float) -> bool:
         """Hear one frame; returns whether the listener takes it as speech.
 
-        >>> gate = Gate(0.1, silence_ms=160, min_speech_ms=160)
+        >>> gate = GateMeter(0.1, silence_ms=160, min_speech_ms=160)
         >>> [gate.add(rms) for rms in (0.2, 0.2, 0.0, 0.2, 0.0, 0.0)]
         [False, True, True, True, True, False]
         """
@@ -52,13 +52,13 @@ class Gate:
         return self.speaking
 
 
-class Levels:
+class LevelMeter:
     """Levels of the microphone so far: what the meter shows.
 
     Written by the writer thread, read by the meter: single values that may be one frame apart.
     """
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: GateMeter) -> None:
         self.gate = gate
         self.rms = 0.0
         self.peak = 0.0

@@ -5,12 +5,13 @@ from collections.abc import Callable
 
 import numpy as np
 
+from workbench.arrays import Audio
 from workbench.errors import WorkbenchError
 from workbench.recording.calibrate import Calibration, calibrate
 from workbench.recording.callbacks import InputTap
 from workbench.recording.levels import DEAD
-from workbench.recording.portaudio import Opening, close, open_input, start
-from workbench.recording.resample import Fitter, Pcm
+from workbench.recording.portaudio import StreamSettings, close, open_input, start
+from workbench.recording.resample import Fitter
 from workbench.recording.ring import BlockRing
 from workbench.units import seconds_to_samples
 
@@ -22,7 +23,7 @@ _GET_READY_SECONDS = 1.0
 _PATIENCE_SECONDS = 5.0
 
 
-def guided(how: Opening, quiet_seconds: float, speech_seconds: float, say: Callable[[str], None]) -> Calibration:
+def guided(how: StreamSettings, quiet_seconds: float, speech_seconds: float, say: Callable[[str], None]) -> Calibration:
     """Ask for silence, then for speech, and calibrate.
 
     Raises:
@@ -32,8 +33,8 @@ def guided(how: Opening, quiet_seconds: float, speech_seconds: float, say: Calla
     stream = open_input(how, InputTap(ring))
     fitter = Fitter(how.rate, how.channels)
 
-    def hear(seconds: float) -> Pcm:
-        parts: list[Pcm] = []
+    def hear(seconds: float) -> Audio:
+        parts: list[Audio] = []
         wanted, heard_at = seconds_to_samples(seconds), time.monotonic()
         while sum(len(part) for part in parts) < wanted:
             while len(ring):

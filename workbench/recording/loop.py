@@ -8,8 +8,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from workbench.errors import WorkbenchError
-from workbench.recording.finalize import Finished, NothingRecordedError, finish
-from workbench.recording.recorder import Ended, Plan, Take
+from workbench.recording.finalize import FinishedRecording, NothingRecordedError, finish
+from workbench.recording.recorder import Recorder, RecordingPlan, StopReason
 from workbench.recording.view import LastingView, View
 
 _LOOK_SECONDS = 0.05
@@ -19,13 +19,13 @@ _LOOK_SECONDS = 0.05
 class Recorded:
     """A finished recording and why it ended."""
 
-    finished: Finished
-    ended: Ended
+    finished: FinishedRecording
+    ended: StopReason
     remarks: tuple[str, ...] = ()
     """Of the follower, and on a view that broke."""
 
 
-def record(plan: Plan, view: View) -> Recorded:
+def record(plan: RecordingPlan, view: View) -> Recorded:
     """Record until the plan is done, ``q`` is pressed, a signal comes or a device goes away; then finish the session.
 
     Raises:
@@ -34,7 +34,7 @@ def record(plan: Plan, view: View) -> Recorded:
     """
     shown = LastingView(view)
     with signals(patient=1) as stopped:
-        take = Take(plan)
+        take = Recorder(plan)
         try:
             ended = _run(take, shown, stopped)
         finally:
@@ -46,25 +46,25 @@ def record(plan: Plan, view: View) -> Recorded:
     return Recorded(finished, ended, (*take.remarks, *shown.remarks))
 
 
-def _run(take: Take, view: LastingView, stopped: list[int]) -> Ended:
+def _run(take: Recorder, view: LastingView, stopped: list[int]) -> StopReason:
     try:
         take.start()
     except WorkbenchError as error:
-        return Ended(False, str(error))
+        return StopReason(False, str(error))
     with view:
         return _watch(take, view, stopped)
 
 
-def _watch(take: Take, view: View, stopped: list[int]) -> Ended:
+def _watch(take: Recorder, view: View, stopped: list[int]) -> StopReason:
     while True:
         if ended := take.watch():
             return ended
         if stopped:
-            return Ended(True, "stopped")
+            return StopReason(True, "stopped")
         view.show(take)
         for key in view.pressed():
             if key == "q":
-                return Ended(True, "stopped")
+                return StopReason(True, "stopped")
             if key == " " and take.writer.ready.is_set():
                 take.writer.pause(not take.writer.paused)
             if key == "m" and take.writer.ready.is_set():

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from workbench.recording.levels import dbfs
-from workbench.recording.recorder import Take
+from workbench.recording.recorder import Recorder
 from workbench.recording.terminal import Keyboard, in_foreground
 from workbench.units import samples_to_seconds
 
@@ -46,7 +46,7 @@ def span(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds >= 120 else f"{seconds:.0f} s"
 
 
-def state(take: Take) -> str:
+def state(take: Recorder) -> str:
     """SPEAK, SILENT, PAUSED or, before the first sample, OPENING."""
     if not take.writer.ready.is_set():
         return "OPENING"
@@ -70,7 +70,7 @@ class PlainView:
     ) -> None:
         pass
 
-    def show(self, take: Take) -> None:
+    def show(self, take: Recorder) -> None:
         """Print a line if the last one is a second old."""
         if time.monotonic() < self._next:
             return
@@ -155,7 +155,7 @@ class MeterView:
         """Say so for a moment."""
         self._marked = time.monotonic()
 
-    def show(self, take: Take) -> None:
+    def show(self, take: Recorder) -> None:
         """Draw the present state."""
         if take.levels.frames != self._frames:
             self._frames = take.levels.frames
@@ -171,7 +171,7 @@ class _Picture:
     """One drawing of the meter; it asks for the width when it is drawn."""
 
     def __init__(
-        self, name: str, take: Take, history: tuple[tuple[float, bool], ...], marked: bool, keys: bool
+        self, name: str, take: Recorder, history: tuple[tuple[float, bool], ...], marked: bool, keys: bool
     ) -> None:
         self._name, self._take, self._history, self._marked, self._keys = name, take, history, marked, keys
 
@@ -242,11 +242,11 @@ def _cell(decibels: float, cells: int) -> int:
     return max(0, min(cells - 1, round((1 - decibels / _FLOOR_DBFS) * (cells - 1))))
 
 
-def _follower(take: Take) -> str:
+def _follower(take: Recorder) -> str:
     return "" if take.plan.follower is None else f"  assistant {take.plan.follower.state}"
 
 
-def _warning(take: Take) -> str:
+def _warning(take: Recorder) -> str:
     if take.plan.follower is not None and (trouble := take.plan.follower.trouble):
         return f"  {trouble}"
     if take.writer.ready.is_set() and take.writer.behind_seconds >= 2.0:

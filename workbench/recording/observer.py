@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from workbench.arrays import Audio
 from workbench.recording.callbacks import Speaker
-from workbench.recording.resample import Pcm
 
 LIVE = "live.jsonl"
 """In the tape's folder: what the follower did, as ``livetrace`` reads it."""
@@ -27,7 +27,7 @@ class Clock:
     output_latency: Callable[[], int]
 
 
-class Follower(Protocol):
+class RecordingObserver(Protocol):
     """Works in a thread of its own; a recording never waits for it."""
 
     def begin(self, tape: Path, speaker: Speaker, clock: Clock) -> None:
@@ -39,7 +39,7 @@ class Follower(Protocol):
             clock: of the recording.
         """
 
-    def hear(self, pcm: Pcm) -> None:
+    def hear(self, pcm: Audio) -> None:
         """The microphone track goes on with these samples; called by the writer."""
 
     def played(self, cue: int, sample: int) -> None:

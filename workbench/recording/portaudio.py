@@ -23,19 +23,16 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Protocol, TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
+from workbench.arrays import Audio
 from workbench.errors import WorkbenchError
-from workbench.recording.clock_steps import Steps
+from workbench.recording.clock_steps import ClockSteps
 from workbench.units import FRAME_MS, SAMPLE_RATE
 
 T = TypeVar("T")
 
-Block = npt.NDArray[np.float32]
-InputCallback = Callable[[Block, float, int, float], None]
+InputCallback = Callable[[Audio, float, int, float], None]
 """Block (frames, channels), stamp of its first sample in seconds, status flags, ``perf_counter()`` at entry."""
-OutputCallback = Callable[[Block, float, int, float], None]
+OutputCallback = Callable[[Audio, float, int, float], None]
 """As for input, but the block is to be filled, and the stamp is when its first sample leaves the converter."""
 
 _RATES = (48_000, 44_100, 96_000, 32_000, 16_000)
@@ -52,7 +49,7 @@ _LEFT: list["Stream"] = []
 _JACK, _ALSA = "JACK Audio Connection Kit", "ALSA"
 """Names of host APIs."""
 
-_steps = Steps()
+_steps = ClockSteps()
 """One for all streams, so that their stamps stay on one clock."""
 
 _HIDDEN = "; one that another program holds is not seen: close that first" if sys.platform == "linux" else ""
@@ -74,7 +71,7 @@ class Device:
 
 
 @dataclass(frozen=True)
-class Opening:
+class StreamSettings:
     """How a device will be opened, and what is done to fit it to 24 kHz mono."""
 
     device: Device
@@ -236,7 +233,7 @@ def find_device(wanted: str | None, kind: str) -> Device:
     return chosen[0]
 
 
-def opening(device: Device, kind: str, rate: int | None = None) -> Opening:
+def stream_settings(device: Device, kind: str, rate: int | None = None) -> StreamSettings:
     """The nearest to 24 kHz mono that a device can do.
 
     Args:
@@ -260,14 +257,14 @@ def opening(device: Device, kind: str, rate: int | None = None) -> Opening:
             except sd.PortAudioError as error:
                 problem = _reason(error)
             else:
-                return Opening(device, kind, candidate, channels)
+                return StreamSettings(device, kind, candidate, channels)
     at = f" at {rate} Hz" if rate else ""
     raise WorkbenchError(
         f"{kind} device {device.name!r} cannot be opened{at}: {problem} ('workbench devices' lists others)"
     )
 
 
-def one_stream(microphone: Opening, loudspeaker: Opening) -> bool:
+def one_stream(microphone: StreamSettings, loudspeaker: StreamSettings) -> bool:
     """Whether the two are to be opened as one duplex stream.
 
     Raises:
@@ -284,28 +281,28 @@ def one_stream(microphone: Opening, loudspeaker: Opening) -> bool:
     return mic.index == speaker.index and mic.host != _ALSA and microphone.rate == loudspeaker.rate
 
 
-def open_input(how: Opening, callback: InputCallback) -> Stream:
+def open_input(how: StreamSettings, callback: InputCallback) -> Stream:
     """Open a microphone; nothing flows before ``start``.
 
     Raises:
         WorkbenchError: the device is busy, gone or refuses.
     """
 
-    def on_block(block: Block, frames: int, time: Any, status: Any) -> None:
+    def on_block(block: Audio, frames: int, time: Any, status: Any) -> None:
         began = perf_counter()
         callback(block, _steps.taken_out(time.inputBufferAdcTime, time.currentTime), status._flags, began)
 
     return _Side(_open(_sounddevice().InputStream, [how], on_block))
 
 
-def open_output(how: Opening, callback: OutputCallback) -> Stream:
+def open_output(how: StreamSettings, callback: OutputCallback) -> Stream:
     """Open a loudspeaker; nothing flows before ``start``.
 
     Raises:
         WorkbenchError: the device is busy, gone or refuses.
     """
 
-    def on_block(block: Block, frames: int, time: Any, status: Any) -> None:
+    def on_block(block: Audio, frames: int, time: Any, status: Any) -> None:
         began = perf_counter()
         callback(block, _steps.taken_out(time.outputBufferDacTime, time.currentTime), status._flags, began)
 
@@ -313,11 +310,11 @@ def open_output(how: Opening, callback: OutputCallback) -> Stream:
 
 
 def open_duplex(
-    microphone: Opening, loudspeaker: Opening, heard: InputCallback, played: OutputCallback
+    microphone: StreamSettings, loudspeaker: StreamSettings, heard: InputCallback, played: OutputCallback
 ) -> tuple[Stream, Stream]:
     """Open microphone and loudspeaker as one stream; nothing flows before ``start``.
 
-    Block for block the two go together. Both are told of all status flags: what a duplex stream loses, both lose.
+    Audio for block the two go together. Both are told of all status flags: what a duplex stream loses, both lose.
 
     Returns:
         The stream, as the microphone and as the loudspeaker.
@@ -326,7 +323,7 @@ def open_duplex(
         WorkbenchError: a device is busy, gone or refuses.
     """
 
-    def on_block(block: Block, free: Block, frames: int, time: Any, status: Any) -> None:
+    def on_block(block: Audio, free: Audio, frames: int, time: Any, status: Any) -> None:
         began = perf_counter()
         now = time.currentTime
         played(free, _steps.taken_out(time.outputBufferDacTime, now), status._flags, began)
@@ -398,7 +395,7 @@ def _within(seconds: float, work: Callable[[], T]) -> T:
     return done[0]
 
 
-def _open(make: Any, both: Sequence[Opening], on_block: Any) -> Any:
+def _open(make: Any, both: Sequence[StreamSettings], on_block: Any) -> Any:
     def each(values: list[Any]) -> Any:
         return values[0] if len(values) == 1 else tuple(values)
 

@@ -14,13 +14,13 @@ from typing import Any
 
 from workbench.errors import WorkbenchError
 from workbench.recording.callbacks import Feeder, InputTap, OutputTap, Speaker
-from workbench.recording.levels import Gate, Levels
-from workbench.recording.observer import Clock, Follower
+from workbench.recording.levels import GateMeter, LevelMeter
+from workbench.recording.observer import Clock, RecordingObserver
 from workbench.recording.portaudio import (
     InputCallback,
-    Opening,
     OutputCallback,
     Stream,
+    StreamSettings,
     close,
     open_duplex,
     open_input,
@@ -29,7 +29,7 @@ from workbench.recording.portaudio import (
 )
 from workbench.recording.ring import BlockRing
 from workbench.recording.tape import TapeWriter
-from workbench.recording.writer import Line, Writer
+from workbench.recording.writer import TrackWriter, Writer
 from workbench.sessions.session import PARTIAL
 from workbench.units import SAMPLE_RATE, seconds_to_samples
 
@@ -51,7 +51,7 @@ _BYTES_PER_SECOND = SAMPLE_RATE * 3 * 2
 
 
 @dataclass(frozen=True)
-class Plan:
+class RecordingPlan:
     """What to record.
 
     Attributes:
@@ -64,21 +64,21 @@ class Plan:
     """
 
     folder: Path
-    input: Opening
+    input: StreamSettings
     gate: tuple[float, float, float]
     play: Path | None = None
-    output: Opening | None = None
+    output: StreamSettings | None = None
     one_stream: bool = False
     """Microphone and loudspeaker are opened as one stream (``audio.one_stream``)."""
     seconds: float | None = None
     calibration: Mapping[str, Any] | None = None
     about: Mapping[str, Any] | None = None
-    follower: Follower | None = None
+    follower: RecordingObserver | None = None
     """Who hears along and may speak."""
 
 
 @dataclass(frozen=True)
-class Ended:
+class StopReason:
     """Why a take ended.
 
     Attributes:
@@ -90,10 +90,10 @@ class Ended:
     why: str
 
 
-Opener = tuple[Callable[[Opening, InputCallback], Stream], Callable[[Opening, OutputCallback], Stream]]
+Opener = tuple[Callable[[StreamSettings, InputCallback], Stream], Callable[[StreamSettings, OutputCallback], Stream]]
 
 
-class Take:
+class Recorder:
     """A recording from its first to its last sample.
 
     Args:
@@ -104,13 +104,13 @@ class Take:
         WorkbenchError: a device cannot be opened, the name is taken, the folder cannot be written.
     """
 
-    def __init__(self, plan: Plan, openers: Opener = (open_input, open_output)) -> None:
+    def __init__(self, plan: RecordingPlan, openers: Opener = (open_input, open_output)) -> None:
         self.plan = plan
-        self.levels = Levels(Gate(*plan.gate))
+        self.levels = LevelMeter(GateMeter(*plan.gate))
         self.mic_ring = BlockRing(_RING_SLOTS, plan.input.frames, plan.input.channels)
         self._streams: list[Stream] = []
         self._names = [f"the microphone ({plan.input.device.name})"]
-        self.lines = [Line("mic", self.mic_ring, plan.input.rate)]
+        self.lines = [TrackWriter("mic", self.mic_ring, plan.input.rate)]
         self.tap: OutputTap | None = None
         self.speaker: Speaker | None = None
         self._feeder: Feeder | None = None
@@ -134,7 +134,7 @@ class Take:
         self.remarks: tuple[str, ...] = ()
         """What the follower has to say in the end."""
 
-    def _make_output(self, output: Opening) -> OutputTap:
+    def _make_output(self, output: StreamSettings) -> OutputTap:
         queue = BlockRing(_QUEUE_SLOTS, output.frames, 1)
         played = BlockRing(_RING_SLOTS, output.frames, 1)
         tap = OutputTap(queue, played)
@@ -143,7 +143,7 @@ class Take:
             self._feeder = Feeder(self.plan.play, queue, tap, output.rate)
         else:
             self.speaker = Speaker(queue, played, tap, output.rate)
-        self.lines.append(Line("agent", played, output.rate))
+        self.lines.append(TrackWriter("agent", played, output.rate))
         return tap
 
     def _open(self, openers: Opener) -> None:
@@ -174,7 +174,7 @@ class Take:
             start(stream, name)
         self._heard_at = self._looked_at = time.monotonic()
 
-    def _begin(self, follower: Follower, speaker: Speaker) -> None:
+    def _begin(self, follower: RecordingObserver, speaker: Speaker) -> None:
         clock = Clock(self._now, self._agent_offset, self._output_latency)
         try:
             follower.begin(self.plan.folder / PARTIAL, speaker, clock)
@@ -195,18 +195,18 @@ class Take:
     def _output_latency(self) -> int:
         return seconds_to_samples(self._streams[-1].latency)
 
-    def watch(self) -> Ended | None:
+    def watch(self) -> StopReason | None:
         """Look after everything; call it some ten times a second. Returns why the take has ended, once it has."""
         if self.tap is not None:
             self.tap.playing = self.writer.ready.is_set() and not self.writer.paused
         self._watch_writer()
         if self.writer.error is not None:
             reason = self.writer.error.strerror or str(self.writer.error)
-            return Ended(False, f"the disk gave up ({reason})")
+            return StopReason(False, f"the disk gave up ({reason})")
         if self.writer.is_full:
-            return Ended(True, "the length asked for is reached")
+            return StopReason(True, "the length asked for is reached")
         if self._feeder is not None and self._feeder.error:
-            return Ended(False, self._feeder.error)
+            return StopReason(False, self._feeder.error)
         return self._lost_device() or self._play_is_over()
 
     def _watch_writer(self) -> None:
@@ -223,7 +223,7 @@ class Take:
             if waited >= _CATCH_UP_SECONDS:
                 self.writer.note("stalled", seconds=round(waited + _BEHIND_SECONDS, 1), cause="the disk was slow")
 
-    def _lost_device(self) -> Ended | None:
+    def _lost_device(self) -> StopReason | None:
         now = time.monotonic()
         if self.mic_ring.pushed != self._heard:
             self._heard, self._heard_at = self.mic_ring.pushed, now
@@ -234,18 +234,18 @@ class Take:
             return self._gone(f"{self._names[0]} gave no audio for {_SILENT_SECONDS:g} s")
         return None
 
-    def _gone(self, why: str) -> Ended:
+    def _gone(self, why: str) -> StopReason:
         self.writer.note("device_lost", cause=why)
-        return Ended(False, why)
+        return StopReason(False, why)
 
-    def _play_is_over(self) -> Ended | None:
+    def _play_is_over(self) -> StopReason | None:
         if self.tap is None or self._feeder is None or not self.tap.is_done:
             return None
         if self._played_out is None:
             self._played_out = self.writer.samples
         tail = _TAIL_SECONDS + sum(stream.latency for stream in self._streams)
         if self.plan.seconds is None and self.writer.samples - self._played_out >= seconds_to_samples(tail):
-            return Ended(True, "all was played")
+            return StopReason(True, "all was played")
         return None
 
     def stop(self) -> dict[str, Any]:
@@ -308,7 +308,7 @@ def _prioritise(niceness: int) -> None:
         os.setpriority(os.PRIO_PROCESS, 0, niceness)
 
 
-def _device_facts(how: Opening) -> dict[str, Any]:
+def _device_facts(how: StreamSettings) -> dict[str, Any]:
     return {
         "name": how.device.name,
         "host": how.device.host,

@@ -8,16 +8,16 @@ device, because they are always zero.
 import numpy as np
 import numpy.typing as npt
 
+from workbench.arrays import Audio
 from workbench.units import SAMPLE_RATE
 
-Pcm = npt.NDArray[np.float32]
 Pcm24 = npt.NDArray[np.int32]
 """Samples from -2**23 to 2**23 - 1."""
 
 _FULL_SCALE = 1 << 23
 
 
-def quantise(pcm: Pcm) -> Pcm24:
+def quantise(pcm: Audio) -> Pcm24:
     """Float32 full scale to 24-bit whole numbers, clipped; what is not a number becomes 0.
 
     >>> quantise(np.array([0.5, -1.0, 1.0, 1 / 32768], dtype=np.float32)).tolist()
@@ -27,7 +27,7 @@ def quantise(pcm: Pcm) -> Pcm24:
     return np.clip(np.rint(scaled), -_FULL_SCALE, _FULL_SCALE - 1).astype(np.int32)
 
 
-def dequantise(pcm: Pcm24) -> Pcm:
+def dequantise(pcm: Pcm24) -> Audio:
     """24-bit whole numbers to float32 full scale, exactly."""
     return (pcm / np.float32(_FULL_SCALE)).astype(np.float32)
 
@@ -49,7 +49,7 @@ class Fitter:
 
             self._resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
 
-    def __call__(self, block: Pcm, last: bool = False) -> Pcm:
+    def __call__(self, block: Audio, last: bool = False) -> Audio:
         """Fit a block of shape (frames, channels); returns a new array of shape (n,).
 
         A resampler keeps some samples back; they come with later blocks, in place, and the rest with ``last``.
@@ -57,14 +57,14 @@ class Fitter:
         mono = block.mean(axis=1, dtype=np.float32) if self._mix else block[:, 0].copy()
         if self._resampler is None:
             return mono
-        fitted: Pcm = self._resampler.resample_chunk(mono, last=last)
+        fitted: Audio = self._resampler.resample_chunk(mono, last=last)
         return fitted
 
-    def flush(self) -> Pcm:
+    def flush(self) -> Audio:
         """What the resampler still keeps back."""
         if self._resampler is None:
             return np.zeros(0, dtype=np.float32)
-        fitted: Pcm = self._resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
+        fitted: Audio = self._resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
         return fitted
 
     def position(self, sample: int) -> int:

@@ -9,9 +9,8 @@ written whole.)
 from time import perf_counter
 
 import numpy as np
-import numpy.typing as npt
 
-Block = npt.NDArray[np.float32]
+from workbench.arrays import Audio
 
 
 class BlockRing:
@@ -38,7 +37,7 @@ class BlockRing:
         self._head = 0
         self._tail = 0
 
-    def push(self, block: Block, stamp: float, flags: int, began: float) -> bool:
+    def push(self, block: Audio, stamp: float, flags: int, began: float) -> bool:
         """Add a block; called by the producer only.
 
         Args:
@@ -73,9 +72,9 @@ class BlockRing:
         """Blocks waiting for the consumer."""
         return self._head - self._tail
 
-    def audio(self, index: int = 0) -> Block:
+    def audio(self, index: int = 0) -> Audio:
         """The ``index``-th waiting block, shape (frames, channels): a view, good until ``pop``."""
-        view: Block = self._audio[(self._tail + index) % self.slots]
+        view: Audio = self._audio[(self._tail + index) % self.slots]
         return view
 
     def mark(self, index: int = 0) -> tuple[int, float, int]:

@@ -34,8 +34,8 @@ from workbench.recording.integrity import (
     FORMAT,
     HEADER,
     WIDTH,
-    Event,
     Spans,
+    TapeEvent,
     check_track,
     closed,
     is_event,
@@ -130,7 +130,7 @@ class TapeWriter:
         """Add a line to ``events.jsonl``."""
         self._events.write((json.dumps(event, ensure_ascii=False) + "\n").encode())
 
-    def commit(self, offsets: Mapping[str, float], undecided: Sequence[Event] = ()) -> None:
+    def commit(self, offsets: Mapping[str, float], undecided: Sequence[TapeEvent] = ()) -> None:
         """Put everything on the disk, then say so in the journal.
 
         Args:
@@ -221,7 +221,7 @@ class Tape:
     samples: Mapping[str, int]
     damaged: Mapping[str, Spans]
     offsets: Mapping[str, list[float]]
-    events: list[Event]
+    events: list[TapeEvent]
     problems: tuple[str, ...] = ()
 
     def read(self, track: str) -> Iterator[Pcm24]:

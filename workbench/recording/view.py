@@ -5,7 +5,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
-from workbench.recording.recorder import Take
+from workbench.recording.recorder import Recorder
 
 T = TypeVar("T")
 
@@ -19,7 +19,7 @@ class View(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def show(self, take: Take) -> None:
+    def show(self, take: Recorder) -> None:
         """Show the present state; called some ten times a second."""
 
     def pressed(self) -> str:
@@ -49,7 +49,7 @@ class LastingView:
     ) -> None:
         self._try(lambda view: view.__exit__(kind, error, trace))
 
-    def show(self, take: Take) -> None:
+    def show(self, take: Recorder) -> None:
         """Show the present state, if it can be shown."""
         self._try(lambda view: view.show(take))
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from workbench.arrays import Audio
 from workbench.recording.callbacks import CUE
-from workbench.recording.gaps import STARVED, Finding, HoleFinder, Mark
-from workbench.recording.levels import Levels
-from workbench.recording.observer import Follower
-from workbench.recording.resample import Fitter, Pcm, dequantise, quantise
+from workbench.recording.gaps import STARVED, BlockStamp, Gap, HoleFinder
+from workbench.recording.levels import LevelMeter
+from workbench.recording.observer import RecordingObserver
+from workbench.recording.resample import Fitter, dequantise, quantise
 from workbench.recording.ring import BlockRing
 from workbench.recording.tape import TapeWriter
 from workbench.units import SAMPLE_RATE
@@ -34,7 +35,7 @@ half a second (seen on PulseAudio), and microphones click and hunt for their gai
 
 
 @dataclass
-class Line:
+class TrackWriter:
     """One stream on its way to one track."""
 
     track: str
@@ -69,10 +70,10 @@ class Writer(threading.Thread):
     def __init__(
         self,
         tape: TapeWriter,
-        lines: list[Line],
-        levels: Levels,
+        lines: list[TrackWriter],
+        levels: LevelMeter,
         limit: int | None = None,
-        follower: Follower | None = None,
+        follower: RecordingObserver | None = None,
         locked: bool = False,
     ) -> None:
         super().__init__(name="writer", daemon=True)
@@ -182,9 +183,9 @@ class Writer(threading.Thread):
     def _settled(self) -> bool:
         return all(is_settled(line.warm) for line in self._lines)
 
-    def _write_block(self, line: Line) -> None:
+    def _write_block(self, line: TrackWriter) -> None:
         ring = line.ring
-        mark = Mark(*ring.mark())
+        mark = BlockStamp(*ring.mark())
         if mark.flags & STARVED:
             self.counts["starved"] += 1
             self._event(line, line.finder.heard, "starved", samples=line.fitter.position(ring.frames))
@@ -201,7 +202,7 @@ class Writer(threading.Thread):
         self._put(line, line.fitter(block))
         ring.pop()
 
-    def _report(self, line: Line, finding: Finding) -> None:
+    def _report(self, line: TrackWriter, finding: Gap) -> None:
         missing = line.fitter.position(finding.missing)
         self.counts["holes" if missing else "xruns"] += 1
         if line.track == "mic":
@@ -226,14 +227,14 @@ class Writer(threading.Thread):
             )
             self._paused_at = None
 
-    def _event(self, line: Line, at: int, event: str, **details: object) -> None:
+    def _event(self, line: TrackWriter, at: int, event: str, **details: object) -> None:
         self._events.append({"sample": line.fitter.position(at), "event": event, "track": line.track, **details})
 
     def _write_events(self) -> None:
         while self._events:
             self._tape.event(self._events.pop(0))
 
-    def _put(self, line: Line, pcm: Pcm) -> None:
+    def _put(self, line: TrackWriter, pcm: Audio) -> None:
         if line.track == "mic":
             if self._limit is not None:
                 pcm = pcm[: max(0, self._limit - self.samples)]
@@ -261,7 +262,7 @@ class Writer(threading.Thread):
         return {line.track: line.finder.offset * SAMPLE_RATE / line.rate for line in started}
 
 
-def _told(line: Line, finding: Finding) -> dict[str, object]:
+def _told(line: TrackWriter, finding: Gap) -> dict[str, object]:
     missing = line.fitter.position(finding.missing)
     kind = "hole" if missing else "xrun"
     at = line.fitter.position(finding.at)

@@ -4,31 +4,31 @@ import hashlib
 from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple, TypeVar
 
+from workbench.arrays import Audio, Floats, Times
 from workbench.assistants.listener import first_frame
 from workbench.cache import Store
 from workbench.config import Config
 from workbench.dialogue.answer import (
     Answer,
-    Line,
-    Piece,
-    assemble,
-    cut,
-    cuts,
-    events,
+    ChunkAudio,
+    TimedChunk,
+    answer_events,
+    cut_reply,
     plays,
+    schedule_playback,
     speak_options,
     speak_pieces,
     time_lines,
     token_costs,
+    truncate,
 )
-from workbench.dialogue.interruption import BargedIn, BesideSpeech, PublishedWatch, find_barge_in
-from workbench.dialogue.user_turn import Listening, Turn, watch_options
-from workbench.simulation.memo import Known, Memory
-from workbench.simulation.microphone import Heard, Levels, Microphone, Pcm
-from workbench.simulation.scheduler import Times
+from workbench.dialogue.interruption import BackgroundStt, BargeInDecision, MlxHarmonyBargeIn, detect_barge_in
+from workbench.dialogue.user_turn import UserTurn, UserTurnRunner, watch_options
+from workbench.simulation.memo import Memo, MemoEntry
+from workbench.simulation.microphone import Microphone, MicrophonePast
 from workbench.simulation.step_costs import CostSource, MeasuredCosts
-from workbench.stages.cached_tts import Speaking
-from workbench.stages.lm import Thinking
+from workbench.stages.cached_tts import CachedTts
+from workbench.stages.lm import CachedLm
 from workbench.stages.protocols import Stages
 from workbench.trace import BargeIn, Cancel, Done, Event
 from workbench.units import frame_at, frames_for_ms
@@ -36,7 +36,7 @@ from workbench.units import frame_at, frames_for_ms
 Value = TypeVar("Value")
 
 
-class Opening(NamedTuple):
+class NextListen(NamedTuple):
     """How the next listen cycle opens: when, the frame at which its gate has opened already (or -1), and the first
     frame it may hear.
     """
@@ -54,7 +54,7 @@ class Said(NamedTuple):
     after: str
 
 
-class Answering:
+class AgentTurnRunner:
     """Answers one session, turn by turn.
 
     Args:
@@ -72,12 +72,12 @@ class Answering:
         self,
         stages: Stages,
         mic: Microphone,
-        listening: Listening,
+        listening: UserTurnRunner,
         config: Config,
         costs: CostSource,
         store: Store,
         events: list[Event],
-        memory: Memory[Any] | None,
+        memory: Memo[Any] | None,
     ) -> None:
         timer = costs if isinstance(costs, MeasuredCosts) else None
         self._mic = mic
@@ -87,8 +87,8 @@ class Answering:
         self._measured = timer
         self._events = events
         self._memory = memory
-        self._thinking = Thinking(stages.lm, store, timer)
-        self._speaking = Speaking(stages.tts, store, config.workbench.seed, timer)
+        self._thinking = CachedLm(stages.lm, store, timer)
+        self._speaking = CachedTts(stages.tts, store, config.workbench.seed, timer)
         self._published = config.workbench.listener == "mlx-harmony"
         self._parallel = config.workbench.executors == "parallel"
         self._speak = speak_options(config)
@@ -96,15 +96,15 @@ class Answering:
         self._replies = 0
         self._answers: list[Answer] = []
 
-    def _recall(self, key: Hashable, work: Callable[[], Value]) -> Known[Value]:
-        return Known(0, work()) if self._memory is None else self._memory.recall(key, work)
+    def _recall(self, key: Hashable, work: Callable[[], Value]) -> MemoEntry[Value]:
+        return MemoEntry(0, work()) if self._memory is None else self._memory.recall(key, work)
 
-    def answer(self, turn: Turn) -> Opening:
+    def answer(self, turn: UserTurn) -> NextListen:
         """Answer a turn."""
         reply = self._replies
         self._replies += 1
         said = self._think(turn, reply)
-        found = cuts(said.tokens, self._speak.chunks, self._speak.stream)
+        found = cut_reply(said.tokens, self._speak.chunks, self._speak.stream)
         pieces = self._recall(
             ("pieces", said.after, found), lambda: speak_pieces(found, self._speaking, self._costs, reply)
         )
@@ -113,7 +113,7 @@ class Answering:
             return self._tell(turn, reply, said, answer, stopped)
         return self._speak_out(turn, reply, said, pieces)
 
-    def _think(self, turn: Turn, reply: int) -> Said:
+    def _think(self, turn: UserTurn, reply: int) -> Said:
         """Have the LM answer, or remember what it said to the same conversation."""
         before = self._thinking.so_far
         history = (*self._history, turn.text)
@@ -127,7 +127,7 @@ class Answering:
         self._history = (*history, said.text)
         return said
 
-    def _speak_out(self, turn: Turn, reply: int, said: Said, pieces: Known[list[Piece]]) -> Opening:
+    def _speak_out(self, turn: UserTurn, reply: int, said: Said, pieces: MemoEntry[list[ChunkAudio]]) -> NextListen:
         """Put an answer on the clock, and stop it where the listener finds that the user interrupts."""
         # Where the STT runs beside it, from which frame on counts; else only when the answer begins.
         beside = turn.last if self._parallel else -1
@@ -139,14 +139,14 @@ class Answering:
 
         def play() -> Answer:
             if not whole:
-                whole.append(assemble(*lines.value, self._speak, turn.at))
+                whole.append(schedule_playback(*lines.value, self._speak, turn.at))
             return whole[0]
 
         if self._memory is None:
             answer = play()
             stopped = self._stopped(turn, answer.over, self._levels(turn, answer))
-            return self._tell(turn, reply, said, cut(answer, stopped.at, self._speak.playout) if stopped else answer,
-                              stopped)  # fmt: skip
+            kept = truncate(answer, stopped.at, self._speak.playout) if stopped else answer
+            return self._tell(turn, reply, said, kept, stopped)
         played, over = self._memory.recall(
             ("played", lines.number, self._speak.prebuffer), lambda: _played(play())
         ).value
@@ -157,8 +157,8 @@ class Answering:
             levels = self._memory.recall(key, lambda: self._levels(turn, play())).value
         stopped = self._stopped(turn, over, levels)
 
-        def tell() -> tuple[Opening, Heard | None]:
-            answer = cut(play(), stopped.at, self._speak.playout) if stopped else play()
+        def tell() -> tuple[NextListen, MicrophonePast | None]:
+            answer = truncate(play(), stopped.at, self._speak.playout) if stopped else play()
             opening = self._tell(turn, reply, said, answer, stopped)
             return opening, self._mic.state() if self._mic.has_echo else None
 
@@ -169,18 +169,20 @@ class Answering:
             self._mic.put_back(heard)
         return opening
 
-    def _lines(self, turn: Turn, reply: int, said: Said, pieces: list[Piece]) -> tuple[Times, list[Line]]:
+    def _lines(
+        self, turn: UserTurn, reply: int, said: Said, pieces: list[ChunkAudio]
+    ) -> tuple[Times, list[TimedChunk]]:
         tokens = token_costs(self._costs, reply, len(said.tokens))
         if not (self._parallel and self._config.assistant.barge_in):
             return time_lines(turn.at, tokens, pieces, self._speak)
         beside = self._beside(turn)
         return time_lines(turn.at, tokens, pieces, self._speak, beside.process, beside.jobs())
 
-    def _beside(self, turn: Turn) -> BesideSpeech:
+    def _beside(self, turn: UserTurn) -> BackgroundStt:
         listening = self._listening
-        return BesideSpeech(listening.hearing, listening.step_costs, turn.last + 1, self._measured is not None)
+        return BackgroundStt(listening.hearing, listening.step_costs, turn.last + 1, self._measured is not None)
 
-    def _levels(self, turn: Turn, answer: Answer) -> Levels | None:
+    def _levels(self, turn: UserTurn, answer: Answer) -> Floats | None:
         """What the listener measures while the agent speaks, where that is more than the recording."""
         if not (self._mic.has_echo and self._config.assistant.barge_in):
             return None
@@ -189,16 +191,16 @@ class Answering:
             return None
         return self._mic.levels_with(sounds, turn.last + 1, min(self._mic.frames, frame_at(answer.over)))
 
-    def _stopped(self, turn: Turn, over: int, levels: Levels | None) -> BargedIn | None:
+    def _stopped(self, turn: UserTurn, over: int, levels: Floats | None) -> BargeInDecision | None:
         if not self._config.assistant.barge_in:
             return None
         need = frames_for_ms(self._config.workbench.barge_in_min_ms)
-        return find_barge_in(self._mic, self._listening.threshold, turn.last + 1, need, over, levels)
+        return detect_barge_in(self._mic, self._listening.threshold, turn.last + 1, need, over, levels)
 
-    def _watched(self, turn: Turn, said: Said, pieces: list[Piece]) -> tuple[Answer, BargedIn | None]:
+    def _watched(self, turn: UserTurn, said: Said, pieces: list[ChunkAudio]) -> tuple[Answer, BargeInDecision | None]:
         """As :meth:`_speak_out`, with MLX-Harmony's watch."""
         listening = self._listening
-        watcher = PublishedWatch(
+        watcher = MlxHarmonyBargeIn(
             listening.hearing,
             self._mic,
             listening.step_costs,
@@ -209,7 +211,9 @@ class Answering:
         )
         return watcher.answer(turn.at, token_costs(self._costs, self._replies - 1, len(said.tokens)), pieces)
 
-    def _tell(self, turn: Turn, reply: int, said: Said, answer: Answer, stopped: BargedIn | None) -> Opening:
+    def _tell(
+        self, turn: UserTurn, reply: int, said: Said, answer: Answer, stopped: BargeInDecision | None
+    ) -> NextListen:
         """Say what happened, and let the microphone hear it."""
         if not self._published and self._config.assistant.barge_in and self._beside_runs():
             self._events += self._beside(turn).steps(stopped.at if stopped else answer.over)
@@ -218,24 +222,24 @@ class Answering:
             self._events.append(Cancel(stopped.at, reply, "barge_in"))
         else:
             self._events.append(Done(answer.over, reply))
-        self._events += events(answer, reply, said.text, self._speak.playout)
+        self._events += answer_events(answer, reply, said.text, self._speak.playout)
         if self._memory is None:
             self._answers.append(answer)
         if self._mic.has_echo:
             self._mic.hear(self._sounds(answer))
         if stopped is not None and not self._published:
-            return Opening(stopped.at, frame_at(stopped.frame_end - 1), turn.last + 1)
-        return Opening(answer.over, -1, first_frame(answer.over))
+            return NextListen(stopped.at, frame_at(stopped.frame_end - 1), turn.last + 1)
+        return NextListen(answer.over, -1, first_frame(answer.over))
 
     def _beside_runs(self) -> bool:
         # With a device of its own the STT holds nothing up; where steps are measured it was not run there.
         return self._parallel or (self._config.workbench.executors == "split" and self._measured is None)
 
-    def all_sounds(self) -> list[tuple[int, Pcm]]:
+    def all_sounds(self) -> list[tuple[int, Audio]]:
         """What left the loudspeaker in the whole session, and when."""
         return [sound for answer in self._answers for sound in self._sounds(answer)]
 
-    def _sounds(self, answer: Answer) -> list[tuple[int, Pcm]]:
+    def _sounds(self, answer: Answer) -> list[tuple[int, Audio]]:
         """What leaves the loudspeaker and when."""
         out = []
         for play in plays(answer, 0, self._speak.playout):

@@ -10,18 +10,19 @@ from contextlib import nullcontext
 
 import numpy as np
 
+from workbench.arrays import Audio
 from workbench.cache import Store, key_of
-from workbench.dialogue.duplex_events import BLOCK_STEPS, Narrator, job_of
+from workbench.dialogue.duplex_events import BLOCK_STEPS, DuplexEventBuilder, job_of
 from workbench.sessions.session import Session
 from workbench.simulation.microphone import Taps
 from workbench.simulation.step_costs import STAGES, CostSource, MeasuredCosts
 from workbench.stages.playback import OpenStream
-from workbench.stages.protocols import Duplex, DuplexStep, Pcm
+from workbench.stages.protocols import DuplexModel, DuplexStep
 from workbench.trace import Event
 from workbench.units import FRAME_SAMPLES, frame_end
 
 
-class Conversation:
+class DuplexReplay:
     """One session heard and answered by a duplex model.
 
     Args:
@@ -41,7 +42,7 @@ class Conversation:
     def __init__(
         self,
         session: Session,
-        duplex: Duplex,
+        duplex: DuplexModel,
         costs: CostSource,
         store: Store,
         *,
@@ -57,8 +58,8 @@ class Conversation:
         self._echo = np.zeros(session.samples if taps else 0, dtype=np.float32)
         self._placed = 0
         self._events: list[Event] = []
-        self._told = Narrator(costs, playout, self._events)
-        self.played: list[tuple[int, Pcm]] = []
+        self._told = DuplexEventBuilder(costs, playout, self._events)
+        self.played: list[tuple[int, Audio]] = []
 
     def run(self) -> list[Event]:
         """Replay it; the events in no particular order."""
@@ -98,7 +99,7 @@ class Conversation:
             with self._timer.timed(stage, 0, 0):
                 pass  # stages that this stack does not have cost nothing; tts has its time already
 
-    def _frame(self, number: int) -> Pcm:
+    def _frame(self, number: int) -> Audio:
         start, stop = number * FRAME_SAMPLES, (number + 1) * FRAME_SAMPLES
         clean = self._session.read(start, stop)
         return clean + self._echo[start:stop] if self._taps else clean

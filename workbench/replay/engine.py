@@ -9,26 +9,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from workbench.arrays import Audio
 from workbench.cache import Store
 from workbench.config import Config
 from workbench.dialogue.answer import speak_options
-from workbench.dialogue.user_turn import Listening
+from workbench.dialogue.user_turn import UserTurnRunner
 from workbench.errors import WorkbenchError
-from workbench.replay.agent_turn import Answering, Opening
-from workbench.replay.duplex import Conversation
+from workbench.replay.agent_turn import AgentTurnRunner, NextListen
+from workbench.replay.duplex import DuplexReplay
 from workbench.sessions.labels import Label
 from workbench.sessions.session import Session
-from workbench.simulation.memo import Memory
-from workbench.simulation.microphone import Microphone, Pcm, Taps, taps_from
+from workbench.simulation.memo import Memo
+from workbench.simulation.microphone import Microphone, Taps, taps_from
 from workbench.simulation.step_costs import CostSource, FixedCosts, MeasuredCosts, Profile, ProfileCosts
-from workbench.stages.protocols import Duplex, Stages
+from workbench.stages.protocols import DuplexModel, Stages
 from workbench.trace import Event, Header, Trace, in_order
 
 Part = TypeVar("Part")
 
 
 @dataclass(frozen=True)
-class Replayed:
+class ReplayResult:
     """What a replay gives.
 
     Attributes:
@@ -39,7 +40,7 @@ class Replayed:
     """
 
     trace: Trace
-    sounds: Callable[[], list[tuple[int, Pcm]]]
+    sounds: Callable[[], list[tuple[int, Audio]]]
     measured: MeasuredCosts | None = None
 
 
@@ -59,8 +60,13 @@ def cost_source(config: Config, profile: Profile | None, session: str) -> CostSo
 
 
 def replay(
-    session: Session, labels: Sequence[Label], stages: Stages | Duplex, config: Config, costs: CostSource, store: Store
-) -> Replayed:
+    session: Session,
+    labels: Sequence[Label],
+    stages: Stages | DuplexModel,
+    config: Config,
+    costs: CostSource,
+    store: Store,
+) -> ReplayResult:
     """Replay one session.
 
     Args:
@@ -80,7 +86,7 @@ def replay(
 
 
 def replay_parts(
-    session: Session, stages: Stages, config: Config, costs: CostSource, store: Store, memory: Memory[Part]
+    session: Session, stages: Stages, config: Config, costs: CostSource, store: Store, memory: Memo[Part]
 ) -> tuple[list[Part], tuple[int, ...]]:
     """Replay one session as :func:`replay` does, but for what other settings have shown already.
 
@@ -113,10 +119,10 @@ def _header(session: Session, config: Config, costs: CostSource, echo: bool) -> 
     )
 
 
-def _converse(session: Session, duplex: Duplex, config: Config, costs: CostSource, store: Store) -> Replayed:
+def _converse(session: Session, duplex: DuplexModel, config: Config, costs: CostSource, store: Store) -> ReplayResult:
     """Replay a model that hears and speaks at once; there is no listener and no chunker whose knobs could matter."""
     taps, options = echo_path(config, session), speak_options(config)
-    conversation = Conversation(
+    conversation = DuplexReplay(
         session,
         duplex,
         costs,
@@ -128,7 +134,7 @@ def _converse(session: Session, duplex: Duplex, config: Config, costs: CostSourc
     )
     events = conversation.run()
     trace = Trace(_header(session, config, costs, bool(taps)), in_order(events))
-    return Replayed(trace, lambda: conversation.played, costs if isinstance(costs, MeasuredCosts) else None)
+    return ReplayResult(trace, lambda: conversation.played, costs if isinstance(costs, MeasuredCosts) else None)
 
 
 class _Replay:
@@ -139,7 +145,7 @@ class _Replay:
         config: Config,
         costs: CostSource,
         store: Store,
-        memory: Memory[Any] | None = None,
+        memory: Memo[Any] | None = None,
     ) -> None:
         self._session, self._config, self._costs = session, config, costs
         self._events: list[Event] = []
@@ -147,19 +153,21 @@ class _Replay:
         self._mic = mic or Microphone(session, echo_path(config, session), store)
         if memory:
             memory.mic = self._mic
-        self._listening = Listening(stages.stt, self._mic, config, costs, store, self._events, memory)
-        self._answering = Answering(stages, self._mic, self._listening, config, costs, store, self._events, memory)
+        self._listening = UserTurnRunner(stages.stt, self._mic, config, costs, store, self._events, memory)
+        self._answering = AgentTurnRunner(
+            stages, self._mic, self._listening, config, costs, store, self._events, memory
+        )
 
     def go(self) -> None:
-        opening = Opening(0, -1, 0)
+        opening = NextListen(0, -1, 0)
         while (turn := self._listening.next_turn(*opening)) is not None:
             opening = self._answering.answer(turn)
 
-    def replayed(self) -> Replayed:
+    def replayed(self) -> ReplayResult:
         self.go()
         header = _header(self._session, self._config, self._costs, self._mic.has_echo)
         measured = self._costs if isinstance(self._costs, MeasuredCosts) else None
-        return Replayed(Trace(header, in_order(self._events)), self._answering.all_sounds, measured)
+        return ReplayResult(Trace(header, in_order(self._events)), self._answering.all_sounds, measured)
 
 
 def echo_path(config: Config, session: Session) -> Taps:

@@ -67,7 +67,7 @@ def helpers(stack: Stack, config: Config) -> int:
     return cores() - 1 if stack.several and config.costs.costs != "measured" else 0
 
 
-class Ahead(AbstractContextManager["Ahead"]):
+class Prefetcher(AbstractContextManager["Prefetcher"]):
     """Helpers, from when they are first needed to the end of the context.
 
     Args:

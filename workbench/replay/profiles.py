@@ -24,9 +24,9 @@ from workbench.simulation.step_costs import (
     read_profile,
     write_profile,
 )
-from workbench.stages.cached_tts import Speaking
+from workbench.stages.cached_tts import CachedTts
 from workbench.stages.chunker import chunk_text
-from workbench.stages.lm import Thinking
+from workbench.stages.lm import CachedLm
 from workbench.stages.protocols import Stack, Stages, Stt
 from workbench.units import FRAME_SAMPLES
 
@@ -135,11 +135,11 @@ def probe(stages: Stages, config: Config) -> Profile:
     for _ in range(2):
         timer.forget()
         _hear(stages.stt, timer)
-        said = "".join(Thinking(stages.lm, Store(None), timer).reply((_WORD,), 0))
+        said = "".join(CachedLm(stages.lm, Store(None), timer).reply((_WORD,), 0))
         if not said.strip():
             raise WorkbenchError(f"[stack] lm {config.stack.lm}: says nothing to {_WORD!r}; there is nothing to time")
         chunk = chunk_text(said, speak_options(config).chunks)[0]
-        Speaking(stages.tts, Store(None), config.workbench.seed, timer).speech(chunk, 0)
+        CachedTts(stages.tts, Store(None), config.workbench.seed, timer).speech(chunk, 0)
     found = timer.profile("")
     # A reply that comes in one piece has no further token to wait for.
     return Profile({"lm_token": (0,), **found.stages})

@@ -11,15 +11,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from workbench.arrays import Floats
 from workbench.metrics import SessionScores
-from workbench.metrics.index import Index, Reply, Span, index
+from workbench.metrics.index import IndexedTrace, ReplyEvents, Span, index
 from workbench.reports.material import cutins, idle
 from workbench.sessions.session import Session, frame_rms, read_track
 from workbench.simulation.microphone import Taps
 from workbench.trace import Listen, Onset, Trace
 from workbench.units import FRAME_SAMPLES
-
-Floats = npt.NDArray[np.float64]
 
 FLOOR_DBFS = -80.0
 """Levels below this are drawn here."""
@@ -113,7 +112,7 @@ def _levels(session: Session, agent: Path, taps: Taps, stop: int) -> npt.NDArray
     return frame_rms(heard.reshape(-1, FRAME_SAMPLES))
 
 
-def _gates(trace: Trace, found: Index) -> Iterator[Span]:
+def _gates(trace: Trace, found: IndexedTrace) -> Iterator[Span]:
     """From each onset to the commit that ends its cycle, or to the next cycle where none does."""
     opened = [event.t for event in trace.events if isinstance(event, Listen)]
     closes = sorted([*opened, *(commit.frame_end for commit in found.commits)])
@@ -122,7 +121,7 @@ def _gates(trace: Trace, found: Index) -> Iterator[Span]:
             yield event.t, next((t for t in closes if t > event.t), trace.header.samples)
 
 
-def _captions(replies: Sequence[Reply], samples: int) -> Iterator[tuple[int, int, str]]:
+def _captions(replies: Sequence[ReplyEvents], samples: int) -> Iterator[tuple[int, int, str]]:
     """The text of each answer; one that was stopped may not run on beyond what was heard of it."""
     for number, reply in enumerate(replies):
         if reply.speaking is None:
@@ -134,7 +133,7 @@ def _captions(replies: Sequence[Reply], samples: int) -> Iterator[tuple[int, int
         yield start, end, reply.tokens.text if reply.tokens else " ".join(chunk.text for chunk in reply.chunks)
 
 
-def buffer_levels(replies: Sequence[Reply]) -> list[tuple[int, int]]:
+def buffer_levels(replies: Sequence[ReplyEvents]) -> list[tuple[int, int]]:
     """PCM frames that are ready and not yet taken by the device, at each moment that changes it.
 
     Frames that will never be taken leave with the last that is, or when the answer is cancelled.
@@ -162,11 +161,11 @@ def buffer_levels(replies: Sequence[Reply]) -> list[tuple[int, int]]:
     return out
 
 
-def _requests(reply: Reply, t: int, samples: int) -> range:
+def _requests(reply: ReplyEvents, t: int, samples: int) -> range:
     return range(t - reply.playout, t - reply.playout + samples, FRAME_SAMPLES)
 
 
-def _markers(found: Index, scores: SessionScores) -> Iterator[Marker]:
+def _markers(found: IndexedTrace, scores: SessionScores) -> Iterator[Marker]:
     wrong = dict.fromkeys((commit.reply for commit in idle(found.commits, scores)), "ended no turn")
     for row in scores.turns:
         wrong |= dict.fromkeys((commit.reply for commit in cutins(found.commits, row)), "cut-in")

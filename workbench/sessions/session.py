@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from workbench.arrays import Audio
 from workbench.errors import WorkbenchError
 from workbench.files import RECORDINGS, pretty_json, read_json, replacing, sha256_file, write_text
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE
@@ -40,8 +41,6 @@ _KEYS = {
 LABEL_SOURCES = ("human", "constructed", "auto")
 _STREAM_FRAMES = 750
 """Frames read at once when a track is streamed: one minute, 5.8 MB as float32."""
-
-Pcm = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ class Session:
         """Where the reference labels are, whether or not there are any."""
         return self.folder / LABELS
 
-    def read(self, start: int, stop: int, track: str = "mic") -> Pcm:
+    def read(self, start: int, stop: int, track: str = "mic") -> Audio:
         """Samples ``[start, stop)`` of a track, float32 in [-1, 1); zeros beyond either end.
 
         Raises:
@@ -122,7 +121,7 @@ class Session:
         out[first - start : first - start + len(block)] = block
         return out
 
-    def stream(self, track: str = "mic") -> Iterator[Pcm]:
+    def stream(self, track: str = "mic") -> Iterator[Audio]:
         """The whole frames of a track in order, as arrays of shape (n, 1920), a minute at a time."""
         for first in range(0, self.frames, _STREAM_FRAMES):
             last = min(first + _STREAM_FRAMES, self.frames)
@@ -336,7 +335,7 @@ def _whole(pcm: npt.NDArray[Any], bits: int) -> npt.NDArray[np.int32]:
     return np.clip(scaled, -full, full - 1).astype(np.int32) << (32 - bits)
 
 
-def read_track(path: Path, samples: int) -> Pcm:
+def read_track(path: Path, samples: int) -> Audio:
     """The first ``samples`` of a mono audio file, fewer if it is shorter, float32 in [-1, 1).
 
     Raises:
@@ -344,7 +343,7 @@ def read_track(path: Path, samples: int) -> Pcm:
     """
     try:
         with soundfile.SoundFile(path) as file:
-            pcm: Pcm = file.read(samples, dtype="float32")
+            pcm: Audio = file.read(samples, dtype="float32")
     except (OSError, soundfile.SoundFileError) as error:
         raise WorkbenchError(f"{path}: cannot be decoded ({error}); make it again") from None
     return pcm

@@ -60,14 +60,14 @@ def scope(config: Config) -> str:
     )
 
 
-class Known(NamedTuple, Generic[Value]):
+class MemoEntry(NamedTuple, Generic[Value]):
     """A remembered outcome. ``number`` names it: outcomes that are built on it are kept under that."""
 
     number: int
     value: Value
 
 
-class Memory(Generic[Part]):
+class Memo(Generic[Part]):
     """Outcomes of the steps of one session's replays.
 
     Args:
@@ -85,8 +85,8 @@ class Memory(Generic[Part]):
     def __init__(self, condense: Callable[[list[Event]], Part], room: int = ROOM) -> None:
         self._condense = condense
         self._room = room
-        self._outcomes: dict[Hashable, Known[Any]] = {}
-        self._steps: dict[Hashable, tuple[Known[Any], Part]] = {}
+        self._outcomes: dict[Hashable, MemoEntry[Any]] = {}
+        self._steps: dict[Hashable, tuple[MemoEntry[Any], Part]] = {}
         self._count = 0
         self.mic: Microphone | None = None
         self.begin()
@@ -112,14 +112,14 @@ class Memory(Generic[Part]):
         """Note what happens between two steps, and is remembered with neither: no score asks for it."""
         self.notes.append((len(self.parts), event))
 
-    def recall(self, key: Hashable, work: Callable[[], Value]) -> Known[Value]:
+    def recall(self, key: Hashable, work: Callable[[], Value]) -> MemoEntry[Value]:
         """The outcome under ``key``, worked out if it is not known."""
         found = self._outcomes.get(key)
         if found is None:
-            found = self._outcomes[key] = Known(self._number(), work())
+            found = self._outcomes[key] = MemoEntry(self._number(), work())
         return found
 
-    def step(self, key: Hashable, events: list[Event], work: Callable[[], Value]) -> Known[Value]:
+    def step(self, key: Hashable, events: list[Event], work: Callable[[], Value]) -> MemoEntry[Value]:
         """As :meth:`recall`, of a step of the replay.
 
         Args:
@@ -130,7 +130,7 @@ class Memory(Generic[Part]):
         step = self._steps.get(key)
         if step is None:
             first = len(events)
-            known: Known[Any] = Known(self._number(), work())
+            known: MemoEntry[Any] = MemoEntry(self._number(), work())
             step = self._steps[key] = (known, self._condense(events[first:]))
             del events[first:]
         self.parts.append(step[1])

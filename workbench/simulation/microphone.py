@@ -1,6 +1,6 @@
 """What the microphone hears in a replay: the recording, and the replayed agent through the echo path.
 
-Levels are those of the listener: RMS of each 80 ms frame. The recording's own are kept in the store; where the agent
+Floats are those of the listener: RMS of each 80 ms frame. The recording's own are kept in the store; where the agent
 is heard they are worked out anew from the mixed samples.
 """
 
@@ -16,12 +16,11 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from workbench.arrays import Audio, Floats
 from workbench.cache import Store, key_of
 from workbench.sessions.session import Session, frame_rms
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE, frame_end, ms_to_samples
 
-Pcm = npt.NDArray[np.float32]
-Levels = npt.NDArray[np.float64]
 Taps = tuple[tuple[int, float], ...]
 """Echo path: (delay in samples, linear gain)."""
 
@@ -37,7 +36,7 @@ def taps_from(echo: Mapping[str, Any] | None) -> Taps:
     return tuple((ms_to_samples(delay), 10 ** (gain / 20)) for delay, gain in (echo or {"taps": []})["taps"])
 
 
-class Source(Protocol):
+class MicrophoneSource(Protocol):
     """What a listener hears: a recording, or a microphone while it is recorded.
 
     Attributes:
@@ -62,11 +61,11 @@ class Source(Protocol):
         """First sample of the clock at which a frame can be used."""
         ...
 
-    def recorded(self, index: int) -> Pcm:
+    def recorded(self, index: int) -> Audio:
         """Samples of a frame as recorded, float32 of shape (1920,)."""
         ...
 
-    def frame(self, index: int) -> Pcm:
+    def frame(self, index: int) -> Audio:
         """Samples of a frame as heard, float32 of shape (1920,)."""
         ...
 
@@ -74,11 +73,11 @@ class Source(Protocol):
         """Names what sets this frame apart from the recording's, or nothing."""
         ...
 
-    def gate(self, threshold: float) -> "Gate":
+    def gate(self, threshold: float) -> "EnergyGate":
         """Where the microphone is loud, at a threshold, as far as there are frames."""
         ...
 
-    def levels_with(self, played: list[tuple[int, Pcm]], first: int, last: int) -> Levels:
+    def levels_with(self, played: list[tuple[int, Audio]], first: int, last: int) -> Floats:
         """Levels of frames [first, last) if the agent had also played ``played``."""
         ...
 
@@ -92,22 +91,22 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
-class Heard:
+class MicrophonePast:
     """A microphone's past: levels with the agent in them, the frames that it reached, and all that it played."""
 
-    levels: Levels
+    levels: Floats
     echoed: npt.NDArray[np.bool_]
-    played: tuple[tuple[int, Pcm], ...]
+    played: tuple[tuple[int, Audio], ...]
 
 
 class _Blocks:
     """Decoded audio that the replays of one process share: a study replays the same minutes again and again."""
 
     def __init__(self, limit: int) -> None:
-        self._held: OrderedDict[tuple[Path, str, int], Pcm] = OrderedDict()
+        self._held: OrderedDict[tuple[Path, str, int], Audio] = OrderedDict()
         self._limit = limit
 
-    def read(self, session: Session, number: int) -> Pcm:
+    def read(self, session: Session, number: int) -> Audio:
         """A minute of the microphone."""
         key = session.mic.path, session.mic.sha256, number
         block = self._held.get(key)
@@ -142,13 +141,13 @@ class Microphone:
         if levels is None:
             levels = session.levels
             store.put(key, levels, lambda value: value.tobytes())
-        self.levels: Levels = levels.astype(np.float64)
+        self.levels: Floats = levels.astype(np.float64)
         self._clean = self.levels
-        self._played: list[tuple[int, Pcm]] = []
+        self._played: list[tuple[int, Audio]] = []
         self._echoed: npt.NDArray[np.bool_] = np.zeros(self.frames if taps else 0, dtype=bool)
         self._ascending: list[float] | None = None
-        self._gates: dict[float, Gate] = {}
-        self._pending: list[tuple[int, Pcm]] = []
+        self._gates: dict[float, EnergyGate] = {}
+        self._pending: list[tuple[int, Audio]] = []
         self._span = (0, 0)
 
     @property
@@ -162,11 +161,11 @@ class Microphone:
             self._ascending = [*np.unique(self._clean).tolist(), math.inf]
         return self._ascending[bisect_left(self._ascending, threshold)]
 
-    def state(self) -> "Heard":
+    def state(self) -> "MicrophonePast":
         """What the agent has left in the microphone so far, for :meth:`put_back`."""
-        return Heard(self.levels.copy(), self._echoed.copy(), tuple(self._played))
+        return MicrophonePast(self.levels.copy(), self._echoed.copy(), tuple(self._played))
 
-    def put_back(self, state: "Heard | None") -> None:
+    def put_back(self, state: "MicrophonePast | None") -> None:
         """Have heard of the agent what a state says; nothing, where it is None."""
         if not self._taps:
             return
@@ -179,7 +178,7 @@ class Microphone:
             self.levels, self._echoed = state.levels.copy(), state.echoed.copy()
             self._played = list(state.played)
 
-    def _recorded(self, start: int, stop: int) -> Pcm:
+    def _recorded(self, start: int, stop: int) -> Audio:
         parts = []
         for number in range(start // _BLOCK, (stop - 1) // _BLOCK + 1):
             first = number * _BLOCK
@@ -187,14 +186,14 @@ class Microphone:
         return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
 
     def arrived(self, index: int) -> int:
-        """See :class:`Source`: its end."""
+        """See :class:`MicrophoneSource`: its end."""
         return frame_end(index)
 
-    def recorded(self, index: int) -> Pcm:
+    def recorded(self, index: int) -> Audio:
         """Samples of a frame as recorded, float32 of shape (1920,)."""
         return self._recorded(index * FRAME_SAMPLES, (index + 1) * FRAME_SAMPLES)
 
-    def frame(self, index: int) -> Pcm:
+    def frame(self, index: int) -> Audio:
         """Samples of a frame as heard, float32 of shape (1920,)."""
         if not self._hears_agent(index):
             return self.recorded(index)
@@ -209,7 +208,7 @@ class Microphone:
             return ""
         return hashlib.sha256(self.frame(index).tobytes()).hexdigest()
 
-    def _echo(self, played: list[tuple[int, Pcm]], first: int, last: int) -> Pcm:
+    def _echo(self, played: list[tuple[int, Audio]], first: int, last: int) -> Audio:
         """The agent through the echo path in frames [first, last)."""
         start, stop = first * FRAME_SAMPLES, last * FRAME_SAMPLES
         out = np.zeros(stop - start, dtype=np.float32)
@@ -221,7 +220,7 @@ class Microphone:
                     out[a - start : b - start] += np.float32(gain) * pcm[a - begin : b - begin]
         return out
 
-    def levels_with(self, played: list[tuple[int, Pcm]], first: int, last: int) -> Levels:
+    def levels_with(self, played: list[tuple[int, Audio]], first: int, last: int) -> Floats:
         """Levels of frames [first, last) if the agent had also played ``played``; nothing is kept."""
         if not self._taps or not played or first >= last:
             return self.levels[first:last]
@@ -229,7 +228,7 @@ class Microphone:
         mixed = mixed + self._echo([*self._played, *played], first, last)
         return frame_rms(mixed.reshape(-1, FRAME_SAMPLES)).astype(np.float64)
 
-    def hear(self, played: list[tuple[int, Pcm]]) -> None:
+    def hear(self, played: list[tuple[int, Audio]]) -> None:
         """The agent has played this: (first sample at the loudspeaker, PCM) in order of time."""
         if not self._taps or not played:
             return
@@ -244,7 +243,7 @@ class Microphone:
             self._gates.clear()
         self._played += played
 
-    def expect(self, played: list[tuple[int, Pcm]], threshold: float) -> "Gate":
+    def expect(self, played: list[tuple[int, Audio]], threshold: float) -> "EnergyGate":
         """The agent would play this: it is heard from now on, until other sound is expected or :meth:`hear` settles it.
 
         Returns:
@@ -256,9 +255,9 @@ class Microphone:
             return self.gate(threshold)
         levels = self.levels.copy()
         levels[first:last] = self.levels_with(played, first, last)
-        return Gate(levels, threshold)
+        return EnergyGate(levels, threshold)
 
-    def _reach(self, played: list[tuple[int, Pcm]]) -> tuple[int, int]:
+    def _reach(self, played: list[tuple[int, Audio]]) -> tuple[int, int]:
         """Frames [first, last) in which the agent's sound arrives."""
         if not self._taps or not played:
             return 0, 0
@@ -270,20 +269,20 @@ class Microphone:
         return False
 
     def catch_up(self, until: int) -> None:
-        """See :class:`Source`."""
+        """See :class:`MicrophoneSource`."""
 
-    def gate(self, threshold: float) -> "Gate":
+    def gate(self, threshold: float) -> "EnergyGate":
         """Where the microphone is loud, at a threshold."""
         gate = self._gates.get(threshold)
         if gate is None:
-            gate = self._gates[threshold] = Gate(self.levels, threshold)
+            gate = self._gates[threshold] = EnergyGate(self.levels, threshold)
         return gate
 
 
-class Gate:
+class EnergyGate:
     """Runs of loud and of quiet frames at one threshold: what lets a replay skip to the next frame that matters."""
 
-    def __init__(self, levels: Levels, threshold: float) -> None:
+    def __init__(self, levels: Floats, threshold: float) -> None:
         self.loud = levels >= threshold
         order = np.arange(len(levels))
         last_quiet = np.maximum.accumulate(np.where(self.loud, -1, order)) if len(levels) else order

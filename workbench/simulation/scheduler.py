@@ -1,8 +1,8 @@
 """What runs beside what: model jobs on devices, on the virtual clock.
 
 A device does one job at a time, in the order in which the jobs became ready, and never breaks one off. A process is a
-generator that yields :class:`Job` and is sent back when that job ended. :func:`run` is the scheduler; the closed forms
-(:func:`chain`, :func:`arrivals`) give the same times where one process has its device to itself.
+generator that yields :class:`Job` and is sent back when that job ended. :func:`run_until_done` is the scheduler; the
+closed forms (:func:`back_to_back`, :func:`queued`) give the same times where one process has its device to itself.
 """
 
 from collections.abc import Generator, Mapping, Sequence
@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-Times = npt.NDArray[np.int64]
+from workbench.arrays import Times
 
 
 class Job(NamedTuple):
@@ -24,14 +24,14 @@ class Job(NamedTuple):
 
 Process = Generator[Job | None, int, None]
 """Yields jobs and is sent the time at which each ended; yields None to wait until another process got on (then it is
-sent when that was) or, in a :class:`World`, until something came (then it is sent None)."""
+sent when that was) or, in a :class:`Environment`, until something came (then it is sent None)."""
 
-TURN = "turn"
+BARRIER = "turn"
 """Device of jobs without cost that only wait for their moment: what may begin before it has been done then. When such
 a job ended is not to be relied on."""
 
 
-class World(Protocol):
+class Environment(Protocol):
     """What a live run is in: things come by themselves, and jobs take what they take."""
 
     def come(self, until: int | None) -> None:
@@ -43,22 +43,22 @@ class World(Protocol):
         ...
 
 
-def chain(ready: int, costs: npt.ArrayLike) -> Times:
+def back_to_back(ready: int, costs: npt.ArrayLike) -> Times:
     """When each job ended, if each begins when the one before it ended and the device is free.
 
-    >>> chain(100, [5, 5, 10]).tolist()
+    >>> back_to_back(100, [5, 5, 10]).tolist()
     [105, 110, 120]
     """
     return ready + np.cumsum(np.asarray(costs, dtype=np.int64))
 
 
-def arrivals(ready: npt.ArrayLike, costs: npt.ArrayLike, free: int = 0) -> Times:
+def queued(ready: npt.ArrayLike, costs: npt.ArrayLike, free: int = 0) -> Times:
     """When each job ended, if job *i* may begin at ``ready[i]`` and the device does them in order.
 
     ``end[i] = max(ready[i], end[i-1]) + cost[i]``: with C the running sum of the costs, ``end - C`` is the running
     maximum of ``ready - (C - cost)``.
 
-    >>> arrivals([0, 80, 160], [30, 200, 10]).tolist()
+    >>> queued([0, 80, 160], [30, 200, 10]).tolist()
     [30, 280, 290]
     """
     spent = np.cumsum(np.asarray(costs, dtype=np.int64))
@@ -69,11 +69,11 @@ def arrivals(ready: npt.ArrayLike, costs: npt.ArrayLike, free: int = 0) -> Times
     return ended
 
 
-def interleaved(begun: int, costs: Times, ready: Times, beside: Times) -> Times:
+def sharing_device(begun: int, costs: Times, ready: Times, beside: Times) -> Times:
     """When each job of a chain ended, if jobs that become ready at known times share its device.
 
-    What :func:`run` tells of the two processes, without running them: a job of the chain becomes ready when the one
-    before it ended; the device takes what became ready first, and of two at once the job from beside.
+    What :func:`run_until_done` gives for the two processes, without running them: a job of the chain becomes ready when
+    the one before it ended; the device takes what became ready first, and of two at once the job from beside.
 
     Args:
         begun: when the chain may begin; until then the device does what came before.
@@ -81,7 +81,7 @@ def interleaved(begun: int, costs: Times, ready: Times, beside: Times) -> Times:
         ready: of the jobs beside it, ascending; each waits for the one before it.
         beside: their costs.
 
-    >>> interleaved(0, np.array([50, 50]), np.array([10, 60]), np.array([30, 30])).tolist()
+    >>> sharing_device(0, np.array([50, 50]), np.array([10, 60]), np.array([30, 30])).tolist()
     [50, 130]
     """
     ended: list[int] = []
@@ -100,7 +100,9 @@ def interleaved(begun: int, costs: Times, ready: Times, beside: Times) -> Times:
     return np.asarray(ended, dtype=np.int64)
 
 
-def run(processes: Sequence[Process], busy: Mapping[str, int] | None = None, world: World | None = None) -> None:
+def run_until_done(
+    processes: Sequence[Process], busy: Mapping[str, int] | None = None, world: Environment | None = None
+) -> None:
     """Run processes to their end. Jobs are done in the order of ``ready``; of equals, the process named first wins.
 
     Args:

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
-import numpy.typing as npt
 
-from workbench.config import Costs as CostsConfig
+from workbench.arrays import Times
+from workbench.config import StepCostsConfig as CostsConfig
 from workbench.errors import WorkbenchError
 from workbench.files import canonical_json, pretty_json, read_json, sha256_text, write_text
 from workbench.units import SAMPLE_RATE, ms_to_samples
@@ -32,7 +32,6 @@ first token; ``lm_token``: each further one; ``tts_start``: setting up one chunk
 _KEPT = 1000
 """Quantiles a profile keeps of each stage: enough for a 99.9th percentile, 8 KB of JSON."""
 
-Array = npt.NDArray[np.int64]
 Item = TypeVar("Item")
 _NO_ITEM = object()
 
@@ -43,7 +42,7 @@ class CostSource(Protocol):
     name: str
     digest: str
 
-    def draw(self, stage: str, group: int, jobs: int) -> Array:
+    def draw(self, stage: str, group: int, jobs: int) -> Times:
         """Costs of jobs 0 … jobs-1 of a group of jobs of one stage, in samples, shape (jobs,)."""
         ...
 
@@ -103,7 +102,7 @@ class FixedCosts:
             "tts": config.tts_step_ms,
         }
 
-    def draw(self, stage: str, group: int, jobs: int) -> Array:
+    def draw(self, stage: str, group: int, jobs: int) -> Times:
         """See :class:`CostSource`."""
         return np.full(jobs, ms_to_samples(self._table[stage]), dtype=np.int64)
 
@@ -117,9 +116,9 @@ class ProfileCosts:
         self.digest = profile.digest
         self._sorted = {stage: np.asarray(costs, dtype=np.int64) for stage, costs in profile.stages.items()}
         self._scope = f"{seed}/{session}"
-        self._drawn: dict[tuple[str, int], Array] = {}
+        self._drawn: dict[tuple[str, int], Times] = {}
 
-    def draw(self, stage: str, group: int, jobs: int) -> Array:
+    def draw(self, stage: str, group: int, jobs: int) -> Times:
         """See :class:`CostSource`."""
         drawn = self._drawn.get((stage, group))
         if drawn is None or len(drawn) < jobs:
@@ -171,11 +170,11 @@ class MeasuredCosts:
         taken = self._taken.setdefault((stage, group), {})
         taken.setdefault(job, round(nanoseconds * SAMPLE_RATE / 1e9))
 
-    def draw(self, stage: str, group: int, jobs: int) -> Array:
+    def draw(self, stage: str, group: int, jobs: int) -> Times:
         """See :class:`CostSource`; a job that never ran costs nothing."""
         return self.taken(stage, group, range(jobs))
 
-    def taken(self, stage: str, group: int, jobs: Iterable[int]) -> Array:
+    def taken(self, stage: str, group: int, jobs: Iterable[int]) -> Times:
         """Costs of some jobs of a group; a job that never ran costs nothing."""
         taken = self._taken.get((stage, group), {})
         return np.asarray([taken.get(job, 0) for job in jobs], dtype=np.int64)

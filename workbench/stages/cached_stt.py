@@ -12,10 +12,11 @@ from functools import cached_property
 
 import numpy as np
 
+from workbench.arrays import Audio
 from workbench.cache import Store, key_of
-from workbench.simulation.microphone import Source
+from workbench.simulation.microphone import MicrophoneSource
 from workbench.simulation.step_costs import Timer
-from workbench.stages.protocols import KnownFramesStream, Pcm, ResumableStt, Stt, SttStep, SttStream
+from workbench.stages.protocols import KnownFramesStream, ResumableStt, Stt, SttStep, SttStream
 from workbench.units import FRAME_SAMPLES
 
 KEPT, EVERY = 12, 4
@@ -40,7 +41,7 @@ class _Segment:
     frames: int = 0
     known: list[SttStep] = field(default_factory=list)
     stored: int = 0
-    pcm: Pcm | None = None
+    pcm: Audio | None = None
     """What was heard, where it was not the recording alone: then the segment is one frame long."""
 
     @cached_property
@@ -77,7 +78,7 @@ def _decode(data: bytes) -> list[SttStep]:
     return [SttStep(piece, None if pause is None else tuple(pause)) for piece, pause in json.loads(data)]
 
 
-class Hearing:
+class CachedStt:
     """The STT of one replay: opens transcriptions and lets them share the one model.
 
     Args:
@@ -87,7 +88,7 @@ class Hearing:
         timer: if given, every step really runs and is timed; nothing is taken from the store, but put there.
     """
 
-    def __init__(self, stt: Stt, mic: Source, store: Store, timer: Timer | None = None) -> None:
+    def __init__(self, stt: Stt, mic: MicrophoneSource, store: Store, timer: Timer | None = None) -> None:
         self.stt = stt
         self.mic = mic
         self._store = store
@@ -236,7 +237,7 @@ class Hearing:
             return stream.steps(np.concatenate([self._frame(number, segment) for number in numbers]))
         return [stream.step(self._frame(number, segment), number) for number in numbers]
 
-    def _frame(self, number: int, segment: _Segment) -> Pcm:
+    def _frame(self, number: int, segment: _Segment) -> Audio:
         """A frame as it was heard then: what the microphone hears there may have changed since."""
         if number < 0:
             return _ZEROS
@@ -257,7 +258,7 @@ class Transcription:
         segments: what was heard, in runs.
     """
 
-    def __init__(self, hearing: Hearing, chain: str, prefix: int, later: bool) -> None:
+    def __init__(self, hearing: CachedStt, chain: str, prefix: int, later: bool) -> None:
         self._hearing = hearing
         self._first = chain
         self.later = later

@@ -9,9 +9,10 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from workbench.arrays import Audio
 from workbench.cache import Store, key_of
 from workbench.simulation.step_costs import Timer
-from workbench.stages.protocols import Pcm, Tts
+from workbench.stages.protocols import Tts
 from workbench.units import FRAME_SAMPLES
 
 AUDIBLE = 10 ** (-50 / 20)
@@ -19,7 +20,7 @@ AUDIBLE = 10 ** (-50 / 20)
 
 
 @dataclass(frozen=True)
-class Speech:
+class SpokenChunk:
     """One chunk as the TTS speaks it.
 
     Attributes:
@@ -42,17 +43,17 @@ class Speech:
         return np.array(self.frame_steps, dtype=np.int64)
 
 
-def _encode(speech: Speech) -> bytes:
+def _encode(speech: SpokenChunk) -> bytes:
     fields = [speech.steps, speech.frame_steps, speech.voiced, speech.lead, speech.key]
     return json.dumps(fields, separators=(",", ":")).encode()
 
 
-def _decode(data: bytes) -> Speech:
+def _decode(data: bytes) -> SpokenChunk:
     steps, frame_steps, voiced, lead, key = json.loads(data)
-    return Speech(steps, tuple(frame_steps), voiced, lead, key)
+    return SpokenChunk(steps, tuple(frame_steps), voiced, lead, key)
 
 
-def speech_of(pcm: Pcm, frame_steps: Sequence[int], steps: int, key: str = "") -> Speech:
+def speech_of(pcm: Audio, frame_steps: Sequence[int], steps: int, key: str = "") -> SpokenChunk:
     """What there is to say of spoken PCM.
 
     Args:
@@ -64,10 +65,10 @@ def speech_of(pcm: Pcm, frame_steps: Sequence[int], steps: int, key: str = "") -
     audible = np.flatnonzero(np.abs(pcm) >= AUDIBLE)
     sounding = set((audible // FRAME_SAMPLES).tolist())
     voiced = "".join("1" if frame in sounding else "0" for frame in range(len(frame_steps)))
-    return Speech(steps, tuple(frame_steps), voiced, int(audible[0]) if len(audible) else -1, key)
+    return SpokenChunk(steps, tuple(frame_steps), voiced, int(audible[0]) if len(audible) else -1, key)
 
 
-class Speaking:
+class CachedTts:
     """The TTS of one replay.
 
     Args:
@@ -83,7 +84,7 @@ class Speaking:
         self._seed = seed
         self._timer = timer
 
-    def speech(self, text: str, group: int) -> Speech:
+    def speech(self, text: str, group: int) -> SpokenChunk:
         """Speak a chunk, or remember it.
 
         Args:
@@ -98,15 +99,15 @@ class Speaking:
         self._store.put(key, speech, _encode)
         return speech
 
-    def pcm(self, speech: Speech, text: str) -> Pcm:
+    def pcm(self, speech: SpokenChunk, text: str) -> Audio:
         """All samples of a chunk, float32 of shape (1920 · frames,)."""
         pcm = self._store.get(speech.key, lambda data: np.frombuffer(data, dtype=np.float32))
         if pcm is None:  # dropped from a full store since
             _, pcm = self._run(text, 0, "")
         return pcm
 
-    def _run(self, text: str, group: int, key: str) -> tuple[Speech, Pcm]:
-        frames: list[Pcm] = []
+    def _run(self, text: str, group: int, key: str) -> tuple[SpokenChunk, Audio]:
+        frames: list[Audio] = []
         frame_steps: list[int] = []
         steps = 0
         with nullcontext() if self._timer is None else self._timer.timed("tts_start", group, 0):

@@ -51,7 +51,7 @@ def _root(fingerprint: str) -> str:
     return key_of("lm", fingerprint)
 
 
-class Thinking:
+class CachedLm:
     """The LM of one replay: a reply is asked for once per conversation so far, and kept in the store.
 
     Attributes:

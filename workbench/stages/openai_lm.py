@@ -23,7 +23,7 @@ TIMEOUT_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
-class Reply:
+class RecordedReply:
     """An answer as it came.
 
     Attributes:
@@ -37,7 +37,7 @@ class Reply:
     times_ms: tuple[float, ...]
 
 
-def read_replies(path: Path) -> list[Reply]:
+def read_replies(path: Path) -> list[RecordedReply]:
     """Read a file of replies, one JSON object a line.
 
     Raises:
@@ -52,7 +52,7 @@ def read_replies(path: Path) -> list[Reply]:
     for number, line in enumerate(text.split("\n") if text else [], 1):
         try:
             raw = json.loads(line)
-            reply = Reply(tuple(raw["history"]), tuple(raw["tokens"]), tuple(float(t) for t in raw["times_ms"]))
+            reply = RecordedReply(tuple(raw["history"]), tuple(raw["tokens"]), tuple(float(t) for t in raw["times_ms"]))
             good = all(isinstance(x, str) for x in (*reply.history, *reply.tokens))
         except (ValueError, KeyError, TypeError):
             good = False
@@ -62,7 +62,7 @@ def read_replies(path: Path) -> list[Reply]:
     return out
 
 
-def add_reply(path: Path, reply: Reply) -> None:
+def add_reply(path: Path, reply: RecordedReply) -> None:
     """Add a reply to a file of them; :func:`read_replies` gives it back."""
     path.parent.mkdir(parents=True, exist_ok=True)
     row = {"history": reply.history, "tokens": reply.tokens, "times_ms": reply.times_ms}
@@ -85,7 +85,7 @@ def kept(pieces: Iterator[str], history: tuple[str, ...], record: Path | None) -
         times.append(round((time.perf_counter() - begun) * 1000, 3))
         yield piece
     if record is not None:
-        add_reply(record, Reply(history, tuple(tokens), tuple(times)))
+        add_reply(record, RecordedReply(history, tuple(tokens), tuple(times)))
 
 
 class RecordedLm:
@@ -101,11 +101,11 @@ class RecordedLm:
         WorkbenchError: there is none.
     """
 
-    def __init__(self, replies: list[Reply]) -> None:
+    def __init__(self, replies: list[RecordedReply]) -> None:
         if not replies:
             raise WorkbenchError("the file of recorded replies is empty; record some from an endpoint first")
-        self._exact: dict[tuple[str, ...], Reply] = {}
-        self._by_turn: dict[int, Reply] = {}
+        self._exact: dict[tuple[str, ...], RecordedReply] = {}
+        self._by_turn: dict[int, RecordedReply] = {}
         for reply in replies:
             self._exact.setdefault(reply.history, reply)
             self._by_turn.setdefault(len(reply.history), reply)
@@ -199,7 +199,7 @@ def _pieces(response: http.client.HTTPResponse, where: str) -> Iterator[str]:
             yield piece
 
 
-def costs_ms(replies: list[Reply]) -> dict[str, list[float]]:
+def costs_ms(replies: list[RecordedReply]) -> dict[str, list[float]]:
     """Times to the first token and between tokens, for a cost profile; empty replies have none."""
     first = [r.times_ms[0] for r in replies if r.times_ms]
     later = [b - a for r in replies for a, b in zip(r.times_ms, r.times_ms[1:], strict=False)]

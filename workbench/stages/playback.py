@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from workbench.simulation.scheduler import Times
+from workbench.arrays import Times
 from workbench.units import FRAME_SAMPLES
 
 

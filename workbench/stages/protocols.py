@@ -9,13 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-import numpy as np
-import numpy.typing as npt
-
+from workbench.arrays import Audio
 from workbench.sessions.labels import Label
 from workbench.simulation.step_costs import Profile
-
-Pcm = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +30,7 @@ class SttStep:
 class SttStream(Protocol):
     """One transcription, from a clean state on."""
 
-    def step(self, frame: Pcm, at: int) -> SttStep:
+    def step(self, frame: Audio, at: int) -> SttStep:
         """Hear one frame.
 
         Args:
@@ -49,7 +45,7 @@ class SttStream(Protocol):
 class KnownFramesStream(Protocol):
     """A transcription that hears frames known beforehand sooner than one by one, and says the same."""
 
-    def steps(self, pcm: Pcm) -> list[SttStep]:
+    def steps(self, pcm: Audio) -> list[SttStep]:
         """Hear whole frames, float32 of shape (1920 n,); as many steps."""
         ...
 
@@ -119,7 +115,7 @@ class Tts(Protocol):
 
     fingerprint: str
 
-    def synthesize(self, text: str, seed: int) -> Iterator[Pcm | None]:
+    def synthesize(self, text: str, seed: int) -> Iterator[Audio | None]:
         """Speak one chunk. Each item is one model step: a PCM frame of shape (1920,), or None for a step without.
 
         Closing the iterator cancels the rest.
@@ -146,18 +142,18 @@ class DuplexStep:
     """
 
     piece: str
-    pcm: Pcm | None
+    pcm: Audio | None
 
 
-class DuplexStream(Protocol):
+class DuplexModelStream(Protocol):
     """One conversation, from a clean state on."""
 
-    def step(self, frame: Pcm) -> DuplexStep:
+    def step(self, frame: Audio) -> DuplexStep:
         """Hear one frame, float32 of shape (1920,), and say one."""
         ...
 
 
-class Duplex(Protocol):
+class DuplexModel(Protocol):
     """Speech to speech, frame by frame.
 
     Attributes:
@@ -166,7 +162,7 @@ class Duplex(Protocol):
 
     fingerprint: str
 
-    def open(self, seed: int) -> DuplexStream:
+    def open(self, seed: int) -> DuplexModelStream:
         """Start a conversation; a stream opened earlier must not be used any more."""
         ...
 
@@ -189,6 +185,6 @@ class Stack(Protocol):
     vocabulary: frozenset[str] | None
     several: bool
 
-    def stages(self, labels: tuple[Label, ...]) -> Stages | Duplex:
+    def stages(self, labels: tuple[Label, ...]) -> Stages | DuplexModel:
         """Stages for a session, or the one model that is all of them; only the scripted stack looks at the labels."""
         ...

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from workbench.arrays import Audio
 from workbench.cache import key_of
 from workbench.files import source_digest
 from workbench.sessions.labels import Label
 from workbench.simulation.step_costs import Profile
 from workbench.stages.lm import CannedLm
-from workbench.stages.protocols import Pcm, Stages, SttStep, SttStream
+from workbench.stages.protocols import Stages, SttStep, SttStream
 from workbench.units import FRAME_RATE, FRAME_SAMPLES, SAMPLE_RATE, frame_at, ms_to_samples
 
 _VERSION = source_digest(__file__)
@@ -91,7 +92,7 @@ class _SoundStream:
         self._sound = 0
         self._silent = 0
 
-    def step(self, frame: Pcm, at: int) -> SttStep:
+    def step(self, frame: Audio, at: int) -> SttStep:
         """See :class:`workbench.stages.protocols.SttStream`."""
         loud = bool(np.sqrt(np.mean(np.square(frame, dtype=np.float64))) >= SOUND)
         self._sound += loud
@@ -118,7 +119,7 @@ class _ScriptedStream:
         self._step = 0
         self._silent = 0
 
-    def step(self, frame: Pcm, at: int) -> SttStep:
+    def step(self, frame: Audio, at: int) -> SttStep:
         """See :class:`workbench.stages.protocols.SttStream`."""
         self._heard.add(at)
         for word in self._ending.get(at, ()):
@@ -137,7 +138,7 @@ class ScriptedTts:
 
     fingerprint = key_of(_VERSION, "tts")
 
-    def synthesize(self, text: str, seed: int) -> Iterator[Pcm | None]:
+    def synthesize(self, text: str, seed: int) -> Iterator[Audio | None]:
         """See :class:`workbench.stages.protocols.Tts`."""
         for _ in range(STARTUP_STEPS):
             yield None

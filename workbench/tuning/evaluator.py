@@ -12,23 +12,23 @@ from pathlib import Path
 from typing import Any
 
 from workbench.cache import Store
-from workbench.config import Config, Costs, to_dict
+from workbench.config import Config, StepCostsConfig, to_dict
 from workbench.dialogue.answer import speak_options
 from workbench.dialogue.user_turn import listen_options
 from workbench.errors import WorkbenchError
 from workbench.files import canonical_json
 from workbench.metrics import SessionScores, Summary, agent_intervals, summarise
-from workbench.metrics.condense import Part, condense
+from workbench.metrics.condense import TraceFacts, condense
 from workbench.metrics.index import index
 from workbench.metrics.reference import Reference
 from workbench.metrics.scoring import score_parts
-from workbench.replay.engine import Replayed, cost_source, replay, replay_parts
-from workbench.replay.prefetch import Ahead, Task, helpers
+from workbench.replay.engine import ReplayResult, cost_source, replay, replay_parts
+from workbench.replay.prefetch import Prefetcher, Task, helpers
 from workbench.replay.profiles import Progress, stack_profile
 from workbench.runs import open_labelled
 from workbench.sessions.labels import Label, only_known
 from workbench.sessions.session import Session
-from workbench.simulation.memo import Memory, applies, scope
+from workbench.simulation.memo import Memo, applies, scope
 from workbench.simulation.microphone import Microphone
 from workbench.simulation.step_costs import CostSource, Profile
 from workbench.stacks import make_stack
@@ -41,7 +41,7 @@ KEPT = 20_000
 
 
 @lru_cache(maxsize=4096)
-def effective(config: Config) -> str:
+def canonical_settings(config: Config) -> str:
     """One spelling for all configs that no replay can tell apart: 700 ms of silence acts as 720.
 
     A knob that the listener does not read, or that another one has switched off, does not tell its values apart either.
@@ -100,14 +100,14 @@ def _beside(config: Config) -> str | bool | None:
 
 @lru_cache(maxsize=4096)
 def _but_for_threshold(config: Config) -> str:
-    return effective(replace(config, assistant=replace(config.assistant, stt_silence_threshold=0.0)))
+    return canonical_settings(replace(config, assistant=replace(config.assistant, stt_silence_threshold=0.0)))
 
 
 _scope = lru_cache(maxsize=256)(scope)
 
 
 @dataclass(frozen=True)
-class Material:
+class SessionMaterial:
     """One session, loaded for many replays."""
 
     session: Session
@@ -171,26 +171,26 @@ class Evaluator:
             raise WorkbenchError(f"two sessions have the name {twin!r}; rename one")
         self.profile = profile or stack_profile(self._stack, baseline, opened, store, progress)
         self._materials = {session.name: self._load(session, labels) for session, labels in opened}
-        self._costs: dict[tuple[str, Costs, int], CostSource] = {}
+        self._costs: dict[tuple[str, StepCostsConfig, int], CostSource] = {}
         self._scored: OrderedDict[Hashable, SessionScores] = OrderedDict()
-        self._memories: dict[tuple[str, str], tuple[Header, Memory[Part]]] = {}
+        self._memories: dict[tuple[str, str], tuple[Header, Memo[TraceFacts]]] = {}
         self._mics: dict[str, Microphone] = {}
         self.replays = 0
 
-    def _load(self, session: Session, labels: tuple[Label, ...]) -> Material:
+    def _load(self, session: Session, labels: tuple[Label, ...]) -> SessionMaterial:
         agent = agent_intervals(session.stream("agent")) if "agent" in session.tracks else ()
         stages = self._stack.stages(labels)
         if not isinstance(stages, Stages):
             raise WorkbenchError(f"stack {self._stack.name!r} has no listener and no chunker: there is nothing to tune")
         known = only_known(labels, self._stack.vocabulary)[0]
-        return Material(session, known, Reference(known), stages, agent)
+        return SessionMaterial(session, known, Reference(known), stages, agent)
 
     @property
     def names(self) -> list[str]:
         """Names of the sessions, in order."""
         return sorted(self._materials)
 
-    def material(self, name: str) -> Material:
+    def material(self, name: str) -> SessionMaterial:
         """One session."""
         return self._materials[name]
 
@@ -199,7 +199,7 @@ class Evaluator:
         """Model name → digest of its weights."""
         return self._stack.weights
 
-    def replay(self, config: Config, name: str) -> Replayed:
+    def replay(self, config: Config, name: str) -> ReplayResult:
         """Replay one session as ``workbench replay`` does, whatever is known of it."""
         item = self._materials[name]
         return replay(item.session, item.labels, item.stages, config, self._cost(config, name), self.store)
@@ -219,7 +219,7 @@ class Evaluator:
         items = [self._materials[name] for name in self.names]
         config = self._baseline
         tasks = [Task(item.session.folder, item.labels, config, config, self.profile) for item in items]
-        with Ahead(self.store, helpers(self._stack, config)) as ahead:
+        with Prefetcher(self.store, helpers(self._stack, config)) as ahead:
             for number in ahead.in_turn(tasks):
                 told(number, len(tasks))
                 self.score(config, items[number].name)
@@ -242,7 +242,7 @@ class Evaluator:
             self._scored.popitem(last=False)
         return scored
 
-    def _remembered(self, config: Config, item: Material) -> SessionScores:
+    def _remembered(self, config: Config, item: SessionMaterial) -> SessionScores:
         """Replay what no other config has shown."""
         where = item.name, _scope(config)
         if where not in self._memories:
@@ -255,12 +255,12 @@ class Evaluator:
             ("scores", steps), lambda: score_parts(header, parts, item.reference, item.recorded_agent)
         ).value
 
-    def _key(self, config: Config, item: Material) -> Hashable:
+    def _key(self, config: Config, item: SessionMaterial) -> Hashable:
         """What tells configs apart on a session: without echo, two thresholds that call the same frames loud act
         alike.
         """
         if item.hears_itself(config):
-            return item.name, effective(config)
+            return item.name, canonical_settings(config)
         mic = self._mics.get(item.name)
         if mic is None:
             mic = self._mics[item.name] = Microphone(item.session, (), self.store)
@@ -284,12 +284,12 @@ def _check_weights(stack: str, here: Mapping[str, str], wanted: Mapping[str, str
             )
 
 
-def _memory(item: Material, config: Config) -> tuple[Header, Memory[Part]]:
+def _memory(item: SessionMaterial, config: Config) -> tuple[Header, Memo[TraceFacts]]:
     """An empty memory for a session, and what its traces are headed by as far as scores ask."""
     playout = speak_options(config).playout
     header = Header(item.name, item.session.samples, playout, echo=item.hears_itself(config))
-    return header, Memory(lambda events: condense(index(Trace(header, in_order(events)))))
+    return header, Memo(lambda events: condense(index(Trace(header, in_order(events)))))
 
 
-def _whole(trace: Trace) -> tuple[Header, list[Part]]:
+def _whole(trace: Trace) -> tuple[Header, list[TraceFacts]]:
     return trace.header, [condense(index(trace))]

@@ -10,14 +10,14 @@ from itertools import combinations
 from workbench.config import Config, Knob, get, knobs, override
 from workbench.errors import WorkbenchError
 from workbench.files import canonical_json
-from workbench.tuning.evaluator import effective
+from workbench.tuning.evaluator import canonical_settings
 from workbench.tuning.space import Parameter, Space
 
 Change = tuple[str, Knob]
 """Dotted path and value."""
 
 
-def find_unread(space: Space, baseline: Config) -> dict[str, str]:
+def find_inactive_knobs(space: Space, baseline: Config) -> dict[str, str]:
     """Name → why, of the knobs of which no value changes anything.
 
     A knob stays where others of the space can wake it: ``stt_vad_hits`` beside ``stt_vad``. All pairs of others are
@@ -73,7 +73,7 @@ def _is_read(parameter: Parameter, baseline: Config, changes: Mapping[str, Knob]
     names = set()
     for path, value in [*_values(parameter), (parameter.path, get(baseline, parameter.path))]:
         try:
-            names.add(effective(override(baseline, {**changes, path: value})))
+            names.add(canonical_settings(override(baseline, {**changes, path: value})))
         except WorkbenchError:
             continue
     return len(names) > 1

@@ -11,7 +11,7 @@ from workbench.errors import WorkbenchError
 from workbench.metrics import SessionScores
 from workbench.metrics.definitions import BY_KEY, Points, Rate
 from workbench.metrics.summary import point_scores, pool
-from workbench.tuning.evaluator import Evaluator, effective
+from workbench.tuning.evaluator import Evaluator, canonical_settings
 from workbench.tuning.goal import ANSWERED, SHOWN, Goal, Outcome
 from workbench.tuning.spec import Spec
 from workbench.tuning.study import best, create, finished, outcome_of
@@ -73,7 +73,7 @@ class Objective:
     def _outcome(self, trial: optuna.Trial, params: Mapping[str, Knob]) -> tuple[Outcome, str]:
         try:
             config = self._spec.space.config(self._spec.config, params)
-            key = effective(config)
+            key = canonical_settings(config)
             self._learn(trial.study)
             if self._spec.prune or key not in self._known:
                 # With --prune each trial reports its sessions, a known one too: it may be the best, to compare with.
@@ -87,7 +87,7 @@ class Objective:
 
     def judge(self, config: Config) -> Outcome:
         """Replay and score a config on the sessions that the search sees."""
-        key = effective(config)
+        key = canonical_settings(config)
         if key not in self._known:
             self._known[key] = self._judge(config, None)
         return self._known[key]

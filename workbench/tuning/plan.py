@@ -9,7 +9,7 @@ from workbench.metrics.definitions import BY_KEY, Points, Rate
 from workbench.runs import open_labelled
 from workbench.sessions.labels import is_labelled
 from workbench.sessions.session import Session, check_name
-from workbench.tuning.inactive_knobs import find_unread, searched
+from workbench.tuning.inactive_knobs import find_inactive_knobs, searched
 from workbench.tuning.samplers import make_sampler
 from workbench.tuning.space import Space
 from workbench.tuning.spec import Spec, ref
@@ -52,7 +52,7 @@ def plan(
         if not is_labelled(labels):
             raise WorkbenchError(f"{session.folder}: has no labels to tune against; 'workbench label' drafts them")
     parts = split({session.name: labels for session, labels in opened}, seed)
-    unread = find_unread(space, config)
+    unread = find_inactive_knobs(space, config)
     space = searched(space, unread)
     first = space.point(config)
     if sampler == "grid":

@@ -48,7 +48,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class PutBack:
+class Ablation:
     """One change taken back, all others kept.
 
     Attributes:
@@ -102,13 +102,15 @@ class Result:
     outcome: Outcome
     over_budget: tuple[str, ...]
     sensitivity: Sensitivity
-    put_back: tuple[PutBack, ...]
+    ablations: tuple[Ablation, ...]
     tuning: Comparison
     held_out: Comparison | None
     front: tuple[Point, ...] = ()
 
 
-def conclude(study: optuna.Study, spec: Spec, evaluator: Evaluator, objective: Objective, watch: Watch) -> Result:
+def summarise_study(
+    study: optuna.Study, spec: Spec, evaluator: Evaluator, objective: Objective, watch: Watch
+) -> Result:
     """Choose, centre, survey, compare."""
     goal = spec.goal
     chosen = best(study, goal)
@@ -132,7 +134,7 @@ def conclude(study: optuna.Study, spec: Spec, evaluator: Evaluator, objective: O
         outcome=outcome,
         over_budget=goal.broken(outcome.scores),
         sensitivity=sensitivity,
-        put_back=put_back(spec, evaluator, config, objective),
+        ablations=ablate(spec, evaluator, config, objective),
         tuning=_compare(spec, evaluator.scores(spec.config, spec.tuning), evaluator.scores(config, spec.tuning)),
         held_out=held,
         front=tuple(_point(spec, trial) for trial in front(study)) if len(spec.objectives) > 1 else (),
@@ -202,7 +204,7 @@ def space_without(space: Space, baseline: Config, config: Config) -> Space:
     return Space(tuple(item for item in space.parameters if get(config, item.path) != get(baseline, item.path)))
 
 
-def put_back(spec: Spec, evaluator: Evaluator, config: Config, objective: Objective) -> tuple[PutBack, ...]:
+def ablate(spec: Spec, evaluator: Evaluator, config: Config, objective: Objective) -> tuple[Ablation, ...]:
     """What each single change is good for: the tuned config against itself with that knob as it was."""
     sessions = spec.held_out if spec.split == "held-out" else spec.tuning
     tuned = evaluator.scores(config, sessions)
@@ -215,7 +217,7 @@ def put_back(spec: Spec, evaluator: Evaluator, config: Config, objective: Object
             continue
         without = evaluator.scores(other, sessions)
         difference = compare(tuned, without, spec.objectives[:1])[0]
-        found.append(PutBack(item.name, was, difference, objective.judge(other).broken))
+        found.append(Ablation(item.name, was, difference, objective.judge(other).broken))
     return tuple(found)
 
 

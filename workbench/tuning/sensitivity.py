@@ -12,7 +12,7 @@ import optuna
 
 from workbench.config import Config, Knob, get, override
 from workbench.errors import WorkbenchError
-from workbench.tuning.evaluator import effective
+from workbench.tuning.evaluator import canonical_settings
 from workbench.tuning.goal import Goal, Outcome
 from workbench.tuning.space import Parameter, Space, short
 from workbench.tuning.study import finished, outcome_of
@@ -257,7 +257,7 @@ def _small_changes(parameter: Parameter, chosen: Knob) -> Iterator[tuple[Knob, s
 def _same(space: Space, config: Config, parameter: Parameter, value: Knob) -> bool:
     """Whether no replay could tell: less speech than a frame acts as one frame."""
     try:
-        return effective(space.config(config, {parameter.name: value})) == effective(config)
+        return canonical_settings(space.config(config, {parameter.name: value})) == canonical_settings(config)
     except WorkbenchError:
         return False
 

@@ -15,7 +15,7 @@ from workbench.tuning.evaluator import Evaluator
 from workbench.tuning.interrupts import Patience
 from workbench.tuning.objective import Objective
 from workbench.tuning.presence import Presence, Tickets, at_work
-from workbench.tuning.result import Result, Watch, conclude
+from workbench.tuning.result import Result, Watch, summarise_study
 from workbench.tuning.spec import Spec, local_url
 from workbench.tuning.storage import answering, open_storage
 from workbench.tuning.study import Elsewhere, create, finished, keep, load, look_up, queue, run_trials, take_up, wanting
@@ -68,7 +68,7 @@ def tune(
             spec.write()
         objective = Objective(spec, evaluator, spec.tuning)
         _run(study, spec, url, objective, watch, workers, presence, progress, remote=storage is not None)
-        result = conclude(study, spec, evaluator, objective, watch)
+        result = summarise_study(study, spec, evaluator, objective, watch)
         try:
             return result, finish(result, evaluator)
         finally:

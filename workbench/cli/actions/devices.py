@@ -6,7 +6,7 @@ import sys
 import click
 
 from workbench.errors import WorkbenchError
-from workbench.recording.portaudio import devices, opening
+from workbench.recording.portaudio import devices, stream_settings
 
 
 def show_devices(as_json: bool) -> None:
@@ -20,7 +20,7 @@ def show_devices(as_json: bool) -> None:
     found = []
     for device, kind in rows:
         try:
-            fit = opening(device, kind).words
+            fit = stream_settings(device, kind).words
         except WorkbenchError as error:
             fit = f"not usable: {str(error).split(': ', 1)[-1].split(' (')[0]}"
         found.append(

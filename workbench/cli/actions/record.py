@@ -14,12 +14,12 @@ from workbench.cli.options import session_folder
 from workbench.config import Config
 from workbench.errors import WorkbenchError
 from workbench.recording.callbacks import check_playable
-from workbench.recording.finalize import Finished, cut_off, finish, is_cut_off
+from workbench.recording.finalize import FinishedRecording, cut_off, finish, is_cut_off
 from workbench.recording.loop import Recorded, record, signals
 from workbench.recording.meter import MeterView, PlainView
-from workbench.recording.observer import Follower
-from workbench.recording.portaudio import Opening, find_device, one_stream, opening
-from workbench.recording.recorder import Plan, ensure_new
+from workbench.recording.observer import RecordingObserver
+from workbench.recording.portaudio import StreamSettings, find_device, one_stream, stream_settings
+from workbench.recording.recorder import RecordingPlan, ensure_new
 from workbench.recording.tape import NameTakenError
 from workbench.recording.view import View
 from workbench.sessions.session import check_name, open_session, recover_command
@@ -32,7 +32,7 @@ _LIVE_LATENCY_SECONDS = 0.16
 
 
 @dataclass(frozen=True)
-class Request:
+class RecordRequest:
     """The options of ``record`` as typed."""
 
     name: str | None
@@ -49,7 +49,7 @@ class Request:
     folder: Path
 
 
-def record_and_show(request: Request) -> int:
+def record_and_show(request: RecordRequest) -> int:
     """Record, finish, say what came of it. Exit code 1: it ended before it was asked to."""
     assistant = request.config.assistant
     names = _names(request)
@@ -58,16 +58,16 @@ def record_and_show(request: Request) -> int:
     for left in cut_off(request.folder):
         click.echo(f"note: {left} was cut off; finish it with '{recover_command(left)}'", err=True)
     play = _play(request)
-    how = opening(find_device(request.device, "input"), "input", request.rate)
+    how = stream_settings(find_device(request.device, "input"), "input", request.rate)
     speaks = play is not None or request.live
-    out = opening(find_device(request.output, "output"), "output", request.rate) if speaks else None
+    out = stream_settings(find_device(request.output, "output"), "output", request.rate) if speaks else None
     follower = _follower(request.config) if request.live else None
     if out is not None and follower is not None:
         out = replace(out, latency=_LIVE_LATENCY_SECONDS)
     together = out is not None and one_stream(how, out)
     _say_fit(how, out, play, together)
     calibration = _calibrate(how) if request.calibrate else None
-    plan = Plan(
+    plan = RecordingPlan(
         folder=folder,
         input=how,
         gate=(assistant.stt_silence_threshold, assistant.stt_silence_ms, assistant.stt_min_speech_ms),
@@ -87,7 +87,7 @@ def record_and_show(request: Request) -> int:
     return 0 if recorded.ended.as_asked else 1
 
 
-def _names(request: Request) -> Iterator[str]:
+def _names(request: RecordRequest) -> Iterator[str]:
     """Names for the session, in the order in which they are tried: the given one alone, or the time, made free."""
     if request.name is not None:
         yield check_name(request.name, "record --name")
@@ -99,7 +99,7 @@ def _names(request: Request) -> Iterator[str]:
             yield name
 
 
-def _record(plan: Plan, request: Request, names: Iterator[str]) -> Recorded:
+def _record(plan: RecordingPlan, request: RecordRequest, names: Iterator[str]) -> Recorded:
     """Record under the first name that nobody takes meanwhile."""
     while True:
         try:
@@ -133,7 +133,7 @@ def recover_and_show(folder: Path, name: str | None) -> int:
     return 2 if failed else 0
 
 
-def _play(request: Request) -> Path | None:
+def _play(request: RecordRequest) -> Path | None:
     if (request.play is not None) + (request.play_session is not None) + request.live > 1:
         raise WorkbenchError("--play, --play-session and --live: give one of them")
     if request.play_session:
@@ -150,18 +150,18 @@ def _play(request: Request) -> Path | None:
     return None
 
 
-def _follower(config: Config) -> Follower:
+def _follower(config: Config) -> RecordingObserver:
     """The assistant, its models loaded before anything is recorded."""
     from workbench.live.assistant import check_live
-    from workbench.live.recording_observer import LiveFollower
+    from workbench.live.recording_observer import LiveAssistantObserver
     from workbench.stacks import generated, make_stack
 
     without = ", generated, without meaning" if generated(config) else ""
     click.echo(f"assistant: loading stack {config.stack.stack}{without}", err=True)
-    return LiveFollower(check_live(config, make_stack(config).stages(())), config)
+    return LiveAssistantObserver(check_live(config, make_stack(config).stages(())), config)
 
 
-def _say_fit(how: Opening, out: Opening | None, play: Path | None, together: bool) -> None:
+def _say_fit(how: StreamSettings, out: StreamSettings | None, play: Path | None, together: bool) -> None:
     click.echo(f"microphone: {how.device.name} ({how.words})", err=True)
     if out is not None:
         streams = "one stream with the microphone" if together else "a stream of its own"
@@ -169,7 +169,7 @@ def _say_fit(how: Opening, out: Opening | None, play: Path | None, together: boo
         click.echo(f"loudspeaker: {out.device.name} ({out.words}; {streams}), playing {what}", err=True)
 
 
-def _calibrate(how: Opening) -> Mapping[str, Any]:
+def _calibrate(how: StreamSettings) -> Mapping[str, Any]:
     from workbench.recording.listen import guided
 
     found = guided(how, _QUIET_SECONDS, _SPEECH_SECONDS, lambda text: click.echo(text, err=True))
@@ -178,13 +178,13 @@ def _calibrate(how: Opening) -> Mapping[str, Any]:
     return found.to_json()
 
 
-def _view(request: Request, name: str) -> View:
+def _view(request: RecordRequest, name: str) -> View:
     if request.no_meter or not sys.stderr.isatty():
         return PlainView()
     return MeterView(name, keys=sys.stdin.isatty())
 
 
-def _show(finished: Finished, remarks: tuple[str, ...] = ()) -> None:
+def _show(finished: FinishedRecording, remarks: tuple[str, ...] = ()) -> None:
     session = finished.session
     tracks = " and ".join(f"{name}.flac" for name in sorted(session.tracks, reverse=True))
     click.echo(f"{session.folder}: {samples_to_seconds(session.samples):.2f} s, {tracks}")

@@ -10,7 +10,7 @@ from workbench.config import Config, Knob, get, knobs, override
 from workbench.errors import WorkbenchError
 from workbench.metrics.budget import read_budget
 from workbench.sessions.session import check_name, open_session
-from workbench.tuning.inactive_knobs import find_unread, searched
+from workbench.tuning.inactive_knobs import find_inactive_knobs, searched
 from workbench.tuning.plan import check_trials
 from workbench.tuning.space import read_space
 from workbench.tuning.spec import STUDIES, SessionRef, Spec, read_spec
@@ -18,7 +18,7 @@ from workbench.tuning.storage import missing, open_storage
 from workbench.tuning.study import load
 
 if TYPE_CHECKING:
-    from workbench.cli.actions.tune import Request
+    from workbench.cli.actions.tune import TuneRequest
 
 _CONFIG = {
     "config_file": "--config",
@@ -29,7 +29,7 @@ _CONFIG = {
 }
 
 
-def resumed(folders: Sequence[Path], request: "Request") -> Spec:
+def resumed(folders: Sequence[Path], request: "TuneRequest") -> Spec:
     """The study as it is, with the number of trials that is asked for now.
 
     Raises:
@@ -46,7 +46,7 @@ def resumed(folders: Sequence[Path], request: "Request") -> Spec:
     return replace(kept, config=_config(kept, request), sessions=_sessions(kept, folders), trials=trials)
 
 
-def _kept(folders: Sequence[Path], request: "Request") -> Spec:
+def _kept(folders: Sequence[Path], request: "TuneRequest") -> Spec:
     """From its folder, whose files must be its own; from its storage where sessions or a storage are given."""
     check_name(request.name, "--name")
     own = STUDIES / request.name
@@ -58,7 +58,7 @@ def _kept(folders: Sequence[Path], request: "Request") -> Spec:
     return load(request.name, open_storage(url, existing=True))[1]
 
 
-def _asked(kept: Spec, request: "Request") -> Iterator[tuple[str, bool, str]]:
+def _asked(kept: Spec, request: "TuneRequest") -> Iterator[tuple[str, bool, str]]:
     """Options that were given: how, whether they say what the study says, and what that is."""
     given = request.given
     if "objectives" in given:
@@ -73,7 +73,7 @@ def _asked(kept: Spec, request: "Request") -> Iterator[tuple[str, bool, str]]:
         yield "--prune", kept.prune, "without it"
     if "space" in given:
         space = read_space(request.space)
-        space = searched(space, find_unread(space, kept.config))
+        space = searched(space, find_inactive_knobs(space, kept.config))
         yield f"--space {request.space}", space == kept.space, "with another space"
     if "budget" in given:
         yield f"--budget {request.budget}", read_budget(request.budget) == kept.budget, "with another budget"
@@ -83,7 +83,7 @@ def _asked(kept: Spec, request: "Request") -> Iterator[tuple[str, bool, str]]:
         yield options, False, f"with {knob} = {_shown(get(kept.config, knob))}, not {_shown(get(config, knob))}"
 
 
-def _config(kept: Spec, request: "Request") -> Config:
+def _config(kept: Spec, request: "TuneRequest") -> Config:
     """The baseline that is asked for: from a file, or the study's own, with what else is said."""
     if "config_file" in request.given:
         return build_config(

@@ -35,7 +35,7 @@ PARETO = (OBJECTIVE, "cutin_per_hold")
 
 
 @dataclass(frozen=True)
-class Request:
+class TuneRequest:
     """The options of ``tune``."""
 
     name: str
@@ -62,7 +62,7 @@ class Request:
     """Names of those that were given on the command line."""
 
 
-def run_tune(folders: Sequence[Path], request: Request) -> int:
+def run_tune(folders: Sequence[Path], request: TuneRequest) -> int:
     """Tune, write the configs, print what may be claimed.
 
     Returns:
@@ -96,7 +96,7 @@ def run_tune(folders: Sequence[Path], request: Request) -> int:
     return 1 if result.over_budget else 0
 
 
-def _spec(folders: Sequence[Path], request: Request) -> Spec:
+def _spec(folders: Sequence[Path], request: TuneRequest) -> Spec:
     if not folders:
         raise WorkbenchError("no sessions given ('workbench sessions' lists them); --resume alone can do without")
     config = build_config(

@@ -62,11 +62,11 @@ def record(
     --live runs the stack of --config and --stack on the microphone; its trace is kept beside the session, and
     'workbench compare' says in what a replay differs from it. Without it, the config gives the meter its threshold.
     """
-    from workbench.cli.actions.record import Request, record_and_show, recover_and_show
+    from workbench.cli.actions.record import RecordRequest, record_and_show, recover_and_show
 
     if recover:
         return recover_and_show(folder, name)
-    request = Request(
+    request = RecordRequest(
         name, device, output, seconds, play, play_session, live, rate, calibrate, config, no_meter, folder
     )
     return record_and_show(request)

@@ -67,11 +67,11 @@ from workbench.cli.options import json_option, session_folders
 @json_option
 def tune(sessions: tuple[str, ...], **options: object) -> int:
     """Search settings by exact replay, and write the config that the assistant loads."""
-    from workbench.cli.actions.tune import Request, run_tune
+    from workbench.cli.actions.tune import TuneRequest, run_tune
 
     source = click.get_current_context().get_parameter_source
     given = frozenset(name for name in options if source(name) is not ParameterSource.DEFAULT)
-    return run_tune(session_folders(sessions), Request(**options, given=given))  # type: ignore[arg-type]
+    return run_tune(session_folders(sessions), TuneRequest(**options, given=given))  # type: ignore[arg-type]
 
 
 @click.command()

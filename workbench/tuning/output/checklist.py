@@ -9,11 +9,11 @@ from workbench.metrics import Summary
 from workbench.metrics.compare import NO_DIFFERENCE
 from workbench.tuning.goal import ANSWERED
 from workbench.tuning.inactive_knobs import told
-from workbench.tuning.output.checklist_checks import Tick
+from workbench.tuning.output.checklist_checks import Check
 from workbench.tuning.output.checklist_commands import commands
 from workbench.tuning.output.checklist_rows import key_table, named, workbench_table
 from workbench.tuning.output.hotmic import RELEASE_MS, Suggestion
-from workbench.tuning.output.listener_comparison import Faults, section
+from workbench.tuning.output.listener_comparison import ListenerComparison, section
 from workbench.tuning.output.phrases import advice, caveats, evidence, figure, headline, knob, nudge, number, verdict
 from workbench.tuning.result import Comparison, Result
 
@@ -36,9 +36,9 @@ def checklist(
     suggestions: Sequence[Suggestion],
     replayed: Summary,
     kept: Mapping[str, Any],
-    faults: Faults | None,
+    faults: ListenerComparison | None,
     folder: Path,
-    found: Mapping[str, Tick],
+    found: Mapping[str, Check],
 ) -> str:
     """The checklist as Markdown.
 
@@ -150,7 +150,7 @@ def _neighbourhood(result: Result) -> str:
     return "\n".join([*lines, *(f"- {nudge(item, before)}" for item in nudges)])
 
 
-def _listener(result: Result, faults: Faults | None) -> str:
+def _listener(result: Result, faults: ListenerComparison | None) -> str:
     if faults is None:
         return (
             "## Whose listen loop\n\nThese values were tuned on the `workbench` listener: pre-roll, reset, flush, a "
@@ -180,7 +180,7 @@ def _front(result: Result, folder: Path) -> str:
     return "\n".join(lines)
 
 
-def _items(result: Result, lines: Mapping[str, str | None], found: Mapping[str, Tick]) -> str:
+def _items(result: Result, lines: Mapping[str, str | None], found: Mapping[str, Check]) -> str:
     text = [
         "## To tick",
         "",

@@ -20,14 +20,14 @@ BESIDE = ("deadline_miss_rate", "stall_ratio", "false_bargein_per_agent_hour")
 """What shows whether STT and TTS go together on one machine."""
 
 
-class Tick(NamedTuple):
+class Check(NamedTuple):
     """What a check found; ``good`` is None where there was nothing to check here."""
 
     good: bool | None
     found: str
 
 
-def ticks(result: Result, evaluator: Evaluator, kept: Mapping[str, Any], folder: Path) -> dict[str, Tick]:
+def run_checks(result: Result, evaluator: Evaluator, kept: Mapping[str, Any], folder: Path) -> dict[str, Check]:
     """Check what can be checked; the keys are those of the checklist's items.
 
     Args:
@@ -45,65 +45,65 @@ def ticks(result: Result, evaluator: Evaluator, kept: Mapping[str, Any], folder:
     }
 
 
-def _aligned(evaluator: Evaluator) -> Tick:
+def _aligned(evaluator: Evaluator) -> Check:
     sessions = [evaluator.material(name).session for name in evaluator.names]
     problems = [problem for session in sessions for problem in session.verify()]
     if problems:
-        return Tick(False, problems[0])
+        return Check(False, problems[0])
     blocks = sum(session.frames for session in sessions)
     count = counted(len(sessions), "session")
-    return Tick(True, f"{count}, {blocks} blocks of {FRAME_SAMPLES} samples, every checksum as recorded")
+    return Check(True, f"{count}, {blocks} blocks of {FRAME_SAMPLES} samples, every checksum as recorded")
 
 
-def _chunks(result: Result, evaluator: Evaluator) -> Tick:
+def _chunks(result: Result, evaluator: Evaluator) -> Check:
     scores = evaluator.summary(result.config, evaluator.names).scores
     torn, holes = (int(scores[key] or 0) for key in ("midword_splits", "underrun_events"))
     seconds = scores["agent_speech_seconds"] or 0.0
     played = f"{seconds:.1f} s of agent speech, costs: {result.config.costs.costs}"
     found = f"{counted(torn, 'word')} cut (`midword_splits`), {counted(holes, 'hole')} (`underrun_events`) in {played}"
-    return Tick(not torn and not holes if seconds else None, found)
+    return Check(not torn and not holes if seconds else None, found)
 
 
-def _voice(result: Result, kept: Mapping[str, Any]) -> Tick:
+def _voice(result: Result, kept: Mapping[str, Any]) -> Check:
     voice = voice_of(result, kept)
     if voice is None:
-        return Tick(None, "none is named: give `tune` your own file, `--moshi-json FILE`")
+        return Check(None, "none is named: give `tune` your own file, `--moshi-json FILE`")
     path, tts = voice
     if not path.is_file():
-        return Tick(None, f"{path} is not on this machine")
+        return Check(None, f"{path} is not on this machine")
     from workbench.moshi.checkpoint import find
     from workbench.moshi.voices import check
 
     try:
         found = check(path, find(tts) if tts else None)
     except WorkbenchError as error:
-        return Tick(False, str(error))
+        return Check(False, str(error))
     spread = f"standard deviation {found.std:.2f}" if found.std else "all 0: this TTS has one voice"
-    return Tick(True, f"{path.name}: {found.dim} × {found.frames}, {spread}")
+    return Check(True, f"{path.name}: {found.dim} × {found.frames}, {spread}")
 
 
-def _beside(result: Result, evaluator: Evaluator) -> Tick:
+def _beside(result: Result, evaluator: Evaluator) -> Check:
     """The tuned config with STT and TTS on one device at once, against the limits that this is about."""
     config = override(result.config, {"workbench.executors": "parallel"})
     summary = evaluator.summary(config, evaluator.names)
     says = ", ".join(f"{key} {shown(summary, key)}" for key in BESIDE)
     limits = {key: limit for key, limit in result.spec.budget.items() if key in BESIDE}
     over = ", ".join(item.key for item in check_budget(summary.scores, limits))
-    return Tick(
+    return Check(
         not over if limits else None, f"executors = parallel: {says}" + (f"; over budget: {over}" if over else "")
     )
 
 
-def _mapping(result: Result, kept: Mapping[str, Any], folder: Path) -> Tick:
+def _mapping(result: Result, kept: Mapping[str, Any], folder: Path) -> Check:
     """Both files read back from disk, against the config that the figures were measured with."""
     try:
         tuned, written = load(folder / "tuned.toml"), read_json(folder / "moshi.json")
     except WorkbenchError as error:
-        return Tick(False, str(error))
+        return Check(False, str(error))
     if tuned != result.config:
-        return Tick(False, "tuned.toml is not the config that was replayed")
+        return Check(False, "tuned.toml is not the config that was replayed")
     wanted = moshi_json(tuned, kept)
     other = [key for key in KEYS if written.get(key) != wanted[key]]
     if other:
-        return Tick(False, f"moshi.json has another {other[0]} than tuned.toml")
-    return Tick(True, f"both files read back; fingerprint {tuned.fingerprint[:12]}, the config that was replayed")
+        return Check(False, f"moshi.json has another {other[0]} than tuned.toml")
+    return Check(True, f"both files read back; fingerprint {tuned.fingerprint[:12]}, the config that was replayed")

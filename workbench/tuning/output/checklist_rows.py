@@ -7,7 +7,7 @@ from typing import Any
 from workbench.config import Config, get, knobs, override
 from workbench.errors import WorkbenchError
 from workbench.moshi_json import KEYS, OWN, moshi_json
-from workbench.tuning.inactive_knobs import find_unread
+from workbench.tuning.inactive_knobs import find_inactive_knobs
 from workbench.tuning.output.hotmic import RELEASE_MS, Suggestion
 from workbench.tuning.output.phrases import acts_as, also_breaks, counted, figure, knob, number, spread, verdict
 from workbench.tuning.result import Comparison, Result
@@ -148,12 +148,12 @@ def _no_effect(key: str, config: Config) -> str:
             return ""
     else:
         knob_alone = Parameter(path, "float" if isinstance(value, float) else "int", meta["low"], meta["high"])
-    return find_unread(Space((knob_alone,)), config).get(key, "")
+    return find_inactive_knobs(Space((knob_alone,)), config).get(key, "")
 
 
 def _searched(name: str, result: Result, found: Range) -> str:
     before, after = get(result.spec.config, name), get(result.config, name)
-    words = ["as before: nothing better was found" if before == after else _put_back(name, result)]
+    words = ["as before: nothing better was found" if before == after else _ablated(name, result)]
     if acts := acts_as(name, after):
         words.append(acts)
     words.append(spread(found))
@@ -162,10 +162,10 @@ def _searched(name: str, result: Result, found: Range) -> str:
     return "; ".join(words)
 
 
-def _put_back(name: str, result: Result) -> str:
+def _ablated(name: str, result: Result) -> str:
     """What the change is good for."""
     was = knob(get(result.spec.config, name))
-    item = next((item for item in result.put_back if item.name == name), None)
+    item = next((item for item in result.ablations if item.name == name), None)
     if item is None:
         return f"was {was}, which does not go with the rest"
     row = item.difference

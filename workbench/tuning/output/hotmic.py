@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from workbench.arrays import Audio
 from workbench.config import Config, override
 from workbench.recording.calibrate import hotmic_rule
-from workbench.sessions.session import Pcm, Session
+from workbench.sessions.session import Session
 from workbench.units import SAMPLE_RATE
 
 RATE = 16_000
@@ -44,7 +45,7 @@ def suggest(session: Session) -> Suggestion:
 
     stream = soxr.ResampleStream(SAMPLE_RATE, RATE, 1, dtype="float32")
     levels: list[float] = []
-    rest: Pcm = np.zeros(0, dtype=np.float32)
+    rest: Audio = np.zeros(0, dtype=np.float32)
     for block in session.stream():
         rest = np.concatenate((rest, stream.resample_chunk(block.ravel())))
         whole = len(rest) // BLOCK * BLOCK

@@ -8,7 +8,7 @@ from workbench.config import Config, override
 from workbench.metrics import Difference, compare, shown
 from workbench.metrics.compare import NO_DIFFERENCE
 from workbench.metrics.definitions import BY_KEY, HIGHER_IS_BETTER, Total
-from workbench.metrics.index import Reply, index
+from workbench.metrics.index import ReplyEvents, index
 from workbench.stages.chunker import STOPS
 from workbench.trace import Trace
 from workbench.tuning.evaluator import Evaluator
@@ -35,7 +35,7 @@ FAULTS = (
 
 
 @dataclass(frozen=True)
-class Cost:
+class FaultCost:
     """One fault: the score under the published loop and under the loop put right.
 
     Attributes:
@@ -75,7 +75,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Speech:
+class SpeechHeard:
     """Agent speech of a replay, or of several, in samples.
 
     Attributes:
@@ -93,7 +93,7 @@ class Speech:
 
 
 @dataclass(frozen=True)
-class Faults:
+class ListenerComparison:
     """All of them.
 
     Attributes:
@@ -101,12 +101,12 @@ class Faults:
         speech: of the published loop.
     """
 
-    costs: tuple[Cost, ...]
+    costs: tuple[FaultCost, ...]
     sessions: int
-    speech: Speech
+    speech: SpeechHeard
 
 
-def weigh(evaluator: Evaluator, config: Config, sessions: tuple[str, ...]) -> Faults:
+def compare_listeners(evaluator: Evaluator, config: Config, sessions: tuple[str, ...]) -> ListenerComparison:
     """Replay a config under both listeners."""
     sides = (config, override(config, {"workbench.listener": "workbench", "workbench.chunker": "corrected"}))
     scored = [evaluator.scores(side, sessions) for side in sides]
@@ -115,28 +115,28 @@ def weigh(evaluator: Evaluator, config: Config, sessions: tuple[str, ...]) -> Fa
     tested = [key for _, key in FAULTS if key != BORDERS and not isinstance(BY_KEY[key], Total)]
     differences = {item.key: item for item in compare(scored[0], scored[1], tested)}
 
-    def cost(fault: str, key: str) -> Cost:
+    def cost(fault: str, key: str) -> FaultCost:
         if key == BORDERS:
             texts = [f"{side.inside} of {side.borders}" for side in speech]
             values = [side.inside / side.borders if side.borders else None for side in speech]
         else:
             texts = [shown(summary, key) for summary in summaries]
             values = [summary.scores[key] for summary in summaries]
-        return Cost(fault, key, texts[0], texts[1], (values[0], values[1]), differences.get(key))
+        return FaultCost(fault, key, texts[0], texts[1], (values[0], values[1]), differences.get(key))
 
-    return Faults(tuple(cost(fault, key) for fault, key in FAULTS), len(sessions), speech[0])
+    return ListenerComparison(tuple(cost(fault, key) for fault, key in FAULTS), len(sessions), speech[0])
 
 
-def spoken(traces: Iterable[Trace]) -> Speech:
+def spoken(traces: Iterable[Trace]) -> SpeechHeard:
     """What became of the agent's speech."""
     total = Counter[str]()
     for trace in traces:
         for reply in index(trace).replies.values():
             total.update(_spoken(reply))
-    return Speech(**total)
+    return SpeechHeard(**total)
 
 
-def _spoken(reply: Reply) -> Counter[str]:
+def _spoken(reply: ReplyEvents) -> Counter[str]:
     found = Counter[str]()
     played = Counter[int]()
     for play in reply.plays:
@@ -152,7 +152,7 @@ def _spoken(reply: Reply) -> Counter[str]:
     return found
 
 
-def section(faults: Faults) -> str:
+def section(faults: ListenerComparison) -> str:
     """The checklist's section, as Markdown."""
     rows = [
         f"| {item.fault} | {item.key if item.key == BORDERS else f'`{item.key}`'} | {item.published} | "
@@ -179,7 +179,7 @@ def section(faults: Faults) -> str:
     return "\n".join([*lines, "", _lost(faults.speech)])
 
 
-def _lost(speech: Speech) -> str:
+def _lost(speech: SpeechHeard) -> str:
     made, closed, stopped = (samples_to_seconds(item) for item in (speech.made, speech.closed, speech.stopped))
     lost = closed + stopped
     if not made:

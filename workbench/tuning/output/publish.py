@@ -14,10 +14,10 @@ from workbench.metrics import Summary
 from workbench.moshi_json import write_moshi_json
 from workbench.tuning.evaluator import Evaluator
 from workbench.tuning.output.checklist import checklist
-from workbench.tuning.output.checklist_checks import ticks
+from workbench.tuning.output.checklist_checks import run_checks
 from workbench.tuning.output.checklist_commands import budget_path
 from workbench.tuning.output.hotmic import by_rule, suggest
-from workbench.tuning.output.listener_comparison import Faults, weigh
+from workbench.tuning.output.listener_comparison import ListenerComparison, compare_listeners
 from workbench.tuning.output.phrases import advice, headline
 from workbench.tuning.result import Comparison, Result
 
@@ -42,19 +42,23 @@ def publish(result: Result, evaluator: Evaluator, own: Mapping[str, Any] | None,
     folder = configs / spec.name
     folder.mkdir(parents=True, exist_ok=True)
     names = tuple(sorted(ref.name for ref in spec.sessions))
-    faults = weigh(evaluator, result.config, names) if result.config.workbench.listener == "mlx-harmony" else None
+    faults = (
+        compare_listeners(evaluator, result.config, names)
+        if result.config.workbench.listener == "mlx-harmony"
+        else None
+    )
     suggestions = [suggest(evaluator.material(name).session) for name in names]
     replayed = evaluator.summary(by_rule(spec.config, suggestions), spec.tuning)
     write_moshi_json(folder / "moshi.json", result.config, kept)
     write_text(folder / "tuned.toml", dump_toml(result.config))
     write_text(budget_path(spec), tomli_w.dumps({"budget": dict(spec.budget)}))
-    found = ticks(result, evaluator, kept, folder)
+    found = run_checks(result, evaluator, kept, folder)
     write_text(folder / "checklist.md", checklist(result, suggestions, replayed, kept, faults, folder, found))
     write_text(spec.folder / "result.json", pretty_json(_plain(_for_programs(result, faults))))
     return folder
 
 
-def _for_programs(result: Result, faults: Faults | None) -> dict[str, Any]:
+def _for_programs(result: Result, faults: ListenerComparison | None) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "study": result.spec.name,
@@ -73,7 +77,7 @@ def _for_programs(result: Result, faults: Faults | None) -> dict[str, Any]:
         "held_out": _comparison(result.held_out) if result.held_out else None,
         "tuning": _comparison(result.tuning),
         "sensitivity": dataclasses.asdict(result.sensitivity),
-        "put_back": [dataclasses.asdict(row) for row in result.put_back],
+        "ablations": [dataclasses.asdict(row) for row in result.ablations],
         "front": [dataclasses.asdict(point) for point in result.front],
         "faults": dataclasses.asdict(faults) if faults else None,
     }
