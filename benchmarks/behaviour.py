@@ -42,10 +42,10 @@ COSTS = {
 
 MORE = (
     {"tts_stream": True},
-    {"tts_stream": True, "executors": "split"},
+    {"tts_stream": True, "placement": "split"},
     {"stt_flush": False, "stt_preroll_ms": 0},
     {"tts_prebuffer_frames": 3, "tts_chunk_chars": 40, "tts_chunk_min_chars": 10},
-    {"echo.echo": "config", "echo_gain_db": -12.0, "barge_in": True},
+    {"echo.path": "config", "echo_gain_db": -12.0, "barge_in": True},
     {"listener": "mlx-harmony", "tts_stream": True},
     {"listener": "mlx-harmony", "tts_chunk_chars": 40, "barge_in": True, "barge_in_window_seconds": 8.0},
     {"stt_max_speech_seconds": 2.0, "stt_silence_ms": 240},
@@ -53,20 +53,16 @@ MORE = (
 """Settings of the stack ``scripted`` in which rules act that the matrix does not reach."""
 
 
-PLACEMENTS = {"serial": "serial", "shared": "parallel", "split": "split"}
-"""What the lines call a placement of the stages on devices, and the knob's value."""
-
-
 def settings(stacks: list[str]) -> Iterator[tuple[str, dict[str, object]]]:
     """Label and changed knobs of each setting, the slow stack last."""
-    listeners = ("workbench", "mlx-harmony")
+    listeners, placements = ("workbench", "mlx-harmony"), ("serial", "shared", "split")
     for stack in sorted(stacks, reverse=True):
-        for listener, placement, barge_in in itertools.product(listeners, PLACEMENTS, (False, True)):
+        for listener, placement, barge_in in itertools.product(listeners, placements, (False, True)):
             label = f"{stack} {listener} {placement} {'barge-in' if barge_in else 'no-barge-in'}"
-            changes = {"listener": listener, "executors": PLACEMENTS[placement], "barge_in": barge_in}
-            yield label, {"stack": stack, **changes}
+            changes = {"listener": listener, "placement": placement, "barge_in": barge_in}
+            yield label, {"stack.name": stack, **changes}
         if stack == "scripted":
-            yield from ((f"{stack} more-{number}", {"stack": stack, **more}) for number, more in enumerate(MORE))
+            yield from ((f"{stack} more-{number}", {"stack.name": stack, **more}) for number, more in enumerate(MORE))
 
 
 def digests(job: tuple[str, dict[str, object], Path]) -> str:

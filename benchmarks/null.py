@@ -134,7 +134,7 @@ def judged(options: argparse.Namespace) -> Iterator[tuple[bool, Any]]:
     with tempfile.TemporaryDirectory() as temporary:
         folders = make(Path(temporary), options.sessions)
         slow = options.shuffle == "none"
-        start = {"stack": "scripted", "stt_silence_ms": 1200 if slow else 720}
+        start = {"stack.name": "scripted", "stt_silence_ms": 1200 if slow else 720}
         baseline = load(REPOSITORY / "configs/baseline.toml", start)
         space = parse(SPACE, "null")
         budget = {"cutin_per_hold": 0.1} if slow else {}

@@ -63,7 +63,16 @@ def kill(times: int, at_once: int) -> dict[str, Any]:
             print(f"{len(crashes)} of {times}", file=sys.stderr)
         sessions = [f"recordings/k{i}" for i in range(times)]
         replayed = sound.run(
-            "replay", *sessions, "--stack", "scripted", "--costs", "fixed", "--out", "run", where=where, timeout=600
+            "replay",
+            *sessions,
+            "--stack",
+            "scripted",
+            "--step-costs",
+            "fixed",
+            "--out",
+            "run",
+            where=where,
+            timeout=600,
         )
         traces = len(list((where / "run").glob("*.trace.jsonl")))
         sound.server.terminate()
@@ -284,7 +293,7 @@ def long(hours: float) -> dict[str, Any]:
 def _replay(folder: Path) -> tuple[float, float]:
     """Peak memory (MiB) and seconds of ``workbench replay`` on the session, in a process of its own."""
     root = str(Path(__file__).parent.parent)
-    command = [sys.executable, "-m", "workbench", "replay", str(folder), "--stack", "scripted", "--costs", "fixed"]
+    command = [sys.executable, "-m", "workbench", "replay", str(folder), "--stack", "scripted", "--step-costs", "fixed"]
     began = time.perf_counter()
     done = subprocess.run(
         [*command, "--out", str(folder.parent / "run")],

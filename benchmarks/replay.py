@@ -128,9 +128,9 @@ def main() -> None:
             "baseline": {},
             "barge_in": {"barge_in": True},
             "mlx-harmony": {"listener": "mlx-harmony"},
-            "parallel": {"barge_in": True, "executors": "parallel"},
+            "parallel": {"barge_in": True, "placement": "shared"},
         }.items():
-            config = override(Config(), {"stack": "scripted"} | changes)
+            config = override(Config(), {"stack.name": "scripted"} | changes)
             stack = make_stack(config)
             stages = stack.stages(labels)
             profile = stack_profile(stack, config, [(session, labels)], Store(None))
@@ -154,7 +154,7 @@ def main() -> None:
                 with cProfile.Profile() as profiler:
                     again(store)
                 pstats.Stats(profiler).sort_stats("tottime").print_stats(14)
-        whole, inside, steps = bare_seconds(session, labels, override(Config(), {"stack": "scripted"}))
+        whole, inside, steps = bare_seconds(session, labels, override(Config(), {"stack.name": "scripted"}))
         print(
             f"framework over bare stage calls, empty store: {1e6 * (whole - inside) / steps:.1f} us per step "
             f"({100 * (whole - inside) / steps / (FRAME_SAMPLES / SAMPLE_RATE):.3f} % of an 80 ms frame; "

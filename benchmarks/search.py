@@ -47,7 +47,7 @@ def spec_of(folders: list[Path], seed: int) -> Any:
     return plan(
         "search",
         folders,
-        load(shipped / "baseline.toml", {"stack": "scripted"}),
+        load(shipped / "baseline.toml", {"stack.name": "scripted"}),
         space,
         budget,
         ["voice_to_voice_ms_p95"],

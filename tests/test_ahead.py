@@ -20,7 +20,7 @@ from workbench.units import SAMPLE_RATE
 from .conftest import MakeSession
 
 DEMO = Path(__file__).parent.parent / "recordings"
-SCRIPTED = override(Config(), {"stack": "scripted"})
+SCRIPTED = override(Config(), {"stack.name": "scripted"})
 
 
 @pytest.fixture
@@ -163,12 +163,12 @@ def test_measured_costs_are_measured_here(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("workbench.replay.prefetch.cores", lambda: 2)
     stack = make_stack(SCRIPTED)
     assert helpers(stack, SCRIPTED) == 1
-    assert helpers(stack, override(SCRIPTED, {"costs": "measured"})) == 0
+    assert helpers(stack, override(SCRIPTED, {"step_costs.source": "measured"})) == 0
 
 
 def test_nano_in_a_helper_says_what_it_says_here(tmp_path: Path) -> None:
     """Real models: a word of a demo session, heard and answered there; here the replay finds all of it in the store."""
-    config = override(Config(), {"costs": "fixed"})
+    config = override(Config(), {"step_costs.source": "fixed"})
     demo = open_session(DEMO / "barge-in-short")
     (tmp_path / "word").mkdir()
     write_track(tmp_path / "word" / "mic.flac", iter([demo.read(round(6.4 * SAMPLE_RATE), round(10 * SAMPLE_RATE))]))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.cli.actions.cache import show_store
+from workbench.cli.actions.cache import show_cache
 from workbench.config import Config, override
 from workbench.errors import WorkbenchError
 from workbench.files import read_json
@@ -18,7 +18,7 @@ from workbench.trace import Commit
 
 from .conftest import MakeSession
 
-NANO = override(Config(), {"stack": "nano"})
+NANO = override(Config(), {"stack.name": "nano"})
 
 
 def test_sessions_in_which_nobody_speaks_are_replayed_all_the_same(make_session: MakeSession, tmp_path: Path) -> None:
@@ -40,14 +40,14 @@ def test_sessions_in_which_nobody_speaks_are_replayed_all_the_same(make_session:
 
 def test_a_recording_that_was_cut_off_is_named_before_models_are_looked_for(tmp_path: Path) -> None:
     (tmp_path / "cut" / PARTIAL).mkdir(parents=True)
-    without_models = override(Config(), {"stack": "moshi"})
+    without_models = override(Config(), {"stack.name": "moshi"})
     with pytest.raises(WorkbenchError, match="finish it with 'workbench record --recover --dir "):
         run_sessions([tmp_path / "cut"], without_models, tmp_path / "out")
 
 
 def test_a_profile_that_is_named_and_gone_is_said(make_session: MakeSession, tmp_path: Path) -> None:
     session, _ = make_session([], 1.0)
-    config = override(Config(), {"stack": "scripted", "costs.profile": "gone.json"})
+    config = override(Config(), {"stack.name": "scripted", "step_costs.profile": "gone.json"})
     with pytest.raises(WorkbenchError, match=r"costs\.profile: gone\.json: no such file; '--set profile=' takes"):
         run_sessions([session.folder], config, tmp_path / "out")
 
@@ -63,6 +63,6 @@ def test_step_costs_measured_on_a_busy_machine_are_said_and_can_be_forgotten(
         notes = " ".join(score_run(run)[1].notes)
         assert ("step costs were measured beside other work (load 99.0 on " in notes) == said
         assert score_run(read_run(run.folder))[1].notes == score_run(run)[1].notes
-        show_store(clear=False, clear_costs=True, as_json=False)
+        show_cache(clear=False, clear_profiles=True, as_json=False)
         assert capsys.readouterr().out == f"forgot the step costs of {path.stem}\n"
         assert not path.exists()

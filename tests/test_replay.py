@@ -24,7 +24,7 @@ TALK = [QUESTION, (24.0, 25.2, "speech", 2, "what is the"), (25.84, 27.0, "speec
 
 def run(made: object, changes: dict[str, object] | None = None, store: Store | None = None) -> ReplayResult:
     session, labels = made  # type: ignore[misc]
-    config = override(Config(), {"stack": "scripted"} | (changes or {}))
+    config = override(Config(), {"stack.name": "scripted"} | (changes or {}))
     stack = make_stack(config)
     costs = cost_source(config, stack.profile, session.name)
     return replay(session, labels, stack.stages(labels), config, costs, store or Store(None))
@@ -41,16 +41,16 @@ def score(made: object, trace: Trace) -> SessionScores:
 MATRIX = [
     {},
     {"barge_in": True},
-    {"barge_in": True, "executors": "parallel"},
-    {"barge_in": True, "executors": "split"},
+    {"barge_in": True, "placement": "shared"},
+    {"barge_in": True, "placement": "split"},
     {"listener": "mlx-harmony"},
     {"listener": "mlx-harmony", "barge_in": True},
     {"tts_stream": True},
-    {"tts_stream": True, "executors": "split"},
+    {"tts_stream": True, "placement": "split"},
     {"stt_vad": True},
     {"stt_flush": False},
     {"stt_silence": False, "stt_vad": True, "listener": "mlx-harmony"},
-    {"tts_prebuffer_frames": 5, "chunker": "published", "tts_chunk_sentences": False, "tts_chunk_chars": 30},
+    {"tts_prebuffer_frames": 5, "chunker": "mlx-harmony", "tts_chunk_sentences": False, "tts_chunk_chars": 30},
 ]
 
 
@@ -155,7 +155,7 @@ def test_a_cough_stops_the_agent_only_if_barge_in_is_on(make_session: MakeSessio
 
 def test_echo_stops_the_agent_unless_it_is_soft(make_session: MakeSession) -> None:
     made = make_session([QUESTION], 30)
-    on = {"barge_in": True, "echo": "config"}
+    on = {"barge_in": True, "echo.path": "config"}
     assert of(run(made, {**on, "echo_gain_db": -40.0}).trace, BargeIn) == []
     trace = run(made, {**on, "echo_gain_db": -10.0}).trace
     assert of(trace, BargeIn)
@@ -165,7 +165,7 @@ def test_echo_stops_the_agent_unless_it_is_soft(make_session: MakeSession) -> No
 
 def test_a_slow_tts_stutters_and_a_prebuffer_helps(make_session: MakeSession) -> None:
     made = make_session([QUESTION], 60)
-    slow = {"costs": "fixed", "tts_step_ms": 90.0}
+    slow = {"step_costs.source": "fixed", "tts_step_ms": 90.0}
     holes = of(run(made, slow).trace, Underrun)
     assert holes
     assert all(hole.samples % 1920 == 0 for hole in holes)
@@ -175,13 +175,13 @@ def test_a_slow_tts_stutters_and_a_prebuffer_helps(make_session: MakeSession) ->
 def test_sharing_a_device_costs_and_a_device_each_does_not(make_session: MakeSession) -> None:
     made = make_session([QUESTION], 30)
     latency = {
-        executors: summarise(
-            [score(made, run(made, {"barge_in": True, "executors": executors}).trace)], bootstrap=False
+        placement: summarise(
+            [score(made, run(made, {"barge_in": True, "placement": placement}).trace)], bootstrap=False
         ).scores["voice_to_voice_ms_p50"]
-        for executors in ("serial", "parallel", "split")
+        for placement in ("serial", "shared", "split")
     }
     assert latency["serial"] == latency["split"]
-    assert latency["parallel"] > latency["serial"]  # type: ignore[operator]
+    assert latency["shared"] > latency["serial"]  # type: ignore[operator]
 
 
 def test_the_published_listener_clips_the_onset_and_closes_the_loudspeaker_early(make_session: MakeSession) -> None:
@@ -203,18 +203,18 @@ def test_the_published_listener_cuts_as_published_whatever_the_chunker_says(
             event.text for event in of(run(made, knobs | {"listener": listener, "chunker": chunker}).trace, Chunk)
         ]
         for listener in ("workbench", "mlx-harmony")
-        for chunker in ("corrected", "published")
+        for chunker in ("workbench", "mlx-harmony")
     }
-    published = texts["workbench", "published"]
-    assert texts["mlx-harmony", "corrected"] == texts["mlx-harmony", "published"] == published
-    assert texts["workbench", "corrected"] != published
+    published = texts["workbench", "mlx-harmony"]
+    assert texts["mlx-harmony", "workbench"] == texts["mlx-harmony", "mlx-harmony"] == published
+    assert texts["workbench", "workbench"] != published
 
 
 def test_only_the_listener_that_resets_pays_for_it(make_session: MakeSession) -> None:
     """A codec that is made anew takes seconds on some machines; the published loop never does that."""
     made = make_session(TALK, 40)
     for listener, pays in (("workbench", True), ("mlx-harmony", False)):
-        changes = {"listener": listener, "barge_in": True, "costs.costs": "fixed"}
+        changes = {"listener": listener, "barge_in": True, "step_costs.source": "fixed"}
         quick, slow = (run(made, changes | {"stt_reset_ms": ms}).trace.events for ms in (0.0, 5000.0))
         assert (quick != slow) == pays
 
@@ -239,7 +239,7 @@ def test_state_that_is_not_reset_is_told_apart_by_the_store(
             return Stream()
 
     session, labels = make_session(TALK, 40)
-    config = override(Config(), {"stack": "scripted", "listener": "mlx-harmony"})
+    config = override(Config(), {"stack.name": "scripted", "listener": "mlx-harmony"})
     stack = ScriptedStack()
     digests, store = [], Store(None)
     for kept in (store, store, Store(None)):
@@ -254,7 +254,7 @@ def test_state_that_is_not_reset_is_told_apart_by_the_store(
 
 def test_measured_costs_run_every_stage(make_session: MakeSession) -> None:
     made = make_session([QUESTION], 30)
-    measured = run(made, {"costs": "measured"})
+    measured = run(made, {"step_costs.source": "measured"})
     assert measured.measured is not None
     profile = measured.measured.profile("here")
     assert {"stt", "tts", "lm_first"} <= set(profile.stages)
@@ -264,7 +264,7 @@ def test_measured_costs_run_every_stage(make_session: MakeSession) -> None:
 
 def test_pause_heads_are_refused_where_there_are_none(make_session: MakeSession) -> None:
     session, labels = make_session([QUESTION], 30)
-    config = override(Config(), {"stack": "scripted", "stt_vad": True})
+    config = override(Config(), {"stack.name": "scripted", "stt_vad": True})
     stack = ScriptedStack()
     stages = stack.stages(labels)
     stages.stt.has_pause_heads = False

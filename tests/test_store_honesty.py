@@ -69,7 +69,7 @@ class Forgetful(Store):
 
 def digest(made, changes: dict[str, object], store: Store) -> str:  # type: ignore[no-untyped-def]
     session, _ = made
-    config = override(Config(), {"stack": "scripted"} | changes)
+    config = override(Config(), {"stack.name": "scripted"} | changes)
     stages = Stages(Mindful(), CannedLm(), ScriptedTts())
     costs = cost_source(config, ScriptedStack().profile, session.name)
     return replay(session, (), stages, config, costs, store).trace.digest
@@ -148,7 +148,7 @@ class CountedStream(MindfulStream):
 def test_trials_go_on_from_where_another_has_been(make_session: MakeSession, echo: object, flush: bool) -> None:
     """They say what the plain replay says, and hear less than if they heard each turn from its start."""
     session, _ = make_session(TALK, 45, echo=echo)
-    base = override(Config(), {"stack": "scripted", "barge_in": True, "stt_flush": flush})
+    base = override(Config(), {"stack.name": "scripted", "barge_in": True, "stt_flush": flush})
     costs = cost_source(base, ScriptedStack().profile, session.name)
     heard = []
     for keeps in (True, False):

@@ -15,7 +15,7 @@ from workbench.stages.protocols import DuplexStep
 from workbench.trace import Commit, Done, Event, Heard, Listen, Onset, Pcm, Play, Steps, Tokens, Underrun
 from workbench.units import FRAME_SAMPLES, frame_end
 
-COSTS = FixedCosts(override(Config(), {"tts_step_ms": 40.0}).costs)
+COSTS = FixedCosts(override(Config(), {"tts_step_ms": 40.0}).step_costs)
 COST = 960
 QUIET, LOUD = np.zeros(FRAME_SAMPLES, dtype=np.float32), np.zeros(FRAME_SAMPLES, dtype=np.float32)
 LOUD[100:] = 0.1

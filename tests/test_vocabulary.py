@@ -25,7 +25,7 @@ def test_word_errors_leave_unknown_turns_out_and_a_note_says_so(
 ) -> None:  # type: ignore[no-untyped-def]
     session, _ = make_session(TALK, 30)
     monkeypatch.setattr(ScriptedStack, "vocabulary", frozenset({"yes", "please"}))
-    run = run_sessions([session.folder], override(Config(), {"stack": "scripted"}), tmp_path / "run")
+    run = run_sessions([session.folder], override(Config(), {"stack.name": "scripted"}), tmp_path / "run")
     _, summary = score_run(run)
     assert summary.counts["wer"][1] == 2
     assert summary.scores["turns_n"] == 2

@@ -82,17 +82,19 @@ class WorkbenchConfig:
     """Knobs that only the workbench has."""
 
     listener: str = _knob(
-        "workbench", "whose listen loop: put right, or as published", choices=("workbench", "mlx-harmony")
+        "workbench",
+        "turn detection: workbench (corrected) or mlx-harmony (as shipped, faults included)",
+        choices=("workbench", "mlx-harmony"),
     )
-    executors: str = _knob(
+    placement: str = _knob(
         "serial",
-        "what runs beside what: in turn, sharing a device, a device each",
-        choices=("serial", "parallel", "split"),
+        "stages on devices: serial (in turn), shared (at the same time on one device), split (a device each)",
+        choices=("serial", "shared", "split"),
     )
     chunker: str = _knob(
-        "corrected",
-        "listener workbench: sentence split put right, or as published (it never matches); mlx-harmony always has that",
-        choices=("corrected", "published"),
+        "workbench",
+        "sentence split of the listener workbench: its own, or MLX-Harmony's (it never matches)",
+        choices=("workbench", "mlx-harmony"),
     )
     stt_preroll_ms: int = _knob(240, "audio before the gate opened that the STT still gets", low=0, high=5_000)
     stt_flush: bool = _knob(True, "push silence through the STT at the end instead of waiting its delay out")
@@ -110,7 +112,7 @@ class WorkbenchConfig:
 class StackConfig:
     """Which models speak and hear."""
 
-    stack: str = _knob("nano", "scripted, nano, moshi or moshi-duplex")
+    name: str = _knob("nano", "scripted, nano, moshi or moshi-duplex")
     models: str = _knob("", "directory that holds the stack's models")
     lm: str = _knob("canned", "where replies come from: canned, recorded:FILE, mlx-lm:DIRECTORY or an http:// endpoint")
 
@@ -119,7 +121,7 @@ class StackConfig:
 class StepCostsConfig:
     """What the stages cost on the virtual clock."""
 
-    costs: str = _knob(
+    source: str = _knob(
         "profile",
         "drawn from a measured profile, a fixed table, or measured now",
         choices=("profile", "fixed", "measured"),
@@ -137,7 +139,7 @@ class StepCostsConfig:
 class EchoConfig:
     """How the agent comes back through the microphone."""
 
-    echo: str = _knob("session", "from session.json, from here, or none", choices=("session", "config", "off"))
+    path: str = _knob("session", "from session.json, from here, or none", choices=("session", "config", "off"))
     echo_gain_db: float = _knob(-30.0, "loudspeaker to microphone", low=-120, high=20)
     echo_delay_ms: float = _knob(40.0, "loudspeaker to microphone", low=0, high=2_000)
 
@@ -149,7 +151,7 @@ class Config:
     stack: StackConfig = StackConfig()
     assistant: AssistantConfig = AssistantConfig()
     workbench: WorkbenchConfig = WorkbenchConfig()
-    costs: StepCostsConfig = StepCostsConfig()
+    step_costs: StepCostsConfig = StepCostsConfig()
     echo: EchoConfig = EchoConfig()
 
     @cached_property

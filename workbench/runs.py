@@ -64,7 +64,7 @@ class Run:
 
 def default_run_folder(config: Config) -> Path:
     """``reports/<stack>-<listener>-<fingerprint>``."""
-    return Path("reports") / f"{config.stack.stack}-{config.workbench.listener}-{config.fingerprint[:8]}"
+    return Path("reports") / f"{config.stack.name}-{config.workbench.listener}-{config.fingerprint[:8]}"
 
 
 def open_labelled(folder: Path) -> tuple[Session, tuple[Label, ...]]:
@@ -163,7 +163,7 @@ def score_run(run: Run) -> tuple[tuple[SessionScores, ...], Summary]:
         note = f"{unknown} turns hold words outside the stack's vocabulary: their words are not scored"
         summary = replace(summary, notes=(*summary.notes, note))
     if busy := measured_beside(run.machine):
-        note = f"{busy}: replay again after 'workbench store --clear-costs'"
+        note = f"{busy}: replay again after 'workbench cache --clear-profiles'"
         summary = replace(summary, notes=(*summary.notes, note))
     write_scores(run.folder / "scores.json", scored, summary)
     return tuple(scored), summary

@@ -62,7 +62,7 @@ def generated(config: Config) -> bool:
     from workbench.moshi.stack import locate
 
     try:
-        return any(locate(config, kind).generated for kind in roles.get(config.stack.stack, ()))
+        return any(locate(config, kind).generated for kind in roles.get(config.stack.name, ()))
     except WorkbenchError:
         return False
 
@@ -73,7 +73,7 @@ def make_stack(config: Config) -> Stack:
     Raises:
         WorkbenchError: there is no such stack, or its models cannot be loaded.
     """
-    name = config.stack.stack
+    name = config.stack.name
     if name not in STACKS:
         raise WorkbenchError(f"stack.stack is {name!r}, must be one of {', '.join(sorted(STACKS))}")
     return STACKS[name](config)

@@ -53,7 +53,7 @@ def live_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A demo session as if its assistant had run live; the scripted stack hears sound, as it has no labels."""
     monkeypatch.chdir(tmp_path)
     demo = open_session(RECORDINGS / "barge-in")
-    config = override(Config(), {"stack": "scripted", "barge_in": True, "echo": "off"})
+    config = override(Config(), {"stack.name": "scripted", "barge_in": True, "echo.path": "off"})
     return as_recorded(tmp_path, demo, config)
 
 
@@ -88,7 +88,12 @@ def test_utterances_of_a_model_that_takes_no_turns_are_put_side_by_side(
     (tmp_path / "said").mkdir()
     write_track(tmp_path / "said" / "mic.flac", iter([open_session(RECORDINGS / "barge-in").read(0, 96_000)]))
     said = write_manifest(tmp_path / "said", tracks={"mic": "mic.flac"})
-    stack = {"stack": "moshi-duplex", "models": str(tmp_path / "tiny"), "costs": "fixed", "echo": "off"}
+    stack = {
+        "stack.name": "moshi-duplex",
+        "models": str(tmp_path / "tiny"),
+        "step_costs.source": "fixed",
+        "echo.path": "off",
+    }
     as_recorded(tmp_path, said, override(Config(), stack))
     done = CliRunner().invoke(cli, ["compare", "l"], standalone_mode=False)
     assert done.return_value == 0, done.output
@@ -103,7 +108,7 @@ def test_utterances_of_a_model_that_takes_no_turns_are_put_side_by_side(
     assert other.return_value == 1, "another seed says something else"
     (row,) = json.loads(other.output)["turns"]
     assert row["live"]["frames"] == 49
-    wrong = CliRunner().invoke(cli, ["compare", "l", "--set", "stack=scripted"])
+    wrong = CliRunner().invoke(cli, ["compare", "l", "--set", "stack.name=scripted"])
     assert "moshi-duplex takes no turns that could be put beside those of scripted" in str(wrong.exception)
 
 

@@ -23,7 +23,7 @@ from .parrot import LOUD, Parrot
 from .test_speaker import Device, frame
 
 RECORDINGS = Path(__file__).parent.parent.parent / "recordings"
-CONFIG = override(Config(), {"stack": "moshi-duplex", "tts_prebuffer_frames": 3})
+CONFIG = override(Config(), {"stack.name": "moshi-duplex", "tts_prebuffer_frames": 3})
 
 
 def record(tmp_path: Path, parrot: Parrot, pace: float = 0.0) -> tuple[Session, tuple[str, ...]]:
@@ -138,7 +138,7 @@ def test_a_full_disk_ends_it_and_writes_nothing_after_half_a_line(
 
 def test_what_is_over_is_told_while_it_goes_on() -> None:
     session = open_session(RECORDINGS / "barge-in")
-    config = override(CONFIG, {"costs": "fixed"})
+    config = override(CONFIG, {"step_costs.source": "fixed"})
     live = Simulated(session, (), config, Parrot())
     live.thread.start()
     pcm = session.read(0, session.samples)

@@ -32,25 +32,28 @@ CONFIGS: dict[str, dict[str, object]] = {
     "pause heads, no flush": {"stt_vad": True, "stt_flush": False},
     "pause heads alone": {"stt_silence": False, "stt_vad": True},
     "cut at 2 s, no pre-roll": {"stt_max_speech_seconds": 2.0, "stt_preroll_ms": 0},
-    "stutter": {"costs": "fixed", "tts_step_ms": 95.0, "barge_in": True},
-    "slow STT": {"costs": "fixed", "stt_step_ms": 100.0},
-    "split": {"executors": "split"},
+    "stutter": {"step_costs.source": "fixed", "tts_step_ms": 95.0, "barge_in": True},
+    "slow STT": {"step_costs.source": "fixed", "stt_step_ms": 100.0},
+    "split": {"placement": "split"},
     "streamed": {"tts_stream": True, "tts_chunk_chars": 40, "tts_chunk_min_chars": 5},
-    "streamed, slow LM, split": {"tts_stream": True, "tts_chunk_chars": 40, "executors": "split", "barge_in": True,
-                                 "costs": "fixed", "lm_token_ms": 170.0},
-    "streamed, STT beside": {"tts_stream": True, "tts_chunk_chars": 40, "executors": "parallel", "barge_in": True,
+    "streamed, slow LM, split": {"tts_stream": True, "tts_chunk_chars": 40, "placement": "split", "barge_in": True,
+                                 "step_costs.source": "fixed", "lm_token_ms": 170.0},
+    "streamed, STT beside": {"tts_stream": True, "tts_chunk_chars": 40, "placement": "shared", "barge_in": True,
                              "barge_in_min_ms": 80},
-    "streamed, STT beside, stutter": {"tts_stream": True, "executors": "parallel", "barge_in": True,
-                                      "costs": "fixed", "tts_step_ms": 60.0, "stt_step_ms": 55.0},
-    "STT beside": {"executors": "parallel", "barge_in": True},
+    "streamed, STT beside, stutter": {"tts_stream": True, "placement": "shared", "barge_in": True,
+                                      "step_costs.source": "fixed", "tts_step_ms": 60.0, "stt_step_ms": 55.0},
+    "STT beside": {"placement": "shared", "barge_in": True},
     "published": {"listener": "mlx-harmony"},
     "published, barge-in": {"listener": "mlx-harmony", "barge_in": True, "barge_in_window_seconds": 4.0},
     "published, pause heads, short chunks": {
         "listener": "mlx-harmony", "barge_in": True, "stt_vad": True, "tts_chunk_chars": 40, "tts_chunk_min_chars": 5,
     },
-    "published, slow STT": {"listener": "mlx-harmony", "barge_in": True, "costs": "fixed", "stt_step_ms": 130.0},
+    "published, slow STT": {
+        "listener": "mlx-harmony", "barge_in": True, "step_costs.source": "fixed", "stt_step_ms": 130.0,
+    },
     "published, slow TTS, split": {
-        "listener": "mlx-harmony", "barge_in": True, "costs": "fixed", "tts_step_ms": 95.0, "executors": "split",
+        "listener": "mlx-harmony", "barge_in": True, "step_costs.source": "fixed", "tts_step_ms": 95.0,
+        "placement": "split",
     },
     "published, no energy gate": {"listener": "mlx-harmony", "barge_in": True, "stt_silence": False, "stt_vad": True},
     "published, time-outs": {"listener": "mlx-harmony", "barge_in": True, "stt_max_seconds": 0.7,
@@ -83,7 +86,7 @@ def as_far(live: tuple[Event, ...], replayed: tuple[Event, ...]) -> tuple[Event,
 def test_a_live_run_of_a_demo_session_is_its_replay(name: str, changes: dict[str, object]) -> None:
     session = open_session(RECORDINGS / name)
     labels = read_labels(session.labels_path, session.samples)
-    config = override(Config(), {"stack": "scripted", "echo": "off", **changes})
+    config = override(Config(), {"stack.name": "scripted", "echo.path": "off", **changes})
     live, replayed = run_live(session, labels, config, 1777), run_replay(session, labels, config)
     assert any(isinstance(event, Commit) for event in live)
     assert by_kind(as_far(live, replayed)) == by_kind(replayed)
@@ -91,7 +94,7 @@ def test_a_live_run_of_a_demo_session_is_its_replay(name: str, changes: dict[str
 
 def test_without_labels_sound_is_words_live_as_replayed() -> None:
     session = open_session(RECORDINGS / "barge-in")
-    config = override(Config(), {"stack": "scripted", "echo": "off", "barge_in": True})
+    config = override(Config(), {"stack.name": "scripted", "echo.path": "off", "barge_in": True})
     live = run_live(session, (), config, 4096)
     assert by_kind(as_far(live, run := run_replay(session, (), config))) == by_kind(run)
     assert any(isinstance(event, BargeIn) for event in live)
@@ -102,7 +105,7 @@ def test_through_callback_ring_and_writer_it_is_the_replay_of_what_was_recorded(
     """The recorder's whole path but for the device, faster than real time."""
     session = open_session(RECORDINGS / "barge-in")
     labels = read_labels(session.labels_path, session.samples)
-    config = override(Config(), {"stack": "scripted", "echo": "off", "barge_in": True})
+    config = override(Config(), {"stack.name": "scripted", "echo.path": "off", "barge_in": True})
     follower = Simulated(session, labels, config)
     recorded, remarks = record_live(session, tmp_path / session.name, follower)
     assert remarks == ("done",)
@@ -143,7 +146,7 @@ def test_whatever_is_said_it_is_the_replay(
     talk: list[tuple[int, int]], changes: dict[str, object], block: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     session = said(talk, tmp_path_factory.mktemp("said"))
-    config = override(Config(), {"stack": "scripted"} | changes)
+    config = override(Config(), {"stack.name": "scripted"} | changes)
     live, replayed = run_live(session, (), config, block), run_replay(session, (), config)
     assert by_kind(as_far(live, replayed)) == by_kind(replayed)
 
@@ -155,12 +158,12 @@ def test_whatever_is_said_it_is_the_replay(
         {
             "barge_in": st.booleans(),
             "barge_in_min_ms": st.sampled_from([80, 400]),
-            "executors": st.sampled_from(["serial", "parallel", "split"]),
+            "placement": st.sampled_from(["serial", "shared", "split"]),
             "tts_stream": st.booleans(),
             "tts_chunk_chars": st.sampled_from([20, 60, 180]),
             "tts_chunk_min_chars": st.sampled_from([1, 30]),
             "tts_prebuffer_frames": st.sampled_from([0, 3, 500]),
-            "chunker": st.sampled_from(["corrected", "published"]),
+            "chunker": st.sampled_from(["workbench", "mlx-harmony"]),
             "stt_step_ms": st.sampled_from([0.0, 20.0, 55.0, 80.0]),
             "lm_ttft_ms": st.sampled_from([0.0, 80.0, 150.0]),
             "lm_token_ms": st.sampled_from([0.0, 15.0, 80.0, 333.0]),
@@ -175,19 +178,19 @@ def test_whoever_shares_the_device_it_is_the_replay(
 ) -> None:
     """LM, TTS and STT in turn, all at once or on devices of their own; many a step ends with a frame."""
     session = said(talk, tmp_path_factory.mktemp("said"))
-    config = override(Config(), {"stack": "scripted", "costs": "fixed"} | changes)
+    config = override(Config(), {"stack.name": "scripted", "step_costs.source": "fixed"} | changes)
     live, replayed = run_live(session, (), config, block), run_replay(session, (), config)
     assert by_kind(as_far(live, replayed)) == by_kind(replayed)
 
 
-@pytest.mark.parametrize("executors", ["serial", "parallel", "split"])
-def test_steps_that_end_as_the_user_interrupts_are_done(executors: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("placement", ["serial", "shared", "split"])
+def test_steps_that_end_as_the_user_interrupts_are_done(placement: str, tmp_path: Path) -> None:
     """Tokens end with frames and chunks take no time, so that all of it is there at the very moment of the stop."""
     session = said([(3, 10), (14, 5), (30, 1)], tmp_path)
     free = dict.fromkeys(["stt_step_ms", "stt_reset_ms", "tts_start_ms", "tts_step_ms"], 0.0)
-    changes = {"executors": executors, "barge_in": True, "barge_in_min_ms": 80, "tts_stream": True,
+    changes = {"placement": placement, "barge_in": True, "barge_in_min_ms": 80, "tts_stream": True,
                "tts_chunk_chars": 20, "tts_chunk_min_chars": 1, "lm_ttft_ms": 80.0, "lm_token_ms": 80.0}  # fmt: skip
-    config = override(Config(), {"stack": "scripted", "costs": "fixed", **free, **changes})
+    config = override(Config(), {"stack.name": "scripted", "step_costs.source": "fixed", **free, **changes})
     live, replayed = run_live(session, (), config, 1777), run_replay(session, (), config)
     assert by_kind(as_far(live, replayed)) == by_kind(replayed)
     stops = {event.t for event in live if isinstance(event, BargeIn)}
@@ -204,7 +207,9 @@ DUPLEX: dict[str, dict[str, object]] = {
 
 
 def duplex_config(**changes: object) -> Config:
-    return override(Config(), {"stack": "moshi-duplex", "costs": "fixed", "echo": "off", **changes})
+    return override(
+        Config(), {"stack.name": "moshi-duplex", "step_costs.source": "fixed", "echo.path": "off", **changes}
+    )
 
 
 @pytest.mark.parametrize("changes", DUPLEX.values(), ids=DUPLEX)
@@ -301,7 +306,7 @@ def test_a_microphone_keeps_a_minute_and_knows_what_waits() -> None:
 
 
 def test_what_cannot_run_live_is_named() -> None:
-    stages = make_stack(override(Config(), {"stack": "scripted"})).stages(())
+    stages = make_stack(override(Config(), {"stack.name": "scripted"})).stages(())
     assert isinstance(stages, Stages)
     stages.stt.has_pause_heads = False
     with pytest.raises(WorkbenchError, match="no pause heads"):

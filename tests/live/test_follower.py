@@ -107,7 +107,7 @@ def test_the_published_watch_stops_a_chunk_and_its_speaker_cuts_the_end(tmp_path
 
 def test_it_speaks_while_the_lm_still_writes_and_the_stt_goes_on(tmp_path: Path) -> None:
     """Four times as fast as real time."""
-    changes = {"tts_stream": True, "tts_chunk_chars": 20, "tts_chunk_min_chars": 1, "executors": "parallel"}
+    changes = {"tts_stream": True, "tts_chunk_chars": 20, "tts_chunk_min_chars": 1, "placement": "shared"}
     recorded, _ = record(tmp_path, lm=SlowLm(), tts=SlowTts(), pace=0.02, changes=changes)
     tokens, made = of(recorded, Tokens), of(recorded, PcmEvent)
     assert any(event.ready[0] < said.times[-1] for said in tokens for event in made if event.reply == said.reply)

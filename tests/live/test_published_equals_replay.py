@@ -71,7 +71,7 @@ ENDS: dict[str, dict[str, object]] = {
     changes=st.fixed_dictionaries(
         {
             "barge_in_window_seconds": st.sampled_from([0.4, 2.0, 5.0]),
-            "executors": st.sampled_from(["serial", "parallel", "split"]),
+            "placement": st.sampled_from(["serial", "shared", "split"]),
             "stt_max_seconds": st.sampled_from([0.0, 0.7, 8.0]),
             "stt_min_speech_ms": st.sampled_from([0, 80, 200]),
             "stt_silence_ms": st.sampled_from([80, 400, 700]),
@@ -91,7 +91,7 @@ def test_whatever_the_published_listener_hears_it_is_the_replay(
 ) -> None:
     """Time-outs, dropped blocks, watches that are left alone, and what all of them leave behind in the STT."""
     session = said(talk, tmp_path_factory.mktemp("said"))
-    base: dict[str, object] = {"listener": "mlx-harmony", "costs": "fixed", "stack": "scripted"}
+    base: dict[str, object] = {"listener": "mlx-harmony", "step_costs.source": "fixed", "stack.name": "scripted"}
     config = override(Config(), base | INTERRUPTS[kind[0]] | ENDS[kind[1]] | changes)
     live, replayed = run_live(session, (), config, block, leaky()), run_replay(session, (), config, leaky())
     assert by_kind(live) == by_kind(replayed)
@@ -124,8 +124,8 @@ def test_nano_that_nobody_resets_is_its_replay() -> None:
     session = open_session(RECORDINGS / "barge-in")
     config = override(
         Config(),
-        {"listener": "mlx-harmony", "barge_in": True, "barge_in_window_seconds": 8.0, "echo": "off", "costs": "fixed",
-         "stt_step_ms": 30.0, "tts_step_ms": 70.0},
+        {"listener": "mlx-harmony", "barge_in": True, "barge_in_window_seconds": 8.0, "echo.path": "off",
+         "step_costs.source": "fixed", "stt_step_ms": 30.0, "tts_step_ms": 70.0},
     )  # fmt: skip
     live, replayed = run_live(session, (), config, 1777), run_replay(session, (), config)
     assert by_kind(live) == by_kind(replayed)

@@ -23,8 +23,10 @@ TALK = [
 
 
 def scored(session, labels, **knobs):
-    config = load(None, {"stack": "scripted", "costs": "fixed", **knobs})
-    replayed = replay(session, labels, make_stack(config).stages(labels), config, FixedCosts(config.costs), Store(None))
+    config = load(None, {"stack.name": "scripted", "step_costs.source": "fixed", **knobs})
+    replayed = replay(
+        session, labels, make_stack(config).stages(labels), config, FixedCosts(config.step_costs), Store(None)
+    )
     return replayed, evaluate(replayed.trace, labels)
 
 
@@ -47,14 +49,14 @@ def test_a_cough_stops_the_agent_and_is_named(make_session):
 
 
 @pytest.mark.parametrize(
-    ("listener", "executors", "barge_in"),
-    list(itertools.product(["workbench", "mlx-harmony"], ["serial", "parallel", "split"], [False, True])),
+    ("listener", "placement", "barge_in"),
+    list(itertools.product(["workbench", "mlx-harmony"], ["serial", "shared", "split"], [False, True])),
 )
 @pytest.mark.parametrize("slow", [False, True])
-def test_every_part_is_accounted_for(make_session, listener, executors, barge_in, slow):
+def test_every_part_is_accounted_for(make_session, listener, placement, barge_in, slow):
     session, labels = make_session(TALK, 32.0, echo={"taps": [[40, -40]]})
     knobs = {"tts_step_ms": 95.0, "tts_prebuffer_frames": 2, "stt_silence_ms": 320} if slow else {}
-    replayed, scores = scored(session, labels, listener=listener, executors=executors, barge_in=barge_in, **knobs)
+    replayed, scores = scored(session, labels, listener=listener, placement=placement, barge_in=barge_in, **knobs)
     assert len(scores.turns) == 4
     assert any(row.waterfall for row in scores.turns)
     assert all(row.waterfall.residual == 0 for row in scores.turns if row.waterfall)

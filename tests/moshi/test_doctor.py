@@ -89,7 +89,7 @@ def test_doctor_mistakes(tmp_path):
 @pytest.mark.parametrize(
     ("p99", "state", "said"),
     [
-        ({"stt": 30, "tts": 40, "pair": 70}, "ok", "parallel"),
+        ({"stt": 30, "tts": 40, "pair": 70}, "ok", "shared"),
         ({"stt": 30, "tts": 60, "pair": 95}, "ok", "serial"),
         ({"stt": 30, "tts": 90, "pair": 120}, "bad", "not at all: tts 90.0 ms"),
         ({"duplex": 79}, "ok", "duplex keeps up"),

@@ -147,7 +147,7 @@ def test_a_replay_asks_once_and_its_tokens_are_timed(model, tmp_path):
 
 def test_the_stack_opens_it_and_names_its_weights(model, zoo):
     paths = {role: str(zoo.directory(Recipe(role))) for role in ("stt", "tts")}
-    config = load(None, {"stack": "moshi", "stt_model_path": paths["stt"], "tts_model_path": paths["tts"]})
+    config = load(None, {"stack.name": "moshi", "stt_model_path": paths["stt"], "tts_model_path": paths["tts"]})
     stack = make_stack(override(config, {"lm": f"mlx-lm:{model}"}))
     lm = stack.stages(()).lm
     assert isinstance(lm, MlxLm)

@@ -44,7 +44,7 @@ def stack_config(zoo, tmp_path_factory):
     replies = tmp_path_factory.mktemp("lm") / "replies.jsonl"
     add_reply(replies, RecordedReply(("Hello",), ("It", " is."), (100.0, 110.0)))
     paths = {"stt_model_path": zoo.directory(Recipe("stt")), "tts_model_path": zoo.directory(Recipe("tts"))}
-    changes = {"stack.stack": "moshi", "costs.costs": "fixed", "barge_in": True, "lm": f"recorded:{replies}"}
+    changes = {"stack.name": "moshi", "step_costs.source": "fixed", "barge_in": True, "lm": f"recorded:{replies}"}
     return load(None, changes | {k: str(v) for k, v in paths.items()})
 
 
@@ -66,7 +66,7 @@ def test_replays_the_same_bytes_from_an_empty_store_and_a_full_one(session, stac
 
 
 def test_a_profile_times_real_resets_whoever_listens(session, stack_config, monkeypatch):
-    config = override(stack_config, {"costs.costs": "profile", "listener": "mlx-harmony"})
+    config = override(stack_config, {"step_costs.source": "profile", "listener": "mlx-harmony"})
     stack, resets = make_stack(config), []
     reopen = stack._stt.open
     monkeypatch.setattr(stack._stt, "open", lambda fresh=True: resets.append(fresh) or reopen(fresh))
@@ -98,7 +98,7 @@ def test_models_without_meaning_are_named_where_figures_are(session, stack_confi
 
 def refused(**changes):
     with pytest.raises(WorkbenchError) as error:
-        make_stack(load(None, {"stack.stack": "moshi"} | changes))
+        make_stack(load(None, {"stack.name": "moshi"} | changes))
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -122,7 +122,8 @@ def test_what_is_missing_is_named(zoo, tmp_path):
 @pytest.fixture(scope="module")
 def duplex_config(zoo):
     return load(
-        None, {"stack.stack": "moshi-duplex", "costs.costs": "fixed", "models": str(zoo.directory(Recipe("duplex")))}
+        None,
+        {"stack.name": "moshi-duplex", "step_costs.source": "fixed", "models": str(zoo.directory(Recipe("duplex")))},
     )
 
 
@@ -172,18 +173,18 @@ def test_a_duplex_model_too_slow_for_its_frames_stutters(session, duplex_config)
 
 
 def test_a_duplex_model_hears_its_own_echo(session, duplex_config):
-    echo = override(duplex_config, {"echo.echo": "config", "echo_gain_db": 0.0})
+    echo = override(duplex_config, {"echo.path": "config", "echo_gain_db": 0.0})
     stack, store = make_stack(echo), Store(None)
     played = {}
     for config in (duplex_config, echo, echo):
         result = replay(session, (), stack.stages(()), config, cost_source(config, None, session.name), store)
-        played.setdefault(config.echo.echo, []).append(np.concatenate([p for _, p in result.sounds()]))
+        played.setdefault(config.echo.path, []).append(np.concatenate([p for _, p in result.sounds()]))
     assert np.array_equal(*played["config"])
     assert not np.array_equal(played["session"][0], played["config"][0])
 
 
 def test_measuring_a_duplex_model_gives_a_whole_profile(session, duplex_config):
-    config = override(duplex_config, {"costs.costs": "measured"})
+    config = override(duplex_config, {"step_costs.source": "measured"})
     stack = make_stack(config)
     result = replay(session, (), stack.stages(()), config, cost_source(config, None, ""), Store(None))
     profile = result.measured.profile("")

@@ -89,7 +89,7 @@ def test_where_voices_do_nothing_another_voice_and_cfg_are_refused_by_name(tmp_p
     other = voice(tmp_path, np.random.default_rng(0).standard_normal((1, 64, 125)) * 0.7)
     assert refused(other, nano).endswith(f"no voice does anything in {nano.root}; leave tts_voice_path empty")
     with pytest.raises(WorkbenchError, match="no voice does anything in"):
-        make_stack(load(None, {"stack": "nano", "tts_voice_path": str(other)}))
+        make_stack(load(None, {"stack.name": "nano", "tts_voice_path": str(other)}))
     with pytest.raises(WorkbenchError, match=r"tts option cfg: does nothing in .*tts, as its voice; leave it out"):
         DsmTts(nano, TtsOptions(cfg=2.0))
     [own] = voices.available(nano)

@@ -52,7 +52,9 @@ def test_kill_9_loses_less_than_a_second(noisy: Sound, tmp_path: Path) -> None:
     for done in crashes:
         assert done.lost_seconds <= max(1.0, done.unwritten_seconds + 0.5), done
     sessions = [f"recordings/k{i}" for i in range(5)]
-    replayed = noisy.run("replay", *sessions, "--out", "run", "--stack", "scripted", "--costs", "fixed", where=tmp_path)
+    replayed = noisy.run(
+        "replay", *sessions, "--out", "run", "--stack", "scripted", "--step-costs", "fixed", where=tmp_path
+    )
     assert replayed.returncode == 0, replayed.stderr
     assert len(list((tmp_path / "run").glob("*.trace.jsonl"))) == 5
 

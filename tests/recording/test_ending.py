@@ -259,16 +259,16 @@ def test_a_sound_server_that_ends_between_opening_and_beginning(own_sound: Sound
     """As while the model of a live recording warms up. PortAudio never comes back from starting the stream."""
     script = (
         "import sys\n"
-        "from workbench.recording.portaudio import find_device, opening\n"
+        "from workbench.recording.portaudio import find_device, stream_settings\n"
         "from workbench.errors import WorkbenchError\n"
-        "from workbench.recording import take\n"
+        "from workbench.recording import recorder\n"
         "from workbench.recording.meter import PlainView\n"
         "from workbench.recording.loop import record\n"
-        "how = opening(find_device('room_mic', 'input'), 'input')\n"
-        "begin = take.Take.start\n"
+        "how = stream_settings(find_device('room_mic', 'input'), 'input')\n"
+        "begin = recorder.Recorder.start\n"
         "def wait(self): print('open', flush=True); input(); begin(self)\n"
-        "take.Take.start = wait\n"
-        "try: record(take.Plan(take.Path('s'), how, (0.01, 700, 200)), PlainView())\n"
+        "recorder.Recorder.start = wait\n"
+        "try: record(recorder.RecordingPlan(recorder.Path('s'), how, (0.01, 700, 200)), PlainView())\n"
         "except WorkbenchError as error: print(error)\n"
     )
     process = subprocess.Popen(

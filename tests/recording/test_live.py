@@ -177,7 +177,15 @@ def test_a_model_that_hears_and_speaks_at_once_is_recorded(sound: Sound, tmp_pat
     trace = read_trace(session.live.path)
     evaluate(trace, ())
     assert sum(len(event.costs) for event in trace.events if isinstance(event, Steps)) == session.frames
-    config = load(None, {"stack": "moshi-duplex", "models": str(tmp_path / "tiny"), "costs": "fixed", "echo": "off"})
+    config = load(
+        None,
+        {
+            "stack.name": "moshi-duplex",
+            "models": str(tmp_path / "tiny"),
+            "step_costs.source": "fixed",
+            "echo.path": "off",
+        },
+    )
     stages = make_stack(config).stages(())
     costs = cost_source(config, None, session.name)
     said = replay(session, (), stages, config, costs, Store(None)).sounds()

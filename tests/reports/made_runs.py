@@ -29,7 +29,7 @@ def make_session(folder, seconds, *rows, source="constructed", echo=None):
 
 def make_run(base, folders, name="run", **knobs):
     """A replayed and scored run: (run, scored, summary)."""
-    run = run_sessions(folders, override(Config(), {"stack": "scripted"} | knobs), base / name)
+    run = run_sessions(folders, override(Config(), {"stack.name": "scripted"} | knobs), base / name)
     return run, *score_run(run)
 
 

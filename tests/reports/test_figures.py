@@ -38,7 +38,7 @@ def test_waiting_for_the_grid_is_no_setting():
     assert owner() == owner(tts_prebuffer_frames=1) == "framing"
     assert owner(tts_prebuffer_frames=2) == "setting"
     assert owner(tts_prebuffer_frames=2, listener="mlx-harmony") == "framing", "it does not read the knob"
-    assert owner(tts_prebuffer_frames=2, listener="mlx-harmony", stack="moshi-duplex") == "setting"
+    assert owner(tts_prebuffer_frames=2, listener="mlx-harmony", **{"stack.name": "moshi-duplex"}) == "setting"
 
 
 def test_no_label_lies_over_a_curve(tmp_path, monkeypatch):

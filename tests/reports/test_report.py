@@ -79,7 +79,7 @@ def test_changed_knobs_fingerprint_and_profile_are_named(tmp_path):
     text = section(write_report(run, scored, summary).read_text(), "What was run")
     assert run.config.fingerprint in text
     assert [row[:3] for row in rows(text) if row[0].startswith("`")] == [
-        ["`stack.stack`", "scripted", "nano"],
+        ["`stack.name`", "scripted", "nano"],
         ["`assistant.stt_silence_ms`", "560", "700"],
     ]
     assert "made up, for tests" in text
@@ -160,7 +160,7 @@ def test_missing_run_json_is_one_line(tmp_path):
 
 
 def test_many_underruns_are_cut_to_the_longest(tmp_path):
-    run, scored, summary = make_run(tmp_path, questions(tmp_path), **{"costs.costs": "fixed", "tts_step_ms": 130})
+    run, scored, summary = make_run(tmp_path, questions(tmp_path), **{"step_costs.source": "fixed", "tts_step_ms": 130})
     events = sum(len(item.underruns) for item in scored)
     text = section(write_report(run, scored, summary).read_text(), "Stutter")
     assert events > 50

@@ -17,7 +17,7 @@ def here(tmp_path, monkeypatch):
 
 @pytest.fixture
 def baseline() -> Config:
-    return override(Config(), {"stack": "scripted", "barge_in": True})
+    return override(Config(), {"stack.name": "scripted", "barge_in": True})
 
 
 @pytest.fixture(scope="session")

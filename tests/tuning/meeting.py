@@ -98,7 +98,7 @@ def _later(*more: Sound) -> Meeting:
         [_speech(12, 24, "what", 1), _speech(66, 70, "stop", 2), *more],
         200,
         [{"tts_prebuffer_frames": 8}, {"tts_prebuffer_frames": 30}],
-        {"costs.costs": "fixed", "stt_silence_ms": 240, "barge_in_min_ms": 80},
+        {"step_costs.source": "fixed", "stt_silence_ms": 240, "barge_in_min_ms": 80},
         [[2000.0, -8.0]],
     )
 
@@ -113,14 +113,14 @@ BEHIND = Meeting(
     [_speech(12, 22, "what", 1), _speech(32, 40, "thank you", 2), _speech(120, 132, "stop", 3)],
     220,
     [
-        knobs | {"executors": executors}
-        for executors in ("serial", "parallel")
+        knobs | {"placement": executors}
+        for executors in ("serial", "shared")
         for knobs in (
             {"stt_preroll_ms": 800, "stt_silence_ms": 400},
             {"stt_preroll_ms": 720, "stt_silence_ms": 480},
         )
     ],
-    {"costs.costs": "fixed", "costs.stt_step_ms": 160 / 3, "tts_chunk_chars": 40},
+    {"step_costs.source": "fixed", "step_costs.stt_step_ms": 160 / 3, "tts_chunk_chars": 40},
     [[40.0, -40.0]],
 )
 """An STT that takes two thirds of a frame for each: after as many frames, the text is there at the same time."""
@@ -129,7 +129,7 @@ RESET = Meeting(
     [_speech(1, 13, "stop", 1), _speech(46, 58, "what", 2)],
     100,
     [{}, {"tts_prebuffer_frames": 6}, {"stt_min_speech_ms": 80}],
-    {"costs.costs": "fixed", "costs.stt_reset_ms": 400.0, "stt_preroll_ms": 0},
+    {"step_costs.source": "fixed", "step_costs.stt_reset_ms": 400.0, "stt_preroll_ms": 0},
 )
 """An STT that is not ready when the turn begins: earlier or later, as the answer before it was over."""
 
@@ -148,9 +148,9 @@ HOLD = Meeting(
         {},
         {"stt_silence_ms": 720, "stt_preroll_ms": 160},
         {"tts_chunk_chars": 40},
-        {"tts_stream": True, "executors": "split"},
-        {"tts_stream": True, "executors": "serial"},
-        {"tts_stream": True, "executors": "parallel"},
+        {"tts_stream": True, "placement": "split"},
+        {"tts_stream": True, "placement": "serial"},
+        {"tts_stream": True, "placement": "shared"},
         {"barge_in_min_ms": 80},
         {"barge_in_min_ms": 320},
     ],
@@ -179,7 +179,7 @@ CHUNKS = Meeting(
         {"tts_chunk_sentences": True, "tts_chunk_chars": 80},
         {"tts_chunk_sentences": False, "tts_chunk_chars": 60},
     ],
-    {"costs.costs": "fixed", "tts_chunk_min_chars": 0, "tts_prebuffer_frames": 1000, "barge_in_min_ms": 2400},
+    {"step_costs.source": "fixed", "tts_chunk_min_chars": 0, "tts_prebuffer_frames": 1000, "barge_in_min_ms": 2400},
     [[40.0, -8.0]],
 )
 """As many frames of an answer at the same times, with the pause between its chunks early or late."""

@@ -50,7 +50,7 @@ def write_files(folder: Path, space: dict[str, object]) -> None:
 
 def small(recordings, name="grid", **changes) -> Spec:
     """The study as its main process puts it down."""
-    baseline = load(REPOSITORY / "configs/baseline.toml", {"stack": "scripted"})
+    baseline = load(REPOSITORY / "configs/baseline.toml", {"stack.name": "scripted"})
     spec = plan(name, recordings, baseline, parse(SPACE, "test"), BUDGET, ["voice_to_voice_ms_p95"], sampler="grid")
     return replace(spec.settled(ScriptedStack().profile, {}), **changes)
 

@@ -76,7 +76,7 @@ def test_a_limit_on_the_objective_decides_the_exit_code(recordings, here):
 
 def test_costs_of_a_busy_machine_are_named(recordings, here):
     """On the console and in the checklist, as a replay does."""
-    slow = make_stack(override(Config(), {"stack": "scripted"})).profile
+    slow = make_stack(override(Config(), {"stack.name": "scripted"})).profile
     write_profile(here / "slow.json", replace(slow, machine=f"made up{BESIDE} (load 3.1 on 2 cores)"))
     done = run(recordings[:2], here, "busy", f"{LATENCY} = 60000", "--set", "profile=slow.json")
     says = "tep costs were measured beside other work (load 3.1 on 2 cores): for figures of a quiet machine"

@@ -66,7 +66,7 @@ def tuned(session: Path, *arguments: str):
 
 
 def spec_of(session: Path, **options):
-    baseline = load(REPOSITORY / "configs/baseline.toml", {"stack": "scripted"})
+    baseline = load(REPOSITORY / "configs/baseline.toml", {"stack.name": "scripted"})
     return plan("one", [session], baseline, parse(SMALL, "t"), {}, ["voice_to_voice_ms_p95"], **options)
 
 
@@ -150,10 +150,10 @@ def test_twins_are_named(small, recordings):
 CHANGES = {
     "seed": (["--seed", "4"], "--seed 4: study 'one' was made with seed 0"),
     "sampler": (["--sampler", "nsga2"], "--sampler nsga2: study 'one' was made with sampler tpe"),
-    "stack": (["--stack", "nano"], "--stack: study 'one' was made with stack = 'scripted', not 'nano'"),
-    "listener": (["--listener", "mlx-harmony"], "--listener: .* was made with listener = 'workbench'"),
-    "set": (["--set", "barge_in=false"], "--set: .* was made with barge_in = true, not false"),
-    "config": (["--config", "own.toml"], "--config: .* was made with stack = 'scripted', not 'nano'"),
+    "stack": (["--stack", "nano"], "--stack: study 'one' was made with stack.name = 'scripted', not 'nano'"),
+    "listener": (["--listener", "mlx-harmony"], "--listener: .* was made with workbench.listener = 'workbench'"),
+    "set": (["--set", "barge_in=false"], "--set: .* was made with assistant.barge_in = true, not false"),
+    "config": (["--config", "own.toml"], "--config: .* was made with stack.name = 'scripted', not 'nano'"),
     "space": (["--space", str(REPOSITORY / "configs/quick.toml")], "quick.toml: .* was made with another space"),
     "budget": (["--budget", "own.toml"], "unknown key|must|budget"),
     "prune": (["--prune"], "--prune: study 'one' was made without it"),

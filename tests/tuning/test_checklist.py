@@ -108,13 +108,13 @@ def test_every_command_works_on_the_studys_own(inside):
     assert codes == {
         "sessions --verify": 0,
         "voices check voices/anna.safetensors": 0,
-        f"replay {config} {budget} --set executors=parallel": 1,  # these sessions keep no latency of 1500 ms
+        f"replay {config} {budget} --set placement=shared": 1,  # these sessions keep no latency of 1500 ms
         f"replay {config} {budget}": 1,
     }
     assert read_budget(inside / "studies/one/budget.toml") == spec.budget
     fingerprints = {read_json(path)["fingerprint"] for path in (inside / "reports").glob("*/run.json")}
     tuned = load(inside / "configs/one/tuned.toml")
-    assert fingerprints == {tuned.fingerprint, override(tuned, {"executors": "parallel"}).fingerprint}
+    assert fingerprints == {tuned.fingerprint, override(tuned, {"placement": "shared"}).fingerprint}
 
 
 def made(config: Config, project) -> SimpleNamespace:
@@ -123,7 +123,7 @@ def made(config: Config, project) -> SimpleNamespace:
 
 def test_the_models_are_those_of_the_users_file_else_of_the_study(inside):
     def doctor(stack: str, kept: dict[str, object], models: str = "") -> str | None:
-        config = override(Config(), {"stack": stack, "models": models})
+        config = override(Config(), {"stack.name": stack, "models": models})
         line = commands(made(config, inside), kept, inside / "configs/one")["shapes"]
         return line and line.removeprefix(f"workbench doctor --config {inside}/configs/one/tuned.toml").strip()
 
@@ -140,7 +140,7 @@ def test_nanos_commands_work(project, kept, monkeypatch):
     """From the folder that holds the package, where its models have short names."""
     pytest.importorskip("moshi_mlx")
     monkeypatch.chdir(REPOSITORY)
-    found = commands(made(override(Config(), {"stack": "nano"}), project), kept, project / "configs/one")
+    found = commands(made(override(Config(), {"stack.name": "nano"}), project), kept, project / "configs/one")
     assert found["voice"] == (
         "workbench voices check workbench/data/nano/tts/af_heart.nano@1.safetensors --tts workbench/data/nano/tts"
     )

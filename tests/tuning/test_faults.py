@@ -24,7 +24,7 @@ from workbench.tuning.output.listener_comparison import (
 from workbench.units import FRAME_SAMPLES as FRAME
 
 PUBLISHED = load(
-    REPOSITORY / "configs/baseline.toml", {"stack": "scripted", "listener": "mlx-harmony", "tts_chunk_chars": 60}
+    REPOSITORY / "configs/baseline.toml", {"stack.name": "scripted", "listener": "mlx-harmony", "tts_chunk_chars": 60}
 )
 
 
@@ -99,7 +99,7 @@ def test_the_parts_are_those_of_the_scores(evaluator):
 
 def test_the_chunker_is_among_the_faults(evaluator):
     """Its cuts inside sentences, and without tts_chunk_sentences those inside words; put right is the corrected one."""
-    for changes in ({}, {"chunker": "published"}, {"tts_chunk_sentences": False}):
+    for changes in ({}, {"chunker": "mlx-harmony"}, {"tts_chunk_sentences": False}):
         faults = compare_listeners(evaluator, override(PUBLISHED, changes), ("calm0", "calm1"))
         costs = {item.key: item for item in faults.costs}
         before, after = costs[BORDERS].values

@@ -32,10 +32,10 @@ TRIED = {
     "tts_chunk_min_chars": [0, 20, 60],
     "tts_chunk_sentences": [True, False],
     "tts_stream": [True, False],
-    "chunker": ["corrected", "published"],
+    "chunker": ["workbench", "mlx-harmony"],
     "tts_prebuffer_frames": [0, 1, 5, 12, 100],
     "barge_in_min_ms": [0, 80, 240, 560],
-    "executors": ["serial", "parallel", "split"],
+    "placement": ["serial", "shared", "split"],
 }
 OTHERS = {
     "stt_flush": [True, False],
@@ -51,7 +51,7 @@ KEYS = {
     "heard": ("first frame", "last frame", "committed", "past"),
     "said": ("before", "text"),
     "pieces": ("conversation", "cuts"),
-    "lines": ("pieces", "at", "beside", "executors"),
+    "lines": ("pieces", "at", "beside", "placement"),
     "played": ("lines", "prebuffer"),
     "levels": ("lines", "played", "last frame", "past"),
     "answer": ("lines", "played", "last frame", "stopped", "past"),
@@ -68,7 +68,7 @@ def baseline(tmp_path_factory) -> Config:
     generator = np.random.default_rng(0)
     spread = {stage: tuple(sorted(generator.integers(100, 2500, 200).tolist())) for stage in STAGES}
     write_profile(path, Profile(spread))
-    return override(Config(), {"stack": "scripted", "barge_in": True, "profile": str(path)})
+    return override(Config(), {"stack.name": "scripted", "barge_in": True, "profile": str(path)})
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def test_a_remembered_replay_is_the_plain_one(evaluator, baseline, data):
     start = data.draw(st.lists(STEPS, max_size=6))
     config = override(baseline, dict(start))
     memory = Memo(tuple)
-    for knob, value in [("executors", "serial"), *data.draw(st.lists(STEPS, min_size=4, max_size=12))]:
+    for knob, value in [("placement", "serial"), *data.draw(st.lists(STEPS, min_size=4, max_size=12))]:
         config = override(config, {knob: value})
         assert applies(config)
         assert parts(evaluator, config, name, memory) == evaluator.replay(config, name).trace.events
@@ -215,7 +215,9 @@ def test_every_knob_is_told_apart_or_asks_for_a_memory_of_its_own(baseline):
     names = {path.partition(".")[2] for path in knobs()}
     assert names >= TOLD_APART
     for path, knob in knobs().items():
-        other = {bool: not knob.default, str: "published" if path.endswith("chunker") else None}.get(type(knob.default))
+        other = {bool: not knob.default, str: "mlx-harmony" if path.endswith("chunker") else None}.get(
+            type(knob.default)
+        )
         if other is None and type(knob.default) in (int, float):
             other = knob.default + 1 if path != "assistant.stt_vad_threshold" else 0.25
         if other is None:

@@ -24,7 +24,7 @@ SPACE = {"assistant": {"stt_silence_ms": {"type": "frames", "low": 400, "high": 
 
 
 def test_two_workers_through_a_proxy_find_what_one_search_does(here, recordings):
-    baseline = load(REPOSITORY / "configs/baseline.toml", {"stack": "scripted"})
+    baseline = load(REPOSITORY / "configs/baseline.toml", {"stack.name": "scripted"})
     budget = {"cutin_per_hold": 0.1, "missed_eot_rate": 0.1}
     spec = plan(
         "far", recordings[:2], baseline, parse(SPACE, "test"), budget, ["voice_to_voice_ms_p95"], sampler="grid"

@@ -74,10 +74,10 @@ def test_settings_that_act_alike_have_one_name(baseline, knob, values):
         ("barge_in_min_ms", (240, 320)),
         ("tts_prebuffer_frames", (1, 2)),
         ("tts_chunk_chars", (180, 160)),
-        ("executors", ("serial", "parallel")),
+        ("placement", ("serial", "shared")),
         ("listener", ("workbench", "mlx-harmony")),
         ("seed", (0, 1)),
-        ("echo", ("off", "config")),
+        ("echo.path", ("off", "config")),
     ],
 )
 def test_settings_that_differ_have_two_names(baseline, knob, values):
@@ -97,7 +97,7 @@ BAD = {
     "no effect": ({"assistant": {"stt_block_ms": {"type": "int", "low": 20, "high": 80}}}, "no effect"),
     "path": ({"assistant": {"stt_model_path": {"type": "categorical", "choices": ["a"]}}}, "cannot be searched"),
     "seed": ({"workbench": {"seed": {"type": "int", "low": 0, "high": 9}}}, "cannot be searched"),
-    "other section": ({"costs": {"stt_step_ms": {"type": "float", "low": 1, "high": 2}}}, "only knobs of"),
+    "other section": ({"step_costs": {"stt_step_ms": {"type": "float", "low": 1, "high": 2}}}, "only knobs of"),
     "no type": ({"assistant": {"stt_silence_ms": {"low": 1}}}, "type is None"),
     "not a table": ({"assistant": {"stt_silence_ms": 700}}, "is 700, must say what to search"),
     "half a frame": ({"assistant": {"stt_silence_ms": {"type": "frames", "low": 100, "high": 400}}}, "whole frames"),
@@ -113,19 +113,19 @@ BAD = {
     "out of range": ({"assistant": {"stt_silence_ms": {"type": "frames", "low": 160, "high": 80_000}}}, "from 0 to"),
     "not a float": ({"assistant": {"stt_silence_ms": {"type": "float", "low": 0.5, "high": 9.5}}}, "whole number"),
     "unknown choice": (
-        {"workbench": {"executors": {"type": "categorical", "choices": ["serial", "both"]}}},
+        {"workbench": {"placement": {"type": "categorical", "choices": ["serial", "both"]}}},
         "must be one of",
     ),
     "no choice": (
-        {"workbench": {"executors": {"type": "categorical", "choices": []}}},
+        {"workbench": {"placement": {"type": "categorical", "choices": []}}},
         "list of two or more different values",
     ),
     "one choice": (
-        {"workbench": {"executors": {"type": "categorical", "choices": ["split"]}}},
+        {"workbench": {"placement": {"type": "categorical", "choices": ["split"]}}},
         "two or more different values",
     ),
     "choices of lists": (
-        {"workbench": {"executors": {"type": "categorical", "choices": [["split"], ["serial"]]}}},
+        {"workbench": {"placement": {"type": "categorical", "choices": [["split"], ["serial"]]}}},
         "two or more different values",
     ),
     "odd key": ({"assistant": {"stt_silence_ms": {"type": "frames", "low": 80, "high": 160, "step": 2}}}, "'step'"),

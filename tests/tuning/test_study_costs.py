@@ -30,7 +30,7 @@ OBJECTIVE = "voice_to_voice_ms_p50"
 
 
 def asked(sessions, stack: str = "scripted", **changes) -> Spec:
-    baseline = load(REPOSITORY / "configs/baseline.toml", {"stack": stack} | changes)
+    baseline = load(REPOSITORY / "configs/baseline.toml", {"stack.name": stack} | changes)
     return plan("one", sessions, baseline, parse(SPACE, "test"), {}, [OBJECTIVE], sampler="grid")
 
 
@@ -52,14 +52,14 @@ def test_a_study_is_read_back_whole_from_its_storage_and_its_folder(here, record
     spec.write()
     assert load_study("one", open_storage(local_url(spec)))[1] == spec
     assert read_spec(spec.folder) == spec
-    assert spec.config.costs.profile == "studies/one/profile.json"
-    assert read_profile(Path(spec.config.costs.profile)) == spec.profile
+    assert spec.config.step_costs.profile == "studies/one/profile.json"
+    assert read_profile(Path(spec.config.step_costs.profile)) == spec.profile
 
 
 def test_fixed_costs_need_no_profile(here, recordings):
-    spec, evaluator = settle(asked(recordings[:1], costs="fixed"))
+    spec, evaluator = settle(asked(recordings[:1], **{"step_costs.source": "fixed"}))
     spec.write()
-    assert (spec.profile, spec.config.costs.profile) == (None, "")
+    assert (spec.profile, spec.config.step_costs.profile) == (None, "")
     assert [path.name for path in spec.folder.iterdir()] == ["study.toml"]
     assert read_spec(spec.folder) == spec
     assert value(spec, make_evaluator(spec)) == value(spec, evaluator)
@@ -110,7 +110,7 @@ def test_a_resumed_study_keeps_its_costs(here, recordings):
     assert kept.read_bytes() == whole
     trials = load_study("one", open_storage("journal:studies/one/journal.log"))[0].trials
     assert len(trials) == 4
-    assert load(here / "configs/one/tuned.toml").costs.profile == "studies/one/profile.json"
+    assert load(here / "configs/one/tuned.toml").step_costs.profile == "studies/one/profile.json"
 
 
 def test_an_older_study_is_named_and_the_others_are_listed(here, recordings):

@@ -36,7 +36,7 @@ def done(here, recordings):
     from optuna.storages import InMemoryStorage
 
     budget = read_budget(REPOSITORY / "configs/budget.toml")
-    baseline = load(REPOSITORY / "configs/baseline.toml", {"stack": "scripted"})
+    baseline = load(REPOSITORY / "configs/baseline.toml", {"stack.name": "scripted"})
     spec = plan("one", recordings[:1], baseline, parse(SPACE, "t"), budget, ["voice_to_voice_ms_p95"], trials=3)
     evaluator = Evaluator(recordings[:1], spec.config, Store(None))
     objective = Objective(spec, evaluator, spec.tuning)
@@ -87,7 +87,7 @@ def test_the_parallel_run_is_held_to_its_limits(done, here):
     result, evaluator = done
     folder = publish(*done, own=None)
     tick = run_checks(result, evaluator, {}, folder)["beside"]
-    scores = evaluator.summary(override(result.config, {"executors": "parallel"}), evaluator.names).scores
+    scores = evaluator.summary(override(result.config, {"placement": "shared"}), evaluator.names).scores
     over = [key for key in BESIDE if scores[key] > result.spec.budget[key]]
     assert tick.good is (not over)
     assert all(key in tick.found for key in BESIDE)

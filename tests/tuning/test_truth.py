@@ -23,7 +23,7 @@ from workbench.tuning.space import parse, read_space
 from workbench.tuning.split import content, split
 from workbench.tuning.study import best, create, finished, outcome_of
 
-BASELINE = override(Config(), {"stack": "scripted", "barge_in": True})
+BASELINE = override(Config(), {"stack.name": "scripted", "barge_in": True})
 TWO = {
     "assistant": {
         "stt_silence_threshold": {"type": "float", "low": 0.002, "high": 0.1, "log": True, "points": 9},
@@ -87,7 +87,7 @@ def test_optuna_finds_what_enumeration_finds(planted, here):
 def test_tpe_needs_a_tenth_of_the_trials_of_a_random_search(tmp_path, here):
     """Must show 2, second half, in small (benchmarks/search.py is the whole): the shipped space and budget."""
     configs = REPOSITORY / "configs"
-    config = load(configs / "baseline.toml", {"stack": "scripted"})
+    config = load(configs / "baseline.toml", {"stack.name": "scripted"})
     space, budget = read_space(configs / "space.toml"), read_budget(configs / "budget.toml")
     folders = with_room(tmp_path / "made", 1)
     spec = plan("small", folders, config, space, budget, ["voice_to_voice_ms_p95"])

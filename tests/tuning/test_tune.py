@@ -172,7 +172,7 @@ def test_the_baseline_comes_first_and_equal_settings_are_replayed_once(here, rec
     spec = plan(
         "few",
         recordings,
-        load(REPOSITORY / "configs/baseline.toml", {"stack": "scripted"}),
+        load(REPOSITORY / "configs/baseline.toml", {"stack.name": "scripted"}),
         space,
         {},
         ["voice_to_voice_ms_p50"],
@@ -203,7 +203,7 @@ BAD = {
     "storage": (["{session}", "--storage", "nowhere"], "must be journal:PATH"),
     "database": (["{session}", "--storage", "postgresql://u:secret@127.0.0.1:1/db"], "cannot be opened"),
     "prune": (["{session}", "--prune"], "a test needs 8"),
-    "costs": (["{session}", "--set", "costs=measured"], "differs each time"),
+    "costs": (["{session}", "--set", "step_costs.source=measured"], "differs each time"),
     "resume": (["--resume"], "no such study"),
     "moshi.json": (["{session}", "--moshi-json", "none.json"], "no such file"),
 }
@@ -226,11 +226,11 @@ def test_the_demo_ends_in_a_config_and_finds_it_again(here, recordings, capsys):
         shutil.copy(REPOSITORY / f"configs/{name}.toml", here / "configs")
     from workbench.cli.actions.tune import tune_demo
 
-    assert tune_demo(recordings, load(None, {"stack": "scripted"})) == 0
+    assert tune_demo(recordings, load(None, {"stack.name": "scripted"})) == 0
     told = capsys.readouterr().out
     folder = next((here / "configs").glob("demo-*"))
     assert consumer()(**json.loads((folder / "moshi.json").read_text())).barge_in
-    assert tune_demo(recordings, load(None, {"stack": "scripted"})) == 0
+    assert tune_demo(recordings, load(None, {"stack.name": "scripted"})) == 0
     assert capsys.readouterr().out == told
 
 

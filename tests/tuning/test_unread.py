@@ -19,7 +19,7 @@ from workbench.tuning.space import Space, parse, read_space
 from workbench.tuning.spec import read_spec
 from workbench.tuning.study import create
 
-SHIPPED = load(REPOSITORY / "configs/baseline.toml", {"stack": "scripted"})
+SHIPPED = load(REPOSITORY / "configs/baseline.toml", {"stack.name": "scripted"})
 SPACE = read_space(REPOSITORY / "configs/space.toml")
 HITS = {"stt_vad_hits": {"type": "int", "low": 1, "high": 4}}
 SWITCH = {"stt_vad": {"type": "categorical", "choices": [False, True]}}
@@ -28,12 +28,12 @@ UNREAD = [
     ({}, 'barge_in_window_seconds: no effect with listener = "workbench"'),
     (
         {"listener": "mlx-harmony"},
-        'tts_prebuffer_frames, barge_in_min_ms, executors: no effect with listener = "mlx-harmony"',
+        'tts_prebuffer_frames, barge_in_min_ms, placement: no effect with listener = "mlx-harmony"',
     ),
     (
         {"barge_in": False},
         'barge_in_window_seconds: no effect with barge_in = false and listener = "workbench"; '
-        "barge_in_min_ms, executors: no effect with barge_in = false",
+        "barge_in_min_ms, placement: no effect with barge_in = false",
     ),
     (
         {"listener": "mlx-harmony", "barge_in": False, "tts_stream": True},
@@ -93,11 +93,11 @@ KNOBS = {
     "stt_max_speech_seconds": (30.0, 1.0),
     "tts_chunk_min_chars": (60, 10),
     "tts_chunk_sentences": (True, False),
-    "chunker": ("corrected", "published"),
+    "chunker": ("workbench", "mlx-harmony"),
     "tts_prebuffer_frames": (0, 6),
     "barge_in_min_ms": (240, 560),
     "barge_in_window_seconds": (2.0, 6.0),
-    "executors": ("serial", "parallel", "split"),
+    "placement": ("serial", "shared", "split"),
 }
 SWITCHES = {
     "listener": ("workbench", "mlx-harmony"),
@@ -163,10 +163,10 @@ def test_an_unread_knob_may_be_outside_the_space(recordings):
 
 def test_a_study_says_what_it_did_not_search(here, recordings):
     result = tuned(recordings[:2], "--listener", "mlx-harmony", "--trials", "12")
-    line = 'not searched: tts_prebuffer_frames, barge_in_min_ms, executors: no effect with listener = "mlx-harmony"'
+    line = 'not searched: tts_prebuffer_frames, barge_in_min_ms, placement: no effect with listener = "mlx-harmony"'
     assert result.stdout.splitlines().count(line) == 1
     found = json.loads((here / "studies/one/result.json").read_text())
-    gone = {"tts_prebuffer_frames", "barge_in_min_ms", "executors"}
+    gone = {"tts_prebuffer_frames", "barge_in_min_ms", "placement"}
     assert found["not_searched"].keys() == gone
     assert {"stt_silence_ms", "barge_in_window_seconds"} <= found["tuned"].keys()
     sensitivity = found["sensitivity"]

@@ -31,7 +31,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, 
 
 
 def config_options(default: Path | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Add ``--config --stack --models --listener --costs --set``; the command is given one ``config`` made of them.
+    """Add ``--config --stack --models --listener --step-costs --set``; the command gets one ``config`` made of them.
 
     Args:
         default: config file where none is given, if it is there.
@@ -45,13 +45,13 @@ def config_options(default: Path | None = None) -> Callable[[Callable[..., Any]]
             stack: str | None,
             models: str | None,
             listener: str | None,
-            costs: str | None,
+            step_costs: str | None,
             assignments: tuple[str, ...],
             **others: Any,
         ) -> Any:
             if config_file is None and default is not None and default.exists():
                 config_file = default
-            config = build_config(config_file, stack, models, listener, costs, assignments)
+            config = build_config(config_file, stack, models, listener, step_costs, assignments)
             return command(*arguments, config=config, **others)
 
         wrapped: Callable[..., Any] = with_config
@@ -64,7 +64,11 @@ def config_options(default: Path | None = None) -> Callable[[Callable[..., Any]]
 
 _CONFIG_OPTIONS = (
     click.option("--set", "assignments", multiple=True, metavar="KNOB=VALUE", help="Change one knob; repeatable."),
-    click.option("--costs", type=click.Choice(["profile", "fixed", "measured"]), help="What steps cost."),
+    click.option(
+        "--step-costs",
+        type=click.Choice(["profile", "fixed", "measured"]),
+        help="Step durations: from a measured `profile`, a `fixed` table, or `measured` now.",
+    ),
     click.option("--listener", type=click.Choice(["workbench", "mlx-harmony"]), help="Whose listen loop."),
     click.option("--models", metavar="DIR", help="Directory of the stack's models."),
     click.option("--stack", metavar="NAME", help="Which models speak and hear."),
@@ -83,11 +87,11 @@ def build_config(
     stack: str | None,
     models: str | None,
     listener: str | None,
-    costs: str | None,
+    step_costs: str | None,
     assignments: tuple[str, ...],
 ) -> Config:
     """The config that the shared options describe; ``--set`` has the last word."""
-    changed = changes(stack, models, listener, costs, assignments)
+    changed = changes(stack, models, listener, step_costs, assignments)
     if config_file is not None and config_file.suffix == ".json":
         from workbench.moshi_json import settings
 
@@ -96,10 +100,15 @@ def build_config(
 
 
 def changes(
-    stack: str | None, models: str | None, listener: str | None, costs: str | None, assignments: tuple[str, ...]
+    stack: str | None, models: str | None, listener: str | None, step_costs: str | None, assignments: tuple[str, ...]
 ) -> dict[str, str]:
     """What the shared options change in a config: path or name of a knob → its value as typed."""
-    named = {"stack.stack": stack, "stack.models": models, "workbench.listener": listener, "costs.costs": costs}
+    named = {
+        "stack.name": stack,
+        "stack.models": models,
+        "workbench.listener": listener,
+        "step_costs.source": step_costs,
+    }
     given = {name: value for name, value in named.items() if value is not None}
     return given | dict(parse_assignment(item) for item in assignments)
 

@@ -54,7 +54,7 @@ def speak_options(config: Config) -> SpeakOptions:
         max_chars=assistant.tts_chunk_chars,
         min_chars=assistant.tts_chunk_min_chars,
         sentences=assistant.tts_chunk_sentences,
-        published=published or own.chunker == "published",
+        published=published or own.chunker == "mlx-harmony",
     )
     return SpeakOptions(
         chunks=chunks,
@@ -62,7 +62,7 @@ def speak_options(config: Config) -> SpeakOptions:
         published=published,
         prebuffer=own.tts_prebuffer_frames,
         playout=ms_to_samples(own.playout_ms),
-        shared=own.executors != "split",
+        shared=own.placement != "split",
     )
 
 
@@ -186,7 +186,7 @@ def time_lines(
         token_cost: of each token.
         pieces: the chunks.
         options: the knobs; of those, ``prebuffer`` and ``playout`` are not read.
-        background: what else needs the device meanwhile (the STT of a ``parallel`` assistant).
+        background: what else needs the device meanwhile (the STT of a ``shared`` placement).
         beside: its jobs (when ready, what they cost), where they are known beforehand: the same times, sooner.
     """
     if beside is not None and options.shared and not options.stream and not options.published:

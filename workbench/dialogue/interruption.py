@@ -62,7 +62,7 @@ def detect_barge_in(
 
 
 class BackgroundStt:
-    """The STT of a ``parallel`` or ``split`` assistant: it hears every frame while the agent thinks and speaks.
+    """The STT of a ``shared`` or ``split`` placement: it hears every frame while the agent thinks and speaks.
 
     Args:
         hearing: the STT; it only really runs where steps are measured.

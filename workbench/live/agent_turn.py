@@ -1,7 +1,7 @@
 """One answer, made step by step and played while the microphone is watched for an interruption.
 
 As the ``workbench`` listener does it; ``published.py`` has MLX-Harmony's way. The times are those of ``speaking.py``:
-who thinks, who speaks and, in a ``parallel`` assistant, the STT beside them take turns as its scheduler has them do.
+who thinks, who speaks and, in a ``shared`` placement, the STT beside them take turns as its scheduler has them do.
 """
 
 import itertools

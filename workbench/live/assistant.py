@@ -62,12 +62,12 @@ class LiveAssistant:
         self._options = AnswerOptions(
             speak=speak_options(config),
             need=max(1, frames_for_ms(own.barge_in_min_ms)) if barge_in else None,
-            beside=own.executors == "parallel" and barge_in,
+            beside=own.placement == "shared" and barge_in,
             watch=watch_options(config) if config.assistant.barge_in and self._published else None,
             seed=own.seed,
         )
         # With a device of its own the STT holds nothing up; where steps are measured it does not run there.
-        alone = own.executors == "split" and barge_in and not isinstance(room.costs, MeasuredCosts)
+        alone = own.placement == "split" and barge_in and not isinstance(room.costs, MeasuredCosts)
         self._beside_runs = self._options.beside or alone
         self._history: tuple[str, ...] = ()
         self.doing = "listening"

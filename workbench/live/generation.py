@@ -25,7 +25,7 @@ class AnswerOptions:
 
     Attributes:
         need: how many loud frames in a row interrupt it; None where none do.
-        beside: whether the STT goes on beside the answer on the same device, as in a ``parallel`` assistant.
+        beside: whether the STT goes on beside the answer on the same device, as in a ``shared`` placement.
         watch: of MLX-Harmony's watch, where that is who interrupts it.
     """
 

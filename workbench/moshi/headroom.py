@@ -135,7 +135,7 @@ def verdict(p99: Mapping[str, float]) -> Finding:
     if p99["pair"] > FRAME_MS:
         text = f"serial: in turn there is time, both at once need {p99['pair']:.1f} ms of every {FRAME_MS} ms"
         return Finding("verdict", "ok", text)
-    return Finding("verdict", "ok", f"parallel: both at once need {p99['pair']:.1f} ms of every {FRAME_MS} ms")
+    return Finding("verdict", "ok", f"shared: both at once need {p99['pair']:.1f} ms of every {FRAME_MS} ms")
 
 
 def profile(t: Timings, lm: StepCostsConfig) -> Profile:

@@ -90,7 +90,7 @@ class AgentTurnRunner:
         self._thinking = CachedLm(stages.lm, store, timer)
         self._speaking = CachedTts(stages.tts, store, config.workbench.seed, timer)
         self._published = config.workbench.listener == "mlx-harmony"
-        self._parallel = config.workbench.executors == "parallel"
+        self._shared = config.workbench.placement == "shared"
         self._speak = speak_options(config)
         self._history: tuple[str, ...] = ()
         self._replies = 0
@@ -130,8 +130,8 @@ class AgentTurnRunner:
     def _speak_out(self, turn: UserTurn, reply: int, said: Said, pieces: MemoEntry[list[ChunkAudio]]) -> NextListen:
         """Put an answer on the clock, and stop it where the listener finds that the user interrupts."""
         # Where the STT runs beside it, from which frame on counts; else only when the answer begins.
-        beside = turn.last if self._parallel else -1
-        executors = self._config.workbench.executors
+        beside = turn.last if self._shared else -1
+        executors = self._config.workbench.placement
         lines = self._recall(
             ("lines", pieces.number, turn.at, beside, executors), lambda: self._lines(turn, reply, said, pieces.value)
         )
@@ -173,7 +173,7 @@ class AgentTurnRunner:
         self, turn: UserTurn, reply: int, said: Said, pieces: list[ChunkAudio]
     ) -> tuple[Times, list[TimedChunk]]:
         tokens = token_costs(self._costs, reply, len(said.tokens))
-        if not (self._parallel and self._config.assistant.barge_in):
+        if not (self._shared and self._config.assistant.barge_in):
             return time_lines(turn.at, tokens, pieces, self._speak)
         beside = self._beside(turn)
         return time_lines(turn.at, tokens, pieces, self._speak, beside.process, beside.jobs())
@@ -233,7 +233,7 @@ class AgentTurnRunner:
 
     def _beside_runs(self) -> bool:
         # With a device of its own the STT holds nothing up; where steps are measured it was not run there.
-        return self._parallel or (self._config.workbench.executors == "split" and self._measured is None)
+        return self._shared or (self._config.workbench.placement == "split" and self._measured is None)
 
     def all_sounds(self) -> list[tuple[int, Audio]]:
         """What left the loudspeaker in the whole session, and when."""

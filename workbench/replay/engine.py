@@ -50,12 +50,12 @@ def cost_source(config: Config, profile: Profile | None, session: str) -> CostSo
     Raises:
         WorkbenchError: costs are drawn from a profile and there is none.
     """
-    if config.costs.costs == "fixed":
-        return FixedCosts(config.costs)
-    if config.costs.costs == "measured":
+    if config.step_costs.source == "fixed":
+        return FixedCosts(config.step_costs)
+    if config.step_costs.source == "measured":
         return MeasuredCosts()
     if profile is None:
-        raise WorkbenchError(f"no cost profile for stack {config.stack.stack!r}; measure one with --costs measured")
+        raise WorkbenchError(f"no cost profile for stack {config.stack.name!r}; measure one with --step-costs measured")
     return ProfileCosts(profile, session, config.workbench.seed)
 
 
@@ -108,9 +108,9 @@ def _header(session: Session, config: Config, costs: CostSource, echo: bool) -> 
         session=session.name,
         samples=session.samples,
         playout=speak_options(config).playout,
-        stack=config.stack.stack,
+        stack=config.stack.name,
         listener=config.workbench.listener,
-        executors=config.workbench.executors,
+        executors=config.workbench.placement,
         costs=costs.name,
         profile=costs.digest,
         timing=config.workbench.timing,
@@ -172,8 +172,8 @@ class _Replay:
 
 def echo_path(config: Config, session: Session) -> Taps:
     """How the agent reaches the microphone under a config; empty where it does not."""
-    if config.echo.echo == "off":
+    if config.echo.path == "off":
         return ()
-    if config.echo.echo == "config":
+    if config.echo.path == "config":
         return taps_from({"taps": [[config.echo.echo_delay_ms, config.echo.echo_gain_db]]})
     return taps_from(session.echo)

@@ -64,7 +64,7 @@ def cores() -> int:
 
 def helpers(stack: Stack, config: Config) -> int:
     """How many processes beside this one make the models say more in the same time."""
-    return cores() - 1 if stack.several and config.costs.costs != "measured" else 0
+    return cores() - 1 if stack.several and config.step_costs.source != "measured" else 0
 
 
 class Prefetcher(AbstractContextManager["Prefetcher"]):

@@ -72,17 +72,17 @@ def stack_profile(
     Raises:
         WorkbenchError: the profile that is named is not there or is none, or a stage does not run.
     """
-    if config.costs.costs != "profile":
+    if config.step_costs.source != "profile":
         return None
-    if config.costs.profile:
-        return _named(Path(config.costs.profile))
+    if config.step_costs.profile:
+        return _named(Path(config.step_costs.profile))
     if stack.profile is not None:
         return stack.profile
     path = profile_path(stack)
     if path.exists():
         return read_profile(path)
     beside = other_work()
-    measured = override(config, {"costs.costs": "measured", "listener": "workbench"})
+    measured = override(config, {"step_costs.source": "measured", "listener": "workbench"})
     pooled: dict[str, list[int]] = {}
     for session, labels in sessions[:_SESSIONS]:
         progress(f"measuring step costs on {session.name}")
@@ -119,7 +119,9 @@ def forget_profiles() -> list[str]:
 
 def _named(path: Path) -> Profile:
     if not path.exists():
-        raise WorkbenchError(f"costs.profile: {path}: no such file; '--set profile=' takes this machine's own costs")
+        raise WorkbenchError(
+            f"step_costs.profile: {path}: no such file; '--set profile=' takes this machine's own costs"
+        )
     return read_profile(path)
 
 

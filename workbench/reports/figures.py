@@ -47,7 +47,7 @@ OWNERS = {
 
 def owners(config: Config) -> Mapping[str, str]:
     """Whose each part is with a config: without frames in hand ``prebuffer_wait`` is the loudspeaker's grid alone."""
-    published = config.workbench.listener == "mlx-harmony" and config.stack.stack != "moshi-duplex"
+    published = config.workbench.listener == "mlx-harmony" and config.stack.name != "moshi-duplex"
     waits = config.workbench.tts_prebuffer_frames > 1 and not published
     return OWNERS if waits else {**OWNERS, "prebuffer_wait": "framing"}
 

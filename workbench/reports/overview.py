@@ -32,11 +32,11 @@ TIMING_WORDS = {"fixed": "fixed: the recording is kept as it is"}
 
 def first_words(run: Run) -> tuple[str, ...]:
     """What must be said of a run before any figure is read."""
-    stack = run.config.stack.stack
+    stack = run.config.stack.name
     words = (GENERATED,) if run.generated else ()
     if stack in STACK_WORDS:
         return (*words, STACK_WORDS[stack])
-    if run.config.costs.costs == "fixed":
+    if run.config.step_costs.source == "fixed":
         return (*words, "Costs come from a fixed table: latencies are those of no machine.")
     return words
 
@@ -65,14 +65,14 @@ def what_was_run(data: Material) -> Iterator[str]:
     costs = {
         "fixed": "the fixed table of the config",
         "measured": "measured while it ran",
-    }.get(config.costs.costs, "")
+    }.get(config.step_costs.source, "")
     if profile:
         costs = f"drawn from profile `{profile['digest'][:12]}`, {escape(profile['machine']) or 'machine not named'}"
     rows = [
-        ("stack", escape(config.stack.stack)),
+        ("stack", escape(config.stack.name)),
         ("listener", config.workbench.listener),
-        ("executors", config.workbench.executors),
-        ("costs", costs or config.costs.costs),
+        ("placement", config.workbench.placement),
+        ("costs", costs or config.step_costs.source),
         ("timing", TIMING_WORDS.get(config.workbench.timing, config.workbench.timing)),
         ("echo", _echo(data)),
         ("config fingerprint", f"`{config.fingerprint}`"),

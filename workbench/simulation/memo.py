@@ -29,7 +29,7 @@ TOLD_APART = frozenset(
         "chunker",
         "tts_prebuffer_frames",
         "barge_in_min_ms",
-        "executors",
+        "placement",
     )
 )
 """Knobs that the keys of the steps take account of. Any other knob asks for a memory of its own."""
@@ -48,7 +48,9 @@ def applies(config: Config) -> bool:
     asked frame by frame; and costs that are measured differ each time.
     """
     return (
-        config.workbench.listener == "workbench" and not config.assistant.stt_vad and config.costs.costs != "measured"
+        config.workbench.listener == "workbench"
+        and not config.assistant.stt_vad
+        and config.step_costs.source != "measured"
     )
 
 

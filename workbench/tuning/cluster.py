@@ -121,7 +121,7 @@ def fill(executor: Executor, spec: Spec, store: Store, told: Callable[[int, int]
         parcel = pack(Path(ref.folder))
         for config in points(spec):
             setting = canonical_settings(
-                override(config, {"costs.profile": ""})
+                override(config, {"step_costs.profile": ""})
             )  # by its digest, not by where it is kept
             mark = key_of("filled", 2, ref.mic, parcel.digest, setting, ground)
             if store.get(mark, bytes.decode) is None:

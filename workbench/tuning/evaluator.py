@@ -52,7 +52,7 @@ def canonical_settings(config: Config) -> str:
         published = own.listener == "mlx-harmony"
         barge = [config.assistant.barge_in_window_seconds if published else max(1, frames_for_ms(own.barge_in_min_ms))]
     tree = to_dict(config)
-    rest = [tree["stack"], tree["costs"], tree["echo"], own.seed, own.timing, _beside(config), own.listener]
+    rest = [tree["stack"], tree["step_costs"], tree["echo"], own.seed, own.timing, _beside(config), own.listener]
     return canonical_json([_listens(config), _speaks(config), barge, rest])
 
 
@@ -92,10 +92,10 @@ def _beside(config: Config) -> str | bool | None:
     still writes then shares the device; the published watch knows one device or two.
     """
     own = config.workbench
-    shared = own.executors != "split"
+    shared = own.placement != "split"
     if not config.assistant.barge_in:
         return shared if config.assistant.tts_stream else None
-    return shared if own.listener == "mlx-harmony" else own.executors
+    return shared if own.listener == "mlx-harmony" else own.placement
 
 
 @lru_cache(maxsize=4096)
@@ -123,9 +123,9 @@ class SessionMaterial:
 
     def hears_itself(self, config: Config) -> bool:
         """Whether the agent can be heard by the microphone."""
-        if config.echo.echo == "session":
+        if config.echo.path == "session":
             return bool((self.session.echo or {"taps": []})["taps"])
-        return config.echo.echo == "config"
+        return config.echo.path == "config"
 
 
 class Evaluator:
@@ -157,14 +157,14 @@ class Evaluator:
         profile: Profile | None = None,
         weights: Mapping[str, str] | None = None,
     ) -> None:
-        if baseline.costs.costs == "measured":
+        if baseline.step_costs.source == "measured":
             raise WorkbenchError("costs is 'measured': such a replay differs each time; tune with 'profile' or 'fixed'")
         self.store = store
         progress("loading the stack")
         self._baseline = baseline
         self._stack = make_stack(baseline)
         if weights is not None:
-            _check_weights(baseline.stack.stack, self._stack.weights, weights)
+            _check_weights(baseline.stack.name, self._stack.weights, weights)
         opened = [open_labelled(folder) for folder in folders]
         names = [session.name for session, _ in opened]
         if twin := next((name for name in names if names.count(name) > 1), None):
@@ -205,7 +205,7 @@ class Evaluator:
         return replay(item.session, item.labels, item.stages, config, self._cost(config, name), self.store)
 
     def _cost(self, config: Config, name: str) -> CostSource:
-        key = (name, config.costs, config.workbench.seed)
+        key = (name, config.step_costs, config.workbench.seed)
         if key not in self._costs:
             self._costs[key] = cost_source(config, self.profile, name)
         return self._costs[key]

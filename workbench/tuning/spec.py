@@ -133,7 +133,7 @@ class Spec:
 
     def settled(self, profile: Profile | None, weights: Mapping[str, str]) -> "Spec":
         """The study with what its trials draw costs from, named in its config, and the weights they run on."""
-        config = override(self.config, {"costs.profile": self.profile_path.as_posix()}) if profile else self.config
+        config = override(self.config, {"step_costs.profile": self.profile_path.as_posix()}) if profile else self.config
         return replace(self, config=config, profile=profile, weights=dict(weights))
 
     def to_dict(self) -> dict[str, Any]:
@@ -170,8 +170,8 @@ class Spec:
         Raises:
             WorkbenchError: names what else differs.
         """
-        asked = self.config.costs.profile
-        other = asked not in ("", kept.config.costs.profile)  # the study's own may be lost: it is written anew
+        asked = self.config.step_costs.profile
+        other = asked not in ("", kept.config.step_costs.profile)  # the study's own may be lost: it is written anew
         if kept.profile and other and read_profile(Path(asked)).digest != kept.profile.digest:
             raise WorkbenchError(f"study {self.name!r} has another cost profile than {asked}; leave it out")
         self._check_same(kept)
@@ -182,7 +182,7 @@ class Spec:
         for spec in (mine, theirs):
             for key in ("trials", "profile", "weights", "unread"):
                 spec.pop(key)
-            spec["config"]["costs"].pop("profile")
+            spec["config"]["step_costs"].pop("profile")
             spec["sessions"] = [item["name"] for item in spec["sessions"]]
         for key, value in mine.items():
             if value != theirs[key]:

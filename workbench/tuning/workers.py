@@ -40,7 +40,7 @@ def make_evaluator(spec: Spec, progress: Progress = lambda _: None) -> Evaluator
     """
     for ref in spec.sessions:
         ref.check()
-    if spec.config.costs.costs == "profile" and spec.profile is None:
+    if spec.config.step_costs.source == "profile" and spec.profile is None:
         raise WorkbenchError(f"study {spec.name!r} has lost its cost profile; tune under a new --name")
     folders = [Path(ref.folder) for ref in spec.sessions]
     store = Store(default_folder())

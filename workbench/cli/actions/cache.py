@@ -7,10 +7,10 @@ import click
 from workbench.cache import Store, default_folder
 
 
-def show_store(clear: bool, clear_costs: bool, as_json: bool) -> None:
+def show_cache(clear: bool, clear_profiles: bool, as_json: bool) -> None:
     """Print how full the store is, or clear it; forget the step costs measured on this machine."""
     forgotten: list[str] = []
-    if clear_costs:
+    if clear_profiles:
         from workbench.replay.profiles import forget_profiles
 
         forgotten = forget_profiles()
@@ -21,10 +21,10 @@ def show_store(clear: bool, clear_costs: bool, as_json: bool) -> None:
     if as_json:
         fields = {"folder": str(usage.folder), "entries": usage.entries, "bytes": usage.bytes, "limit": usage.limit}
         click.echo(json.dumps(fields | {"cleared": gone, "cleared_costs": forgotten}))
-    elif clear or clear_costs:
+    elif clear or clear_profiles:
         if clear:
             click.echo(f"cleared {gone} entries from {usage.folder}")
-        if clear_costs:
+        if clear_profiles:
             click.echo(f"forgot the step costs of {', '.join(forgotten)}" if forgotten else "no step costs to forget")
     else:
         share = f"{usage.bytes / 2**20:.1f} of {usage.limit / 2**20:.0f} MiB"

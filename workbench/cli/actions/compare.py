@@ -24,7 +24,7 @@ def compare_and_show(folder: Path, assignments: Sequence[str], out: Path | None,
     if session.live is None:
         raise WorkbenchError(f"{folder}: was not recorded with --live: there is nothing to compare its replay with")
     # What the microphone heard of the agent is on its track already.
-    config = override(_config(session, session.live), {"echo.echo": "off"})
+    config = override(_config(session, session.live), {"echo.path": "off"})
     config = override(config, dict(parse_assignment(item) for item in assignments))
     shown = _shown(session, session.live, config)
     run = run_sessions([folder], config, out or Path("reports") / f"{session.name}-live-{config.fingerprint[:8]}")
@@ -79,7 +79,7 @@ _UTTERANCES = _Table(
 
 
 def _shown(session: Session, live: Live, config: Config) -> _Table:
-    was, now = live.config.get("stack", {}).get("stack"), config.stack.stack
+    was, now = live.config.get("stack", {}).get("name"), config.stack.name
     if was != now and _DUPLEX in (was, now):
         raise WorkbenchError(
             f"{session.folder}: ran live with stack {was!r}: {_DUPLEX} takes no turns that could be put beside those "

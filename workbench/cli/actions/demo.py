@@ -26,10 +26,10 @@ def run_demo(config: Config, out: Path) -> int:
     folders = demo_sessions(RECORDINGS)
     if not folders:
         raise WorkbenchError(f"{RECORDINGS}: holds no demo session; {_HOME}")
-    tunes = config.stack.stack != "moshi-duplex"
+    tunes = config.stack.name != "moshi-duplex"
     _check_configs((BASELINE, QUICK, BUDGET) if tunes else ())
     plural = "" if len(folders) == 1 else "s"
-    click.echo(f"Replaying {len(folders)} demo session{plural} on the {config.stack.stack} stack.")
+    click.echo(f"Replaying {len(folders)} demo session{plural} on the {config.stack.name} stack.")
     code = run_and_show(folders, config, out, None, False)
     if code or not tunes:
         return code

@@ -189,5 +189,5 @@ def _findings(config: Config, steps: int, profile_path: Path | None) -> Iterator
     if profile_path:
         from workbench.simulation.step_costs import write_profile
 
-        write_profile(profile_path, headroom.profile(timings, config.costs))
+        write_profile(profile_path, headroom.profile(timings, config.step_costs))
         yield doctor.Finding("profile", "ok", str(profile_path))

@@ -157,7 +157,7 @@ def _follower(config: Config) -> RecordingObserver:
     from workbench.stacks import generated, make_stack
 
     without = ", generated, without meaning" if generated(config) else ""
-    click.echo(f"assistant: loading stack {config.stack.stack}{without}", err=True)
+    click.echo(f"assistant: loading stack {config.stack.name}{without}", err=True)
     return LiveAssistantObserver(check_live(config, make_stack(config).stages(())), config)
 
 

@@ -74,7 +74,7 @@ def _print_table(run: Run, scored: Sequence[SessionScores], summary: Summary) ->
 
     width = None if sys.stdout.isatty() else 100
     console = Console(width=width, highlight=False)
-    title = f"{len(scored)} sessions, {run.config.stack.stack}"
+    title = f"{len(scored)} sessions, {run.config.stack.name}"
     table = Table("", "score", "value", title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for group, keys in HEADLINES.items():
         for number, key in enumerate(keys):

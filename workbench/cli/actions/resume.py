@@ -94,8 +94,8 @@ def _config(kept: Spec, request: "TuneRequest") -> Config:
 
 def _other(config: Config, kept: Config) -> str | None:
     """A knob in which two configs differ; whether cost profiles do is seen when the study is taken up."""
-    paths = (path for path in knobs() if path != "costs.profile")
-    return next((path.partition(".")[2] for path in paths if get(config, path) != get(kept, path)), None)
+    paths = (path for path in knobs() if path != "step_costs.profile")
+    return next((path for path in paths if get(config, path) != get(kept, path)), None)
 
 
 def _shown(value: Knob) -> str:

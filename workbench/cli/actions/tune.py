@@ -131,7 +131,7 @@ def tune_demo(folders: Sequence[Path], config: Config) -> int:
         config: names stack, listener and costs.
     """
     own: dict[str, object] = {"workbench.listener": config.workbench.listener}
-    for section, values in (("stack", to_dict(config)["stack"]), ("costs", to_dict(config)["costs"])):
+    for section, values in (("stack", to_dict(config)["stack"]), ("step_costs", to_dict(config)["step_costs"])):
         own |= {f"{section}.{key}": value for key, value in values.items()}
     baseline = override(load(BASELINE), own)
     goal = (read_space(QUICK), read_budget(BUDGET), (OBJECTIVE,))

@@ -80,13 +80,13 @@ def demo(
 
 @click.command()
 @click.option("--clear", is_flag=True, help="Forget what the models said; the next replay runs them again.")
-@click.option("--clear-costs", is_flag=True, help="Forget what steps cost; the next replay measures it again.")
+@click.option("--clear-profiles", is_flag=True, help="Forget what steps cost; the next replay measures it again.")
 @json_option
-def store(clear: bool, clear_costs: bool, as_json: bool) -> None:
-    """Show or clear the store of stage outputs, and step costs measured here."""
-    from workbench.cli.actions.cache import show_store
+def cache(clear: bool, clear_profiles: bool, as_json: bool) -> None:
+    """Show or clear the cache of model outputs, and the step costs measured on this machine."""
+    from workbench.cli.actions.cache import show_cache
 
-    show_store(clear, clear_costs, as_json)
+    show_cache(clear, clear_profiles, as_json)
 
 
-COMMANDS = (replay, score, compare, demo, store)
+COMMANDS = (replay, score, compare, demo, cache)

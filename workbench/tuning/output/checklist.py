@@ -83,7 +83,7 @@ def _claim(result: Result) -> str:
         "",
         f"{headline(result)}.",
         "",
-        f"{result.trials} trials{pruned}; stack `{spec.config.stack.stack}`, listener "
+        f"{result.trials} trials{pruned}; stack `{spec.config.stack.name}`, listener "
         f"`{spec.config.workbench.listener}`, seed {spec.seed}. {how}",
     ]
     if spec.unread:

@@ -59,7 +59,7 @@ def _chunks(result: Result, evaluator: Evaluator) -> Check:
     scores = evaluator.summary(result.config, evaluator.names).scores
     torn, holes = (int(scores[key] or 0) for key in ("midword_splits", "underrun_events"))
     seconds = scores["agent_speech_seconds"] or 0.0
-    played = f"{seconds:.1f} s of agent speech, costs: {result.config.costs.costs}"
+    played = f"{seconds:.1f} s of agent speech, costs: {result.config.step_costs.source}"
     found = f"{counted(torn, 'word')} cut (`midword_splits`), {counted(holes, 'hole')} (`underrun_events`) in {played}"
     return Check(not torn and not holes if seconds else None, found)
 
@@ -84,13 +84,13 @@ def _voice(result: Result, kept: Mapping[str, Any]) -> Check:
 
 def _beside(result: Result, evaluator: Evaluator) -> Check:
     """The tuned config with STT and TTS on one device at once, against the limits that this is about."""
-    config = override(result.config, {"workbench.executors": "parallel"})
+    config = override(result.config, {"placement": "shared"})
     summary = evaluator.summary(config, evaluator.names)
     says = ", ".join(f"{key} {shown(summary, key)}" for key in BESIDE)
     limits = {key: limit for key, limit in result.spec.budget.items() if key in BESIDE}
     over = ", ".join(item.key for item in check_budget(summary.scores, limits))
     return Check(
-        not over if limits else None, f"executors = parallel: {says}" + (f"; over budget: {over}" if over else "")
+        not over if limits else None, f"placement = shared: {says}" + (f"; over budget: {over}" if over else "")
     )
 
 

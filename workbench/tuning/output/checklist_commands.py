@@ -33,7 +33,7 @@ def commands(result: Result, kept: Mapping[str, Any], folder: Path) -> dict[str,
     sessions = [item.folder for item in spec.sessions]
     tuned = ["--config", (folder / "tuned.toml").as_posix()]
     replay = ["replay", *sessions, *tuned, "--budget", budget_path(spec).as_posix()]
-    profiled = [] if result.config.costs.costs == "profile" else ["--set", "costs=profile"]
+    profiled = [] if result.config.step_costs.source == "profile" else ["--set", "step_costs.source=profile"]
     models, voice = _models(result, kept), voice_of(result, kept)
     doctor = None if models is None else _line("doctor", *tuned, *models)
     return {
@@ -41,7 +41,7 @@ def commands(result: Result, kept: Mapping[str, Any], folder: Path) -> dict[str,
         "shapes": doctor,
         "reset": doctor,
         "voice": voice and _line("voices", "check", _here(voice[0]), *(["--tts", _here(voice[1])] if voice[1] else [])),
-        "beside": _line(*replay, "--set", "executors=parallel"),
+        "beside": _line(*replay, "--set", "placement=shared"),
         "chunks": _line(*replay, *profiled),
         "mapping": _line(*replay),
     }
@@ -70,14 +70,14 @@ def _models(result: Result, kept: Mapping[str, Any]) -> list[str] | None:
         return [part for item in theirs for part in ("--set", item)]
     if result.config.stack.models or any(values[key] for key in _PATHS):
         return []
-    return ["--models", _here(_nano())] if result.config.stack.stack == "nano" else None
+    return ["--models", _here(_nano())] if result.config.stack.name == "nano" else None
 
 
 def _tts(result: Result, kept: Mapping[str, Any]) -> Path | None:
     """Folder of the TTS, where it is known and on this machine."""
     stack = result.config.stack
     named = moshi_json(result.config, kept)["tts_model_path"]
-    root = Path(named or stack.models or (_nano() if stack.stack == "nano" else "nowhere"))
+    root = Path(named or stack.models or (_nano() if stack.name == "nano" else "nowhere"))
     here = root if named or not (root / "tts").is_dir() else root / "tts"
     return here if (here / "config.json").is_file() else None
 

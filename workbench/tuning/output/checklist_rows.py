@@ -35,7 +35,7 @@ GOVERNS: Mapping[str, tuple[str, ...]] = {
     "tts_stream": ("text_aggregation_ms_p95",),
     "barge_in": ("missed_bargein_rate", "false_bargein_per_agent_hour"),
     "barge_in_window_seconds": ("missed_bargein_rate", "bargein_reaction_ms_p95"),
-    "executors": ("deadline_miss_rate", "stall_ratio"),
+    "placement": ("deadline_miss_rate", "stall_ratio"),
     "tts_prebuffer_frames": ("prebuffer_wait_ms_p95", "stall_ratio"),
     "barge_in_min_ms": ("bargein_reaction_ms_p95", "false_bargein_per_agent_hour"),
 }
@@ -127,7 +127,7 @@ def _figures_and_why(key: str, result: Result, judged: Comparison, kept: Mapping
         return "–", f"**{meta['help']}**; any value will do"
     if key in OWN:
         words = "yours, kept" if key in kept else "yours to set"
-        measured = f"; measured with stack `{result.config.stack.stack}`" if key in GOVERNS else ""
+        measured = f"; measured with stack `{result.config.stack.name}`" if key in GOVERNS else ""
         return _figures(key, judged), words + measured
     found = next((item for item in result.sensitivity.ranges if item.name == key), None)
     if found is not None:

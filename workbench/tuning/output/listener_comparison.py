@@ -108,7 +108,7 @@ class ListenerComparison:
 
 def compare_listeners(evaluator: Evaluator, config: Config, sessions: tuple[str, ...]) -> ListenerComparison:
     """Replay a config under both listeners."""
-    sides = (config, override(config, {"workbench.listener": "workbench", "workbench.chunker": "corrected"}))
+    sides = (config, override(config, {"workbench.listener": "workbench", "workbench.chunker": "workbench"}))
     scored = [evaluator.scores(side, sessions) for side in sides]
     summaries = [evaluator.summary(side, sessions, bootstrap=True) for side in sides]
     speech = [spoken(evaluator.replay(side, name).trace for name in sessions) for side in sides]

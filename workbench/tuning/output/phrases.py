@@ -209,5 +209,5 @@ def warnings(comparison: Comparison) -> list[str]:
 def caveats(spec: Spec) -> list[str]:
     """What must be known before any figure is read: models without meaning, step costs of a busy machine."""
     found = measured_beside(spec.profile.machine) if spec.profile else ""
-    again = "for figures of a quiet machine 'workbench store --clear-costs', and tune under a new --name"
+    again = "for figures of a quiet machine 'workbench cache --clear-profiles', and tune under a new --name"
     return [*([GENERATED] if generated(spec.config) else []), *([f"{found}: {again}"] if found else [])]
