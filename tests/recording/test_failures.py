@@ -72,7 +72,7 @@ def test_a_busy_device_is_said_in_words() -> None:
         (["--config", "none.toml"], "none.toml: no such config file"),
         (["--dir", "text.wav"], "text.wav: is not a folder; choose one with --dir"),
         (["--seconds", "0"], "0.0 is not in the range"),
-        (["--seconds", "nan"], "'nan' is not a length of time"),
+        (["--seconds", "nan"], "'nan' is not a number of seconds"),
         (["--recover", "--name", "taken"], "no recording to finish here"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

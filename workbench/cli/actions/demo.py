@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from workbench.cli.actions.replay import run_and_show
+from workbench.cli.actions.replay import replay_and_show
 from workbench.cli.actions.tune import BASELINE, BUDGET, QUICK, tune_demo
 from workbench.config import Config
 from workbench.errors import WorkbenchError
@@ -30,7 +30,7 @@ def run_demo(config: Config, out: Path) -> int:
     _check_configs((BASELINE, QUICK, BUDGET) if tunes else ())
     plural = "" if len(folders) == 1 else "s"
     click.echo(f"Replaying {len(folders)} demo session{plural} on the {config.stack.name} stack.")
-    code = run_and_show(folders, config, out, None, False)
+    code = replay_and_show(folders, config, out, None, False)
     if code or not tunes:
         return code
     click.echo("\nTuning on them: a few trials, to show how it goes.")
