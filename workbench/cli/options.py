@@ -9,7 +9,7 @@ import click
 
 from workbench.config import Config, load, parse_assignment
 from workbench.errors import WorkbenchError
-from workbench.files import RECORDINGS
+from workbench.files import RECORDINGS, shipped
 
 SESSION_PARTS = ("session.json", ".recording", "mic.flac", "labels.csv")
 """Files that mark a folder as a session, a broken one included."""
@@ -20,6 +20,16 @@ BASELINE = Path("configs/baseline.toml")
 
 PATH = click.Path(path_type=Path)
 """Type of an argument that is a file or a folder."""
+
+
+class _ConfigPath(click.Path):
+    """Path of a config file; ``configs/NAME.toml`` is the one that came with workbench if it is not here."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        return shipped(Path(str(super().convert(value, param, ctx))))
+
+
+CONFIG_PATH = _ConfigPath(path_type=Path)
 
 
 class HelpfulGroup(click.Group):
@@ -50,7 +60,9 @@ class HelpfulGroup(click.Group):
 
 session_argument = click.argument("sessions", nargs=-1, required=True, metavar="SESSION...")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
-budget_option = click.option("--budget", type=PATH, help="Budget file; exit 1 and name each score over its limit.")
+budget_option = click.option(
+    "--budget", type=CONFIG_PATH, help="Budget file; exit 1 and name each score over its limit."
+)
 source_option = click.option(
     "--source",
     type=click.Choice(["human", "constructed", "auto"]),
@@ -65,7 +77,7 @@ def config_options(default: Path | None = None) -> Callable[[Callable[..., Any]]
     """Add ``--config --stack --models --listener --step-costs --set``; the command gets one ``config`` made of them.
 
     Args:
-        default: config file to use if none is given and this one exists.
+        default: config file to use if none is given.
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -80,8 +92,8 @@ def config_options(default: Path | None = None) -> Callable[[Callable[..., Any]]
             assignments: tuple[str, ...],
             **others: Any,
         ) -> Any:
-            if config_file is None and default is not None and default.exists():
-                config_file = default
+            if config_file is None and default is not None:
+                config_file = shipped(default)
             config = build_config(config_file, stack, models, listener, step_costs, assignments)
             return command(*arguments, config=config, **others)
 
@@ -110,7 +122,7 @@ _CONFIG_OPTIONS = (
     click.option(
         "--config",
         "config_file",
-        type=PATH,
+        type=CONFIG_PATH,
         help="TOML file with the knobs, or the assistant's own moshi.json.",
     ),
 )
@@ -151,6 +163,8 @@ def changes(
 def session_folders(names: Sequence[str]) -> list[Path]:
     """Sessions by path or by name, and all sessions of the folders of sessions among them; each session once.
 
+    A name is looked up in ``recordings/``, then among the demo sessions that came with workbench.
+
     Of several names, a folder without a session is named and left out, so that ``recordings/*`` means the sessions in
     there. One that lost its ``session.json`` stays in.
     """
@@ -158,6 +172,8 @@ def session_folders(names: Sequence[str]) -> list[Path]:
     empty = []
     for name in names:
         path = named_folder(name)
+        if not path.exists() and (demo := shipped(RECORDINGS / name)).exists():
+            path = demo
         if inside := sessions_inside(path):
             found |= {each.resolve(): each for each in inside}
         elif path.is_dir() and not is_session(path):
