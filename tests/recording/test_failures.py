@@ -175,7 +175,7 @@ def test_devices_are_listed_with_what_will_be_done(sound: Sound, tmp_path: Path)
     rows = {(row["name"], row["kind"]): row for row in json.loads(done.stdout)}
     assert rows["room_mic", "input"]["fit"] == "24 kHz mono, sample for sample"
     assert rows["room", "input"]["fit"].startswith("not usable")
-    assert "what will be done" in sound.run("devices", where=tmp_path).stdout
+    assert "fit to 24 kHz mono" in sound.run("devices", where=tmp_path).stdout
 
 
 def test_a_devices_name_is_no_markup(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options and arguments that several commands share."""
 
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -215,5 +215,5 @@ def named_folder(name: str) -> Path:
 
 
 def is_session(folder: Path) -> bool:
-    """Whether a folder is meant to be a session, broken or not."""
+    """Whether a folder is a session, a broken one included."""
     return any((folder / part).exists() for part in SESSION_PARTS)

@@ -24,7 +24,7 @@ HEADLINES = {
 
 
 def score_and_show(folder: Path, budget: Path | None, as_json: bool) -> int:
-    """Score saved traces, print, check the budget."""
+    """Score saved traces, write the report, print the scores, check the budget."""
     limits = read_budget(budget) if budget else {}
     run = read_run(folder)
     scored, summary = score_run(run)

@@ -18,7 +18,7 @@ from workbench.units import samples_to_seconds
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the list."""
+    """Row of the list."""
 
     name: str
     seconds: float
@@ -29,12 +29,12 @@ class Row:
 
 
 def list_sessions(where: Sequence[str], verify: bool, as_json: bool) -> int:
-    """Print the list; what is no session, or does not open, is named, and the rest are still listed.
+    """Print the list; a name without a session, and a session that does not open, is an error after the list.
 
     Args:
-        where: sessions and folders of sessions; :data:`workbench.files.RECORDINGS` if there are none.
-        verify: check the tracks too.
-        as_json: for scripts.
+        where: sessions and folders of sessions; :data:`workbench.files.RECORDINGS` if empty.
+        verify: whether to check the tracks.
+        as_json: whether to print JSON.
     """
     rows, changed = [], []
     folders, broken = _named(where) if where else (find_sessions(RECORDINGS), [])
@@ -61,7 +61,7 @@ def list_sessions(where: Sequence[str], verify: bool, as_json: bool) -> int:
 
 
 def _named(names: Sequence[str]) -> tuple[list[Path], list[str]]:
-    """Sessions by their own names or those of their folders, each once; and what is wrong with the other names."""
+    """Sessions by their own names or those of their folders, each once, and an error for each other name."""
     found: dict[Path, Path] = {}
     problems = []
     for name in names:
