@@ -63,7 +63,8 @@ def lm_config(raw: dict[str, Any]) -> models.LmConfig:
     wrong once the ring wraps (after 5 min 27 s); Kyutai's own scripts shorten the ring in the same way.
     """
     config = models.LmConfig.from_config_dict(raw)
-    config.transformer.max_seq_len = config.transformer.context
+    if isinstance(config.transformer.context, int) and config.transformer.context > 0:
+        config.transformer.max_seq_len = config.transformer.context
     return config
 
 
@@ -90,7 +91,11 @@ def lm_shapes(raw: dict[str, Any], bits: int | None) -> dict[str, tuple[str, Sha
 
 def load_lm(raw: dict[str, Any], weights: Path, *, mlx_named: bool, bits: int | None) -> models.Lm:
     """Build and fill an LM. The files are expected to have been checked (``checkpoint.check``)."""
-    model = build_lm(raw, bits)
+    return fill(build_lm(raw, bits), weights, mlx_named=mlx_named)
+
+
+def fill(model: models.Lm, weights: Path, *, mlx_named: bool) -> models.Lm:
+    """Give an LM its weights by moshi_mlx's own loader; MLX reads none of them before they are computed with."""
     if mlx_named:
         model.load_weights(str(weights), strict=True)
     else:
