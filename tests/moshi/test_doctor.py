@@ -1,10 +1,8 @@
 """doctor, models and voices as a person calls them, on good directories and broken ones."""
 
-import http.server
 import json
 import os
 import shutil
-import threading
 
 import pytest
 from click.testing import CliRunner
@@ -142,60 +140,3 @@ def test_voices_commands(zoo, tmp_path):
     assert (tmp_path / "v/generated.flac").exists()
     assert (tmp_path / "v/voices.txt").read_text().count("\n") == 2
     assert "is of kind stt, a tts model is needed" in run("voices", "list", zoo.directory(Recipe("stt")))[1]
-
-
-class Hub(http.server.BaseHTTPRequestHandler):
-    """As much of a hub as hf_hub_download needs."""
-
-    files = {}  # noqa: RUF012
-
-    def do_HEAD(self):
-        body = self.files.get(self.path)
-        self.send_response(404 if body is None else 200)
-        if body is None:
-            self.send_header("X-Error-Code", "EntryNotFound" if "/kyutai/" in self.path else "RepoNotFound")
-        self.send_header("X-Repo-Commit", "0" * 40)
-        self.send_header("ETag", f'"{len(body or b"")}{abs(hash(body)):x}"')
-        self.send_header("Content-Length", str(len(body or b"")))
-        self.end_headers()
-        return body
-
-    def do_GET(self):
-        if body := self.do_HEAD():
-            self.wfile.write(body)
-
-    def log_message(self, *args):
-        pass
-
-
-@pytest.fixture
-def hub(zoo, monkeypatch):
-    root = zoo.directory(Recipe("stt"))
-    Hub.files = {f"/kyutai/stt-1b-en_fr-candle/resolve/main/{p.name}": p.read_bytes() for p in root.iterdir()}
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    server.daemon_threads = True
-    threading.Thread(target=lambda: server.serve_forever(0.05), daemon=True).start()
-    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_address[1]}")
-    yield root
-    server.shutdown()
-    server.server_close()
-
-
-def test_pull_gets_the_models_files_and_no_others(hub, tmp_path):
-    from workbench.moshi.hub import pull
-
-    names = [p.name for p in pull("stt-1b", tmp_path)]
-    assert names == ["config.json", "model.safetensors", "mimi-generated.safetensors", "tokenizer_generated_320.model"]
-    for name in names:
-        assert (tmp_path / name).read_bytes() == (hub / name).read_bytes()
-
-
-def test_pull_mistakes(hub, tmp_path, monkeypatch):
-    assert "not a known model" in run("models", "pull", "whisper", tmp_path)[1]
-    assert "nobody/none: no such repository" in run("models", "pull", "nobody/none", tmp_path)[1]
-    del Hub.files["/kyutai/stt-1b-en_fr-candle/resolve/main/model.safetensors"]
-    assert "has no file model.safetensors" in run("models", "pull", "stt-1b", tmp_path)[1]
-    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    code, said = run("models", "pull", "stt-2.6b", tmp_path / "off")
-    assert code == 2
-    assert "the hub cannot be reached and" in said

@@ -40,7 +40,7 @@ def pull(name: str, folder: Path, voices: tuple[str, ...]) -> int:
 def check(folders: tuple[Path, ...]) -> int:
     """Ask moshi_mlx whether it takes the files of a model, without loading it; exit 1 if it does not.
 
-    Also refused are weights that are not finite. A line that begins with `note` is taken, but likely wrong.
+    A line that begins with `note` names what it takes but is likely wrong, weights that are not finite among it.
     """
     from workbench.cli.fit import check_folders
 

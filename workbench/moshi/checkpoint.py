@@ -198,10 +198,11 @@ def _merge(base: Any, given: Any, path: Path, where: str) -> Any:
 
 
 def check(c: Checkpoint) -> list[str]:
-    """Whether moshi_mlx and rustymimi take the files, and whether every weight is a number; nothing stays loaded.
+    """Whether moshi_mlx and rustymimi take the files; nothing stays loaded.
 
     Returns:
-        What was found, a line per file; lines that begin with ``note`` say what they take but is likely wrong.
+        What was found, a line per file; lines that begin with ``note`` say what they take but is likely wrong, such as
+        weights that are not finite.
 
     Raises:
         WorkbenchError: names the file and the first tensor, key or number that they refuse.

@@ -1,9 +1,10 @@
 """Whether moshi_mlx and rustymimi take the files of a model, and if not, why.
 
-The judge is moshi_mlx's own loader: MLX is lazy, so the model is built and filled without reading a weight, whatever
-its size. What ``layout`` knows of names and shapes only puts a refusal into words. Three things are refused before or
-beyond that: sizes that no file of this length can have (building them would exhaust memory), a header that gives wrong
-weights silently (``tensors``), and weights that are not finite. What the packages take but is likely wrong is a note.
+The judge is moshi_mlx's own loader: MLX is lazy, so the model is built and filled without computing a weight, whatever
+its size. What ``layout`` knows of names and shapes only puts a refusal into words. Two things are refused that the
+loader takes: sizes that no file of this length can have (building them would exhaust memory) and a header that gives
+wrong weights silently (``tensors``). What else it takes but is likely wrong, weights that are not finite among it, is a
+note.
 """
 
 import functools
@@ -28,6 +29,8 @@ _DEPFORMER_SIZES = (
 )  # fmt: skip
 _OPTIONAL = ("extra_heads_num_heads", "extra_heads_dim", "depformer_low_rank_embeddings")
 
+NOT_FINITE = "holds values that are not finite: what this model says means nothing"
+
 _MAX_SCHEDULE = 65_536
 """Bound on an entry of depformer_weights_per_step_schedule; the published ones end at 10."""
 
@@ -51,7 +54,7 @@ def lm(c: "Checkpoint", notes: list[str]) -> str:
     _loadable(c.weights, header)
     wanted = _filled(c, header)
     surplus = sorted(set(header.shapes) - wanted)
-    _finite(c.weights, header, wanted - set(surplus))
+    _look_at_values(c.weights, wanted - set(surplus), notes)
     if surplus:
         notes.append(_note(c.weights, f"{len(surplus)} tensors are not read, the first is {surplus[0]}"))
     if header.unused:
@@ -93,7 +96,7 @@ def codec(c: "Checkpoint", notes: list[str]) -> str:
             notes.append(_note(c.mimi, f"{len(surplus)} tensors are not read, the first is {surplus[0]}"))
     else:
         _loadable(c.mimi, header)
-    _finite(c.mimi, header, set(table))
+    _look_at_values(c.mimi, set(table), notes)
     return _line("codec", c.mimi, header, f"{books} codebooks")
 
 
@@ -164,7 +167,7 @@ def _filled(c: "Checkpoint", header: Header) -> set[str]:
     assert c.weights is not None
     with load.PrivateKey(0).use():
         try:
-            model = load.build_lm(c.config, c.bits)
+            model = load.build_lm(c.config, c.bits, all_quantised=load.all_quantised(header))
         except Exception as e:  # moshi_mlx has no error type of its own
             raise WorkbenchError(_config_refused(c, e)) from e
     shapes: dict[str, Shape] = {name: tuple(value.shape) for name, value in tree_flatten(model.parameters())}
@@ -238,10 +241,10 @@ def _rusty(path: Path) -> None:
         raise WorkbenchError(f"{path}: rustymimi cannot read it ({_first_line(e)}); download it again") from e
 
 
-def _finite(path: Path, header: Header, names: set[str]) -> None:
+def _look_at_values(path: Path, names: set[str], notes: list[str]) -> None:
     name = _not_finite(path, path.stat().st_mtime_ns, tuple(sorted(names)))
     if name is not None:
-        raise WorkbenchError(f"{path}: tensor {name} holds values that are not finite; download it again")
+        notes.append(_note(path, f"tensor {name} {NOT_FINITE}"))
 
 
 @functools.cache

@@ -1,6 +1,7 @@
 """A model ready to step: LM, tokenizer and codec of one checkpoint, and the name its outputs are kept under."""
 
 import functools
+import sys
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -10,7 +11,7 @@ from workbench.errors import WorkbenchError
 from workbench.files import canonical_json, sha256_text, source_digest
 from workbench.moshi.checkpoint import Checkpoint, check
 from workbench.moshi.codec import Codec, MlxCodec, RustyCodec
-from workbench.moshi.judge import cannot_step
+from workbench.moshi.judge import NOT_FINITE, cannot_step
 from workbench.moshi.sizes import Kind
 
 Backend = Literal["auto", "rustymimi", "mlx"]
@@ -60,7 +61,9 @@ def load(checkpoint: Checkpoint, kind: Kind, *, quantize: int | None = None) -> 
     """
     if checkpoint.kind != kind:
         raise WorkbenchError(f"{checkpoint.root}: is of kind {checkpoint.kind}, a model of kind {kind} is needed here")
-    check(checkpoint)
+    for note in check(checkpoint):
+        if NOT_FINITE in note:
+            print(f"note: {note.removeprefix('note').lstrip()}", file=sys.stderr)
     if reason := cannot_step(checkpoint.config):
         raise WorkbenchError(f"{checkpoint.root / 'config.json'}: moshi_mlx cannot step this model: {reason}")
     import mlx.core as mx

@@ -15,7 +15,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -181,19 +181,19 @@ def find_not_finite(path: Path, header: Header, names: Iterable[str]) -> str | N
             if header.dtypes[name] not in _INFINITY:
                 continue
             kind, infinity = _INFINITY[header.dtypes[name]]
-            for block in _blocks(f, header.starts[name], header.bytes_of(name)):
+            for block in _blocks(f.fileno(), header.starts[name], header.bytes_of(name)):
                 values = np.frombuffer(block, kind)
                 if (values & np.array(infinity | (infinity - 1), kind)).max(initial=0) >= infinity:
                     return name
     return None
 
 
-def _blocks(f: BinaryIO, start: int, size: int) -> Iterator[bytes]:
+def _blocks(file: int, start: int, size: int) -> Iterator[bytes]:
     """The written parts of a stretch of a file, in blocks of whole elements."""
     at, end = start, start + size
     while at < end:
         try:
-            data = os.lseek(f.fileno(), at, os.SEEK_DATA) if hasattr(os, "SEEK_DATA") else at
+            data = os.lseek(file, at, os.SEEK_DATA) if hasattr(os, "SEEK_DATA") else at
         except OSError as e:
             if e.errno == errno.ENXIO:
                 return  # nothing was written from here on
@@ -201,8 +201,9 @@ def _blocks(f: BinaryIO, start: int, size: int) -> Iterator[bytes]:
         at += max(0, data - at) // 8 * 8
         if at >= end:
             return
-        f.seek(at)
-        block = f.read(min(_BLOCK, end - at))
+        block = os.pread(file, min(_BLOCK, end - at), at)
+        if not block:
+            return
         at += len(block)
         yield block
 
