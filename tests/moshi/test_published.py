@@ -22,10 +22,12 @@ from workbench.errors import WorkbenchError
 from workbench.moshi import checkpoint, sizes, spm, voices
 from workbench.moshi.checkpoint import find
 from workbench.moshi.duplex import Duplex
-from workbench.moshi.generate import Recipe, write_voice
+from workbench.moshi.generate import Recipe, lm_specs, write_voice
 from workbench.moshi.layout import MIMI_202407, lm_table, mimi_table
 from workbench.moshi.load import lm_shapes
+from workbench.moshi.model import load
 from workbench.moshi.repository import FALLBACKS, published
+from workbench.moshi.stream import TokenStream
 from workbench.moshi.stt import DsmStt
 from workbench.moshi.tts import DsmTts, TtsOptions
 from workbench.session import write_manifest, write_track
@@ -43,7 +45,7 @@ def table(name):
     c = config(name)
     if mlx_named(name):
         return lm_shapes(c, bits(name))
-    wide = "F32" if kind(c) == "tts" else "BF16"
+    wide = "F32" if kind(c) == "tts" else "BF16"  # the published TTS has its eight tensors of conditions in float32
     return {n: (wide if n.startswith("condition_provider") else "BF16", s) for n, s in lm_table(c).items()}
 
 
@@ -82,6 +84,8 @@ def test_generated_full_size_is_the_real_configuration(role, name):
     assert published(role) == config(name)
     assert sizes.lm_config(role, "full") == {k: v for k, v in config(name).items() if k not in FALLBACKS}
     assert set(sizes.lm_config(role, "tiny")) == set(sizes.lm_config(role, "full"))
+    specs = lm_specs(sizes.lm_config(role, "full"), Recipe(role, "full"))
+    assert {s.name: (s.dtype, s.shape) for s in specs} == table(name)
 
 
 @pytest.mark.parametrize("name", LOADED)
@@ -124,8 +128,8 @@ def scaled(codec, tmp_path_factory):
     return get
 
 
-def reference(root, name):
-    """moshi_mlx's model, loaded as its own scripts do, and its codec's number of codebooks."""
+def reference(root, name, file=None, mlx=None):
+    """Configuration, as read and as moshi_mlx has it, and moshi_mlx's model, loaded as its own scripts do."""
     c = json.loads((root / "config.json").read_text())
     cfg = models.LmConfig.from_config_dict(c)
     # As the workbench and Kyutai's own scripts: the ring is no longer than the context.
@@ -133,11 +137,11 @@ def reference(root, name):
     mx.random.seed(299792458)
     lm = models.Lm(cfg)
     lm.set_dtype(mx.bfloat16)
-    weights = str(root / file_name(c, "moshi_name"))
+    weights = str(root / (file or file_name(c, "moshi_name")))
     for width, group in scaled_models.GROUPS.items():
         if weights.endswith(f".q{width}.safetensors"):
             scaled_models.nn.quantize(lm, bits=width, group_size=group)
-    if mlx_named(name):
+    if mlx_named(name) if mlx is None else mlx:
         lm.load_weights(weights, strict=True)
     else:
         lm.load_pytorch_weights(weights, cfg, strict=True)
@@ -294,8 +298,8 @@ def test_check_doctor_and_replay_take_the_2_6b(small_codec, zoo, session, tmp_pa
     replay(tmp_path / "models", session, tmp_path / "out", monkeypatch)
 
 
-def test_check_doctor_and_replay_take_moshi_in_4_bits(small_codec, session, tmp_path, monkeypatch):
-    build(tmp_path / "models/duplex", "moshiko-mlx-q4", small_codec)
+def test_check_doctor_and_replay_take_hibiki(small_codec, session, tmp_path, monkeypatch):
+    build(tmp_path / "models/duplex", "hibiki-1b-mlx-bf16", small_codec)
     replay(tmp_path / "models", session, tmp_path / "out", monkeypatch)
 
 
@@ -307,3 +311,69 @@ def test_check_doctor_and_replay_take_every_model(name, small_codec, session, tm
     if kind(c) == "stt":
         build(tmp_path / "models/tts", "tts-1.6b-en_fr", small_codec)
     replay(tmp_path / "models", session, tmp_path / "out", monkeypatch)
+
+
+LAYOUTS = [(True, None), (False, None), (True, 4), (True, 8)]
+"""MLX-named or not, bits."""
+
+
+@pytest.mark.parametrize(("mlx", "width"), LAYOUTS)
+def test_every_naming_and_width_loads_with_moshi_mlx_tokens(mlx, width, small_codec, tmp_path):
+    """With a name for the weights in config.json or the one moshi_mlx falls back to; tokens on fixed codes."""
+    name, root = "stt-1b-en_fr-candle", tmp_path / "model"
+    file = f"model{f'.q{width}' if width else ''}.safetensors"
+    c = build(root, name, small_codec)
+    (root / file_name(c, "moshi_name")).unlink()
+    scaled_models.save_lm(root / file, scaled_models.random_lm(c), c, mlx=mlx, bits=width)
+    for key in ({"moshi_name": file}, {}):
+        (root / "config.json").write_text(json.dumps({k: v for k, v in c.items() if k != "moshi_name"} | key))
+        assert not [line for line in checkpoint.check(find(root)) if line.startswith("note")]
+    codes = np.random.default_rng(1).integers(0, 2048, (4, c["n_q"] - c["dep_q"])).tolist()
+
+    _, _, lm = reference(root, name, file, mlx)
+    lm.warmup()
+    text, audio = utils.Sampler(top_k=25, temp=0.8), utils.Sampler(top_k=250, temp=0.8)
+    gen = models.LmGen(lm, len(codes), text, audio)
+    wanted = [gen.step(mx.array([frame]))[0].item() for frame in codes]
+
+    ours = load(find(root), kind(c))
+    stream = TokenStream(ours.lm, text_sampler=text, audio_sampler=audio, key=ours.key.copy())
+    assert [stream.step(frame) for frame in codes] == wanted
+
+
+def test_delays_in_whole_frames(zoo, small_codec, tmp_path):
+    """2.5 s are 31.25 frames and 1 s is 12.5: docs/moshi.md says why 31 and 13."""
+    build(tmp_path / "model", "stt-2.6b-en", small_codec)
+    stt = DsmStt(find(tmp_path / "model"))
+    assert (stt.delay_frames, stt.prefix_frames, stt.flush_frames) == (31, 13, 33)
+    stt = DsmStt(zoo(Recipe("stt")))
+    assert (stt.delay_frames, stt.prefix_frames, stt.flush_frames) == (6, 0, 8)
+
+
+def test_tensors_that_the_loader_passes_over_are_a_note(small_codec, tmp_path):
+    c = build(tmp_path / "model", "stt-2.6b-en", small_codec)
+    lm = scaled_models.random_lm(c)
+    more = {"depformer_emb.31.weight": mx.zeros((3, 3), mx.bfloat16), "linears.0.weight": mx.zeros((1,), mx.bfloat16)}
+    scaled_models.save_pytorch(tmp_path / "model/model.safetensors", scaled_models.to_pytorch(lm, c) | more)
+    reference(tmp_path / "model", "stt-2.6b-en")
+    (note,) = (line for line in checkpoint.check(find(tmp_path / "model")) if line.startswith("note"))
+    assert note.endswith("model.safetensors: 2 tensors are not read, the first is depformer_emb.31.weight")
+
+
+WRONG_NAMES = [
+    ("model.q8.safetensors", None, "its tensors are not quantised, its name says 8 bits"),
+    ("model.safetensors", 8, "its tensors are quantised to 8 bits, its name says nothing of it"),
+    ("model.q8.safetensors", 4, "its tensors are quantised to 4 bits, its name says 8 bits"),
+]
+
+
+@pytest.mark.parametrize(("file", "width", "said"), WRONG_NAMES)
+def test_bits_of_the_name_are_held_against_the_tensors(file, width, said, small_codec, tmp_path):
+    name = "stt-1b-en_fr-mlx"
+    c = build(tmp_path / "model", name, small_codec)
+    (tmp_path / "model" / file_name(c, "moshi_name")).unlink()
+    scaled_models.save_lm(tmp_path / "model" / file, scaled_models.random_lm(c), c, mlx=True, bits=width)
+    (tmp_path / "model/config.json").write_text(json.dumps(c | {"moshi_name": file}))
+    with pytest.raises(ValueError, match=r"parameters|shape"):
+        reference(tmp_path / "model", name, file)
+    assert said in refused(tmp_path / "model")

@@ -21,7 +21,7 @@ from workbench.files import replacing
 from workbench.moshi import sizes, spm
 from workbench.moshi.layout import MIMI_202407, Table, lm_table, mimi_table
 from workbench.moshi.sizes import Config, Kind, Size
-from workbench.moshi.tensors import Spec, save, to_bf16, write
+from workbench.moshi.tensors import ITEM_BYTES, Spec, save, to_bf16, write
 
 VOICE_FRAMES = 125
 """Length of a published voice: 10 s at 12.5 Hz."""
@@ -119,13 +119,19 @@ def _put(path: Path, data: bytes) -> None:
 
 def write_lm(path: Path, config: Config, r: Recipe) -> None:
     """Write an LM's weights: bfloat16, PyTorch- or MLX-named, or quantised."""
+    specs = lm_specs(config, r)
+    write(path, specs, _values(specs, r.seed), {})
+
+
+def lm_specs(config: Config, r: Recipe) -> list[Spec]:
+    """The tensors of an LM's file, in order; a TTS has those of its conditions in float32, as the published one."""
     if r.mlx_named:
         from workbench.moshi.load import lm_shapes
 
-        specs = [Spec(n, d, s) for n, (d, s) in sorted(lm_shapes(config, r.bits).items())]
-    else:
-        specs = [Spec(n, "BF16", s) for n, s in sorted(lm_table(config).items())]
-    write(path, specs, _values(specs, r.seed), {})
+        return [Spec(n, d, s) for n, (d, s) in sorted(lm_shapes(config, r.bits).items())]
+    wide = "F32" if r.kind == "tts" else "BF16"
+    specs = [Spec(n, wide if n.startswith("condition_provider.") else "BF16", s) for n, s in lm_table(config).items()]
+    return sorted(specs, key=lambda spec: (-ITEM_BYTES[spec.dtype], spec.name))
 
 
 def write_mimi(directory: Path, name: str, config: Config, seed: int) -> None:
