@@ -181,6 +181,7 @@ CONFIG_ERRORS = [
     ({"mimi_name": 3}, "mimi_name must be a file name, not 3"),
     ({"mimi_name": "a\x1b[2Jb"}, 'must be a file name, not "a\\u001b[2Jb"'),
     ({"mimi_name": "\ud800"}, "must be a file name"),
+    ({"mimi_name": "x" * 300}, "must name a file inside"),
 ]
 
 
@@ -223,6 +224,32 @@ def test_a_config_nested_too_deeply(broken):
 def test_a_config_without_an_lm_is_a_codec(broken):
     edit(broken / "config.json", dim=GONE)
     assert checkpoint.find(broken).kind == "mimi"
+
+
+MIMI_ERRORS = [
+    ({"transformer": {"num_layers": 10**9}}, "transformer.num_layers is 1000000000, more than"),
+    ({"transformer": {"num_layers": 1.5}}, "transformer.num_layers is 1.5, must be like 8"),
+    ({"transformer": {"gating": True}}, "moshi_mlx cannot load it"),
+    ({"seanet": {"compress": 0}}, "seanet.compress is 0, must be like 2"),
+    ({"seanet": {"ratios": [8, 6, 5]}}, "seanet.ratios is [8, 6, 5], must be like [8, 6, 5, 4]"),
+    ({"seanet": 3}, "seanet must be an object"),
+    ({"frame_rate": "x"}, 'frame_rate is "x", must be like 12.5'),
+]
+
+
+@pytest.mark.parametrize(("changes", "said"), MIMI_ERRORS)
+def test_errors_in_mimi_config_name_the_key(broken, changes, said):
+    path = broken / "mimi_config.json"
+    given = json.loads(path.read_text())
+    for key, value in changes.items():
+        given[key] = given[key] | value if isinstance(value, dict) else value
+    path.write_text(json.dumps(given))
+    assert said in refused(broken)
+
+
+def test_a_config_with_a_number_that_is_none_can_be_run(broken):
+    edit(broken / "config.json", hidden_scale=math.nan, gating="\ud800")
+    assert len(model.fingerprint(checkpoint.find(broken), {})) == 64
 
 
 def test_unknown_key_in_mimi_config(broken):

@@ -127,8 +127,24 @@ def test_models_init_check_and_list(tmp_path):
     assert "holds no model" in run("models", "list", tmp_path / "empty")[1]
 
 
+def test_doctor_names_a_model_that_moshi_mlx_cannot_step(models, tmp_path):
+    shutil.copytree(models / "stt", tmp_path / "stt")
+    path = tmp_path / "stt/config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"num_heads": 7}))
+    code, out = run("doctor", "--models", tmp_path)
+    assert code == 1
+    assert "bad   models     " in out
+    assert "moshi_mlx cannot step this model: dim 256 is not divisible by num_heads 7" in out
+
+
 def test_voices_commands(zoo, tmp_path):
     root = zoo.directory(Recipe("tts"))
+    shutil.copytree(root, tmp_path / "null")
+    config = json.loads((root / "config.json").read_text()) | {"conditioners": None}
+    (tmp_path / "null/config.json").write_text(json.dumps(config))
+    code, out = run("voices", "check", tmp_path / "null/config.json", "--tts", tmp_path / "null")
+    assert code == 2
+    assert "conditioners is null, moshi_mlx needs an object; leave the key out where there are none" in out
     voice = root / "voices/generated.generated@0.safetensors"
     assert str(voice) in run("voices", "list", root)[1]
     code, out = run("voices", "check", voice, root / "config.json", "--tts", root)

@@ -33,7 +33,7 @@ def _below(folder: Path) -> list[Path]:
         raise WorkbenchError(f"{folder}: no such folder")
     from workbench.moshi.repository import is_model
 
-    return sorted({p.parent for p in folder.glob("**/*") if is_model(p.parent)})
+    return sorted(filter(is_model, {p.parent for p in folder.glob("**/*")}))
 
 
 def list_folder(folder: Path) -> None:

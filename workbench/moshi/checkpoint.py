@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from workbench.errors import WorkbenchError
-from workbench.files import read_json, sha256_file
+from workbench.files import sha256_file
 from workbench.moshi import judge
 from workbench.moshi.layout import MIMI_202407
 from workbench.moshi.repository import CONFIG, file_names, read_config, short
@@ -177,17 +177,24 @@ def _mimi_config(root: Path, weights: Path) -> tuple[Config, bool]:
     header = read_header(weights)
     books = sum(n.startswith("quantizer.") and n.endswith("embedding_sum") for n in header.shapes)
     described = root / "mimi_config.json"
-    config = _merge(MIMI_202407, read_json(described), described, "") if described.exists() else dict(MIMI_202407)
-    config = cast(Config, config) | {"quantizer_nq": books}
+    config = dict(MIMI_202407)
+    if described.exists():
+        config = cast(Config, _merge(MIMI_202407, read_config(root, described), described, ""))
+        layers = config["transformer"]["num_layers"]
+        if layers > len(header.shapes):
+            raise WorkbenchError(
+                f"{described}: transformer.num_layers is {short(layers)}, more than {weights.name} has tensors"
+            )
+    config = config | {"quantizer_nq": books}
     return config, config == MIMI_202407 | {"quantizer_nq": books}
 
 
 def _merge(base: Any, given: Any, path: Path, where: str) -> Any:
     """``given`` over ``base``, with every key known and of the same sort."""
     if not isinstance(base, dict):
-        same = isinstance(given, list) if isinstance(base, list) else isinstance(given, type(base) | int | float)
-        if not same:
-            raise WorkbenchError(f"{path}: {where[1:]} is {given!r}, must be like {base!r}")
+        none = where.endswith("num_layers") and type(given) is int and given == 0
+        if not none and not _alike(base, given):
+            raise WorkbenchError(f"{path}: {where[1:]} is {short(given)}, must be like {short(base)}")
         return given
     if not isinstance(given, dict):
         raise WorkbenchError(f"{path}: {where[1:] or 'the file'} must be an object")
@@ -195,6 +202,15 @@ def _merge(base: Any, given: Any, path: Path, where: str) -> Any:
         if key not in base:
             raise WorkbenchError(f"{path}: unknown key {where[1:]}{'.' if where else ''}{key}")
     return {k: _merge(v, given[k], path, f"{where}.{k}") if k in given else v for k, v in base.items()}
+
+
+def _alike(base: object, given: object) -> bool:
+    """Whether a value is of the same sort as the published one; whole numbers are sizes, from 1 on."""
+    if isinstance(base, list) and isinstance(given, list):
+        return len(given) == len(base) and all(map(_alike, base, given))
+    if type(base) is int:
+        return type(given) is int and given >= 1
+    return type(given) is type(base) or (isinstance(base, float) and type(given) is int)
 
 
 def check(c: Checkpoint) -> list[str]:

@@ -18,6 +18,7 @@ from workbench.config import Config
 from workbench.errors import WorkbenchError
 from workbench.moshi.checkpoint import Checkpoint, check, find
 from workbench.moshi.codec import Pcm
+from workbench.moshi.judge import cannot_step
 from workbench.moshi.repository import is_model
 from workbench.moshi.sizes import Kind
 from workbench.moshi.stack import locate
@@ -121,6 +122,8 @@ def model(checkpoint: Checkpoint) -> Iterator[Finding]:
     except WorkbenchError as e:
         yield Finding("models", "bad", str(e))
         return
+    if checkpoint.weights and (reason := cannot_step(checkpoint.config)):
+        yield Finding("models", "bad", f"{checkpoint.root}: moshi_mlx cannot step this model: {reason}")
     if checkpoint.generated:
         yield Finding("models", "note", f"{checkpoint.root}: generated weights, right in shape and without meaning")
 

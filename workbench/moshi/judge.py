@@ -96,6 +96,7 @@ def codec(c: "Checkpoint", notes: list[str]) -> str:
             notes.append(_note(c.mimi, f"{len(surplus)} tensors are not read, the first is {surplus[0]}"))
     else:
         _loadable(c.mimi, header)
+        _mlx_codec(c)
     _look_at_values(c.mimi, set(table), notes)
     return _line("codec", c.mimi, header, f"{books} codebooks")
 
@@ -239,6 +240,17 @@ def _rusty(path: Path) -> None:
             pass
     except SafetensorError as e:
         raise WorkbenchError(f"{path}: rustymimi cannot read it ({_first_line(e)}); download it again") from e
+
+
+def _mlx_codec(c: "Checkpoint") -> None:
+    """Refuse what moshi_mlx's Mimi does not load."""
+    from workbench.moshi import load
+
+    try:
+        with load.PrivateKey(0).use():
+            load.build_mimi(c.mimi_config, c.mimi_config["quantizer_nq"]).load_pytorch_weights(str(c.mimi), strict=True)
+    except Exception as e:  # moshi_mlx has no error type of its own
+        raise WorkbenchError(f"{c.mimi}: moshi_mlx cannot load it ({_first_line(e)})") from e
 
 
 def _look_at_values(path: Path, names: set[str], notes: list[str]) -> None:

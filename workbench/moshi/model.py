@@ -1,6 +1,7 @@
 """A model ready to step: LM, tokenizer and codec of one checkpoint, and the name its outputs are kept under."""
 
 import functools
+import json
 import sys
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -136,7 +137,7 @@ def fingerprint(checkpoint: Checkpoint, options: dict[str, Any]) -> str:
                 "code": _code(),
                 "packages": packages,
                 "device": str(mx.default_device().type),
-                "config": checkpoint.config,
+                "config": json.dumps(checkpoint.config, sort_keys=True),  # it may hold numbers that are none
                 "mimi": checkpoint.mimi_config,
                 "weights": checkpoint.digests,
                 "options": options,

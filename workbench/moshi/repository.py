@@ -15,6 +15,9 @@ CONFIG = "config.json"
 WEIGHTS = ("model.safetensors", "model.q8.safetensors", "model.q4.safetensors")
 """Language model, as moshi_mlx's ``local_web`` names it."""
 
+_LONGEST = 255
+"""Bytes of a file's name on the usual file systems."""
+
 FALLBACKS = {
     "moshi_name": WEIGHTS,
     "mimi_name": ("tokenizer-e351c8d8-checkpoint125.safetensors", "mimi-pytorch-e351c8d8@125.safetensors"),
@@ -93,7 +96,8 @@ def inside(name: object, source: str) -> str:
     if not isinstance(name, str) or not name.isprintable() or "\\" in name:
         raise WorkbenchError(f"{source} must be a file name, not {short(name)}")
     parts = Path(name).parts
-    if not parts or Path(name).is_absolute() or ".." in parts or name.endswith("/"):
+    too_long = any(len(part.encode()) > _LONGEST for part in parts)
+    if not parts or Path(name).is_absolute() or ".." in parts or name.endswith("/") or too_long:
         raise WorkbenchError(f"{source} must name a file inside the model directory, not {short(name)}")
     return name
 
