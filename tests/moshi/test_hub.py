@@ -134,14 +134,14 @@ def test_every_listed_name_is_pulled_and_passes_check(short, name, hub, small_co
     assert str(target) in run("models", "list", tmp_path)[1]
 
 
-def test_a_voice_is_pulled_with_its_model(hub, small_codec, tmp_path):
-    c = build(tmp_path / "source", "tts-1.6b-en_fr", small_codec)
-    hub(KNOWN["tts-1.6b"].repo, tmp_path / "source", listed("tts-1.6b-en_fr"))
-    voice = "by_mlx.wav.1e68beda@240.safetensors"
-    hub(VOICE_REPO, tmp_path / "source/voices", [voice])
-    shutil.copytree(small_codec, tmp_path / "target", ignore=lambda _, names: set(names) - {"mimi_config.json"})
-    files = list(pull("tts-1.6b", tmp_path / "target", voices=("by_mlx.wav",)))
+def test_a_voice_is_pulled_with_its_model(hub, tmp_path):
+    c, voice = config("tts-1.6b-en_fr"), "expresso/happy.wav.1e68beda@240.safetensors"
+    hub(KNOWN["tts-1.6b"].repo, b"x", listed("tts-1.6b-en_fr"))
+    hub(KNOWN["tts-1.6b"].repo, json.dumps(c).encode(), ["config.json"])
+    hub(VOICE_REPO, b"y", [voice])
+    files = list(pull("tts-1.6b", tmp_path / "target", voices=("expresso/happy.wav",)))
     assert files[-1] == tmp_path / "target/voices" / voice
+    assert files[-1].read_bytes() == b"y"
     assert c["moshi_name"] in {p.name for p in files}
 
 
