@@ -218,7 +218,7 @@ def test_a_random_config_that_moshi_mlx_takes_is_not_refused(small_codec, tmp_pa
     assert len({json.dumps(c, default=str) for c in taken}) > 30
 
 
-def test_quantised_cross_attention_says_what_its_plain_weights_say(zoo, tmp_path):
+def test_quantised_cross_attention_equals_its_plain_weights(zoo, tmp_path):
     """moshi_mlx's scripts quantise it and its cross-attention cannot compute with it; here it is made plain again."""
     tokens = []
     for folder in ("quantised", "plain"):
