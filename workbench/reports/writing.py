@@ -1,4 +1,4 @@
-"""``report.md`` and ``figures/`` of a run, beside its traces and scores."""
+"""``report.md`` and ``figures/`` of a run, written into its folder."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
@@ -32,7 +32,7 @@ SECTIONS = (
     scores.notes,
     overview.timelines,
 )
-"""In the order of the report: what a reader wants to know first stands first."""
+"""Sections in the order of the report, the most wanted first."""
 
 
 def write_report(
@@ -61,7 +61,7 @@ def write_report(
 
 
 def _draw(run: Run, scored: Sequence[SessionScores]) -> Iterator[str]:
-    """Draw what there is to draw; the names of the files, relative to the run."""
+    """Draw all figures that have data; returns their file names, relative to the run."""
     from workbench.reports.figures import draw_latency, draw_waterfall, owners
 
     folder = run.folder / "figures"
