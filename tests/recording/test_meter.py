@@ -26,8 +26,9 @@ from workbench.recording.meter import PlainView, state
 from workbench.recording.recorder import Recorder, StopReason
 from workbench.recording.terminal import Keyboard
 from workbench.recording.view import LastingView
+from workbench.sessions.folders import PARTIAL
 from workbench.sessions.labels import read_labels
-from workbench.sessions.session import PARTIAL, Session
+from workbench.sessions.session import Session
 
 from .conftest import RATE, Sound, noise
 from .fed import FRAMES, fed_take, loud

@@ -13,7 +13,8 @@ import pytest
 from workbench.errors import WorkbenchError
 from workbench.recording.finalize import DAMAGED, cut_off, finish
 from workbench.recording.observer import LIVE
-from workbench.sessions.session import MANIFEST, PARTIAL, Session, open_session
+from workbench.sessions.folders import MANIFEST, PARTIAL
+from workbench.sessions.session import Session, open_session
 
 from .test_tape import SECOND, ramp, samples, write
 

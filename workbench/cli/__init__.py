@@ -11,7 +11,7 @@ import click
 from workbench import __version__
 from workbench.cli.commands import models, record, replay, sessions, tune
 from workbench.cli.options import HelpfulGroup
-from workbench.errors import WorkbenchError, in_one_line
+from workbench.errors import WorkbenchError, in_one_line, printable
 
 
 @click.group(cls=HelpfulGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -47,5 +47,5 @@ def main() -> None:
 
 
 def _fail(message: str) -> None:
-    click.echo(f"error: {message}", err=True)
+    click.echo(f"error: {printable(message)}", err=True)
     sys.exit(2)

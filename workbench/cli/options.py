@@ -140,7 +140,7 @@ def session_folder(name: str) -> Path:
     """
     path = named_folder(name)
     if path.is_dir() and not is_session(path):
-        from workbench.sessions.session import find_sessions
+        from workbench.sessions.folders import find_sessions
 
         if inside := len(find_sessions(path)):
             held = "a session" if inside == 1 else f"{inside} sessions"

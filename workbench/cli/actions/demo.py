@@ -10,7 +10,7 @@ from workbench.cli.actions.tune import BASELINE, BUDGET, QUICK, tune_demo
 from workbench.config import Config
 from workbench.errors import WorkbenchError
 from workbench.files import RECORDINGS, read_json
-from workbench.sessions.session import MANIFEST, find_sessions
+from workbench.sessions.folders import MANIFEST, find_sessions
 
 _MADE_BY = "recordings/build.py"
 """Provenance of the sessions that come with the project; others in the folder are the user's own."""

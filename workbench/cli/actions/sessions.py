@@ -10,12 +10,14 @@ from pathlib import Path
 import click
 
 from workbench.cli.options import is_session, named_folder
-from workbench.errors import WorkbenchError
+from workbench.errors import WorkbenchError, printable
 from workbench.files import RECORDINGS
-from workbench.sessions.import_audio import import_session, name_from
-from workbench.sessions.label_formats import export_labels, import_labels, notes_to_keep, store_labels
+from workbench.sessions.folders import MANIFEST, check_name, find_sessions, is_recording
+from workbench.sessions.import_audio import ImportOptions, import_session, name_from
+from workbench.sessions.label_files import export_labels, import_labels, notes_to_keep, store_labels
+from workbench.sessions.label_formats import Choice
 from workbench.sessions.labels import Label, is_labelled, read_labels, turns
-from workbench.sessions.session import MANIFEST, check_name, find_sessions, is_recording, open_session
+from workbench.sessions.session import open_session
 from workbench.units import samples_to_seconds
 
 
@@ -31,17 +33,19 @@ class Row:
     echo: bool
 
 
-def import_and_say(
-    audio: Path, into: Path, name: str | None, agent: Path | None, labels: Path | None, speaker: str | None, source: str
-) -> None:
-    """Import, then say what was done and what comes next."""
+def import_and_print(audio: Path, into: Path, name: str | None, options: ImportOptions) -> None:
+    """Import, then print what was done and what comes next."""
     folder = into / (name_from(audio) if name is None else check_name(name, "--name"))
-    done = import_session(audio, folder, agent=agent, labels=labels, speaker=speaker, labels_source=source)
+    done = import_session(audio, folder, options)
     for note in done.notes:
-        click.echo(note)
-    click.echo(f"{folder}: {samples_to_seconds(done.session.samples):.1f} s, {' and '.join(done.session.tracks)}")
-    if labels is None:
-        click.echo(f"no labels yet: 'workbench label {folder} --import FILE', or --auto for a first draft")
+        click.echo(printable(note))
+    click.echo(
+        printable(f"{folder}: {samples_to_seconds(done.session.samples):.1f} s, {' and '.join(done.session.tracks)}")
+    )
+    if done.labels is not None:
+        _print_labels(folder, done.labels.labels, options.labels_source)
+    else:
+        click.echo(printable(f"no labels yet: 'workbench label {folder} --import FILE', or --auto for a first draft"))
 
 
 def list_sessions(where: Sequence[str], verify: bool, as_json: bool) -> int:
@@ -56,7 +60,7 @@ def list_sessions(where: Sequence[str], verify: bool, as_json: bool) -> int:
     folders, broken = _named(where) if where else (find_sessions(RECORDINGS), [])
     for path in folders:
         if is_recording(path):
-            click.echo(f"note: {path}: is being recorded right now", err=True)
+            click.echo(printable(f"note: {path}: is being recorded right now"), err=True)
             continue
         try:
             session = open_session(path)
@@ -95,7 +99,7 @@ def _named(names: Sequence[str]) -> tuple[list[Path], list[str]]:
 
 def _row(folder: Path) -> Row:
     session = open_session(folder)
-    labels = read_labels(session.labels_path, session.samples) if session.labels_path.exists() else ()
+    labels = read_labels(session.labels_path, session.samples) if session.has_labels else ()
     source = (session.labels_source or "unmarked") if is_labelled(labels) else None
     seconds = samples_to_seconds(session.samples)
     return Row(folder.name, seconds, tuple(session.tracks), source, len(turns(labels)), session.echo is not None)
@@ -104,6 +108,7 @@ def _row(folder: Path) -> Row:
 def _print_rows(rows: Iterable[Row], verified: bool) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table("session", "tracks", "labels", box=None, pad_edge=False)
     table.add_column("turns", justify="right")
@@ -111,7 +116,7 @@ def _print_rows(rows: Iterable[Row], verified: bool) -> None:
     total = 0.0
     for row in rows:
         tracks = "+".join(row.tracks) + (" (echo path)" if row.echo else "")
-        table.add_row(row.name, tracks, row.labels or "-", str(row.turns), _clock(row.seconds))
+        table.add_row(Text(printable(row.name)), tracks, row.labels or "-", str(row.turns), _clock(row.seconds))
         total += row.seconds
     table.add_section()
     table.add_row("together", "checksums match" if verified else "", "", "", _clock(total))
@@ -130,16 +135,18 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest / 10:04.1f}" if hours else f"{minutes}:{rest / 10:04.1f}"
 
 
-def take_labels(folder: Path, path: Path, speaker: str | None, source: str, replace: bool) -> None:
+def take_labels(folder: Path, path: Path, choice: Choice, source: str, replace: bool) -> None:
     """``label --import``."""
-    session = open_session(folder)
-    _say(folder, import_labels(session, path, source, speaker=speaker, replace=replace), source)
+    found = import_labels(open_session(folder), path, source, choice=choice, replace=replace)
+    for note in found.notes:
+        click.echo(printable(note))
+    _print_labels(folder, found.labels, source)
 
 
 def give_labels(folder: Path, path: Path, replace: bool) -> None:
     """``label --export``."""
     count = export_labels(open_session(folder), path, replace)
-    click.echo(f"{path}: {count} label{'s' * (count != 1)}")
+    click.echo(printable(f"{path}: {count} label{'s' * (count != 1)}"))
 
 
 def draft_labels(folder: Path, replace: bool) -> None:
@@ -148,12 +155,12 @@ def draft_labels(folder: Path, replace: bool) -> None:
 
     session = open_session(folder)
     notes_to_keep(session, replace)  # refuses before the work, not after it
-    _say(folder, store_labels(session, draft(session), "auto", replace), "auto")
+    _print_labels(folder, store_labels(session, draft(session), "auto", replace), "auto")
     click.echo("a draft without words: check it before you trust a score (--export to Audacity and back)")
 
 
-def _say(folder: Path, labels: tuple[Label, ...], source: str) -> None:
+def _print_labels(folder: Path, labels: tuple[Label, ...], source: str) -> None:
     kinds = Counter(label.kind for label in labels)
     parts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
     count = len(turns(labels))
-    click.echo(f"{folder}: {count} turn{'s' * (count != 1)} ({parts}), source {source}")
+    click.echo(printable(f"{folder}: {count} turn{'s' * (count != 1)} ({parts or 'no labels'}), source {source}"))

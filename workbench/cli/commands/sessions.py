@@ -1,6 +1,8 @@
 """``import``, ``sessions`` and ``label``."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,30 +18,52 @@ _source_option = click.option(
     show_default=True,
     help="Where the labels come from; every report says it.",
 )
-_speaker_option = click.option("--speaker", metavar="NAME", help="Who is the user in an RTTM or STM file [the first].")
+_choice_options = (
+    click.option("--speaker", metavar="NAME", help="User in an RTTM or STM file [the first speaker]."),
+    click.option("--file-id", metavar="ID", help="Recording to take from an RTTM or STM file that holds several."),
+    click.option("--channel", metavar="NAME", help="Channel to take from an RTTM or STM file that holds several."),
+)
+
+
+def _choice(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that choose a part of an RTTM or STM file."""
+    for option in reversed(_choice_options):
+        command = option(command)
+    return command
 
 
 @click.command("import")
 @click.argument("audio", type=_PATH)
 @click.option("--agent", type=_PATH, help="What the loudspeaker played: as long as AUDIO, from the same moment on.")
+@click.option("--mic-channel", type=click.IntRange(1), help="Channel of AUDIO to take, from 1 [the mean of all].")
+@click.option("--agent-channel", type=click.IntRange(1), help="Channel of AUDIO that is the agent's, from 1.")
 @click.option("--labels", type=_PATH, help="Labels: .csv, .txt (Audacity), .rttm or .stm.")
-@_speaker_option
+@_choice
 @_source_option
+@click.option("--truncated", is_flag=True, help="Take a file that was cut off as far as it goes.")
 @click.option("--name", help="Name of the session; by default the file's.")
 @click.option("--dir", "into", type=_PATH, default=RECORDINGS, show_default=True, help="Where to.")
 def import_(
     audio: Path,
-    agent: Path | None,
-    labels: Path | None,
-    speaker: str | None,
-    source: str,
-    name: str | None,
     into: Path,
+    name: str | None,
+    speaker: str | None,
+    file_id: str | None,
+    channel: str | None,
+    source: str,
+    **options: Any,
 ) -> None:
-    """Make a session of a recording in any format, at any rate, with any number of channels."""
-    from workbench.cli.actions.sessions import import_and_say
+    """Make a session of a recording, at any rate and with any number of channels.
 
-    import_and_say(audio, into, name, agent, labels, speaker, source)
+    Formats: WAV, FLAC, Ogg, MP3, AIFF, CAF and what else libsndfile reads; where ffmpeg is installed also m4a, webm
+    and others.
+    """
+    from workbench.cli.actions.sessions import import_and_print
+    from workbench.sessions.import_audio import ImportOptions
+    from workbench.sessions.label_formats import Choice
+
+    choice = Choice(speaker, file_id, channel)
+    import_and_print(audio, into, name, ImportOptions(choice=choice, labels_source=source, **options))
 
 
 @click.command()
@@ -61,7 +85,7 @@ def sessions(where: tuple[str, ...], verify: bool, as_json: bool) -> int:
 @click.option("--import", "source_file", type=_PATH, help="Take labels from .csv, .txt (Audacity), .rttm or .stm.")
 @click.option("--export", "target_file", type=_PATH, help="Write labels to .csv or .txt (Audacity).")
 @click.option("--auto", is_flag=True, help="Draft the user's turns by voice activity detection.")
-@_speaker_option
+@_choice
 @_source_option
 @click.option("--replace", is_flag=True, help="Overwrite what is there.")
 def label(
@@ -70,6 +94,8 @@ def label(
     target_file: Path | None,
     auto: bool,
     speaker: str | None,
+    file_id: str | None,
+    channel: str | None,
     source: str,
     replace: bool,
 ) -> None:
@@ -80,7 +106,9 @@ def label(
         raise click.UsageError("give one of --import, --export and --auto", click.get_current_context())
     folder = session_folder(session)
     if source_file:
-        catalog.take_labels(folder, source_file, speaker, source, replace)
+        from workbench.sessions.label_formats import Choice
+
+        catalog.take_labels(folder, source_file, Choice(speaker, file_id, channel), source, replace)
     elif target_file:
         catalog.give_labels(folder, target_file, replace)
     else:
