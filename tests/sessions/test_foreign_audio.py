@@ -18,9 +18,9 @@ from workbench.sessions.containers import audio_length, lacks_its_end
 from workbench.sessions.import_audio import ImportOptions, import_session
 from workbench.sessions.session import Session
 
-from .test_bad_input import snapshot, workbench
+from ..command_line import snapshot, workbench
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 RATE = 24_000
 NOISE = np.random.default_rng(0).normal(0, 0.05, 3 * RATE)
 CONTAINERS = {"WAV": "wav", "WAVEX": "wav", "AIFF": "aiff", "W64": "w64", "AU": "au", "RF64": "rf64", "CAF": "caf"}

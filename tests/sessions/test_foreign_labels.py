@@ -9,8 +9,8 @@ from workbench.sessions.label_files import FoundLabels, read_label_file
 from workbench.sessions.label_formats import Choice
 from workbench.sessions.labels import Label, words_of
 
-from .conftest import MakeSession
-from .test_bad_input import workbench
+from ..command_line import workbench
+from ..conftest import MakeSession
 
 RATE = 24_000
 HEAD = "start,end,kind,turn,text\n"
