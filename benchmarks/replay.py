@@ -27,8 +27,10 @@ from workbench.config import Config, override
 from workbench.metrics import evaluate, summarise
 from workbench.replay.engine import cost_source, replay
 from workbench.replay.profiles import stack_profile
+from workbench.sessions.folders import find_sessions
 from workbench.sessions.labels import Label, read_labels, validate, write_labels
-from workbench.sessions.session import Session, find_sessions, open_session, write_manifest, write_track
+from workbench.sessions.session import Session, open_session, write_manifest
+from workbench.sessions.tracks import write_track
 from workbench.stacks import make_stack
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE
 
@@ -43,7 +45,7 @@ def hour_of(recordings: Path, folder: Path) -> Session:
         for source in sources:
             whole = source.frames * FRAME_SAMPLES
             blocks.append(source.read(0, whole))
-            own = read_labels(source.labels_path, source.samples) if source.labels_path.exists() else ()
+            own = read_labels(source.labels_path, source.samples) if source.has_labels else ()
             labels += [
                 replace(label, start=label.start + at, end=label.end + at, turn=label.turn and label.turn + turn)
                 for label in own

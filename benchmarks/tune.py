@@ -47,7 +47,8 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 def hour(folder: Path, minutes: float) -> list[Path]:
     """Copies of the demo sessions, renamed, until there are so many minutes."""
     from workbench.files import pretty_json, read_json, write_text
-    from workbench.sessions.session import find_sessions, open_session
+    from workbench.sessions.folders import find_sessions
+    from workbench.sessions.session import open_session
 
     found: list[Path] = []
     total = 0.0

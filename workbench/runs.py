@@ -18,7 +18,8 @@ from workbench.errors import WorkbenchError
 from workbench.files import pretty_json, read_json, write_text
 from workbench.metrics import SessionScores, Summary, agent_intervals, evaluate, summarise, write_scores
 from workbench.sessions.labels import Label, only_known, read_labels
-from workbench.sessions.session import Session, open_session, write_track
+from workbench.sessions.session import Session, open_session
+from workbench.sessions.tracks import write_track
 from workbench.simulation.step_costs import Profile, measured_beside
 from workbench.stages.protocols import Stack
 from workbench.trace import Trace, read_trace, write_trace
@@ -76,7 +77,7 @@ def open_labelled(folder: Path) -> tuple[Session, tuple[Label, ...]]:
     session = open_session(folder)
     if problems := session.verify():
         raise WorkbenchError(problems[0])
-    labels = read_labels(session.labels_path, session.samples) if session.labels_path.exists() else ()
+    labels = read_labels(session.labels_path, session.samples) if session.has_labels else ()
     return session, labels
 
 

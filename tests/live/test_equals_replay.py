@@ -13,7 +13,8 @@ from workbench.errors import WorkbenchError
 from workbench.live.assistant import check_live
 from workbench.live.microphone import GrowingGate, LiveMicrophone
 from workbench.sessions.labels import read_labels
-from workbench.sessions.session import Session, open_session, write_manifest, write_track
+from workbench.sessions.session import Session, open_session, write_manifest
+from workbench.sessions.tracks import write_track
 from workbench.simulation.microphone import EnergyGate
 from workbench.stacks import make_stack
 from workbench.stages.protocols import Stages

@@ -18,7 +18,8 @@ from workbench.replay.profiles import stack_profile
 from workbench.reports import first_words, write_report
 from workbench.runs import read_run, run_sessions, score_run
 from workbench.sessions.labels import Label
-from workbench.sessions.session import write_manifest, write_track
+from workbench.sessions.session import write_manifest
+from workbench.sessions.tracks import write_track
 from workbench.simulation.step_costs import STAGES
 from workbench.stacks import GENERATED, generated, make_stack
 from workbench.stages.openai_lm import RecordedReply, add_reply

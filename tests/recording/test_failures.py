@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from workbench.sessions.session import PARTIAL, open_session, read_track
+from workbench.sessions.folders import PARTIAL
+from workbench.sessions.session import open_session
+from workbench.sessions.tracks import read_track
 
 from .conftest import RATE, Sound, noise, track
 

@@ -16,7 +16,8 @@ from workbench.metrics import evaluate
 from workbench.moshi.generate import Recipe, init
 from workbench.recording.resample import dequantise, quantise
 from workbench.replay.engine import cost_source, replay
-from workbench.sessions.session import PARTIAL, Session, open_session
+from workbench.sessions.folders import PARTIAL
+from workbench.sessions.session import Session, open_session
 from workbench.stacks import make_stack
 from workbench.trace import BargeIn, Cancel, Commit, Done, Pcm, Play, Steps, Transcript, Underrun, read_trace
 from workbench.units import FRAME_SAMPLES

@@ -13,7 +13,8 @@ from workbench.config import Config, override
 from workbench.replay.engine import cost_source, replay
 from workbench.replay.prefetch import Prefetcher, Task, helpers
 from workbench.runs import open_labelled
-from workbench.sessions.session import open_session, write_manifest, write_track
+from workbench.sessions.session import open_session, write_manifest
+from workbench.sessions.tracks import write_track
 from workbench.stacks import make_stack
 from workbench.units import SAMPLE_RATE
 

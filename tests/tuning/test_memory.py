@@ -16,7 +16,7 @@ from workbench.config import Config, knobs, override
 from workbench.errors import WorkbenchError
 from workbench.metrics import evaluate
 from workbench.replay.engine import cost_source, replay_parts
-from workbench.sessions.session import find_sessions
+from workbench.sessions.folders import find_sessions
 from workbench.simulation.memo import TOLD_APART, Memo, applies, scope
 from workbench.simulation.step_costs import STAGES, Profile, write_profile
 from workbench.trace import Event, in_order

@@ -23,7 +23,7 @@ from workbench.cli.commands.score import score
 from workbench.cli.commands.sessions import sessions
 from workbench.cli.commands.tune import COMMANDS as TUNE
 from workbench.cli.options import HelpfulGroup
-from workbench.errors import WorkbenchError, in_one_line
+from workbench.errors import WorkbenchError, in_one_line, printable
 
 
 @click.group(cls=HelpfulGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -89,5 +89,5 @@ def _check_environment() -> None:
 
 
 def _fail(message: str) -> None:
-    click.echo(f"error: {message}", err=True)
+    click.echo(f"error: {printable(message)}", err=True)
     sys.exit(2)

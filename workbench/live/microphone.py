@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.arrays import Audio, Floats
-from workbench.sessions.session import frame_rms
+from workbench.sessions.tracks import frame_rms
 from workbench.simulation.microphone import EnergyGate
 from workbench.units import FRAME_SAMPLES, frame_end
 

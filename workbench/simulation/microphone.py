@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from workbench.arrays import Audio, Floats
 from workbench.cache import Store, key_of
-from workbench.sessions.session import Session, frame_rms
+from workbench.sessions.session import Session
+from workbench.sessions.tracks import frame_rms
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE, frame_end, ms_to_samples
 
 Taps = tuple[tuple[int, float], ...]

@@ -75,7 +75,7 @@ class SessionRef:
 
 def ref(session: "Session") -> SessionRef:
     """What a study keeps of a session."""
-    labels = sha256_file(session.labels_path) if session.labels_path.exists() else None
+    labels = sha256_file(session.labels_path) if session.has_labels else None
     agent = session.tracks["agent"].sha256 if "agent" in session.tracks else None
     reference = sha256_text(canonical_json([labels, session.echo, agent]))
     return SessionRef(session.name, session.folder.as_posix(), session.mic.sha256, reference)

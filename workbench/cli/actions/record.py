@@ -22,7 +22,8 @@ from workbench.recording.portaudio import StreamSettings, find_device, one_strea
 from workbench.recording.recorder import RecordingPlan, ensure_new
 from workbench.recording.tape import NameTakenError
 from workbench.recording.view import View
-from workbench.sessions.session import check_name, open_session, recover_command
+from workbench.sessions.folders import check_name, recover_command
+from workbench.sessions.session import open_session
 from workbench.units import samples_to_seconds
 
 _QUIET_SECONDS, _SPEECH_SECONDS = 4.0, 8.0
