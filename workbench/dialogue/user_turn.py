@@ -3,17 +3,15 @@
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from workbench.arrays import Times
-from workbench.assistants.listener import ListenCycle, ListenOptions, find_turn, run_listen_cycle
+from workbench.assistants.listener import ListenCycle, ListenOptions, run_listen_cycle
 from workbench.assistants.mlx_harmony_listener import MlxHarmonyListener, run_mlx_harmony_cycle
 from workbench.cache import Store
 from workbench.config import Config
 from workbench.errors import WorkbenchError
-from workbench.simulation.memo import Memo
 from workbench.simulation.microphone import MicrophoneSource
 from workbench.simulation.scheduler import Environment, back_to_back
 from workbench.simulation.step_costs import CostSource, MeasuredCosts
@@ -70,13 +68,11 @@ class UserTurnRunner:
         costs: of the STT.
         store: memo of its outputs.
         events: where it says what happened.
-        memory: of other replays of the session.
         world: of a live run; only the published loop asks it.
 
     Attributes:
         hearing: the STT, for whoever else needs it while the agent speaks.
         options: the listener's knobs.
-        threshold: that of the gate: the config's, or one that calls the same frames loud.
 
     Raises:
         WorkbenchError: the config wants pause heads that the checkpoint does not have.
@@ -90,7 +86,6 @@ class UserTurnRunner:
         costs: CostSource,
         store: Store,
         events: list[Event],
-        memory: Memo[Any] | None = None,
         world: Environment | None = None,
     ) -> None:
         if config.assistant.stt_vad and not stt.has_pause_heads:
@@ -103,43 +98,18 @@ class UserTurnRunner:
         self._turns = 0
         self.hearing = CachedStt(stt, mic, store, self._measured)
         self.options = listen_options(config)
-        self.threshold = self.options.threshold
-        if memory is not None and memory.mic is not None and not mic.has_echo:
-            self.threshold = memory.mic.same_gate(self.threshold)
         self._events = events
-        self._memory = memory
         self._world = world
 
     def next_turn(self, at: int, onset: int, earliest: int) -> UserTurn | None:
         """Listen until somebody said something; None at the end of the session."""
         while True:
-            turn = self._listen(at, onset, earliest)
+            self._events.append(Listen(at))
+            turn = self._published_cycle(at) if self._published else self._cycle(at, onset, earliest)
             if turn is None or turn.text:
                 self._turns += turn is not None
                 return turn
             at, onset, earliest = turn.at, -1, turn.last + 1
-
-    def _listen(self, at: int, onset: int, earliest: int) -> UserTurn | None:
-        """One cycle, or what it is known to come to."""
-        if self._published:
-            self._events.append(Listen(at))
-            return self._published_cycle(at)
-        if self._memory is None:
-            self._events.append(Listen(at))
-            return self._cycle(at, onset, earliest)
-        self._memory.note(Listen(at))
-        found = find_turn(self._mic.gate(self.threshold), self.options, at, earliest, onset)
-        if found is None:
-            return None
-        cycle = self.hearing.cycle
-        # Of when it opens only this is left: when the STT may take its first frame.
-        begun = max(frame_end(found.first), self._reset(at, cycle + 1))
-        # What a cycle costs is drawn by its number; what it says names the answer that follows.
-        key = "cycle", cycle, self._turns, begun, found, self._memory.past
-        known = self._memory.step(key, self._events, lambda: self._cycle(at, onset, earliest))
-        if self.hearing.cycle == cycle:
-            self.hearing.skip()
-        return known.value
 
     def _reset(self, at: int, group: int) -> int:
         """When the STT is ready for a cycle that opens then."""
@@ -148,31 +118,23 @@ class UserTurnRunner:
 
     def _cycle(self, at: int, onset: int, earliest: int) -> UserTurn | None:
         prefix = self._stt.prefix_frames
-        hears = self.hearing.open(fresh=True, prefix=prefix, later=self._memory is not None)
+        hears = self.hearing.open(fresh=True, prefix=prefix)
         free = self._reset(at, self.hearing.cycle)
-        gate = self._mic.gate(self.threshold)
+        gate = self._mic.gate(self.options.threshold)
         cycle = run_listen_cycle(hears, gate, self.step_costs, self.options, at, free, earliest, onset)
         while not cycle.committed and self._mic.more():  # what was decided on fewer frames holds with more of them
-            gate = self._mic.gate(self.threshold)
+            gate = self._mic.gate(self.options.threshold)
             cycle = run_listen_cycle(hears, gate, self.step_costs, self.options, at, free, earliest, onset)
         if cycle.committed:
             cycle = self._rest(hears, cycle)
-        text, words = self._said(hears, cycle)
         self.hearing.close(hears)
-        self.log_heard(cycle, words)
+        self.log_heard(cycle, hears.words())
         if not cycle.committed:
             return None
-        turn = UserTurn(text, cycle.done[-1], cycle.fed[-1])
+        turn = UserTurn(hears.text, cycle.done[-1], cycle.fed[-1])
         if turn.text:
             self._log_commit(cycle, turn)
         return turn
-
-    def _said(self, hears: Transcription, cycle: ListenCycle) -> tuple[str, Words]:
-        """Text and words of a cycle: when it heard the same frames in another replay, it said the same."""
-        if self._memory is None or not cycle.fed:
-            return hears.text, hears.words()
-        key = "heard", cycle.fed[0], cycle.last, cycle.committed, self._memory.past
-        return self._memory.recall(key, lambda: (hears.text, hears.words())).value
 
     def _rest(self, hears: Transcription, cycle: ListenCycle) -> ListenCycle:
         """Bring the end of the turn out of the model: what it heard last it says only after its delay."""
@@ -197,7 +159,7 @@ class UserTurnRunner:
 
     def _published_cycle(self, at: int) -> UserTurn | None:
         # It opens at once: it clears neither codec nor caches, so it pays for no reset.
-        gate = self._mic.gate(self.threshold)
+        gate = self._mic.gate(self.options.threshold)
         hears = self.hearing.open(fresh=False)
         if self._world is not None:
             cycle = MlxHarmonyListener(hears, gate, self.step_costs, self.options, at, at, self._mic).run(self._world)

@@ -1,8 +1,6 @@
 """The answering half of a replay: from the final transcript of a turn to the next opening of the listener."""
 
-import hashlib
-from collections.abc import Callable, Hashable
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
 from workbench.arrays import Audio, Floats, Times
 from workbench.assistants.listener import first_frame
@@ -24,16 +22,13 @@ from workbench.dialogue.answer import (
 )
 from workbench.dialogue.interruption import BackgroundStt, BargeInDecision, MlxHarmonyBargeIn, detect_barge_in
 from workbench.dialogue.user_turn import UserTurn, UserTurnRunner, watch_options
-from workbench.simulation.memo import Memo, MemoEntry
-from workbench.simulation.microphone import Microphone, MicrophonePast
+from workbench.simulation.microphone import Microphone
 from workbench.simulation.step_costs import CostSource, MeasuredCosts
 from workbench.stages.cached_tts import CachedTts
 from workbench.stages.lm import CachedLm
 from workbench.stages.protocols import Stages
 from workbench.trace import BargeIn, Cancel, Done, Event
 from workbench.units import frame_at, frames_for_ms
-
-Value = TypeVar("Value")
 
 
 class NextListen(NamedTuple):
@@ -44,14 +39,6 @@ class NextListen(NamedTuple):
     at: int
     onset: int
     earliest: int
-
-
-class Said(NamedTuple):
-    """What the LM says to a turn; ``after`` names the conversation with it."""
-
-    tokens: tuple[str, ...]
-    text: str
-    after: str
 
 
 class AgentTurnRunner:
@@ -65,7 +52,6 @@ class AgentTurnRunner:
         costs: of the stages.
         store: memo of their outputs.
         events: where it says what happened.
-        memory: of other replays of the session.
     """
 
     def __init__(
@@ -77,7 +63,6 @@ class AgentTurnRunner:
         costs: CostSource,
         store: Store,
         events: list[Event],
-        memory: Memo[Any] | None,
     ) -> None:
         timer = costs if isinstance(costs, MeasuredCosts) else None
         self._mic = mic
@@ -86,7 +71,6 @@ class AgentTurnRunner:
         self._costs = costs
         self._measured = timer
         self._events = events
-        self._memory = memory
         self._thinking = CachedLm(stages.lm, store, timer)
         self._speaking = CachedTts(stages.tts, store, config.workbench.seed, timer)
         self._published = config.workbench.listener == "mlx-harmony"
@@ -96,83 +80,31 @@ class AgentTurnRunner:
         self._replies = 0
         self._answers: list[Answer] = []
 
-    def _recall(self, key: Hashable, work: Callable[[], Value]) -> MemoEntry[Value]:
-        return MemoEntry(0, work()) if self._memory is None else self._memory.recall(key, work)
-
     def answer(self, turn: UserTurn) -> NextListen:
         """Answer a turn."""
         reply = self._replies
         self._replies += 1
-        said = self._think(turn, reply)
-        found = cut_reply(said.tokens, self._speak.chunks, self._speak.stream)
-        pieces = self._recall(
-            ("pieces", said.after, found), lambda: speak_pieces(found, self._speaking, self._costs, reply)
-        )
-        if self._published and self._config.assistant.barge_in:
-            answer, stopped = self._watched(turn, said, pieces.value)
-            return self._tell(turn, reply, said, answer, stopped)
-        return self._speak_out(turn, reply, said, pieces)
-
-    def _think(self, turn: UserTurn, reply: int) -> Said:
-        """Have the LM answer, or remember what it said to the same conversation."""
-        before = self._thinking.so_far
         history = (*self._history, turn.text)
-
-        def ask() -> Said:
-            tokens = self._thinking.reply(history, reply)
-            return Said(tokens, "".join(tokens), self._thinking.so_far)
-
-        said = self._recall(("said", before, turn.text), ask).value
-        self._thinking.so_far = said.after
-        self._history = (*history, said.text)
-        return said
-
-    def _speak_out(self, turn: UserTurn, reply: int, said: Said, pieces: MemoEntry[list[ChunkAudio]]) -> NextListen:
-        """Put an answer on the clock, and stop it where the listener finds that the user interrupts."""
-        # Where the STT runs beside it, from which frame on counts; else only when the answer begins.
-        beside = turn.last if self._shared else -1
-        executors = self._config.workbench.placement
-        lines = self._recall(
-            ("lines", pieces.number, turn.at, beside, executors), lambda: self._lines(turn, reply, said, pieces.value)
+        tokens = self._thinking.reply(history, reply)
+        said = "".join(tokens)
+        self._history = (*history, said)
+        pieces = speak_pieces(
+            cut_reply(tokens, self._speak.chunks, self._speak.stream), self._speaking, self._costs, reply
         )
-        whole: list[Answer] = []
+        token_cost = token_costs(self._costs, reply, len(tokens))
+        how = self._watched if self._published and self._config.assistant.barge_in else self._speak_out
+        answer, stopped = how(turn, token_cost, pieces)
+        return self._tell(turn, reply, said, answer, stopped)
 
-        def play() -> Answer:
-            if not whole:
-                whole.append(schedule_playback(*lines.value, self._speak, turn.at))
-            return whole[0]
+    def _speak_out(
+        self, turn: UserTurn, token_cost: Times, pieces: list[ChunkAudio]
+    ) -> tuple[Answer, BargeInDecision | None]:
+        """Put an answer on the clock, and stop it where the listener finds that the user interrupts."""
+        answer = schedule_playback(*self._lines(turn, token_cost, pieces), self._speak, turn.at)
+        stopped = self._stopped(turn, answer)
+        return (truncate(answer, stopped.at, self._speak.playout) if stopped else answer), stopped
 
-        if self._memory is None:
-            answer = play()
-            stopped = self._stopped(turn, answer.over, self._levels(turn, answer))
-            kept = truncate(answer, stopped.at, self._speak.playout) if stopped else answer
-            return self._tell(turn, reply, said, kept, stopped)
-        played, over = self._memory.recall(
-            ("played", lines.number, self._speak.prebuffer), lambda: _played(play())
-        ).value
-        moments = lines.number, played
-        levels = None
-        if self._mic.has_echo:
-            key = "levels", moments, turn.last, self._memory.past
-            levels = self._memory.recall(key, lambda: self._levels(turn, play())).value
-        stopped = self._stopped(turn, over, levels)
-
-        def tell() -> tuple[NextListen, MicrophonePast | None]:
-            answer = truncate(play(), stopped.at, self._speak.playout) if stopped else play()
-            opening = self._tell(turn, reply, said, answer, stopped)
-            return opening, self._mic.state() if self._mic.has_echo else None
-
-        step = self._memory.step(("answer", moments, turn.last, stopped, self._memory.past), self._events, tell)
-        opening, heard = step.value
-        if heard is not None:
-            self._memory.past = step.number
-            self._mic.put_back(heard)
-        return opening
-
-    def _lines(
-        self, turn: UserTurn, reply: int, said: Said, pieces: list[ChunkAudio]
-    ) -> tuple[Times, list[TimedChunk]]:
-        tokens = token_costs(self._costs, reply, len(said.tokens))
+    def _lines(self, turn: UserTurn, tokens: Times, pieces: list[ChunkAudio]) -> tuple[Times, list[TimedChunk]]:
         if not (self._shared and self._config.assistant.barge_in):
             return time_lines(turn.at, tokens, pieces, self._speak)
         beside = self._beside(turn)
@@ -184,20 +116,21 @@ class AgentTurnRunner:
 
     def _levels(self, turn: UserTurn, answer: Answer) -> Floats | None:
         """What the listener measures while the agent speaks, where that is more than the recording."""
-        if not (self._mic.has_echo and self._config.assistant.barge_in):
-            return None
-        sounds = self._sounds(answer)
+        sounds = self._sounds(answer) if self._mic.has_echo else []
         if not sounds:
             return None
         return self._mic.levels_with(sounds, turn.last + 1, min(self._mic.frames, frame_at(answer.over)))
 
-    def _stopped(self, turn: UserTurn, over: int, levels: Floats | None) -> BargeInDecision | None:
+    def _stopped(self, turn: UserTurn, answer: Answer) -> BargeInDecision | None:
         if not self._config.assistant.barge_in:
             return None
         need = frames_for_ms(self._config.workbench.barge_in_min_ms)
-        return detect_barge_in(self._mic, self._listening.threshold, turn.last + 1, need, over, levels)
+        threshold, levels = self._listening.options.threshold, self._levels(turn, answer)
+        return detect_barge_in(self._mic, threshold, turn.last + 1, need, answer.over, levels)
 
-    def _watched(self, turn: UserTurn, said: Said, pieces: list[ChunkAudio]) -> tuple[Answer, BargeInDecision | None]:
+    def _watched(
+        self, turn: UserTurn, token_cost: Times, pieces: list[ChunkAudio]
+    ) -> tuple[Answer, BargeInDecision | None]:
         """As :meth:`_speak_out`, with MLX-Harmony's watch."""
         listening = self._listening
         watcher = MlxHarmonyBargeIn(
@@ -209,10 +142,10 @@ class AgentTurnRunner:
             self._sounds,
             listening.log_heard,
         )
-        return watcher.answer(turn.at, token_costs(self._costs, self._replies - 1, len(said.tokens)), pieces)
+        return watcher.answer(turn.at, token_cost, pieces)
 
     def _tell(
-        self, turn: UserTurn, reply: int, said: Said, answer: Answer, stopped: BargeInDecision | None
+        self, turn: UserTurn, reply: int, said: str, answer: Answer, stopped: BargeInDecision | None
     ) -> NextListen:
         """Say what happened, and let the microphone hear it."""
         if not self._published and self._config.assistant.barge_in and self._beside_runs():
@@ -222,9 +155,8 @@ class AgentTurnRunner:
             self._events.append(Cancel(stopped.at, reply, "barge_in"))
         else:
             self._events.append(Done(answer.over, reply))
-        self._events += answer_events(answer, reply, said.text, self._speak.playout)
-        if self._memory is None:
-            self._answers.append(answer)
+        self._events += answer_events(answer, reply, said, self._speak.playout)
+        self._answers.append(answer)
         if self._mic.has_echo:
             self._mic.hear(self._sounds(answer))
         if stopped is not None and not self._published:
@@ -247,8 +179,3 @@ class AgentTurnRunner:
             pcm = self._speaking.pcm(line.piece.speech, line.piece.text)
             out.append((play.t, pcm[play.offset : play.offset + play.samples]))
         return out
-
-
-def _played(answer: Answer) -> tuple[bytes, int]:
-    """Names when each frame was played, and when the answer is over."""
-    return hashlib.sha256(answer.at.tobytes()).digest(), answer.over

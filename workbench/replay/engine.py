@@ -7,7 +7,6 @@ the cost source says. Nothing here reads a wall clock, and nothing knows which s
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 from workbench.arrays import Audio
 from workbench.cache import Store
@@ -19,13 +18,10 @@ from workbench.replay.agent_turn import AgentTurnRunner, NextListen
 from workbench.replay.duplex import DuplexReplay
 from workbench.sessions.labels import Label
 from workbench.sessions.session import Session
-from workbench.simulation.memo import Memo
 from workbench.simulation.microphone import Microphone, Taps, taps_from
 from workbench.simulation.step_costs import CostSource, FixedCosts, MeasuredCosts, Profile, ProfileCosts
 from workbench.stages.protocols import DuplexModel, Stages
 from workbench.trace import Event, Header, Trace, in_order
-
-Part = TypeVar("Part")
 
 
 @dataclass(frozen=True)
@@ -82,25 +78,15 @@ def replay(
     """
     if not isinstance(stages, Stages):
         return _converse(session, stages, config, costs, store)
-    return _Replay(session, stages, config, costs, store).replayed()
-
-
-def replay_parts(
-    session: Session, stages: Stages, config: Config, costs: CostSource, store: Store, memory: Memo[Part]
-) -> tuple[list[Part], tuple[int, ...]]:
-    """Replay one session as :func:`replay` does, but for what other settings have shown already.
-
-    Args:
-        session, stages, config, costs, store: see :func:`replay`.
-        memory: of this session, these stages and costs and all configs of one :func:`workbench.simulation.memo.scope`.
-
-    Returns:
-        What the memory keeps of each step in turn, and numbers that name the steps: of two replays that bring the
-        same numbers the parts are the same.
-    """
-    memory.begin()
-    _Replay(session, stages, config, costs, store, memory).go()
-    return memory.parts, tuple(memory.numbers)
+    events: list[Event] = []
+    mic = Microphone(session, echo_path(config, session), store)
+    listening = UserTurnRunner(stages.stt, mic, config, costs, store, events)
+    answering = AgentTurnRunner(stages, mic, listening, config, costs, store, events)
+    opening = NextListen(0, -1, 0)
+    while (turn := listening.next_turn(*opening)) is not None:
+        opening = answering.answer(turn)
+    trace = Trace(_header(session, config, costs, mic.has_echo), in_order(events))
+    return ReplayResult(trace, answering.all_sounds, costs if isinstance(costs, MeasuredCosts) else None)
 
 
 def _header(session: Session, config: Config, costs: CostSource, echo: bool) -> Header:
@@ -135,39 +121,6 @@ def _converse(session: Session, duplex: DuplexModel, config: Config, costs: Cost
     events = conversation.run()
     trace = Trace(_header(session, config, costs, bool(taps)), in_order(events))
     return ReplayResult(trace, lambda: conversation.played, costs if isinstance(costs, MeasuredCosts) else None)
-
-
-class _Replay:
-    def __init__(
-        self,
-        session: Session,
-        stages: Stages,
-        config: Config,
-        costs: CostSource,
-        store: Store,
-        memory: Memo[Any] | None = None,
-    ) -> None:
-        self._session, self._config, self._costs = session, config, costs
-        self._events: list[Event] = []
-        mic = memory.mic if memory else None
-        self._mic = mic or Microphone(session, echo_path(config, session), store)
-        if memory:
-            memory.mic = self._mic
-        self._listening = UserTurnRunner(stages.stt, self._mic, config, costs, store, self._events, memory)
-        self._answering = AgentTurnRunner(
-            stages, self._mic, self._listening, config, costs, store, self._events, memory
-        )
-
-    def go(self) -> None:
-        opening = NextListen(0, -1, 0)
-        while (turn := self._listening.next_turn(*opening)) is not None:
-            opening = self._answering.answer(turn)
-
-    def replayed(self) -> ReplayResult:
-        self.go()
-        header = _header(self._session, self._config, self._costs, self._mic.has_echo)
-        measured = self._costs if isinstance(self._costs, MeasuredCosts) else None
-        return ReplayResult(Trace(header, in_order(self._events)), self._answering.all_sounds, measured)
 
 
 def echo_path(config: Config, session: Session) -> Taps:

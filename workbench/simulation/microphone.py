@@ -9,7 +9,6 @@ import math
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -90,15 +89,6 @@ class MicrophoneSource(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class MicrophonePast:
-    """A microphone's past: levels with the agent in them, the frames that it reached, and all that it played."""
-
-    levels: Floats
-    echoed: npt.NDArray[np.bool_]
-    played: tuple[tuple[int, Audio], ...]
-
-
 class _Blocks:
     """Decoded audio that the replays of one process share: a study replays the same minutes again and again."""
 
@@ -160,23 +150,6 @@ class Microphone:
         if self._ascending is None:
             self._ascending = [*np.unique(self._clean).tolist(), math.inf]
         return self._ascending[bisect_left(self._ascending, threshold)]
-
-    def state(self) -> "MicrophonePast":
-        """What the agent has left in the microphone so far, for :meth:`put_back`."""
-        return MicrophonePast(self.levels.copy(), self._echoed.copy(), tuple(self._played))
-
-    def put_back(self, state: "MicrophonePast | None") -> None:
-        """Have heard of the agent what a state says; nothing, where it is None."""
-        if not self._taps:
-            return
-        self._pending, self._span = [], (0, 0)
-        self._gates.clear()
-        if state is None:
-            self.levels, self._played = self._clean, []
-            self._echoed = np.zeros(self.frames, dtype=bool)
-        else:
-            self.levels, self._echoed = state.levels.copy(), state.echoed.copy()
-            self._played = list(state.played)
 
     def _recorded(self, start: int, stop: int) -> Audio:
         parts = []

@@ -18,22 +18,20 @@ from workbench.dialogue.user_turn import listen_options
 from workbench.errors import WorkbenchError
 from workbench.files import canonical_json
 from workbench.metrics import SessionScores, Summary, agent_intervals, summarise
-from workbench.metrics.condense import TraceFacts, condense
+from workbench.metrics.condense import condense
 from workbench.metrics.index import index
 from workbench.metrics.reference import Reference
 from workbench.metrics.scoring import score_parts
-from workbench.replay.engine import ReplayResult, cost_source, replay, replay_parts
+from workbench.replay.engine import ReplayResult, cost_source, replay
 from workbench.replay.prefetch import Prefetcher, Task, helpers
 from workbench.replay.profiles import Progress, stack_profile
 from workbench.runs import open_labelled
 from workbench.sessions.labels import Label, only_known
 from workbench.sessions.session import Session
-from workbench.simulation.memo import Memo, applies, scope
 from workbench.simulation.microphone import Microphone
 from workbench.simulation.step_costs import CostSource, Profile
 from workbench.stacks import make_stack
 from workbench.stages.protocols import Stages
-from workbench.trace import Header, Trace, in_order
 from workbench.units import frames_for_ms
 
 KEPT = 20_000
@@ -103,9 +101,6 @@ def _but_for_threshold(config: Config) -> str:
     return canonical_settings(replace(config, assistant=replace(config.assistant, stt_silence_threshold=0.0)))
 
 
-_scope = lru_cache(maxsize=256)(scope)
-
-
 @dataclass(frozen=True)
 class SessionMaterial:
     """One session, loaded for many replays."""
@@ -173,7 +168,6 @@ class Evaluator:
         self._materials = {session.name: self._load(session, labels) for session, labels in opened}
         self._costs: dict[tuple[str, StepCostsConfig, int], CostSource] = {}
         self._scored: OrderedDict[Hashable, SessionScores] = OrderedDict()
-        self._memories: dict[tuple[str, str], tuple[Header, Memo[TraceFacts]]] = {}
         self._mics: dict[str, Microphone] = {}
         self.replays = 0
 
@@ -233,27 +227,12 @@ class Evaluator:
             self._scored.move_to_end(key)
             return scored
         self.replays += 1
-        if applies(config):
-            scored = self._remembered(config, item)
-        else:
-            scored = score_parts(*_whole(self.replay(config, name).trace), item.reference, item.recorded_agent)
+        trace = self.replay(config, name).trace
+        scored = score_parts(trace.header, [condense(index(trace))], item.reference, item.recorded_agent)
         self._scored[key] = scored
         if len(self._scored) > KEPT:
             self._scored.popitem(last=False)
         return scored
-
-    def _remembered(self, config: Config, item: SessionMaterial) -> SessionScores:
-        """Replay what no other config has shown."""
-        where = item.name, _scope(config)
-        if where not in self._memories:
-            self._memories[where] = _memory(item, config)
-        header, memory = self._memories[where]
-        parts, steps = replay_parts(
-            item.session, item.stages, config, self._cost(config, item.name), self.store, memory
-        )
-        return memory.recall(
-            ("scores", steps), lambda: score_parts(header, parts, item.reference, item.recorded_agent)
-        ).value
 
     def _key(self, config: Config, item: SessionMaterial) -> Hashable:
         """What tells configs apart on a session: without echo, two thresholds that call the same frames loud act
@@ -282,14 +261,3 @@ def _check_weights(stack: str, here: Mapping[str, str], wanted: Mapping[str, str
                 f"stack {stack!r}: {name} is not what the study was made with "
                 f"({here.get(name, 'none')[:8]}, not {wanted.get(name, 'none')[:8]}); use the study's models"
             )
-
-
-def _memory(item: SessionMaterial, config: Config) -> tuple[Header, Memo[TraceFacts]]:
-    """An empty memory for a session, and what its traces are headed by as far as scores ask."""
-    playout = speak_options(config).playout
-    header = Header(item.name, item.session.samples, playout, echo=item.hears_itself(config))
-    return header, Memo(lambda events: condense(index(Trace(header, in_order(events)))))
-
-
-def _whole(trace: Trace) -> tuple[Header, list[TraceFacts]]:
-    return trace.header, [condense(index(trace))]
