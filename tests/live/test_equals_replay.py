@@ -20,8 +20,8 @@ from workbench.stages.protocols import Stages
 from workbench.trace import BargeIn, Cancel, Commit, Event, Pcm, Tokens, Transcript
 from workbench.units import FRAME_SAMPLES
 
-from .feeding import Simulated, record_live, run_live, run_replay
-from .parrot import Parrot
+from .fake_duplex import Parrot
+from .fake_microphone import Simulated, record_live, run_live, run_replay
 
 RECORDINGS = Path(__file__).parent.parent.parent / "recordings"
 

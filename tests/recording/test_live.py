@@ -209,7 +209,7 @@ def test_a_model_that_hears_and_speaks_at_once_is_recorded(sound: Sound, tmp_pat
 def test_a_killed_recording_keeps_the_utterances_that_were_over(sound: Sound, tmp_path: Path) -> None:
     process = sound.popen(
         "record", "--live", "--name", "u", "--device", "room_mic", "--output", "deck", "--stack", "moshi-duplex",
-        where=tmp_path, module="tests.live.parrot",
+        where=tmp_path, module="tests.live.fake_duplex",
     )  # fmt: skip
     session = killed(sound, tmp_path / "recordings" / "u", process, '"done"')
     assert session.live is not None
@@ -223,7 +223,7 @@ def test_a_killed_recording_keeps_the_utterances_that_were_over(sound: Sound, tm
 def test_a_model_slower_than_its_frames_starves_a_real_loudspeaker(sound: Sound, tmp_path: Path) -> None:
     process = sound.popen(
         "record", "--live", "--name", "s", "--device", "room_mic", "--output", "deck", "--stack", "moshi-duplex",
-        where=tmp_path, module="tests.live.parrot", env=sound.env | {"PARROT_STEP_SECONDS": "0.11"},
+        where=tmp_path, module="tests.live.fake_duplex", env=sound.env | {"PARROT_STEP_SECONDS": "0.11"},
     )  # fmt: skip
     folder = tmp_path / "recordings" / "s"
     wait_for_tape(folder)
@@ -242,7 +242,7 @@ def test_a_model_slower_than_its_frames_starves_a_real_loudspeaker(sound: Sound,
     costs = [cost for event in trace.events if isinstance(event, Steps) for cost in event.costs]
     assert min(costs) >= round(0.11 * RATE) - 1
     assert any(isinstance(event, Underrun) and event.voiced for event in trace.events), "holes inside what it said"
-    compared = sound.popen("compare", "s", where=tmp_path, module="tests.live.parrot")
+    compared = sound.popen("compare", "s", where=tmp_path, module="tests.live.fake_duplex")
     shown, _ = compared.communicate(timeout=60)
     assert f" of {session.samples / RATE:.2f} s: it was behind, or was stopped\n" in shown
     assert compared.returncode in (0, 1)

@@ -15,7 +15,7 @@ from workbench.sessions.import_audio import import_session
 from workbench.sessions.labels import Label, read_labels
 from workbench.sessions.session import Session, open_session
 
-from .test_bad_input import snapshot, workbench
+from ..command_line import snapshot, workbench
 
 RATE = 24_000
 

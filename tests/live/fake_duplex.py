@@ -1,6 +1,6 @@
 """A model that hears and speaks at once, cheap: it says what it hears, and its text depends on all it has heard.
 
-``python -m tests.live.parrot …`` is the command line with the parrot as the stack ``moshi-duplex``: a model of
+``python -m tests.live.fake_duplex …`` is the command line with the parrot as the stack ``moshi-duplex``: a model of
 generated weights is never silent, so its one utterance is not over before the session is. ``PARROT_STEP_SECONDS`` slows
 it down.
 """

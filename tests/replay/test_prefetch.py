@@ -17,9 +17,9 @@ from workbench.sessions.session import open_session, write_manifest, write_track
 from workbench.stacks import make_stack
 from workbench.units import SAMPLE_RATE
 
-from .conftest import MakeSession
+from ..conftest import MakeSession
 
-DEMO = Path(__file__).parent.parent / "recordings"
+DEMO = Path(__file__).parents[2] / "recordings"
 SCRIPTED = override(Config(), {"stack.name": "scripted"})
 
 

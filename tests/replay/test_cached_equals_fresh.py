@@ -14,7 +14,7 @@ from workbench.stages.lm import CannedLm
 from workbench.stages.protocols import Stages, SttStep
 from workbench.stages.scripted import ScriptedStack, ScriptedTts
 
-from .conftest import MakeSession
+from ..conftest import MakeSession
 
 TALK = [
     (2.0, 3.6, "speech", 1, "what can you tell me"),

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import MakeSession
-from .test_bad_input import workbench
+from ..command_line import workbench
+from ..conftest import MakeSession
 
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 DEMO = ["demo", "--stack", "scripted"]
 
 

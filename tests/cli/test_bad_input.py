@@ -1,23 +1,18 @@
 """What a user can get wrong: one clear line that names it, exit code 2, nothing lost, no traceback."""
 
-import io
 import json
 import shutil
-import sys
 from collections.abc import Callable
-from contextlib import chdir, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 import pytest
 import soundfile
 
-from workbench.cli import main
 from workbench.files import read_json
 
-from .conftest import MakeSession
+from ..command_line import snapshot, workbench
+from ..conftest import MakeSession
 
 Break = Callable[[Path], list[str]]
 QUESTION = (1.0, 2.5, "speech", 1, "what can you tell me")
@@ -27,34 +22,6 @@ QUESTION = (1.0, 2.5, "speech", 1, "what can you tell me")
 def folder(make_session: MakeSession) -> Path:
     session, _ = make_session([QUESTION], 12)
     return session.folder
-
-
-@dataclass
-class Done:
-    """How the command line left, and what it printed."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-def workbench(arguments: list[str], where: Path) -> Done:
-    """Run the command line in this process, which is quicker than a new one, and on a stack that needs no model."""
-    if arguments[:1] == ["replay"] and "--stack" not in arguments:
-        arguments = [*arguments, "--stack", "scripted"]
-    out, err = io.StringIO(), io.StringIO()
-    with chdir(where), redirect_stdout(out), redirect_stderr(err), patch.object(sys, "argv", ["workbench", *arguments]):
-        try:
-            main()
-        except SystemExit as left:
-            return Done(int(left.code or 0), out.getvalue(), err.getvalue())
-    raise AssertionError("the command line must leave by exit")
-
-
-def snapshot(folder: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
-    }
 
 
 def manifest(changes: dict[str, object]) -> Break:

@@ -18,8 +18,8 @@ from workbench.sessions.session import Session, open_session
 from workbench.trace import Commit, Done, Event, Heard, Pcm, Play, Steps, Tokens
 from workbench.units import FRAME_SAMPLES
 
-from .feeding import Simulated, checked, of, record_live
-from .parrot import LOUD, Parrot
+from .fake_duplex import LOUD, Parrot
+from .fake_microphone import Simulated, checked, of, record_live
 from .test_speaker import Device, frame
 
 RECORDINGS = Path(__file__).parent.parent.parent / "recordings"

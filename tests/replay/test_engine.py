@@ -16,7 +16,7 @@ from workbench.stacks import make_stack
 from workbench.stages.scripted import ScriptedStack, ScriptedStt
 from workbench.trace import BargeIn, Cancel, Chunk, Commit, Heard, Play, Trace, Transcript, Underrun, Word
 
-from .conftest import MakeSession
+from ..conftest import MakeSession
 
 QUESTION = (2.0, 3.6, "speech", 1, "what can you tell me")
 TALK = [QUESTION, (24.0, 25.2, "speech", 2, "what is the"), (25.84, 27.0, "speech", 2, "time now please")]
@@ -71,7 +71,7 @@ def test_same_digest_again_and_with_a_full_store(make_session: MakeSession, chan
 def test_same_digest_from_elsewhere_and_with_another_hash_seed(make_session: MakeSession, tmp_path: Path) -> None:
     session, _ = make_session(TALK, 40)
     expected = run((session, make_labels(session))).trace.digest
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[2]
     for seed, where in (("1", tmp_path), ("2", root), ("2", root)):
         out = tmp_path / f"run-{seed}-{where.name}"
         command = [

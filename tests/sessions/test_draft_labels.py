@@ -11,10 +11,10 @@ from workbench.sessions.draft_labels import Drafting, as_turns, draft, speech_sp
 from workbench.sessions.labels import read_labels, turns, validate
 from workbench.sessions.session import open_session
 
-from .conftest import MakeSession
-from .test_bad_input import workbench
+from ..command_line import workbench
+from ..conftest import MakeSession
 
-RECORDINGS = Path(__file__).parent.parent / "recordings"
+RECORDINGS = Path(__file__).parents[2] / "recordings"
 STEP = 768
 PLAIN = Drafting(pad_ms=0)
 

@@ -11,10 +11,10 @@ from workbench.sessions.label_formats import export_labels, import_labels, read_
 from workbench.sessions.labels import KINDS, Label, format_audacity, format_labels, read_audacity, read_labels, validate
 from workbench.sessions.session import open_session
 
-from .conftest import MakeSession
-from .test_bad_input import snapshot, workbench
+from ..command_line import snapshot, workbench
+from ..conftest import MakeSession
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """A loaded machine is no reason to fail."""
 

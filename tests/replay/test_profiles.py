@@ -16,7 +16,7 @@ from workbench.simulation.step_costs import STAGES, read_profile
 from workbench.stacks import make_stack
 from workbench.trace import Commit
 
-from .conftest import MakeSession
+from ..conftest import MakeSession
 
 NANO = override(Config(), {"stack.name": "nano"})
 

@@ -20,7 +20,7 @@ from workbench.trace import BargeIn, Cancel, Commit, Dropped, Heard, Listen, Pla
 from workbench.trace import Pcm as PcmEvent
 from workbench.units import FRAME_SAMPLES
 
-from .feeding import checked, of, record_live
+from .fake_microphone import checked, of, record_live
 
 RECORDINGS = Path(__file__).parent.parent.parent / "recordings"
 

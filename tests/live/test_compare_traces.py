@@ -15,7 +15,7 @@ from workbench.sessions.session import LIVE_TRACE, Session, open_session, write_
 from workbench.trace import Header, Pcm, Play, Tokens, Trace, Transcript, write_trace
 from workbench.units import FRAME_SAMPLES
 
-from .feeding import Simulated, record_live, run_live
+from .fake_microphone import Simulated, record_live, run_live
 
 RECORDINGS = Path(__file__).parent.parent.parent / "recordings"
 
