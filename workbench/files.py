@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,6 +74,26 @@ def read_json(path: Path) -> Any:
         raise WorkbenchError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError as error:
         raise WorkbenchError(f"{path}: not valid JSON ({error})") from None
+
+
+def read_toml(path: Path, hint: str = "") -> dict[str, Any]:
+    """Parse a TOML file.
+
+    Args:
+        path: of the file.
+        hint: what to do where it is missing.
+
+    Raises:
+        WorkbenchError: the file is missing, unreadable or not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise WorkbenchError(f"{path}: no such file{f'; {hint}' if hint else ''}") from None
+    except OSError as error:
+        raise WorkbenchError(f"{path}: cannot be read ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise WorkbenchError(f"{path}: not valid TOML ({error})") from None
 
 
 def sha256_text(text: str) -> str:

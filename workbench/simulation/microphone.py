@@ -76,10 +76,6 @@ class MicrophoneSource(Protocol):
         """Where the microphone is loud, at a threshold, as far as there are frames."""
         ...
 
-    def levels_with(self, played: list[tuple[int, Audio]], first: int, last: int) -> Floats:
-        """Levels of frames [first, last) if the agent had also played ``played``."""
-        ...
-
     def more(self) -> bool:
         """Wait until there is another frame; False: there will be none."""
         ...

@@ -27,6 +27,9 @@ from one: a trial with another silence stops within some frames of there, and ne
 SILENCE = -1
 """Number of a frame that is not of the session: zeros put in by the listener."""
 
+Words = list[tuple[int, str]]
+"""(step of its last piece, word)."""
+
 _ZEROS = np.zeros(FRAME_SAMPLES, dtype=np.float32)
 
 
@@ -327,12 +330,12 @@ class Transcription:
         """All that was said."""
         return "".join(piece for _, piece in self.pieces).strip()
 
-    def words(self) -> list[tuple[int, str]]:
+    def words(self) -> Words:
         """(step of its last piece, word): a piece that begins with a space begins a word.
 
         A word is taken to be whole at its last piece.
         """
-        out: list[tuple[int, str]] = []
+        out: Words = []
         for step, piece in self.pieces:
             if out and not piece.startswith(" "):
                 out[-1] = (step, out[-1][1] + piece)
