@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from workbench.assistants import knobs_of
 from workbench.config import Config
 from workbench.metrics import SessionScores
 from workbench.metrics.rows import PARTS, TurnRow, Waterfall
@@ -47,8 +48,7 @@ OWNERS = {
 
 def owners(config: Config) -> Mapping[str, str]:
     """Cause of each part under a config: without a prebuffer, ``prebuffer_wait`` is only the loudspeaker's grid."""
-    published = config.workbench.listener == "mlx-harmony" and config.stack.name != "moshi-duplex"
-    waits = config.workbench.tts_prebuffer_frames > 1 and not published
+    waits = knobs_of(config).playback.prebuffer > 1
     return OWNERS if waits else {**OWNERS, "prebuffer_wait": "framing"}
 
 

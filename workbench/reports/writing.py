@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from workbench.assistants import knobs_of
 from workbench.files import read_json, write_text
 from workbench.metrics import SessionScores, Summary
 from workbench.replay.engine import echo_path
@@ -88,7 +89,7 @@ def _timeline(run: Run, item: SessionRun, found: SessionScores) -> str:
     session, assistant = item.session, run.config.assistant
     agent = run.folder / f"{session.name}.agent.flac"
     heard = item.trace.header.echo and agent.exists()
-    taps = echo_path(run.config, session) if heard else ()
+    taps = echo_path(knobs_of(run.config).echo, session) if heard else ()
     stop = min(session.samples, LONGEST)
     story = tell(session, item.trace, found, agent, taps, stop)
     length = f"{session.samples / SAMPLE_RATE:.1f} s"
