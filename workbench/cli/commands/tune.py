@@ -6,6 +6,7 @@ import click
 from click.core import ParameterSource
 
 from workbench.cli.options import CONFIG_PATH, json_option, session_folders
+from workbench.config_sections import ASSISTANTS
 
 
 @click.command()
@@ -22,7 +23,7 @@ from workbench.cli.options import CONFIG_PATH, json_option, session_folders
 @click.option("--set", "assignments", multiple=True, metavar="KNOB=VALUE", help="Change the baseline; repeatable.")
 @click.option("--stack", metavar="NAME", help="Which models speak and hear.")
 @click.option("--models", metavar="DIR", help="Directory of the stack's models.")
-@click.option("--listener", type=click.Choice(["workbench", "mlx-harmony"]), help="Whose listen loop.")
+@click.option("--listener", type=click.Choice(ASSISTANTS), help="Whose listen loop.")
 @click.option(
     "--space",
     type=CONFIG_PATH,
