@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "workbench"
 
 FLOORS = (
     "errors units arrays files config knobs moshi_json cache execution",
-    "sessions trace",
+    "sessions trace trace_file",
     "recording metrics simulation",
     "stages",
     "barge_in moshi",

@@ -16,6 +16,7 @@ from workbench.runs import open_labelled
 from workbench.sessions.session import open_session, write_manifest
 from workbench.sessions.tracks import write_track
 from workbench.stacks import make_stack
+from workbench.trace_file import trace_digest
 from workbench.units import SAMPLE_RATE
 
 from ..conftest import MakeSession
@@ -39,7 +40,7 @@ def trace(task: Task, store: Store, stages=None) -> str:
     session, labels = open_labelled(task.folder)
     stages = stages or make_stack(task.stack).stages(labels)
     costs = cost_source(task.config, task.profile, session.name)
-    return replay(session, labels, stages, task.config, costs, store).trace.digest
+    return trace_digest(replay(session, labels, stages, task.config, costs, store).trace)
 
 
 def until(what) -> None:

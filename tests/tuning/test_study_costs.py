@@ -16,6 +16,7 @@ from workbench.errors import WorkbenchError
 from workbench.replay.profiles import profile_path
 from workbench.simulation.step_costs import Profile, read_profile, write_profile
 from workbench.stacks import make_stack
+from workbench.trace_file import trace_digest
 from workbench.tuning.evaluator import Evaluator
 from workbench.tuning.plan import plan
 from workbench.tuning.space import parse
@@ -160,6 +161,6 @@ def test_two_workers_whose_caches_hold_other_profiles_find_the_same_on_nano(here
     (here / "trial.toml").write_text(dump_toml(config))
     run("replay", str(sessions[0]), "--config", "trial.toml", "--out", "run")
     [entry] = json.loads((here / "run/run.json").read_text())["sessions"]
-    assert evaluator.replay(config, "hesitation").trace.digest == entry["digest"]
+    assert trace_digest(evaluator.replay(config, "hesitation").trace) == entry["digest"]
     with pytest.raises(WorkbenchError, match=r"stack 'nano': stt\.lm is not what the study was made with"):
         make_evaluator(replace(spec, weights=dict(spec.weights) | {"stt.lm": "0" * 64}))
