@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from workbench.assistants import knobs_of
 from workbench.cache import Store
 from workbench.config import Config, override
 from workbench.metrics import evaluate, summarise
@@ -113,9 +114,9 @@ def bare_seconds(session: Session, labels: tuple[Label, ...], config: Config) ->
 
     stages.stt.open = opened  # type: ignore[method-assign,assignment]
     stages.tts.synthesize = spoken  # type: ignore[method-assign,assignment]
-    costs = cost_source(config, stack.profile, session.name)
+    costs = cost_source(knobs_of(config), stack.profile, session.name)
     begun = time.perf_counter()
-    replay(session, labels, stages, config, costs, Store(None))
+    replay(session, stages, knobs_of(config), costs, Store(None))
     return time.perf_counter() - begun, clock.seconds, steps[0]
 
 
@@ -136,7 +137,7 @@ def main() -> None:
             stack = make_stack(config)
             stages = stack.stages(labels)
             profile = stack_profile(stack, config, [(session, labels)], Store(None))
-            costs = cost_source(config, profile, session.name)
+            costs = cost_source(knobs_of(config), profile, session.name)
             disk = Path(scratch) / f"store-{name}"
             store = Store(disk)
 

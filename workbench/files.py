@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import stat
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -143,6 +144,26 @@ def parse_json(text: str, where: str) -> Any:
     except RecursionError:
         raise WorkbenchError(f"{where}: nested too deep") from None
     return value
+
+
+def read_toml(path: Path, hint: str = "") -> dict[str, Any]:
+    """Parse a TOML file.
+
+    Args:
+        path: of the file.
+        hint: what to do where it is missing.
+
+    Raises:
+        WorkbenchError: the file is missing, unreadable or not TOML.
+    """
+    if hint and not path.exists():
+        raise WorkbenchError(f"{path}: no such file; {hint}")
+    try:
+        return tomllib.loads(read_text(path))
+    except tomllib.TOMLDecodeError as error:
+        raise WorkbenchError(f"{path}: not valid TOML ({error})") from None
+    except RecursionError:
+        raise WorkbenchError(f"{path}: nested too deep") from None
 
 
 def sha256_text(text: str) -> str:

@@ -96,6 +96,7 @@ def run_sessions(
     if not opened:  # before any model is loaded
         raise WorkbenchError(failed[0][1] if failed else "no session to replay")
     # Not needed to score a run again, nor to say that there is nothing to replay.
+    from workbench.assistants import knobs_of
     from workbench.cache import Store, default_folder
     from workbench.replay.engine import cost_source, replay
     from workbench.replay.prefetch import Prefetcher, Task, helpers
@@ -103,6 +104,7 @@ def run_sessions(
     from workbench.stacks import generated, make_stack
 
     out = out or default_run_folder(config)
+    knobs = knobs_of(config)
     stack = make_stack(config)
     store = Store(default_folder())
     profile = stack_profile(stack, config, opened, store, progress)
@@ -114,8 +116,8 @@ def run_sessions(
                 session, labels = opened[number]
                 progress(session.name)
                 try:
-                    costs = cost_source(config, profile, session.name)
-                    result = replay(session, labels, stack.stages(labels), config, costs, store)
+                    costs = cost_source(knobs, profile, session.name)
+                    result = replay(session, stack.stages(labels), knobs, costs, store)
                 except WorkbenchError as error:
                     failed.append((str(session.folder), str(error)))
                     continue

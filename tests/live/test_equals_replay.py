@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from workbench.assistants import knobs_of
 from workbench.config import Config, override
 from workbench.errors import WorkbenchError
 from workbench.live.assistant import check_live
@@ -311,4 +312,4 @@ def test_what_cannot_run_live_is_named() -> None:
     assert isinstance(stages, Stages)
     stages.stt.has_pause_heads = False
     with pytest.raises(WorkbenchError, match="no pause heads"):
-        check_live(override(Config(), {"stt_vad": True}), stages)
+        check_live(knobs_of(override(Config(), {"stt_vad": True})), stages)

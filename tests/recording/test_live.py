@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from workbench.assistants import knobs_of
 from workbench.cache import Store
 from workbench.config import load
 from workbench.metrics import evaluate
@@ -189,8 +190,8 @@ def test_a_model_that_hears_and_speaks_at_once_is_recorded(sound: Sound, tmp_pat
         },
     )
     stages = make_stack(config).stages(())
-    costs = cost_source(config, None, session.name)
-    said = replay(session, (), stages, config, costs, Store(None)).sounds()
+    costs = cost_source(knobs_of(config), None, session.name)
+    said = replay(session, stages, knobs_of(config), costs, Store(None)).sounds()
     pcm = dequantise(quantise(np.concatenate([frame for _, frame in said])))
     plays = [event for event in trace.events if isinstance(event, Play)]
     assert sum(play.samples for play in plays) > 8 * RATE

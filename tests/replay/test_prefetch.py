@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from workbench.assistants import knobs_of
 from workbench.cache import Store, default_folder
 from workbench.config import Config, override
 from workbench.replay.engine import cost_source, replay
@@ -39,8 +40,8 @@ def tasks(make_session: MakeSession) -> list[Task]:
 def trace(task: Task, store: Store, stages=None) -> str:
     session, labels = open_labelled(task.folder)
     stages = stages or make_stack(task.stack).stages(labels)
-    costs = cost_source(task.config, task.profile, session.name)
-    return trace_digest(replay(session, labels, stages, task.config, costs, store).trace)
+    costs = cost_source(knobs_of(task.config), task.profile, session.name)
+    return trace_digest(replay(session, stages, knobs_of(task.config), costs, store).trace)
 
 
 def until(what) -> None:

@@ -153,13 +153,14 @@ def _play(request: RecordRequest) -> Path | None:
 
 def _follower(config: Config) -> RecordingObserver:
     """The assistant; its models are loaded before anything is recorded."""
+    from workbench.assistants import knobs_of
     from workbench.live.assistant import check_live
     from workbench.live.recording_observer import LiveAssistantObserver
     from workbench.stacks import generated, make_stack
 
     without = ", generated, without meaning" if generated(config) else ""
     click.echo(f"assistant: loading stack {config.stack.name}{without}", err=True)
-    return LiveAssistantObserver(check_live(config, make_stack(config).stages(())), config)
+    return LiveAssistantObserver(check_live(knobs_of(config), make_stack(config).stages(())), config)
 
 
 def _say_fit(how: StreamSettings, out: StreamSettings | None, play: Path | None, together: bool) -> None:

@@ -1,7 +1,6 @@
 """What ``workbench sessions`` does and prints."""
 
 import json
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -93,9 +92,10 @@ def _row(folder: Path) -> Row:
 
 
 def _print_rows(rows: Iterable[Row], verified: bool) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from workbench.cli.progress import Output
 
     table = Table("session", "tracks", "labels", box=None, pad_edge=False)
     table.add_column("turns", justify="right")
@@ -107,7 +107,7 @@ def _print_rows(rows: Iterable[Row], verified: bool) -> None:
         total += row.seconds
     table.add_section()
     table.add_row("together", "checksums match" if verified else "", "", "", _clock(total))
-    Console(width=None if sys.stdout.isatty() else 100, highlight=False).print(table)
+    Output(100).print(table)
 
 
 def _clock(seconds: float) -> str:
