@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from workbench.config import Config, load, parse_assignment
+from workbench.config_sections import ASSISTANTS
 from workbench.errors import WorkbenchError
 from workbench.files import RECORDINGS, shipped
 
@@ -94,6 +95,15 @@ def choice_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
+listener_option = click.option(
+    "--listener",
+    type=click.Choice(ASSISTANTS),
+    help="Turn detection to simulate: `workbench` (corrected) or `mlx-harmony` (as shipped, faults included).",
+)
+models_option = click.option("--models", metavar="FOLDER", help="Folder of the stack's models: stt/, tts/, duplex/.")
+stack_option = click.option("--stack", metavar="NAME", help="Models to run: nano, scripted, moshi or moshi-duplex.")
+
+
 def config_options(default: Path | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Add ``--config --stack --models --listener --step-costs --set``; the command gets one ``config`` made of them.
 
@@ -133,13 +143,9 @@ _CONFIG_OPTIONS = (
         type=click.Choice(["profile", "fixed", "measured"]),
         help="Step durations: from a measured `profile`, a `fixed` table, or `measured` now.",
     ),
-    click.option(
-        "--listener",
-        type=click.Choice(["workbench", "mlx-harmony"]),
-        help="Turn detection to simulate: `workbench` (corrected) or `mlx-harmony` (as shipped, faults included).",
-    ),
-    click.option("--models", metavar="FOLDER", help="Folder of the stack's models: stt/, tts/, duplex/."),
-    click.option("--stack", metavar="NAME", help="Models to run: nano, scripted, moshi or moshi-duplex."),
+    listener_option,
+    models_option,
+    stack_option,
     click.option(
         "--config",
         "config_file",
