@@ -7,8 +7,8 @@ from typing import Any
 
 from workbench.metrics import Summary
 from workbench.metrics.compare import NO_DIFFERENCE
-from workbench.tuning.goal import ANSWERED
 from workbench.tuning.inactive_knobs import told
+from workbench.tuning.objective import ANSWERED
 from workbench.tuning.output.checklist_checks import Check
 from workbench.tuning.output.checklist_commands import commands
 from workbench.tuning.output.checklist_rows import key_table, named, workbench_table
