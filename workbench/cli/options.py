@@ -95,15 +95,6 @@ def choice_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-listener_option = click.option(
-    "--listener",
-    type=click.Choice(ASSISTANTS),
-    help="Turn detection to simulate: `workbench` (corrected) or `mlx-harmony` (as shipped, faults included).",
-)
-models_option = click.option("--models", metavar="FOLDER", help="Folder of the stack's models: stt/, tts/, duplex/.")
-stack_option = click.option("--stack", metavar="NAME", help="Models to run: nano, scripted, moshi or moshi-duplex.")
-
-
 def config_options(default: Path | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Add ``--config --stack --models --listener --step-costs --set``; the command gets one ``config`` made of them.
 
@@ -143,9 +134,13 @@ _CONFIG_OPTIONS = (
         type=click.Choice(["profile", "fixed", "measured"]),
         help="Step durations: from a measured `profile`, a `fixed` table, or `measured` now.",
     ),
-    listener_option,
-    models_option,
-    stack_option,
+    click.option(
+        "--listener",
+        type=click.Choice(ASSISTANTS),
+        help="Turn detection to simulate: `workbench` (corrected) or `mlx-harmony` (as shipped, faults included).",
+    ),
+    click.option("--models", metavar="FOLDER", help="Folder of the stack's models: stt/, tts/, duplex/."),
+    click.option("--stack", metavar="NAME", help="Models to run: nano, scripted, moshi or moshi-duplex."),
     click.option(
         "--config",
         "config_file",
