@@ -8,20 +8,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from workbench.assistants import knobs_of
 from workbench.config import Config, override
 from workbench.errors import WorkbenchError
 from workbench.live.assistant import check_live
 from workbench.live.microphone import GrowingGate, LiveMicrophone
 from workbench.sessions.labels import read_labels
-from workbench.sessions.session import Session, open_session, write_manifest, write_track
+from workbench.sessions.session import Session, open_session, write_manifest
+from workbench.sessions.tracks import write_track
 from workbench.simulation.microphone import EnergyGate
 from workbench.stacks import make_stack
 from workbench.stages.protocols import Stages
 from workbench.trace import BargeIn, Cancel, Commit, Event, Pcm, Tokens, Transcript
 from workbench.units import FRAME_SAMPLES
 
-from .feeding import Simulated, record_live, run_live, run_replay
-from .parrot import Parrot
+from .fake_duplex import Parrot
+from .fake_microphone import Simulated, record_live, run_live, run_replay
 
 RECORDINGS = Path(__file__).parent.parent.parent / "recordings"
 
@@ -310,4 +312,4 @@ def test_what_cannot_run_live_is_named() -> None:
     assert isinstance(stages, Stages)
     stages.stt.has_pause_heads = False
     with pytest.raises(WorkbenchError, match="no pause heads"):
-        check_live(override(Config(), {"stt_vad": True}), stages)
+        check_live(knobs_of(override(Config(), {"stt_vad": True})), stages)

@@ -20,7 +20,7 @@ from workbench.stages.scripted import ScriptedStack, ScriptedStt
 from workbench.trace import BargeIn
 from workbench.units import FRAME_SAMPLES
 
-from .feeding import run_live, run_replay
+from .fake_microphone import run_live, run_replay
 from .test_equals_replay import RECORDINGS, by_kind, said
 
 

@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 import soundfile
 
+from workbench.assistants import knobs_of
 from workbench.cache import Store
 from workbench.config import load
 from workbench.metrics import evaluate
 from workbench.moshi.generate import Recipe, init
 from workbench.recording.resample import dequantise, quantise
 from workbench.replay.engine import cost_source, replay
-from workbench.sessions.session import PARTIAL, Session, open_session
+from workbench.sessions.folders import PARTIAL
+from workbench.sessions.session import Session, open_session
 from workbench.stacks import make_stack
 from workbench.trace import BargeIn, Cancel, Commit, Done, Pcm, Play, Steps, Transcript, Underrun, read_trace
 from workbench.units import FRAME_SAMPLES
@@ -187,8 +189,8 @@ def test_a_model_that_hears_and_speaks_at_once_is_recorded(sound: Sound, tmp_pat
         },
     )
     stages = make_stack(config).stages(())
-    costs = cost_source(config, None, session.name)
-    said = replay(session, (), stages, config, costs, Store(None)).sounds()
+    costs = cost_source(knobs_of(config), None, session.name)
+    said = replay(session, stages, knobs_of(config), costs, Store(None)).sounds()
     pcm = dequantise(quantise(np.concatenate([frame for _, frame in said])))
     plays = [event for event in trace.events if isinstance(event, Play)]
     assert sum(play.samples for play in plays) > 8 * RATE
@@ -209,7 +211,7 @@ def test_a_model_that_hears_and_speaks_at_once_is_recorded(sound: Sound, tmp_pat
 def test_a_killed_recording_keeps_the_utterances_that_were_over(sound: Sound, tmp_path: Path) -> None:
     process = sound.popen(
         "record", "--live", "--name", "u", "--device", "room_mic", "--output", "deck", "--stack", "moshi-duplex",
-        where=tmp_path, module="tests.live.parrot",
+        where=tmp_path, module="tests.live.fake_duplex",
     )  # fmt: skip
     session = killed(sound, tmp_path / "recordings" / "u", process, '"done"')
     assert session.live is not None
@@ -223,7 +225,7 @@ def test_a_killed_recording_keeps_the_utterances_that_were_over(sound: Sound, tm
 def test_a_model_slower_than_its_frames_starves_a_real_loudspeaker(sound: Sound, tmp_path: Path) -> None:
     process = sound.popen(
         "record", "--live", "--name", "s", "--device", "room_mic", "--output", "deck", "--stack", "moshi-duplex",
-        where=tmp_path, module="tests.live.parrot", env=sound.env | {"PARROT_STEP_SECONDS": "0.11"},
+        where=tmp_path, module="tests.live.fake_duplex", env=sound.env | {"PARROT_STEP_SECONDS": "0.11"},
     )  # fmt: skip
     folder = tmp_path / "recordings" / "s"
     wait_for_tape(folder)
@@ -242,9 +244,9 @@ def test_a_model_slower_than_its_frames_starves_a_real_loudspeaker(sound: Sound,
     costs = [cost for event in trace.events if isinstance(event, Steps) for cost in event.costs]
     assert min(costs) >= round(0.11 * RATE) - 1
     assert any(isinstance(event, Underrun) and event.voiced for event in trace.events), "holes inside what it said"
-    compared = sound.popen("compare", "s", where=tmp_path, module="tests.live.parrot")
+    compared = sound.popen("compare", "s", where=tmp_path, module="tests.live.fake_duplex")
     shown, _ = compared.communicate(timeout=60)
-    assert f" of {session.samples / RATE:.2f} s: it was behind, or was stopped\n" in shown
+    assert f" of {session.samples / RATE:.2f} s; the model was behind, or was stopped\n" in shown
     assert compared.returncode in (0, 1)
 
 

@@ -1,17 +1,29 @@
-"""The command line. One short function per command; everything heavy is imported inside it.
+"""The command line: ``commands/`` holds options and arguments, ``actions/`` under the same names what is done.
 
-Exit codes: 0 all well; 1 a check that was asked for says no (a budget, an audit); 2 bad input, in one line on stderr;
-130 stopped by Ctrl-C.
+A command loads nothing heavy before it runs. Exit codes: 0 success; 1 a check failed (a budget, an audit); 2 bad
+input, named in one line on stderr; 130 stopped by Ctrl-C.
 """
 
+import os
 import sys
 
 import click
 
 from workbench import __version__
-from workbench.cli.commands import models, record, replay, sessions, tune
+from workbench.cli.commands.cache import cache
+from workbench.cli.commands.compare import compare
+from workbench.cli.commands.demo import demo
+from workbench.cli.commands.devices import devices
+from workbench.cli.commands.import_ import import_
+from workbench.cli.commands.label import label
+from workbench.cli.commands.models import doctor, models, voices
+from workbench.cli.commands.record import record
+from workbench.cli.commands.replay import replay
+from workbench.cli.commands.score import score
+from workbench.cli.commands.sessions import sessions
+from workbench.cli.commands.tune import COMMANDS as TUNE
 from workbench.cli.options import HelpfulGroup
-from workbench.errors import WorkbenchError, in_one_line
+from workbench.errors import WorkbenchError, in_one_line, printable
 
 
 @click.group(cls=HelpfulGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -20,18 +32,23 @@ def cli() -> None:
     """Record, replay, measure and tune a local Moshi voice assistant at exact 80 ms frames."""
 
 
-for _module in (record, sessions, replay, models, tune):
-    for _command in _module.COMMANDS:
-        cli.add_command(_command)
+cli.add_section("Record and label", (record, import_, sessions, label))
+cli.add_section("Replay and score", (demo, replay, score, compare))
+cli.add_section("Tune", TUNE)
+cli.add_section("Models", (models, voices))
+cli.add_section("This machine", (devices, doctor, cache))
 
 
 def main() -> None:
-    """Run the command line; a user's mistake is one line, never a traceback."""
+    """Run the command line; a user's mistake ends in one line, never in a traceback."""
+    _ensure_streams()
+    stdout = sys.stdout
     try:
+        _check_environment()
         code = cli.main(standalone_mode=False)
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "workbench"
-        _fail(f"{error.format_message()} ('{path} --help' tells more)")
+        _fail(f"{error.format_message()} (see '{path} --help')")
     except click.ClickException as error:
         _fail(error.format_message())
     except click.Abort:
@@ -39,13 +56,38 @@ def main() -> None:
         sys.exit(130)
     except WorkbenchError as error:
         _fail(str(error))
-    except BrokenPipeError:
-        sys.exit(141)
+    except SystemExit as left:
+        # Where the reader of stdout has gone, click replaces stdout and leaves with 1, which here means a failed check.
+        sys.exit(left.code if sys.stdout is stdout else 141)
+    except RecursionError:
+        _fail("a file is nested too deeply to be read")
+    except MemoryError:
+        _fail("out of memory")
+    except UnicodeError as error:
+        _fail(f"text that cannot be read or shown: {error}")
     except OSError as error:
         _fail(in_one_line(error))
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _ensure_streams() -> None:
+    """Give a process that was started without stdout or stderr (``>&-``) one that discards."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - open as long as the process
+
+
+def _check_environment() -> None:
+    """Refuse a variable that packages would stumble over much later.
+
+    Raises:
+        WorkbenchError: it is not what the packages expect.
+    """
+    moment = os.environ.get("SOURCE_DATE_EPOCH", "0")
+    if not (moment.isascii() and moment.isdigit()):
+        raise WorkbenchError(f"SOURCE_DATE_EPOCH is {moment!r}, must be whole seconds; unset it, or set it to a number")
+
+
 def _fail(message: str) -> None:
-    click.echo(f"error: {message}", err=True)
+    click.echo(f"error: {printable(message)}", err=True)
     sys.exit(2)

@@ -1,5 +1,8 @@
-"""The progress bar of what takes long."""
+"""Progress bar for long commands, and the console that tables are printed on."""
 
+import errno
+import os
+import sys
 import time
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
@@ -9,11 +12,26 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 SILENT = 60.0
-"""Seconds after which a line says how far it is, where there is no terminal for a bar."""
+"""Seconds between progress lines where there is no terminal for a bar."""
+
+
+class Output(Console):
+    """Console on stdout; without a terminal it is ``width`` columns wide.
+
+    Raises:
+        BrokenPipeError: the reader of stdout has gone; :func:`workbench.cli.main` ends quietly then.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width=None if sys.stdout.isatty() else width, highlight=False)
+
+    def on_broken_pipe(self) -> None:
+        """See :class:`rich.console.Console`, which would exit with 1: here that means that a check failed."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 class Bar(AbstractContextManager["Bar"]):
-    """A progress bar on a terminal; where there is none, a line a minute on stderr."""
+    """Progress bar on a terminal; elsewhere a line per minute on stderr."""
 
     def __init__(self) -> None:
         self._said = time.monotonic()
@@ -40,7 +58,7 @@ class Bar(AbstractContextManager["Bar"]):
             self._line(f"{what}: {done} of {total}")
 
     def say(self, what: str) -> None:
-        """What is being done, where there is nothing to count."""
+        """Show the current activity, where there is nothing to count."""
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, description=what)
         else:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workbench.assistants import knobs_of
 from workbench.cache import Store
 from workbench.config import Config
 from workbench.execution import Local, Setup
@@ -124,6 +125,6 @@ def hear(loaded: LoadedStack, folder: Path, labels: tuple[Label, ...], config: C
         config: the knobs.
         profile: step costs, where they are drawn from one.
     """
-    session = open_session(folder)
-    costs = cost_source(config, profile, session.name)
-    replay(session, labels, loaded.stack.stages(labels), config, costs, loaded.store)
+    session, knobs = open_session(folder), knobs_of(config)
+    costs = cost_source(knobs, profile, session.name)
+    replay(session, loaded.stack.stages(labels), knobs, costs, loaded.store)

@@ -1,67 +1,78 @@
-"""Cutting a reply into the pieces that are handed to the TTS.
+"""Cutting a reply into the chunks that are handed to the TTS: the assistant ``workbench``'s way, and what all share.
 
-Two ways, each for a reply that is there whole and for one that is still being written:
-
-* ``published``: MLX-Harmony's (branch ``moshi-dev``): its sentence pattern was written with a doubled backslash and
-  matches only text that contains a literal ``\\s`` behind a stop, so replies are cut at the last space before the
-  limit; with sentences off they are cut at the limit, inside words; streamed text is cut at the *last* stop in the
-  window.
-* ``corrected``: sentences split where sentences end, words never cut in two, streamed text cut at the *first* sentence
-  end that makes a piece long enough.
+Sentences split where sentences end, words are never cut in two, and a reply that is still being written is cut at the
+*first* sentence end that makes a chunk long enough. MLX-Harmony's way is in
+:mod:`workbench.assistants.mlx_harmony_chunker`.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from workbench.config import AssistantConfig
+from workbench.knobs import ChunkKnobs
 
 STOPS = ".!?;:"
 _SENTENCE = re.compile(r"(?<=[.!?;:])\s+")
-_SENTENCE_PUBLISHED = re.compile(r"(?<=[.!?;:])\\s+")
 
 
-@dataclass(frozen=True)
-class ChunkOptions:
-    """The knobs: ``tts_chunk_chars``, ``tts_chunk_min_chars``, ``tts_chunk_sentences`` and which way."""
+class Chunker(Protocol):
+    """A way of cutting a reply."""
 
-    max_chars: int
-    min_chars: int
-    sentences: bool
-    published: bool
+    def cut(self, text: str, knobs: ChunkKnobs) -> list[str]:
+        """Cut a whole reply."""
+        ...
+
+    def stream_cut(self, buffer: str, knobs: ChunkKnobs) -> int:
+        """Characters of a reply that is still being written which make its next chunk; 0 while there is none."""
+        ...
+
+    def unread(self, assistant: AssistantConfig) -> tuple[str, ...]:
+        """Knobs of the chunker that nothing reads under the other settings."""
+        ...
 
 
-def chunk_text(text: str, options: ChunkOptions) -> list[str]:
-    """Cut a whole reply.
+class SentenceChunker:
+    """See :class:`Chunker`: cuts at sentence ends, else between words.
 
-    >>> chunk_text("One two. Three four.", ChunkOptions(12, 5, True, published=False))
+    >>> SentenceChunker().cut("One two. Three four.", ChunkKnobs("workbench", False, 12, 5, True))
     ['One two.', 'Three four.']
-    >>> chunk_text("One two. Three four.", ChunkOptions(12, 5, True, published=True))
-    ['One two.', 'Three four.']
-    >>> chunk_text("One two. Three four.", ChunkOptions(15, 5, True, published=True))
-    ['One two. Three', 'four.']
     """
-    # A corrected cut falls between words, whatever white space parts them.
-    text = text.strip() if options.published else " ".join(text.split())
-    if not text:
-        return []
-    if options.max_chars <= 0:
-        return [text]
-    if options.sentences:
-        pattern = _SENTENCE_PUBLISHED if options.published else _SENTENCE
-        pieces = _pack(pattern.split(text), options.max_chars)
-    elif options.published:
-        step = options.max_chars
-        pieces = [text[first : first + step].strip() for first in range(0, len(text), step)]
-    else:
-        pieces = _cut_at_spaces(text, options.max_chars)
-    return _merge_short([piece for piece in pieces if piece], options)
+
+    def cut(self, text: str, knobs: ChunkKnobs) -> list[str]:
+        """See :class:`Chunker`; a cut falls between words, whatever white space parts them."""
+        text = " ".join(text.split())
+        if not text or knobs.max_chars <= 0:
+            return [text] if text else []
+        if knobs.sentences:
+            return merge_short(pack(_SENTENCE.split(text), knobs.max_chars), knobs)
+        return merge_short(cut_at_spaces(text, knobs.max_chars), knobs)
+
+    def stream_cut(self, buffer: str, knobs: ChunkKnobs) -> int:
+        """See :class:`Chunker`."""
+        limit = knobs.max_chars if knobs.max_chars > 0 else len(buffer) + 1
+        if knobs.sentences:
+            for at, char in enumerate(buffer[:limit], 1):
+                # What comes next tells a full stop from a decimal point; at the end the rest goes out anyway.
+                if char in STOPS and at >= knobs.min_chars and buffer[at : at + 1].isspace():
+                    return at
+        if len(buffer) <= limit:
+            return 0
+        spaces = [at for at, char in enumerate(buffer[: limit + 1]) if char.isspace()]
+        return spaces[-1] if spaces and spaces[-1] > 0 else limit
+
+    def unread(self, assistant: AssistantConfig) -> tuple[str, ...]:
+        """See :class:`Chunker`."""
+        if assistant.tts_stream:
+            return () if assistant.tts_chunk_sentences else ("tts_chunk_min_chars",)
+        return ("tts_chunk_sentences", "tts_chunk_min_chars") if assistant.tts_chunk_chars <= 0 else ()
 
 
-def _pack(sentences: Iterable[str], limit: int) -> list[str]:
+def pack(sentences: Iterable[str], limit: int) -> list[str]:
     """Join sentences while they fit; cut those that are too long by themselves at spaces.
 
-    A cut sentence goes out before the shorter ones that were waiting: the published loop does so, and reorders text
-    when a short sentence stands before a long one. The corrected pattern meets it too, so the waiting ones are put
-    out first there; with the published pattern there is only ever one sentence, and the order cannot show.
+    Shorter ones that wait go out before a sentence that is cut. (MLX-Harmony has it the other way, and would reorder
+    text; its pattern only ever finds one sentence, so that the order cannot show.)
     """
     out: list[str] = []
     line = ""
@@ -71,7 +82,7 @@ def _pack(sentences: Iterable[str], limit: int) -> list[str]:
         if len(sentence) > limit:
             out += [line] if line else []
             line = ""
-            out += _cut_at_spaces(sentence, limit)
+            out += cut_at_spaces(sentence, limit)
         elif line and len(line) + 1 + len(sentence) > limit:
             out.append(line)
             line = sentence
@@ -80,7 +91,8 @@ def _pack(sentences: Iterable[str], limit: int) -> list[str]:
     return [*out, line] if line else out
 
 
-def _cut_at_spaces(text: str, limit: int) -> list[str]:
+def cut_at_spaces(text: str, limit: int) -> list[str]:
+    """Cut at the last space before the limit, inside a word where there is none."""
     out = []
     while len(text) > limit:
         at = text.rfind(" ", 0, limit + 1)
@@ -91,81 +103,63 @@ def _cut_at_spaces(text: str, limit: int) -> list[str]:
     return [*out, text] if text else out
 
 
-def _merge_short(pieces: Sequence[str], options: ChunkOptions) -> list[str]:
-    """Hold a piece back until it has ``min_chars``, but never past ``max_chars``; the last one may stay short."""
+def merge_short(chunks: Sequence[str], knobs: ChunkKnobs) -> list[str]:
+    """Hold a chunk back until it has ``min_chars``, but never past ``max_chars``; the last one may stay short."""
     out: list[str] = []
     held = ""
-    for piece in pieces:
-        if held and len(held) + 1 + len(piece) > options.max_chars:
+    for piece in filter(None, chunks):
+        if held and len(held) + 1 + len(piece) > knobs.max_chars:
             out.append(held)
             held = piece
             continue
         held = f"{held} {piece}" if held else piece
-        if len(held) >= options.min_chars:
+        if len(held) >= knobs.min_chars:
             out.append(held)
             held = ""
     return [*out, held] if held else out
 
 
-def chunk_stream(tokens: Iterable[str], options: ChunkOptions) -> Iterator[tuple[int, str]]:
-    """Cut a reply while it is written: (index of the token that completed it, piece), each as soon as it is whole.
+class ChunkText(NamedTuple):
+    """Where a reply is cut: the token that completes the chunk, and its text."""
 
-    >>> options = ChunkOptions(40, 5, True, published=False)
-    >>> list(chunk_stream(["One", " two.", " Three", " four."], options))
-    [(2, 'One two.'), (3, 'Three four.')]
+    token: int
+    text: str
+
+
+class Cutter:
+    """Cuts a reply whose tokens come one by one, whole or while it is written.
+
+    >>> cutter = Cutter(SentenceChunker(), ChunkKnobs("workbench", True, 40, 5, True))
+    >>> list(cutter.cut_all(["One", " two.", " Three", " four."]))
+    [ChunkText(token=2, text='One two.'), ChunkText(token=3, text='Three four.')]
     """
-    cutter = StreamCutter(options)
-    index = -1
-    for index, token in enumerate(tokens):
-        for piece in cutter.add(token):
-            yield index, piece
-    for piece in cutter.rest():
-        yield index, piece
 
-
-class StreamCutter:
-    """:func:`chunk_stream` for tokens that come one by one."""
-
-    def __init__(self, options: ChunkOptions) -> None:
-        self._options = options
-        self._cut = _stream_cut_published if options.published else _stream_cut
+    def __init__(self, chunker: Chunker, knobs: ChunkKnobs) -> None:
+        self._chunker, self._knobs = chunker, knobs
+        self._token = -1
         self._buffer = ""
 
-    def add(self, token: str) -> list[str]:
-        """The reply goes on with this; the pieces that are whole now."""
+    def add(self, token: str) -> list[ChunkText]:
+        """Take the next token; the chunks that are whole now."""
         out = []
+        self._token += 1
         self._buffer += token
-        while (at := self._cut(self._buffer, self._options)) > 0:
+        while self._knobs.stream and (at := self._chunker.stream_cut(self._buffer, self._knobs)) > 0:
             out.append(self._buffer[:at].strip())
             self._buffer = self._buffer[at:].lstrip()
-        return [piece for piece in out if piece]
+        return [ChunkText(self._token, text) for text in out if text]
 
-    def rest(self) -> list[str]:
-        """The reply is over; what is left of it, if anything."""
-        piece = self._buffer.strip()
-        return [piece] if piece else []
+    def rest(self) -> list[ChunkText]:
+        """The chunks of what is left, when the reply is over."""
+        left = self._buffer.strip()
+        texts = ([left] if left else []) if self._knobs.stream else self._chunker.cut(self._buffer, self._knobs)
+        return [ChunkText(self._token, text) for text in texts]
 
-
-def _stream_cut_published(buffer: str, options: ChunkOptions) -> int:
-    if not buffer or len(buffer) < options.min_chars:
-        return 0
-    at = max(buffer.rfind(stop, 0, options.max_chars + 1) for stop in STOPS)
-    if at < 0 and len(buffer) < options.max_chars:
-        return 0
-    return (at if at >= 0 else options.max_chars) + 1
-
-
-def _stream_cut(buffer: str, options: ChunkOptions) -> int:
-    limit = options.max_chars if options.max_chars > 0 else len(buffer) + 1
-    if options.sentences:
-        for at, char in enumerate(buffer[:limit], 1):
-            # What comes next tells a full stop from a decimal point; at the end of the reply the rest goes out anyway.
-            if char in STOPS and at >= options.min_chars and buffer[at : at + 1].isspace():
-                return at
-    if len(buffer) <= limit:
-        return 0
-    spaces = [at for at, char in enumerate(buffer[: limit + 1]) if char.isspace()]
-    return spaces[-1] if spaces and spaces[-1] > 0 else limit
+    def cut_all(self, tokens: Iterable[str]) -> Iterator[ChunkText]:
+        """The chunks of a reply whose tokens are known."""
+        for token in tokens:
+            yield from self.add(token)
+        yield from self.rest()
 
 
 def midword(text: str, chunks: Sequence[str]) -> list[bool]:
@@ -182,9 +176,9 @@ def midword(text: str, chunks: Sequence[str]) -> list[bool]:
     out = []
     seen = 0
     for chunk in chunks:
-        torn = False
+        is_broken = False
         for word in chunk.split():
             seen += len(word)
-            torn |= seen not in breaks
-        out.append(torn)
+            is_broken |= seen not in breaks
+        out.append(is_broken)
     return out

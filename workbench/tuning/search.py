@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from workbench.assistants import knobs_of
 from workbench.config import Config
 from workbench.errors import WorkbenchError
 from workbench.execution import Here, Pool
 from workbench.metrics import SessionScores
-from workbench.tuning.evaluator import canonical_settings
 from workbench.tuning.interrupts import Patience
 from workbench.tuning.objective import Outcome, Refused, Scorer, evaluate, pooled, score_session
 from workbench.tuning.spec import Spec
@@ -62,7 +62,7 @@ class Objective:
 
     def judge(self, config: Config) -> Outcome:
         """Replay and score a config in this process."""
-        key = canonical_settings(config)
+        key = knobs_of(config).key
         if key not in self._known:
             self._known[key] = self._goal.outcome([self._scorer.score(config, name) for name in self._sessions])
         return self._known[key]
@@ -79,7 +79,7 @@ class Objective:
             config = self._spec.space.config(self._spec.config, params)
         except WorkbenchError as error:
             return _Handed(trial, refused=str(error))
-        handed = _Handed(trial, canonical_settings(config))
+        handed = _Handed(trial, knobs_of(config).key)
         if self._spec.prune:
             # A known setting reports its sessions too: it may be the best, which others are compared with.
             handed.scores = [self._pool.submit(score_session, name, config) for name in self._sessions]

@@ -1,7 +1,6 @@
-"""What ``devices`` does and prints."""
+"""What ``workbench devices`` does and prints."""
 
 import json
-import sys
 
 import click
 
@@ -10,7 +9,7 @@ from workbench.recording.portaudio import devices, stream_settings
 
 
 def show_devices(as_json: bool) -> None:
-    """Print all devices, one row per direction."""
+    """Print all devices, a row per direction."""
     rows = [
         (device, kind)
         for device in devices()
@@ -40,14 +39,15 @@ def show_devices(as_json: bool) -> None:
         return
     if not found:
         raise WorkbenchError("PortAudio sees no audio device: plug one in, or start the sound server")
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("no.", "kind", "name", "host", "channels", "default rate", "what will be done")
+    from workbench.cli.progress import Output
+
+    table = Table("no.", "kind", "name", "host", "channels", "default rate", "fit to 24 kHz mono")
     for row in found:
         kind = f"{row['kind']} *" if row["default"] else str(row["kind"])
         cells = (row["number"], kind, row["name"], row["host"], row["channels"], f"{row['rate']} Hz", row["fit"])
         table.add_row(*(Text(str(cell)) for cell in cells))  # a device's name is no markup
-    Console(width=None if sys.stdout.isatty() else 110, highlight=False).print(table)
+    Output(110).print(table)
     click.echo("* default")

@@ -1,27 +1,24 @@
-"""What ``import``, ``sessions`` and ``label`` do and print."""
+"""What ``workbench sessions`` does and prints."""
 
 import json
-import sys
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
 
-from workbench.cli.options import is_session, named_folder
-from workbench.errors import WorkbenchError
+from workbench.cli.options import is_session, named_folder, sessions_inside
+from workbench.errors import WorkbenchError, in_one_line, printable
 from workbench.files import RECORDINGS
-from workbench.sessions.import_audio import import_session, name_from
-from workbench.sessions.label_formats import export_labels, import_labels, notes_to_keep, store_labels
-from workbench.sessions.labels import Label, is_labelled, read_labels, turns
-from workbench.sessions.session import MANIFEST, check_name, find_sessions, is_recording, open_session
+from workbench.sessions.folders import find_sessions, is_recording
+from workbench.sessions.labels import is_labelled, read_labels, turns
+from workbench.sessions.session import open_session
 from workbench.units import samples_to_seconds
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the list."""
+    """Row of the list."""
 
     name: str
     seconds: float
@@ -31,32 +28,19 @@ class Row:
     echo: bool
 
 
-def import_and_say(
-    audio: Path, into: Path, name: str | None, agent: Path | None, labels: Path | None, speaker: str | None, source: str
-) -> None:
-    """Import, then say what was done and what comes next."""
-    folder = into / (name_from(audio) if name is None else check_name(name, "--name"))
-    done = import_session(audio, folder, agent=agent, labels=labels, speaker=speaker, labels_source=source)
-    for note in done.notes:
-        click.echo(note)
-    click.echo(f"{folder}: {samples_to_seconds(done.session.samples):.1f} s, {' and '.join(done.session.tracks)}")
-    if labels is None:
-        click.echo(f"no labels yet: 'workbench label {folder} --import FILE', or --auto for a first draft")
-
-
 def list_sessions(where: Sequence[str], verify: bool, as_json: bool) -> int:
-    """Print the list; what is no session, or does not open, is named, and the rest are still listed.
+    """Print the list; a name without a session, and a session that does not open, is an error after the list.
 
     Args:
-        where: sessions and folders of sessions; :data:`workbench.files.RECORDINGS` if there are none.
-        verify: check the tracks too.
-        as_json: for scripts.
+        where: sessions and folders of sessions; :data:`workbench.files.RECORDINGS` if empty.
+        verify: whether to check the tracks.
+        as_json: whether to print JSON.
     """
     rows, changed = [], []
     folders, broken = _named(where) if where else (find_sessions(RECORDINGS), [])
     for path in folders:
         if is_recording(path):
-            click.echo(f"note: {path}: is being recorded right now", err=True)
+            click.echo(printable(f"note: {path}: is being recorded right now"), err=True)
             continue
         try:
             session = open_session(path)
@@ -64,6 +48,8 @@ def list_sessions(where: Sequence[str], verify: bool, as_json: bool) -> int:
             changed += session.verify() if verify else []
         except WorkbenchError as error:
             broken.append(str(error))
+        except OSError as error:  # the disk or the rights, found while reading
+            broken.append(in_one_line(error))
     if as_json:
         fields = {"sessions": [asdict(row) for row in rows], "broken": broken}
         click.echo(json.dumps(fields | ({"changed": changed} if verify else {})))
@@ -72,18 +58,22 @@ def list_sessions(where: Sequence[str], verify: bool, as_json: bool) -> int:
     elif not broken:
         click.echo(f"{RECORDINGS}: no sessions yet ('workbench import' and 'workbench record' make them)")
     for problem in broken + changed:
-        click.echo(f"error: {problem}", err=True)
+        click.echo(f"error: {printable(problem)}", err=True)
     return 2 if broken else int(bool(changed))
 
 
 def _named(names: Sequence[str]) -> tuple[list[Path], list[str]]:
-    """Sessions by their own names or those of their folders, each once; and what is wrong with the other names."""
+    """Sessions by their own names or those of their folders, each once, and an error for each other name."""
     found: dict[Path, Path] = {}
     problems = []
     for name in names:
         path = named_folder(name)
-        inside = find_sessions(path) if path.is_dir() else []
-        if not (path / MANIFEST).exists() and inside:
+        try:
+            inside = sessions_inside(path)
+        except WorkbenchError as error:
+            problems.append(str(error))
+            continue
+        if inside:
             found |= {each.resolve(): each for each in inside}
         elif is_session(path):
             found[path.resolve()] = path
@@ -95,15 +85,17 @@ def _named(names: Sequence[str]) -> tuple[list[Path], list[str]]:
 
 def _row(folder: Path) -> Row:
     session = open_session(folder)
-    labels = read_labels(session.labels_path, session.samples) if session.labels_path.exists() else ()
+    labels = read_labels(session.labels_path, session.samples) if session.has_labels else ()
     source = (session.labels_source or "unmarked") if is_labelled(labels) else None
     seconds = samples_to_seconds(session.samples)
     return Row(folder.name, seconds, tuple(session.tracks), source, len(turns(labels)), session.echo is not None)
 
 
 def _print_rows(rows: Iterable[Row], verified: bool) -> None:
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
+
+    from workbench.cli.progress import Output
 
     table = Table("session", "tracks", "labels", box=None, pad_edge=False)
     table.add_column("turns", justify="right")
@@ -111,11 +103,11 @@ def _print_rows(rows: Iterable[Row], verified: bool) -> None:
     total = 0.0
     for row in rows:
         tracks = "+".join(row.tracks) + (" (echo path)" if row.echo else "")
-        table.add_row(row.name, tracks, row.labels or "-", str(row.turns), _clock(row.seconds))
+        table.add_row(Text(printable(row.name)), tracks, row.labels or "-", str(row.turns), _clock(row.seconds))
         total += row.seconds
     table.add_section()
     table.add_row("together", "checksums match" if verified else "", "", "", _clock(total))
-    Console(width=None if sys.stdout.isatty() else 100, highlight=False).print(table)
+    Output(100).print(table)
 
 
 def _clock(seconds: float) -> str:
@@ -128,32 +120,3 @@ def _clock(seconds: float) -> str:
     minutes, rest = divmod(tenths, 600)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest / 10:04.1f}" if hours else f"{minutes}:{rest / 10:04.1f}"
-
-
-def take_labels(folder: Path, path: Path, speaker: str | None, source: str, replace: bool) -> None:
-    """``label --import``."""
-    session = open_session(folder)
-    _say(folder, import_labels(session, path, source, speaker=speaker, replace=replace), source)
-
-
-def give_labels(folder: Path, path: Path, replace: bool) -> None:
-    """``label --export``."""
-    count = export_labels(open_session(folder), path, replace)
-    click.echo(f"{path}: {count} label{'s' * (count != 1)}")
-
-
-def draft_labels(folder: Path, replace: bool) -> None:
-    """``label --auto``."""
-    from workbench.sessions.draft_labels import draft
-
-    session = open_session(folder)
-    notes_to_keep(session, replace)  # refuses before the work, not after it
-    _say(folder, store_labels(session, draft(session), "auto", replace), "auto")
-    click.echo("a draft without words: check it before you trust a score (--export to Audacity and back)")
-
-
-def _say(folder: Path, labels: tuple[Label, ...], source: str) -> None:
-    kinds = Counter(label.kind for label in labels)
-    parts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-    count = len(turns(labels))
-    click.echo(f"{folder}: {count} turn{'s' * (count != 1)} ({parts}), source {source}")

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from workbench.cli.options import json_option, session_folders
+from workbench.cli.options import CONFIG_PATH, json_option, session_folders
 
 
 @click.command()
@@ -14,7 +14,7 @@ from workbench.cli.options import json_option, session_folders
 @click.option(
     "--config",
     "config_file",
-    type=click.Path(path_type=Path),
+    type=CONFIG_PATH,
     default=Path("configs/baseline.toml"),
     show_default=True,
     help="Baseline: TOML, or the moshi.json that your assistant has.",
@@ -29,14 +29,14 @@ from workbench.cli.options import json_option, session_folders
 )
 @click.option(
     "--space",
-    type=click.Path(path_type=Path),
+    type=CONFIG_PATH,
     default=Path("configs/space.toml"),
     show_default=True,
     help="Search space: knobs and the values to try.",
 )
 @click.option(
     "--budget",
-    type=click.Path(path_type=Path),
+    type=CONFIG_PATH,
     default=Path("configs/budget.toml"),
     show_default=True,
     help="Limits that the tuned config must keep.",
