@@ -112,9 +112,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=500)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--workers", type=int, default=0, metavar="PAIRS", help="also --workers 1 and 2, in turns")
-    parser.add_argument(
-        "--workers-only", action="store_true", help="without studies on an empty and a full cache"
-    )
+    parser.add_argument("--workers-only", action="store_true", help="without studies on an empty and a full cache")
     options = parser.parse_args()
 
     from search import spec_of

@@ -103,7 +103,7 @@ def test_one_command_goes_from_sessions_to_a_config_the_consumer_takes(here, rec
     assert {path.name for path in folder.iterdir()} == {"moshi.json", "tuned.toml", "checklist.md"}
 
 
-def test_what_the_published_loops_faults_cost_is_told_to_programs_too(here, recordings):
+def test_what_the_faults_cost_is_in_result_json(here, recordings):
     result = tuned(recordings, "--trials", "3", "--listener", "mlx-harmony", "--json")
     told = json.loads(result.stdout)
     assert told == {"configs": "configs/one"} | json.loads((here / "studies/one/result.json").read_text())
@@ -111,7 +111,7 @@ def test_what_the_published_loops_faults_cost_is_told_to_programs_too(here, reco
     costs = told["faults"]["costs"]
     assert [item["key"] for item in costs] == [key for _, key in FAULTS]
     for item in costs:
-        assert f"| {item['published']} | {item['put_right']} |" in text
+        assert f"| {item['shipped']} | {item['corrected']} |" in text
     assert told["faults"]["sessions"] == len(recordings)
     assert json.loads(tuned(recordings, "--name", "two", "--trials", "1", "--json").stdout)["faults"] is None
 

@@ -6,6 +6,7 @@ import click
 from click.core import ParameterSource
 
 from workbench.cli.options import CONFIG_PATH, json_option, session_folders
+from workbench.config_sections import ASSISTANTS
 
 
 @click.command()
@@ -24,7 +25,7 @@ from workbench.cli.options import CONFIG_PATH, json_option, session_folders
 @click.option("--models", metavar="DIR", help="Directory of the stack's models.")
 @click.option(
     "--listener",
-    type=click.Choice(["workbench", "mlx-harmony"]),
+    type=click.Choice(ASSISTANTS),
     help="Turn detection to simulate: `workbench` (corrected) or `mlx-harmony` (as shipped, faults included).",
 )
 @click.option(
