@@ -9,7 +9,7 @@ import pytest
 
 from workbench.assistants import knobs_of
 from workbench.cache import Store
-from workbench.cli.actions.models import list_voices
+from workbench.cli.actions.voices import list_voices
 from workbench.config import load, override
 from workbench.errors import WorkbenchError
 from workbench.metrics import evaluate, summarise
