@@ -65,7 +65,7 @@ class CachedStt:
         for segment in transcription.segments:
             self.save(segment)
         if transcription.segments and not self.mic.sha256:
-            self._runner.past.clear()  # nobody can hear again what a microphone heard, and a live run has no end
+            self._runner.past.clear()  # what a microphone heard cannot be heard again, and a live run has no end
         self._chain = key_of("next", transcription.chain)
         self._runner.past.append(PastCycle(self.cycle, transcription.segments, self._chain))
 
@@ -166,7 +166,7 @@ class Transcription:
 
     @property
     def text(self) -> str:
-        """All that was said."""
+        """All text of the cycle."""
         return "".join(piece for _, piece in self.pieces).strip()
 
     def words(self) -> Words:
