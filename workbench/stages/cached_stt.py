@@ -11,7 +11,7 @@ from workbench.cache import Store, key_of
 from workbench.simulation.microphone import MicrophoneSource
 from workbench.simulation.step_costs import Timer
 from workbench.stages.protocols import Stt, SttStep
-from workbench.stages.stt_runner import SILENCE, PastCycle, Segment, SttRunner
+from workbench.stages.stt_runner import SILENCE, HeardRun, PastCycle, SttRunner
 
 Words = list[tuple[int, str]]
 """(step of its last piece, word)."""
@@ -69,13 +69,13 @@ class CachedStt:
         self._chain = key_of("next", transcription.chain)
         self._runner.past.append(PastCycle(self.cycle, transcription.segments, self._chain))
 
-    def load(self, segment: Segment) -> None:
+    def load(self, segment: HeardRun) -> None:
         """Fill a new segment with what the store knows of it."""
         if self._timer is None and (known := self._store.get(segment.key, _decode)) is not None:
             segment.known = known
             segment.stored = len(known)
 
-    def save(self, segment: Segment) -> None:
+    def save(self, segment: HeardRun) -> None:
         """Keep a segment of which more is known than the store has."""
         if len(segment.known) > segment.stored:
             self._store.put(segment.key, list(segment.known), _encode)
@@ -100,7 +100,7 @@ class Transcription:
         self._stt = stt
         self._first = chain
         self.steps = 0
-        self.segments: list[Segment] = []
+        self.segments: list[HeardRun] = []
         self.pieces: list[tuple[int, str]] = []
         self.pauses: list[tuple[float, ...] | None] = []
         self._prefix = prefix
@@ -147,7 +147,7 @@ class Transcription:
             )
         )
         if segment is None or not follows:
-            segment = Segment(self.chain, first, mark, sum(item.frames for item in self.segments))
+            segment = HeardRun(self.chain, first, mark, sum(item.frames for item in self.segments))
             segment.pcm = self._stt.mic.frame(first) if mark else None
             self._stt.load(segment)
             self.segments.append(segment)

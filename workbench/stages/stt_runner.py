@@ -29,7 +29,7 @@ _ZEROS = np.zeros(FRAME_SAMPLES, dtype=np.float32)
 
 
 @dataclass
-class Segment:
+class HeardRun:
     """Frames ``first, first + 1, …`` (or silence) heard in a row after what ``before`` names."""
 
     before: str
@@ -63,7 +63,7 @@ class PastCycle:
     """A cycle that is over, while the state it left is not reset."""
 
     cycle: int
-    segments: list[Segment]
+    segments: list[HeardRun]
     chain: str
     """Names everything heard up to its end."""
 
@@ -111,7 +111,7 @@ class SttRunner:
         if fresh or goes_on or not self.past:  # as it should be already: no need to open it again
             self._stream, self._at = opened, (self.cycle, 0)
 
-    def compute(self, segments: list[Segment]) -> None:
+    def compute(self, segments: list[HeardRun]) -> None:
         """Run the model until every frame of the running cycle is known."""
         tail = segments[-1]
         heard = tail.place
@@ -123,7 +123,7 @@ class SttRunner:
         tail.known += self._hear(self._stream, tail, len(tail.known), heard + len(tail.known))
         self._at = (self.cycle, heard + tail.frames)
 
-    def _rebuild(self, whole: list[Segment], tail: Segment) -> None:
+    def _rebuild(self, whole: list[HeardRun], tail: HeardRun) -> None:
         """Bring the model to where the known part of ``tail`` ends, by hearing again what it has not just heard."""
         resumed = self._resume(whole, tail)
         if resumed is not None:
@@ -146,7 +146,7 @@ class SttRunner:
                 return self.past[index + 1 :]
         return self.past
 
-    def _resume(self, whole: list[Segment], tail: Segment) -> SttStream | None:
+    def _resume(self, whole: list[HeardRun], tail: HeardRun) -> SttStream | None:
         """Go on from the last state that was kept of these; None where there is none."""
         if not self._goes_on(self._stt):
             return None
@@ -165,7 +165,7 @@ class SttRunner:
         """Whether states are kept: of a recording, whose frames another trial hears again, where all was reset."""
         return bool(self._mic.sha256) and not self.past and self._timer is None and isinstance(stt, ResumableStt)
 
-    def _hear(self, stream: SttStream, tail: Segment, first: int, job: int) -> list[SttStep]:
+    def _hear(self, stream: SttStream, tail: HeardRun, first: int, job: int) -> list[SttStep]:
         """The frames of a segment from its ``first`` on, timed if wanted; ``job`` counts within the cycle."""
         if self._timer is None:
             return self._again(stream, tail, first, tail.frames)
@@ -177,7 +177,7 @@ class SttRunner:
             job += 1
         return out
 
-    def _again(self, stream: SttStream, segment: Segment, first: int, last: int) -> list[SttStep]:
+    def _again(self, stream: SttStream, segment: HeardRun, first: int, last: int) -> list[SttStep]:
         """Frames [first, last) of a segment; if wanted, the state is kept at some of the last of them."""
         if segment.first == SILENCE or not self._goes_on(self._stt):
             return self._together(stream, segment, first, last)
@@ -188,7 +188,7 @@ class SttRunner:
                 self._stt.keep(key_of(segment.key, end))
         return said + self._together(stream, segment, first + len(said), last)
 
-    def _together(self, stream: SttStream, segment: Segment, first: int, last: int) -> list[SttStep]:
+    def _together(self, stream: SttStream, segment: HeardRun, first: int, last: int) -> list[SttStep]:
         """Frames [first, last) of a segment, together where the stream can."""
         numbers = list(segment.numbers())[first:last]
         if not numbers:
@@ -197,7 +197,7 @@ class SttRunner:
             return stream.steps(np.concatenate([self._frame(number, segment) for number in numbers]))
         return [stream.step(self._frame(number, segment), number) for number in numbers]
 
-    def _frame(self, number: int, segment: Segment) -> Audio:
+    def _frame(self, number: int, segment: HeardRun) -> Audio:
         """A frame as it was heard then: what the microphone hears there may have changed since."""
         if number < 0:
             return _ZEROS
