@@ -141,7 +141,7 @@ def test_a_resumed_study_reads_moshi_json_first_too(small, recordings):
     refused("none.json: no such file", "tune", "--name", "one", "--resume", "--keep-keys-from", "none.json")
 
 
-def test_two_sessions_of_one_name_are_refused(small, recordings):
+def test_sessions_of_one_name_are_refused(small, recordings):
     first = str(recordings[0])
     arguments = ["--name", "one", "--space", "space.toml", *WHERE]
     shutil.copytree(recordings[0], small / "other/s0")
@@ -218,7 +218,7 @@ def test_a_study_kept_elsewhere_is_not_begun_here(here, recordings):
     spec.write()
     create(spec, open_storage("sqlite:///elsewhere.db"))
     listed = run("studies")
-    assert "its trials are not in this folder; name their storage with --storage" in listed.stderr
+    assert "its trials are not in it; say with --storage where they are" in listed.stderr
     assert not (here / "studies/one/journal.log").exists()
     assert json.loads(run("studies", "--json", "--storage", "sqlite:///elsewhere.db").stdout)[0]["name"] == "one"
     with closing(sqlite3.connect("elsewhere.db")) as database:
