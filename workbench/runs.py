@@ -23,7 +23,8 @@ from workbench.sessions.session import Session, open_session
 from workbench.sessions.tracks import write_track
 from workbench.simulation.step_costs import Profile, measured_beside
 from workbench.stages.protocols import Stack
-from workbench.trace import Trace, read_trace, write_trace
+from workbench.trace import Trace
+from workbench.trace_file import read_trace, write_trace
 from workbench.units import SAMPLE_RATE
 
 if TYPE_CHECKING:

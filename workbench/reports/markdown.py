@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable, Sequence
 
+from workbench.errors import printable
+
 _ACTIVE = re.compile(r"([\\`*_\[\]<>|~$&#])")
 
 
@@ -12,7 +14,7 @@ def escape(text: str) -> str:
     >>> escape("a|b *c*")
     'a\\|b \\*c\\*'
     """
-    return _ACTIVE.sub(r"\\\1", " ".join(text.split()))
+    return _ACTIVE.sub(r"\\\1", printable(" ".join(text.split())))
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> list[str]:

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from workbench.errors import WorkbenchError, install
 from workbench.files import read_json
-from workbench.tuning.spec import STUDIES, Spec, local_url, read_spec
+from workbench.tuning.spec import STUDIES, StudySpec, local_url, read_spec
 from workbench.tuning.storage import answering, missing, open_storage, study_names
 from workbench.tuning.study import best, finished, outcome_of
 from workbench.tuning.study import load as load_study
@@ -61,7 +61,7 @@ def _studies_here() -> list[dict[str, Any]]:
     return _rows([partial(row, path) for path in found])
 
 
-def _url_here(spec: Spec) -> str:
+def _url_here(spec: StudySpec) -> str:
     url = local_url(spec)
     if missing(url):
         raise WorkbenchError(f"{spec.folder}: its trials are not in it; say with --storage where they are")
@@ -106,7 +106,7 @@ def _row(name: str, url: str) -> dict[str, Any]:
     }
 
 
-def _result(spec: Spec) -> dict[str, Any] | None:
+def _result(spec: StudySpec) -> dict[str, Any] | None:
     """What the study left behind for programs when it was last run to its end; None where it was not, or not here."""
     path = spec.folder / "result.json"
     return read_json(path) if path.exists() else None
