@@ -96,7 +96,7 @@ def read_lines(path: Path) -> list[JournalLine]:
 def _object(line: str) -> JournalLine:
     try:
         value = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 
