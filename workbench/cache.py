@@ -136,8 +136,12 @@ class Store:
             _forgiving(disk.set, key, data)
 
     def add(self, key: str, data: bytes) -> None:
-        """Take over an entry as another process encoded it."""
-        if (disk := self._open()) is None:
+        """Take over an entry as another process encoded it; of two the longer, which has heard further."""
+        disk = self._open()
+        held = self._added.get(key) if disk is None else _forgiving(disk.get, key)
+        if held is not None and len(held) >= len(data):
+            return
+        if disk is None:
             self._added[key] = data
         else:
             _forgiving(disk.set, key, data)
