@@ -40,6 +40,7 @@ _FIELDS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     "stalled": {"seconds": _NUMBER, "cause": (str,)},
     "pause": {"samples": _WHOLE},
     "mark": {"text": (str,)},
+    "moved": {"source": (str,), "rate": _WHOLE},
 }
 """What is read of each kind of event, and of what type it must be."""
 
