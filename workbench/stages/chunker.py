@@ -6,16 +6,20 @@ Two ways, each for a reply that is there whole and for one that is still being w
   matches only text that contains a literal ``\\s`` behind a stop, so replies are cut at the last space before the
   limit; with sentences off they are cut at the limit, inside words; streamed text is cut at the *last* stop in the
   window.
-* ``corrected``: sentences split where sentences end, words never cut in two, streamed text cut at the *first* sentence
-  end that makes a piece long enough.
+* ``corrected``: sentences split where sentences end (``sentences.py``), words never cut in two, streamed text cut at
+  the *first* sentence end that makes a piece long enough.
 """
 
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+
+from workbench.stages.sentences import is_abbreviation, is_break, sentence_ends
 
 STOPS = ".!?;:"
-_SENTENCE = re.compile(r"(?<=[.!?;:])\s+")
 _SENTENCE_PUBLISHED = re.compile(r"(?<=[.!?;:])\\s+")
 
 
@@ -43,68 +47,109 @@ def chunk_text(text: str, options: ChunkOptions) -> list[str]:
     text = text.strip() if options.published else " ".join(text.split())
     if not text:
         return []
-    if options.max_chars <= 0:
+    limit = options.max_chars
+    if limit <= 0:
         return [text]
-    if options.sentences:
-        pattern = _SENTENCE_PUBLISHED if options.published else _SENTENCE
-        pieces = _pack(pattern.split(text), options.max_chars)
-    elif options.published:
-        step = options.max_chars
-        pieces = [text[first : first + step].strip() for first in range(0, len(text), step)]
+    if not options.published:
+        pieces = _pack(_sentences(text), limit) if options.sentences else _cut_at_spaces(text, limit)
+    elif options.sentences:
+        pieces = _spaced(_pack_published(_SENTENCE_PUBLISHED.split(text), limit))
     else:
-        pieces = _cut_at_spaces(text, options.max_chars)
-    return _merge_short([piece for piece in pieces if piece], options)
+        pieces = _spaced([text[first : first + limit] for first in range(0, len(text), limit)])
+    return _merge_short(pieces, options)
+
+
+def _sentences(text: str) -> list[str]:
+    """Sentences of a text, each with the space before it, so that joined they are the text."""
+    ends = [0, *sentence_ends(text), len(text)]
+    return [text[start:end] for start, end in pairwise(ends) if start < end]
 
 
 def _pack(sentences: Iterable[str], limit: int) -> list[str]:
-    """Join sentences while they fit; cut those that are too long by themselves at spaces.
+    """Join sentences while they fit; cut those that are too long by themselves at spaces."""
+    out: list[str] = []
+    line = ""
+    for sentence in sentences:
+        if len(sentence.strip()) > limit:
+            out += [line, *_cut_at_spaces(sentence, limit)]
+            line = ""
+        elif line and len((line + sentence).strip()) > limit:
+            out.append(line)
+            line = sentence
+        else:
+            line += sentence
+    return [*out, line]
 
-    A cut sentence goes out before the shorter ones that were waiting: the published loop does so, and reorders text
-    when a short sentence stands before a long one. The corrected pattern meets it too, so the waiting ones are put
-    out first there; with the published pattern there is only ever one sentence, and the order cannot show.
-    """
+
+def _cut_at_spaces(text: str, limit: int) -> list[str]:
+    """Pieces of at most ``limit`` characters, each with the space before it."""
+    out = []
+    while len(text.strip()) > limit:
+        lead = len(text) - len(text.lstrip())
+        at = lead + _last_break(text.strip(), limit)
+        out.append(text[:at])
+        text = text[at:]
+    return [*out, text]
+
+
+def _last_break(text: str, limit: int) -> int:
+    """Where to cut a text that is longer than the limit: at the last space, not behind an abbreviation if possible."""
+    spaces = [at for at, char in enumerate(text[: limit + 1]) if char.isspace() and at]
+    if spaces:
+        return next((at for at in reversed(spaces) if not is_abbreviation(text, at)), spaces[-1])
+    at = limit
+    while at > 1 and unicodedata.combining(text[at]):  # a mark stays with its letter
+        at -= 1
+    return at
+
+
+def _pack_published(sentences: Iterable[str], limit: int) -> list[str]:
+    """As MLX-Harmony does it: a sentence that is too long is cut and goes out before shorter ones that wait."""
     out: list[str] = []
     line = ""
     for sentence in (item.strip() for item in sentences):
         if not sentence:
             continue
         if len(sentence) > limit:
-            out += [line] if line else []
-            line = ""
-            out += _cut_at_spaces(sentence, limit)
+            while len(sentence) > limit:
+                at = sentence.rfind(" ", 0, limit + 1)
+                at = at if at > 0 else limit
+                out.append(sentence[:at].strip())
+                sentence = sentence[at:].strip()
+            out.append(sentence)
         elif line and len(line) + 1 + len(sentence) > limit:
             out.append(line)
             line = sentence
         else:
             line = f"{line} {sentence}" if line else sentence
-    return [*out, line] if line else out
+    return [*out, line]
 
 
-def _cut_at_spaces(text: str, limit: int) -> list[str]:
-    out = []
-    while len(text) > limit:
-        at = text.rfind(" ", 0, limit + 1)
-        if at <= 0:
-            at = limit
-        out.append(text[:at].strip())
-        text = text[at:].strip()
-    return [*out, text] if text else out
+def _spaced(pieces: Iterable[str]) -> list[str]:
+    return [f" {piece.strip()}" for piece in pieces if piece.strip()]
 
 
 def _merge_short(pieces: Sequence[str], options: ChunkOptions) -> list[str]:
-    """Hold a piece back until it has ``min_chars``, but never past ``max_chars``; the last one may stay short."""
+    """Hold a piece back until it has ``min_chars``, but never past ``max_chars``; the last one may stay short.
+
+    Args:
+        pieces: each with the space before it, if there is one.
+        options: the knobs.
+    """
     out: list[str] = []
     held = ""
     for piece in pieces:
-        if held and len(held) + 1 + len(piece) > options.max_chars:
-            out.append(held)
+        if not piece.strip():
+            continue
+        if held and len((held + piece).strip()) > options.max_chars:
+            out.append(held.strip())
             held = piece
             continue
-        held = f"{held} {piece}" if held else piece
-        if len(held) >= options.min_chars:
-            out.append(held)
+        held += piece
+        if len(held.strip()) >= options.min_chars:
+            out.append(held.strip())
             held = ""
-    return [*out, held] if held else out
+    return [*out, held.strip()] if held else out
 
 
 def chunk_stream(tokens: Iterable[str], options: ChunkOptions) -> Iterator[tuple[int, str]]:
@@ -158,33 +203,50 @@ def _stream_cut_published(buffer: str, options: ChunkOptions) -> int:
 def _stream_cut(buffer: str, options: ChunkOptions) -> int:
     limit = options.max_chars if options.max_chars > 0 else len(buffer) + 1
     if options.sentences:
-        for at, char in enumerate(buffer[:limit], 1):
-            # What comes next tells a full stop from a decimal point; at the end of the reply the rest goes out anyway.
-            if char in STOPS and at >= options.min_chars and buffer[at : at + 1].isspace():
+        # What comes next tells a full stop from a decimal point; at the end of the reply the rest goes out anyway.
+        for at in sentence_ends(buffer):
+            if options.min_chars <= at <= limit:
                 return at
-    if len(buffer) <= limit:
-        return 0
-    spaces = [at for at, char in enumerate(buffer[: limit + 1]) if char.isspace()]
-    return spaces[-1] if spaces and spaces[-1] > 0 else limit
+    return _last_break(buffer, limit) if len(buffer) > limit else 0
 
 
 def midword(text: str, chunks: Sequence[str]) -> list[bool]:
     """For each chunk, whether it breaks a word of ``text``: at its end, or by a space that was put inside a word.
 
+    Between characters of scripts that are written without spaces a break is none.
+
     >>> midword("one two", ["one t", "wo"])
     [True, False]
+    >>> midword("今天天气很好。", ["今天天", "气很好。"])
+    [False, False]
     """
+    words = text.split()
+    letters = "".join(words)
+    if "".join("".join(chunk.split()) for chunk in chunks) != letters:
+        return _words_missing(Counter(_SENTENCE_PUBLISHED.sub(" ", text).split()), chunks)
     breaks = set()
-    letters = 0
-    for word in text.split():
-        letters += len(word)
-        breaks.add(letters)
+    seen = 0
+    for word in words:
+        seen += len(word)
+        breaks.add(seen)
     out = []
     seen = 0
     for chunk in chunks:
-        torn = False
+        broken = False
         for word in chunk.split():
             seen += len(word)
-            torn |= seen not in breaks
-        out.append(torn)
+            broken |= seen not in breaks and not is_break(letters, seen)
+        out.append(broken)
+    return out
+
+
+def _words_missing(words: Counter[str], chunks: Sequence[str]) -> list[bool]:
+    """The published cut may put words in another order; then a broken one is known by not being a word of the text."""
+    out = []
+    for chunk in chunks:
+        broken = False
+        for word in chunk.split():
+            words[word] -= 1
+            broken |= words[word] < 0
+        out.append(broken)
     return out
