@@ -21,7 +21,7 @@ from workbench.sessions.labels import Label
 from workbench.sessions.session import write_manifest, write_track
 from workbench.simulation.step_costs import STAGES
 from workbench.stacks import GENERATED, generated, make_stack
-from workbench.stages.openai_lm import RecordedReply, add_reply
+from workbench.stages.recorded_lm import RecordedReply, add_reply
 from workbench.tuning.output.phrases import caveats
 from workbench.units import SAMPLE_RATE
 
