@@ -17,7 +17,7 @@ from workbench.live.microphone import LiveMicrophone
 from workbench.live.mlx_harmony_turn import MlxHarmonyAgentTurnRunner
 from workbench.simulation.step_costs import MeasuredCosts
 from workbench.stages.protocols import DuplexModel, Stages
-from workbench.trace import BargeIn, Cancel, Done, Event
+from workbench.trace import BargeIn, Cancel, Done, Event, Remark
 from workbench.units import frame_at, frames_for_ms
 
 Log = Callable[[list[Event]], None]
@@ -99,6 +99,8 @@ class LiveAssistant:
         making = AnswerGenerator(stages.lm, stages.tts, self._room, options, turn.at, reply)
         given = how(making, self._listening, self._mic, self._room, options, turn).give(self._history)
         self._history = (*self._history, given.text)
+        if making.remark:
+            self._events.append(Remark(turn.at, reply, making.remark))
         self._note(given, turn, reply)
         self._room.forget()
         if given.stopped is not None and not self._published:

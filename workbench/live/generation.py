@@ -14,7 +14,7 @@ from workbench.simulation.scheduler import BARRIER, Job, Process
 from workbench.simulation.step_costs import CostSource
 from workbench.stages.cached_tts import SpokenChunk, speech_of
 from workbench.stages.chunker import StreamCutter, chunk_text, midword
-from workbench.stages.protocols import TextLm, Tts
+from workbench.stages.protocols import ReplyRemark, TextLm, Tts
 
 _END = object()
 
@@ -114,6 +114,7 @@ class AnswerGenerator:
     Attributes:
         tokens: what the LM said until now.
         chunks: what was cut of it until now; each is filled while it is spoken.
+        remark: what must be said of the reply: cut off, empty; mostly nothing.
     """
 
     def __init__(self, lm: TextLm, tts: Tts, room: Playback, options: AnswerOptions, begun: int, reply: int) -> None:
@@ -122,6 +123,7 @@ class AnswerGenerator:
         self._lm_device, self._tts_device = ("device", "device") if options.speak.shared else ("lm", "tts")
         self._ends: list[int] = []
         self._is_thought = False
+        self.remark = ""
         self.tokens: list[str] = []
         self.chunks: list[GeneratedChunk] = []
 
@@ -141,7 +143,7 @@ class AnswerGenerator:
 
     def think(self, history: tuple[str, ...]) -> Process:
         """The tokens of the reply, and its chunks as soon as they are there."""
-        stream, cutter, now = self._lm.reply(history), StreamCutter(self._speak.chunks), self._begun
+        stream, cutter, now = self._remarking(self._lm.reply(history)), StreamCutter(self._speak.chunks), self._begun
         while True:
             yield Job(now, 0, BARRIER)
             number = len(self.tokens)
@@ -156,6 +158,13 @@ class AnswerGenerator:
                 self._cut(cutter.add(token))
         self._cut(cutter.rest() if self._speak.stream else chunk_text(self.text, self._speak.chunks))
         self._is_thought = True
+
+    def _remarking(self, stream: Iterator[str]) -> Iterator[str]:
+        """The tokens; a reply that breaks off is spoken as far as it came."""
+        try:
+            yield from stream
+        except ReplyRemark as error:
+            self.remark = str(error)
 
     def _cut(self, pieces: list[str]) -> None:
         for text in pieces:

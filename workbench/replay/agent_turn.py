@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
+
 from workbench.arrays import Audio, Floats, Times
 from workbench.assistants.listener import first_frame
 from workbench.cache import Store
@@ -30,7 +32,7 @@ from workbench.simulation.step_costs import CostSource, MeasuredCosts
 from workbench.stages.cached_tts import CachedTts
 from workbench.stages.lm import CachedLm
 from workbench.stages.protocols import Stages
-from workbench.trace import BargeIn, Cancel, Done, Event
+from workbench.trace import BargeIn, Cancel, Done, Event, Remark
 from workbench.units import frame_at, frames_for_ms
 
 Value = TypeVar("Value")
@@ -47,11 +49,15 @@ class NextListen(NamedTuple):
 
 
 class Said(NamedTuple):
-    """What the LM says to a turn; ``after`` names the conversation with it."""
+    """What the LM says to a turn; ``after`` names the conversation with it. ``costs`` are samples of each token, where
+    the LM knows its own times, and ``remark`` says what is wrong with the reply, if anything is.
+    """
 
     tokens: tuple[str, ...]
     text: str
     after: str
+    costs: tuple[int, ...] | None
+    remark: str
 
 
 class AgentTurnRunner:
@@ -120,7 +126,8 @@ class AgentTurnRunner:
 
         def ask() -> Said:
             tokens = self._thinking.reply(history, reply)
-            return Said(tokens, "".join(tokens), self._thinking.so_far)
+            last = self._thinking.last
+            return Said(tokens, "".join(tokens), self._thinking.so_far, last.costs, last.remark)
 
         said = self._recall(("said", before, turn.text), ask).value
         self._thinking.so_far = said.after
@@ -172,11 +179,17 @@ class AgentTurnRunner:
     def _lines(
         self, turn: UserTurn, reply: int, said: Said, pieces: list[ChunkAudio]
     ) -> tuple[Times, list[TimedChunk]]:
-        tokens = token_costs(self._costs, reply, len(said.tokens))
+        tokens = self._token_costs(said, reply)
         if not (self._shared and self._config.assistant.barge_in):
             return time_lines(turn.at, tokens, pieces, self._speak)
         beside = self._beside(turn)
         return time_lines(turn.at, tokens, pieces, self._speak, beside.process, beside.jobs())
+
+    def _token_costs(self, said: Said, reply: int) -> Times:
+        """What the tokens take: an LM's own times, unless a fixed table is asked for."""
+        if said.costs is None or self._costs.name == "fixed":
+            return token_costs(self._costs, reply, len(said.tokens))
+        return np.asarray(said.costs, dtype=np.int64)
 
     def _beside(self, turn: UserTurn) -> BackgroundStt:
         listening = self._listening
@@ -209,12 +222,14 @@ class AgentTurnRunner:
             self._sounds,
             listening.log_heard,
         )
-        return watcher.answer(turn.at, token_costs(self._costs, self._replies - 1, len(said.tokens)), pieces)
+        return watcher.answer(turn.at, self._token_costs(said, self._replies - 1), pieces)
 
     def _tell(
         self, turn: UserTurn, reply: int, said: Said, answer: Answer, stopped: BargeInDecision | None
     ) -> NextListen:
         """Say what happened, and let the microphone hear it."""
+        if said.remark:
+            self._events.append(Remark(turn.at, reply, said.remark))
         if not self._published and self._config.assistant.barge_in and self._beside_runs():
             self._events += self._beside(turn).steps(stopped.at if stopped else answer.over)
         if stopped is not None:
