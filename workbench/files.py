@@ -13,7 +13,21 @@ from workbench.errors import WorkbenchError
 RECORDINGS = Path("recordings")
 """Where session names are looked up."""
 
+_PACKAGE = Path(__file__).parent
+
+SHIPPED = _PACKAGE / "data" if (_PACKAGE / "data" / "configs").is_dir() else _PACKAGE.parent
+"""Folder of the demo sessions and configs that came with workbench: package data, or the root of a checkout."""
+
 _BLOCK = 1 << 20
+
+
+def shipped(path: Path) -> Path:
+    """The path as it is, or the file under that path that came with workbench where there is none here.
+
+    >>> shipped(Path("pyproject.toml/absent"))
+    PosixPath('pyproject.toml/absent')
+    """
+    return SHIPPED / path if not path.exists() and (SHIPPED / path).exists() else path
 
 
 @contextmanager

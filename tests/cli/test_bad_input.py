@@ -241,15 +241,15 @@ def test_a_bad_session_in_a_batch_is_named_and_the_others_finish(folder: Path, m
     assert read_json(out / "scores.json")["scores"]["turns_n"] == 1
 
 
-def test_of_several_folders_those_without_a_session_are_named_and_passed_over(folder: Path) -> None:
-    """``recordings/*/``, as a shell spells it out."""
+def test_of_several_folders_one_without_a_session_is_left_out(folder: Path) -> None:
+    """``recordings/*``, as a shell spells it out."""
     where = folder.parent
     for name in ("others", "lost"):
         (where / name).mkdir()
     (where / "lost" / "mic.flac").write_bytes(b"")
     done = workbench(["replay", folder.name, "others", "--out", "run", "--json"], where)
     assert done.returncode == 0
-    assert done.stderr.strip() == "note: others: holds no session, passed over"
+    assert done.stderr.strip() == "note: others: no session in this folder, left out"
     alone = workbench(["replay", "others"], where)
     assert alone.returncode == 2
     assert "error: others: not a session" in alone.stderr
@@ -259,14 +259,23 @@ def test_of_several_folders_those_without_a_session_are_named_and_passed_over(fo
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [["replay", "."], ["tune", ".", "made", "--name", "x"], ["label", ".", "--auto"], ["compare", "."]],
-    ids=lambda arguments: arguments[0],
+    "names", [["."], ["made", "."], [".", "other"], ["made", "other"]], ids=lambda names: "+".join(names)
 )
-def test_a_folder_of_sessions_is_not_taken_for_one(folder: Path, arguments: list[str]) -> None:
+def test_a_folder_of_sessions_stands_for_its_sessions(
+    folder: Path, make_session: MakeSession, names: list[str]
+) -> None:
+    make_session([QUESTION], 12, name="other")
+    done = workbench(["replay", *names, "--out", "run", "--json"], folder.parent)
+    assert (done.returncode, done.stderr) == (0, "")
+    run = read_json(folder.parent / "run" / "run.json")
+    assert sorted(entry["name"] for entry in run["sessions"]) == ["made", "other"]
+
+
+@pytest.mark.parametrize("arguments", [["label", ".", "--auto"], ["compare", "."]], ids=lambda arguments: arguments[0])
+def test_a_folder_of_sessions_is_not_one_session(folder: Path, arguments: list[str]) -> None:
     done = workbench(arguments, folder.parent)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "error: .: is no session but holds a session; name ./*/ for all of them\n"
+    assert done.stderr == "error: .: a folder of sessions, one session is needed here, such as made\n"
 
 
 def test_over_budget_is_exit_code_1_and_names_the_figure(folder: Path) -> None:

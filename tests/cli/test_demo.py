@@ -1,4 +1,4 @@
-"""``workbench demo`` replays what came with the project and nothing else, and begins only where it can end."""
+"""``workbench demo`` replays the demo sessions and no others, in any folder."""
 
 import json
 import shutil
@@ -20,23 +20,24 @@ def own(make_session: MakeSession) -> Path:
     return session.folder.parents[1]
 
 
-def test_where_no_demo_session_is_it_says_so(own: Path) -> None:
+def test_the_demo_runs_in_a_folder_without_demo_sessions(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workbench.cli.actions.tune.DEMO_TRIALS", 2)
     done = workbench(DEMO, own)
-    assert done.returncode == 2
-    assert done.stderr == "error: recordings: holds no demo session; run the demo from the project's folder\n"
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Replaying 13 demo sessions on the scripted stack.\n")
+    run = json.loads((own / "reports" / "demo" / "run.json").read_text(encoding="utf-8"))
+    assert "mine" not in [entry["name"] for entry in run["sessions"]]
+    assert len(list((own / "configs").glob("demo-*/moshi.json"))) == 1
 
 
-def test_what_it_will_need_is_asked_for_before_anything_is_replayed(own: Path) -> None:
+def test_a_demo_session_is_found_by_name_from_anywhere(tmp_path: Path) -> None:
+    done = workbench(["replay", "questions", "--stack", "scripted", "--config", "configs/baseline.toml"], tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_users_own_recordings_stay_out_of_it(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workbench.cli.actions.tune.DEMO_TRIALS", 2)
     shutil.copytree(PROJECT / "recordings" / "questions", own / "recordings" / "questions")
-    done = workbench(DEMO, own)
-    assert done.returncode == 2
-    assert done.stderr == "error: configs/baseline.toml: no such config file; run the demo from the project's folder\n"
-    assert not (own / "reports").exists()
-
-
-def test_the_users_own_recordings_stay_out_of_it(own: Path) -> None:
-    shutil.copytree(PROJECT / "recordings" / "questions", own / "recordings" / "questions")
-    shutil.copytree(PROJECT / "configs", own / "configs")
     (own / "recordings" / "broken").mkdir()
     (own / "recordings" / "broken" / "session.json").write_text("{", encoding="utf-8")
     done = workbench(DEMO, own)

@@ -109,12 +109,12 @@ def test_utterances_of_a_model_that_takes_no_turns_are_put_side_by_side(
     (row,) = json.loads(other.output)["turns"]
     assert row["live"]["frames"] == 49
     wrong = CliRunner().invoke(cli, ["compare", "l", "--set", "stack.name=scripted"])
-    assert "moshi-duplex takes no turns that could be put beside those of scripted" in str(wrong.exception)
+    assert "moshi-duplex has no turns to compare with those of scripted" in str(wrong.exception)
 
 
 def test_a_session_that_was_not_live_is_named() -> None:
     done = CliRunner().invoke(cli, ["compare", str(RECORDINGS / "questions")])
-    assert "was not recorded with --live" in str(done.exception)
+    assert "not recorded with --live, so there is no live trace to compare" in str(done.exception)
 
 
 def test_exchanges_are_read_from_any_trace() -> None:

@@ -72,7 +72,7 @@ def test_a_busy_device_is_said_in_words() -> None:
         (["--config", "none.toml"], "none.toml: no such config file"),
         (["--dir", "text.wav"], "text.wav: is not a folder; choose one with --dir"),
         (["--seconds", "0"], "0.0 is not in the range"),
-        (["--seconds", "nan"], "'nan' is not a length of time"),
+        (["--seconds", "nan"], "'nan' is not a number of seconds"),
         (["--recover", "--name", "taken"], "no recording to finish here"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -175,7 +175,7 @@ def test_devices_are_listed_with_what_will_be_done(sound: Sound, tmp_path: Path)
     rows = {(row["name"], row["kind"]): row for row in json.loads(done.stdout)}
     assert rows["room_mic", "input"]["fit"] == "24 kHz mono, sample for sample"
     assert rows["room", "input"]["fit"].startswith("not usable")
-    assert "what will be done" in sound.run("devices", where=tmp_path).stdout
+    assert "fit to 24 kHz mono" in sound.run("devices", where=tmp_path).stdout
 
 
 def test_a_devices_name_is_no_markup(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -244,7 +244,7 @@ def test_a_model_slower_than_its_frames_starves_a_real_loudspeaker(sound: Sound,
     assert any(isinstance(event, Underrun) and event.voiced for event in trace.events), "holes inside what it said"
     compared = sound.popen("compare", "s", where=tmp_path, module="tests.live.fake_duplex")
     shown, _ = compared.communicate(timeout=60)
-    assert f" of {session.samples / RATE:.2f} s: it was behind, or was stopped\n" in shown
+    assert f" of {session.samples / RATE:.2f} s; the model was behind, or was stopped\n" in shown
     assert compared.returncode in (0, 1)
 
 

@@ -64,5 +64,5 @@ def test_step_costs_measured_on_a_busy_machine_are_said_and_can_be_forgotten(
         assert ("step costs were measured beside other work (load 99.0 on " in notes) == said
         assert score_run(read_run(run.folder))[1].notes == score_run(run)[1].notes
         show_cache(clear=False, clear_profiles=True, as_json=False)
-        assert capsys.readouterr().out == f"forgot the step costs of {path.stem}\n"
+        assert capsys.readouterr().out == f"cleared the step costs {path.stem}\n"
         assert not path.exists()

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options and arguments that several commands share."""
 
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -9,32 +9,75 @@ import click
 
 from workbench.config import Config, load, parse_assignment
 from workbench.errors import WorkbenchError
-from workbench.files import RECORDINGS
+from workbench.files import RECORDINGS, shipped
 
 SESSION_PARTS = ("session.json", ".recording", "mic.flac", "labels.csv")
-"""A folder with any of these is meant to be a session."""
+"""Files that mark a folder as a session, a broken one included."""
 
 BASELINE = Path("configs/baseline.toml")
-"""The assistant as most people run it: where ``demo`` and ``tune`` start."""
+"""The assistant as most people run it: the config that ``demo`` and ``tune`` start from."""
+
+
+PATH = click.Path(path_type=Path)
+"""Type of an argument that is a file or a folder."""
+
+
+class _ConfigPath(click.Path):
+    """Path of a config file; ``configs/NAME.toml`` is the one that came with workbench if it is not here."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        return shipped(Path(str(super().convert(value, param, ctx))))
+
+
+CONFIG_PATH = _ConfigPath(path_type=Path)
 
 
 class HelpfulGroup(click.Group):
-    """A group that shows its help where no command is named, and calls that no error."""
+    """Group of commands: shows its help if no command is named, with commands by purpose and no line cut short."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self._sections: dict[str, list[str]] = {}
+
+    def add_section(self, title: str, commands: Sequence[click.Command]) -> None:
+        """Add commands that ``--help`` shows under one title, in this order."""
+        for command in commands:
+            self.add_command(command)
+        self._sections[title] = [command.name or "" for command in commands]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As if ``--help`` had been typed."""
+        """Parse ``--help`` where nothing was typed."""
         return super().parse_args(ctx, args if args or ctx.resilient_parsing else ["--help"])
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write each command with the first sentence of its help, wrapped."""
+        widest = max(len(name) for name in self.commands)
+        for title, names in (self._sections or {"Commands": list(self.commands)}).items():
+            with formatter.section(title):
+                rows = [(name.ljust(widest), self.commands[name].get_short_help_str(limit=1000)) for name in names]
+                formatter.write_dl(rows)
 
 
 session_argument = click.argument("sessions", nargs=-1, required=True, metavar="SESSION...")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+budget_option = click.option(
+    "--budget", type=CONFIG_PATH, help="Budget file; exit 1 and name each score over its limit."
+)
+source_option = click.option(
+    "--source",
+    type=click.Choice(["human", "constructed", "auto"]),
+    default="human",
+    show_default=True,
+    help="Origin of the labels; reports show it.",
+)
+speaker_option = click.option("--speaker", metavar="NAME", help="The user's name in an RTTM or STM file [the first].")
 
 
 def config_options(default: Path | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Add ``--config --stack --models --listener --step-costs --set``; the command gets one ``config`` made of them.
 
     Args:
-        default: config file where none is given, if it is there.
+        default: config file to use if none is given.
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -49,8 +92,8 @@ def config_options(default: Path | None = None) -> Callable[[Callable[..., Any]]
             assignments: tuple[str, ...],
             **others: Any,
         ) -> Any:
-            if config_file is None and default is not None and default.exists():
-                config_file = default
+            if config_file is None and default is not None:
+                config_file = shipped(default)
             config = build_config(config_file, stack, models, listener, step_costs, assignments)
             return command(*arguments, config=config, **others)
 
@@ -69,17 +112,21 @@ _CONFIG_OPTIONS = (
         type=click.Choice(["profile", "fixed", "measured"]),
         help="Step durations: from a measured `profile`, a `fixed` table, or `measured` now.",
     ),
-    click.option("--listener", type=click.Choice(["workbench", "mlx-harmony"]), help="Whose listen loop."),
-    click.option("--models", metavar="DIR", help="Directory of the stack's models."),
-    click.option("--stack", metavar="NAME", help="Which models speak and hear."),
+    click.option(
+        "--listener",
+        type=click.Choice(["workbench", "mlx-harmony"]),
+        help="Turn detection to simulate: `workbench` (corrected) or `mlx-harmony` (as shipped, faults included).",
+    ),
+    click.option("--models", metavar="FOLDER", help="Folder of the stack's models: stt/, tts/, duplex/."),
+    click.option("--stack", metavar="NAME", help="Models to run: nano, scripted, moshi or moshi-duplex."),
     click.option(
         "--config",
         "config_file",
-        type=click.Path(path_type=Path),
+        type=CONFIG_PATH,
         help="TOML file with the knobs, or the assistant's own moshi.json.",
     ),
 )
-"""Last first: click lists them in the order they were put on."""
+"""Last option first: click lists options in the order in which decorators run, from the bottom up."""
 
 
 def build_config(
@@ -90,7 +137,7 @@ def build_config(
     step_costs: str | None,
     assignments: tuple[str, ...],
 ) -> Config:
-    """The config that the shared options describe; ``--set`` has the last word."""
+    """The config that the shared options describe; ``--set`` overrides the others."""
     changed = changes(stack, models, listener, step_costs, assignments)
     if config_file is not None and config_file.suffix == ".json":
         from workbench.moshi_json import settings
@@ -102,7 +149,7 @@ def build_config(
 def changes(
     stack: str | None, models: str | None, listener: str | None, step_costs: str | None, assignments: tuple[str, ...]
 ) -> dict[str, str]:
-    """What the shared options change in a config: path or name of a knob → its value as typed."""
+    """Changes that the shared options make to a config: path or name of a knob → its value as typed."""
     named = {
         "stack.name": stack,
         "stack.models": models,
@@ -114,22 +161,30 @@ def changes(
 
 
 def session_folders(names: Sequence[str]) -> list[Path]:
-    """Sessions by path or name; of several, folders that hold no part of a session are named and passed over.
+    """Sessions by path or by name, and all sessions of the folders of sessions among them; each session once.
 
-    So ``recordings/*/`` means the sessions in there. One that lost its ``session.json`` is not passed over.
+    A name is looked up in ``recordings/``, then among the demo sessions that came with workbench.
 
-    Raises:
-        WorkbenchError: one of them is a folder of sessions.
+    Of several names, a folder without a session is named and left out, so that ``recordings/*`` means the sessions in
+    there. One that lost its ``session.json`` stays in.
     """
-    folders = [session_folder(name) for name in names]
-    if len(folders) == 1:
-        return folders
-    others = [path for path in folders if path.is_dir() and not is_session(path)]
-    if others == folders:
-        return folders
-    for path in others:
-        click.echo(f"note: {path}: holds no session, passed over", err=True)
-    return [path for path in folders if path not in others]
+    found: dict[Path, Path] = {}
+    empty = []
+    for name in names:
+        path = named_folder(name)
+        if not path.exists() and (demo := shipped(RECORDINGS / name)).exists():
+            path = demo
+        if inside := sessions_inside(path):
+            found |= {each.resolve(): each for each in inside}
+        elif path.is_dir() and not is_session(path):
+            empty.append(path)
+        else:
+            found.setdefault(path.resolve(), path)
+    if not found:
+        return empty
+    for path in empty:
+        click.echo(f"note: {path}: no session in this folder, left out", err=True)
+    return list(found.values())
 
 
 def session_folder(name: str) -> Path:
@@ -139,21 +194,26 @@ def session_folder(name: str) -> Path:
         WorkbenchError: it is a folder of sessions.
     """
     path = named_folder(name)
-    if path.is_dir() and not is_session(path):
-        from workbench.sessions.session import find_sessions
-
-        if inside := len(find_sessions(path)):
-            held = "a session" if inside == 1 else f"{inside} sessions"
-            raise WorkbenchError(f"{path}: is no session but holds {held}; name {path}/*/ for all of them")
+    if inside := sessions_inside(path):
+        raise WorkbenchError(f"{path}: a folder of sessions, one session is needed here, such as {inside[0]}")
     return path
 
 
+def sessions_inside(folder: Path) -> list[Path]:
+    """Sessions in a folder that is not a session itself, sorted by name."""
+    if not folder.is_dir() or is_session(folder):
+        return []
+    from workbench.sessions.session import find_sessions
+
+    return find_sessions(folder)
+
+
 def named_folder(name: str) -> Path:
-    """What a name on the command line means: a path, or what has that name in ``recordings/``."""
+    """A path as typed, or the folder of that name in ``recordings/``."""
     path = Path(name)
     return RECORDINGS / name if not path.exists() and (RECORDINGS / name).exists() else path
 
 
 def is_session(folder: Path) -> bool:
-    """Whether a folder is meant to be a session, broken or not."""
+    """Whether a folder is a session, a broken one included."""
     return any((folder / part).exists() for part in SESSION_PARTS)

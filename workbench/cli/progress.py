@@ -1,4 +1,4 @@
-"""The progress bar of what takes long."""
+"""Progress bar for long commands."""
 
 import time
 from contextlib import AbstractContextManager, nullcontext
@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 SILENT = 60.0
-"""Seconds after which a line says how far it is, where there is no terminal for a bar."""
+"""Seconds between progress lines where there is no terminal for a bar."""
 
 
 class Bar(AbstractContextManager["Bar"]):
-    """A progress bar on a terminal; where there is none, a line a minute on stderr."""
+    """Progress bar on a terminal; elsewhere a line per minute on stderr."""
 
     def __init__(self) -> None:
         self._said = time.monotonic()
@@ -40,7 +40,7 @@ class Bar(AbstractContextManager["Bar"]):
             self._line(f"{what}: {done} of {total}")
 
     def say(self, what: str) -> None:
-        """What is being done, where there is nothing to count."""
+        """Show the current activity, where there is nothing to count."""
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, description=what)
         else:

@@ -1,4 +1,4 @@
-"""What ``compare`` does and prints."""
+"""What ``workbench compare`` does and prints."""
 
 import json
 import sys
@@ -19,11 +19,11 @@ from workbench.units import FRAME_SAMPLES, samples_to_ms, samples_to_seconds
 
 
 def compare_and_show(folder: Path, assignments: Sequence[str], out: Path | None, as_json: bool) -> int:
-    """Replay a live session and print in what the two differ. Exit code 1: the turns do."""
+    """Replay a live session and print where the two differ; the exit code is 1 if their turns do."""
     session = open_session(folder)
     if session.live is None:
-        raise WorkbenchError(f"{folder}: was not recorded with --live: there is nothing to compare its replay with")
-    # What the microphone heard of the agent is on its track already.
+        raise WorkbenchError(f"{folder}: not recorded with --live, so there is no live trace to compare")
+    # The microphone track holds the echo of the agent already.
     config = override(_config(session, session.live), {"echo.path": "off"})
     config = override(config, dict(parse_assignment(item) for item in assignments))
     shown = _shown(session, session.live, config)
@@ -39,7 +39,9 @@ def compare_and_show(folder: Path, assignments: Sequence[str], out: Path | None,
         heard = max((event.end for event in live.events if isinstance(event, Heard)), default=0)
         if shown is _UTTERANCES and heard < session.frames * FRAME_SAMPLES:
             whole = samples_to_seconds(session.samples)
-            click.echo(f"live it heard {samples_to_seconds(heard):.2f} of {whole:.2f} s: it was behind, or was stopped")
+            click.echo(
+                f"heard live: {samples_to_seconds(heard):.2f} of {whole:.2f} s; the model was behind, or was stopped"
+            )
     return 0 if same else 1
 
 
@@ -56,13 +58,13 @@ _DUPLEX = "moshi-duplex"
 
 @dataclass(frozen=True)
 class _Table:
-    """How turns are shown, or utterances.
+    """Table of turns or of utterances.
 
     Attributes:
-        what: is counted.
-        columns: of the table, after number and side.
-        decide: columns that must be the same on both sides.
-        sound: what comes at another moment live.
+        what: noun for a row, ``turn`` or ``utterance``.
+        columns: headings after number and side.
+        decide: columns that must be equal on both sides.
+        sound: noun for what is heard at another moment live.
     """
 
     what: str
@@ -75,15 +77,15 @@ _TURNS = _Table("turn", ("start s", "end s", "answer s", "until s", "", "words")
 _UTTERANCES = _Table(
     "utterance", ("decided s", "sounds s", "until s", "long s", "words"), frozenset({0, 3, 4}), "sound"
 )
-"""Of a model that hears and speaks at once; ``long`` is the length of what it made."""
+"""For a model that hears and speaks at once; ``long`` is the length of the utterance."""
 
 
 def _shown(session: Session, live: Live, config: Config) -> _Table:
     was, now = live.config.get("stack", {}).get("name"), config.stack.name
     if was != now and _DUPLEX in (was, now):
         raise WorkbenchError(
-            f"{session.folder}: ran live with stack {was!r}: {_DUPLEX} takes no turns that could be put beside those "
-            f"of {now if was == _DUPLEX else was}"
+            f"{session.folder}: ran live with stack {was!r}; {_DUPLEX} has no turns to compare with those of "
+            f"{now if was == _DUPLEX else was}"
         )
     return _UTTERANCES if now == _DUPLEX else _TURNS
 

@@ -1,4 +1,4 @@
-"""What ``devices`` does and prints."""
+"""What ``workbench devices`` does and prints."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ from workbench.recording.portaudio import devices, stream_settings
 
 
 def show_devices(as_json: bool) -> None:
-    """Print all devices, one row per direction."""
+    """Print all devices, a row per direction."""
     rows = [
         (device, kind)
         for device in devices()
@@ -44,7 +44,7 @@ def show_devices(as_json: bool) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("no.", "kind", "name", "host", "channels", "default rate", "what will be done")
+    table = Table("no.", "kind", "name", "host", "channels", "default rate", "fit to 24 kHz mono")
     for row in found:
         kind = f"{row['kind']} *" if row["default"] else str(row["kind"])
         cells = (row["number"], kind, row["name"], row["host"], row["channels"], f"{row['rate']} Hz", row["fit"])

@@ -1,4 +1,4 @@
-"""What ``record`` does and prints."""
+"""What ``workbench record`` does and prints."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -26,14 +26,14 @@ from workbench.sessions.session import check_name, open_session, recover_command
 from workbench.units import samples_to_seconds
 
 _QUIET_SECONDS, _SPEECH_SECONDS = 4.0, 8.0
-"""Calibration: 50 frames of the room, up to 100 of speech."""
+"""Length of calibration: 50 frames of the room, up to 100 of speech."""
 _LIVE_LATENCY_SECONDS = 0.16
-"""Output buffering asked for with --live: what is in it is heard after an interruption."""
+"""Output buffer with --live, in seconds: its content is still heard after an interruption."""
 
 
 @dataclass(frozen=True)
 class RecordRequest:
-    """The options of ``record`` as typed."""
+    """Options of ``record`` as typed."""
 
     name: str | None
     device: str | None
@@ -50,7 +50,7 @@ class RecordRequest:
 
 
 def record_and_show(request: RecordRequest) -> int:
-    """Record, finish, say what came of it. Exit code 1: it ended before it was asked to."""
+    """Record, finish, print the session; the exit code is 1 if the recording ended early."""
     assistant = request.config.assistant
     names = _names(request)
     folder = request.folder / next(names)
@@ -88,7 +88,7 @@ def record_and_show(request: RecordRequest) -> int:
 
 
 def _names(request: RecordRequest) -> Iterator[str]:
-    """Names for the session, in the order in which they are tried: the given one alone, or the time, made free."""
+    """Names for the session in order of preference: the given one, or the time with a number if it is taken."""
     if request.name is not None:
         yield check_name(request.name, "record --name")
         return
@@ -100,7 +100,7 @@ def _names(request: RecordRequest) -> Iterator[str]:
 
 
 def _record(plan: RecordingPlan, request: RecordRequest, names: Iterator[str]) -> Recorded:
-    """Record under the first name that nobody takes meanwhile."""
+    """Record under the first name that is still free."""
     while True:
         try:
             return record(plan, _view(request, plan.folder.name))
@@ -111,9 +111,9 @@ def _record(plan: RecordingPlan, request: RecordRequest, names: Iterator[str]) -
 
 
 def recover_and_show(folder: Path, name: str | None) -> int:
-    """Finish recordings that were cut off; one that fails is named and the rest are finished.
+    """Finish recordings that were cut off; one that fails is named, and the others are finished.
 
-    Exit code 130: asked to stop, which it did after the one it was at.
+    The exit code is 130 if it was asked to stop, which it does after the recording at hand.
     """
     left = [folder / name] if name else cut_off(folder)
     if not left:
@@ -146,12 +146,12 @@ def _play(request: RecordRequest) -> Path | None:
             click.echo(f"{request.play}: {done}", err=True)
         return request.play
     if request.output and not request.live:
-        raise WorkbenchError("--output: nothing to play; give --play, --play-session or --live too")
+        raise WorkbenchError("--output: nothing to play; add --play, --play-session or --live")
     return None
 
 
 def _follower(config: Config) -> RecordingObserver:
-    """The assistant, its models loaded before anything is recorded."""
+    """The assistant; its models are loaded before anything is recorded."""
     from workbench.live.assistant import check_live
     from workbench.live.recording_observer import LiveAssistantObserver
     from workbench.stacks import generated, make_stack

@@ -1,88 +1,26 @@
-"""What ``replay`` and ``score`` do and print."""
+"""What ``workbench replay`` does and prints."""
 
-import json
-import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-import click
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 
+from workbench.cli.actions.score import report, show
 from workbench.config import Config
-from workbench.metrics import SessionScores, Summary, shown
-from workbench.metrics.budget import check_budget, read_budget, unmeasured
-from workbench.runs import Run, read_run, run_sessions, score_run
-
-HEADLINES = {
-    "latency": ("voice_to_voice_ms_p50", "voice_to_voice_ms_p95", "endpoint_delay_ms_p50"),
-    "turns": ("cutin_per_hold", "missed_eot_rate", "onset_clipped_ms_p95", "wer"),
-    "barge-in": ("false_bargein_per_agent_hour", "missed_bargein_rate", "bargein_reaction_ms_p50"),
-    "stutter": ("stall_ratio", "underrun_events", "midword_splits", "rtf", "deadline_miss_rate"),
-}
-"""Scores of the console table by group; ``scores.json`` and the report hold all."""
+from workbench.metrics.budget import read_budget
+from workbench.runs import run_sessions, score_run
 
 
-def run_and_show(folders: Sequence[Path], config: Config, out: Path | None, budget: Path | None, as_json: bool) -> int:
-    """Replay, score, print, check the budget."""
+def replay_and_show(
+    folders: Sequence[Path], config: Config, out: Path | None, budget: Path | None, as_json: bool
+) -> int:
+    """Replay sessions, write the report, print the scores, check the budget."""
     limits = read_budget(budget) if budget else {}
     console = Console(stderr=True)
     live = console.status("loading") if console.is_terminal else nullcontext()
     with live as status:
         run = run_sessions(folders, config, out, lambda what: status.update(what) if status else None)
         scored, summary = score_run(run)
-        _report(run, scored, summary, limits)
-    return _show(run, scored, summary, limits, as_json)
-
-
-def score_and_show(folder: Path, budget: Path | None, as_json: bool) -> int:
-    """Score saved traces, print, check the budget."""
-    limits = read_budget(budget) if budget else {}
-    run = read_run(folder)
-    scored, summary = score_run(run)
-    _report(run, scored, summary, limits)
-    return _show(run, scored, summary, limits, as_json)
-
-
-def _report(run: Run, scored: Sequence[SessionScores], summary: Summary, limits: dict[str, float]) -> None:
-    """Write the report beside the scores."""
-    from workbench.reports import write_report
-
-    write_report(run, scored, summary, limits)
-
-
-def _show(run: Run, scored: Sequence[SessionScores], summary: Summary, limits: dict[str, float], as_json: bool) -> int:
-    violations = check_budget(summary.scores, limits)
-    if as_json:
-        fields = {"run": str(run.folder), "scores": summary.scores, "over_budget": [item.key for item in violations]}
-        click.echo(json.dumps(fields))
-    else:
-        _print_table(run, scored, summary)
-    for key in unmeasured(summary.scores, limits):
-        click.echo(f"budget: nothing to measure for {key}", err=True)
-    for violation in violations:
-        click.echo(f"over budget: {violation}", err=True)
-    for _, problem in run.failed:
-        click.echo(f"error: {problem}", err=True)
-    return 2 if run.failed else int(bool(violations))
-
-
-def _print_table(run: Run, scored: Sequence[SessionScores], summary: Summary) -> None:
-    from workbench.reports import first_words
-
-    width = None if sys.stdout.isatty() else 100
-    console = Console(width=width, highlight=False)
-    title = f"{len(scored)} sessions, {run.config.stack.name}"
-    table = Table("", "score", "value", title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for group, keys in HEADLINES.items():
-        for number, key in enumerate(keys):
-            table.add_row("" if number else group, key, shown(summary, key))
-    console.print(table)
-    # What happened in none of n chances, or all, the table shows as a count; the report says what that bounds.
-    notes = [note for note in summary.notes if ": none " not in note and ": all " not in note]
-    for note in (*first_words(run), *notes):
-        console.print(f"- {note}", soft_wrap=True, markup=False)
-    console.print(f"report: {run.folder / 'report.md'}", soft_wrap=True, markup=False)
-    console.print(f"audio:  {run.folder}/<session>.agent.flac", soft_wrap=True, markup=False)
+        report(run, scored, summary, limits)
+    return show(run, scored, summary, limits, as_json)

@@ -1,27 +1,24 @@
-"""What ``import``, ``sessions`` and ``label`` do and print."""
+"""What ``workbench sessions`` does and prints."""
 
 import json
 import sys
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
 
-from workbench.cli.options import is_session, named_folder
+from workbench.cli.options import is_session, named_folder, sessions_inside
 from workbench.errors import WorkbenchError
 from workbench.files import RECORDINGS
-from workbench.sessions.import_audio import import_session, name_from
-from workbench.sessions.label_formats import export_labels, import_labels, notes_to_keep, store_labels
-from workbench.sessions.labels import Label, is_labelled, read_labels, turns
-from workbench.sessions.session import MANIFEST, check_name, find_sessions, is_recording, open_session
+from workbench.sessions.labels import is_labelled, read_labels, turns
+from workbench.sessions.session import find_sessions, is_recording, open_session
 from workbench.units import samples_to_seconds
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the list."""
+    """Row of the list."""
 
     name: str
     seconds: float
@@ -31,26 +28,13 @@ class Row:
     echo: bool
 
 
-def import_and_say(
-    audio: Path, into: Path, name: str | None, agent: Path | None, labels: Path | None, speaker: str | None, source: str
-) -> None:
-    """Import, then say what was done and what comes next."""
-    folder = into / (name_from(audio) if name is None else check_name(name, "--name"))
-    done = import_session(audio, folder, agent=agent, labels=labels, speaker=speaker, labels_source=source)
-    for note in done.notes:
-        click.echo(note)
-    click.echo(f"{folder}: {samples_to_seconds(done.session.samples):.1f} s, {' and '.join(done.session.tracks)}")
-    if labels is None:
-        click.echo(f"no labels yet: 'workbench label {folder} --import FILE', or --auto for a first draft")
-
-
 def list_sessions(where: Sequence[str], verify: bool, as_json: bool) -> int:
-    """Print the list; what is no session, or does not open, is named, and the rest are still listed.
+    """Print the list; a name without a session, and a session that does not open, is an error after the list.
 
     Args:
-        where: sessions and folders of sessions; :data:`workbench.files.RECORDINGS` if there are none.
-        verify: check the tracks too.
-        as_json: for scripts.
+        where: sessions and folders of sessions; :data:`workbench.files.RECORDINGS` if empty.
+        verify: whether to check the tracks.
+        as_json: whether to print JSON.
     """
     rows, changed = [], []
     folders, broken = _named(where) if where else (find_sessions(RECORDINGS), [])
@@ -77,13 +61,12 @@ def list_sessions(where: Sequence[str], verify: bool, as_json: bool) -> int:
 
 
 def _named(names: Sequence[str]) -> tuple[list[Path], list[str]]:
-    """Sessions by their own names or those of their folders, each once; and what is wrong with the other names."""
+    """Sessions by their own names or those of their folders, each once, and an error for each other name."""
     found: dict[Path, Path] = {}
     problems = []
     for name in names:
         path = named_folder(name)
-        inside = find_sessions(path) if path.is_dir() else []
-        if not (path / MANIFEST).exists() and inside:
+        if inside := sessions_inside(path):
             found |= {each.resolve(): each for each in inside}
         elif is_session(path):
             found[path.resolve()] = path
@@ -128,32 +111,3 @@ def _clock(seconds: float) -> str:
     minutes, rest = divmod(tenths, 600)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest / 10:04.1f}" if hours else f"{minutes}:{rest / 10:04.1f}"
-
-
-def take_labels(folder: Path, path: Path, speaker: str | None, source: str, replace: bool) -> None:
-    """``label --import``."""
-    session = open_session(folder)
-    _say(folder, import_labels(session, path, source, speaker=speaker, replace=replace), source)
-
-
-def give_labels(folder: Path, path: Path, replace: bool) -> None:
-    """``label --export``."""
-    count = export_labels(open_session(folder), path, replace)
-    click.echo(f"{path}: {count} label{'s' * (count != 1)}")
-
-
-def draft_labels(folder: Path, replace: bool) -> None:
-    """``label --auto``."""
-    from workbench.sessions.draft_labels import draft
-
-    session = open_session(folder)
-    notes_to_keep(session, replace)  # refuses before the work, not after it
-    _say(folder, store_labels(session, draft(session), "auto", replace), "auto")
-    click.echo("a draft without words: check it before you trust a score (--export to Audacity and back)")
-
-
-def _say(folder: Path, labels: tuple[Label, ...], source: str) -> None:
-    kinds = Counter(label.kind for label in labels)
-    parts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-    count = len(turns(labels))
-    click.echo(f"{folder}: {count} turn{'s' * (count != 1)} ({parts}), source {source}")

@@ -16,7 +16,7 @@ from workbench.cli.options import build_config
 from workbench.cli.progress import Bar
 from workbench.config import Config, load, override, to_dict
 from workbench.errors import WorkbenchError
-from workbench.files import canonical_json, read_json, sha256_text
+from workbench.files import canonical_json, read_json, sha256_text, shipped
 from workbench.metrics.budget import read_budget
 from workbench.moshi_json import read_moshi_json
 from workbench.tuning.inactive_knobs import told
@@ -133,8 +133,8 @@ def tune_demo(folders: Sequence[Path], config: Config) -> int:
     own: dict[str, object] = {"workbench.listener": config.workbench.listener}
     for section, values in (("stack", to_dict(config)["stack"]), ("step_costs", to_dict(config)["step_costs"])):
         own |= {f"{section}.{key}": value for key, value in values.items()}
-    baseline = override(load(BASELINE), own)
-    goal = (read_space(QUICK), read_budget(BUDGET), (OBJECTIVE,))
+    baseline = override(load(shipped(BASELINE)), own)
+    goal = (read_space(shipped(QUICK)), read_budget(shipped(BUDGET)), (OBJECTIVE,))
     spec = plan("demo", folders, baseline, *goal, trials=DEMO_TRIALS)
     heard = [[ref.mic, ref.reference] for ref in spec.sessions]
     spec = replace(spec, name=f"demo-{sha256_text(canonical_json([FORMAT, spec.config.fingerprint, heard]))[:8]}")

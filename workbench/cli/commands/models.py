@@ -118,6 +118,3 @@ def doctor(
     from workbench.cli.actions.models import examine
 
     return examine(config, steps, profile_path, as_json)
-
-
-COMMANDS = (models, voices, doctor)

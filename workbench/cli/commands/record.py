@@ -1,4 +1,4 @@
-"""``record`` and ``devices``."""
+"""``workbench record``."""
 
 import math
 from pathlib import Path
@@ -6,40 +6,46 @@ from typing import Any
 
 import click
 
-from workbench.cli.options import config_options, json_option
+from workbench.cli.options import PATH, config_options
 from workbench.config import Config
 from workbench.files import RECORDINGS
 
 
 class _Seconds(click.FloatRange):
-    """A length of time; ``nan`` is in every range of click's."""
+    """Length of time in seconds; refuses ``nan``, which click takes to be in every range."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         seconds = float(super().convert(value, param, ctx))
         if math.isnan(seconds):
-            self.fail(f"{value!r} is not a length of time.", param, ctx)
+            self.fail(f"{value!r} is not a number of seconds.", param, ctx)
         return seconds
 
 
 @click.command()
 @click.option("--name", metavar="NAME", help="Name of the session; by default the date and time.")
-@click.option("--device", metavar="D", help="Microphone: number, name or part of the name ('workbench devices').")
-@click.option("--output", metavar="D", help="Loudspeaker for --play, --play-session and --live.")
-@click.option("--seconds", type=_Seconds(min=0.08, max=86_400), help="Stop after this long.")
-@click.option("--play", type=click.Path(path_type=Path), metavar="FILE", help="Play this while recording.")
-@click.option("--play-session", metavar="S", help="Play the agent track of this session while recording.")
+@click.option("--device", metavar="DEVICE", help="Microphone: number, name or part of the name ('workbench devices').")
+@click.option("--output", metavar="DEVICE", help="Loudspeaker for --play, --play-session and --live.")
+@click.option(
+    "--seconds", type=_Seconds(min=0.08, max=86_400), help="Length of the recording; without it, q or Ctrl-C ends it."
+)
+@click.option("--play", type=PATH, metavar="FILE", help="Audio file to play while recording.")
+@click.option("--play-session", metavar="SESSION", help="Session whose agent track is played while recording.")
 @click.option("--live", is_flag=True, help="Run the assistant on the microphone and play its answers.")
-@click.option("--rate", type=click.IntRange(8_000, 192_000), help="Open the devices at this rate, not at 24 kHz.")
-@click.option("--calibrate", is_flag=True, help="First measure the noise floor and your speech; suggest a threshold.")
-@click.option("--no-meter", is_flag=True, help="A plain line per second instead of the live meter.")
-@click.option("--recover", is_flag=True, help="Finish all sessions that were cut off, and record nothing.")
+@click.option(
+    "--rate", type=click.IntRange(8_000, 192_000), help="Sample rate to open the devices at, in Hz, instead of 24000."
+)
+@click.option(
+    "--calibrate", is_flag=True, help="Measure the noise floor and your speech first, and suggest a threshold."
+)
+@click.option("--no-meter", is_flag=True, help="One line per second instead of the live meter.")
+@click.option("--recover", is_flag=True, help="Finish recordings that were cut off; records nothing.")
 @click.option(
     "--dir",
     "folder",
-    type=click.Path(path_type=Path),
+    type=PATH,
     default=RECORDINGS,
     show_default=True,
-    help="Folder of sessions.",
+    help="Folder for the session.",
 )
 @config_options()
 def record(
@@ -57,10 +63,10 @@ def record(
     recover: bool,
     folder: Path,
 ) -> int:
-    """Record a session from the microphone, if wanted while the agent's audio is played.
+    """Record a session from the microphone, on request while a file is played or the assistant runs.
 
-    --live runs the stack of --config and --stack on the microphone; its trace is kept beside the session, and
-    'workbench compare' says in what a replay differs from it. Without it, the config gives the meter its threshold.
+    --live runs the stack of --config and --stack on the microphone and keeps its trace with the session; 'workbench
+    compare' compares it with a replay. Without --live the config only gives the meter its threshold.
     """
     from workbench.cli.actions.record import RecordRequest, record_and_show, recover_and_show
 
@@ -70,15 +76,3 @@ def record(
         name, device, output, seconds, play, play_session, live, rate, calibrate, config, no_meter, folder
     )
     return record_and_show(request)
-
-
-@click.command()
-@json_option
-def devices(as_json: bool) -> None:
-    """List microphones and loudspeakers, and what will be done to fit them to 24 kHz mono."""
-    from workbench.cli.actions.devices import show_devices
-
-    show_devices(as_json)
-
-
-COMMANDS = (record, devices)

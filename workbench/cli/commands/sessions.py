@@ -1,45 +1,8 @@
-"""``import``, ``sessions`` and ``label``."""
-
-from pathlib import Path
+"""``workbench sessions``."""
 
 import click
 
-from workbench.cli.options import json_option, session_folder
-from workbench.files import RECORDINGS
-
-_PATH = click.Path(path_type=Path)
-
-_source_option = click.option(
-    "--source",
-    type=click.Choice(["human", "constructed", "auto"]),
-    default="human",
-    show_default=True,
-    help="Where the labels come from; every report says it.",
-)
-_speaker_option = click.option("--speaker", metavar="NAME", help="Who is the user in an RTTM or STM file [the first].")
-
-
-@click.command("import")
-@click.argument("audio", type=_PATH)
-@click.option("--agent", type=_PATH, help="What the loudspeaker played: as long as AUDIO, from the same moment on.")
-@click.option("--labels", type=_PATH, help="Labels: .csv, .txt (Audacity), .rttm or .stm.")
-@_speaker_option
-@_source_option
-@click.option("--name", help="Name of the session; by default the file's.")
-@click.option("--dir", "into", type=_PATH, default=RECORDINGS, show_default=True, help="Where to.")
-def import_(
-    audio: Path,
-    agent: Path | None,
-    labels: Path | None,
-    speaker: str | None,
-    source: str,
-    name: str | None,
-    into: Path,
-) -> None:
-    """Make a session of a recording in any format, at any rate, with any number of channels."""
-    from workbench.cli.actions.sessions import import_and_say
-
-    import_and_say(audio, into, name, agent, labels, speaker, source)
+from workbench.cli.options import json_option
 
 
 @click.command()
@@ -47,44 +10,10 @@ def import_(
 @click.option("--verify", is_flag=True, help="Check every track against its checksum; exit 1 if one differs.")
 @json_option
 def sessions(where: tuple[str, ...], verify: bool, as_json: bool) -> int:
-    """List sessions with duration, tracks and labels: those named, or those in the folders named.
+    """List sessions with duration, tracks and labels.
 
-    Without a name it lists those in recordings/.
+    Sessions are named one by one or by their folder; without a name, those in recordings/ are listed.
     """
     from workbench.cli.actions.sessions import list_sessions
 
     return list_sessions(where, verify, as_json)
-
-
-@click.command()
-@click.argument("session")
-@click.option("--import", "source_file", type=_PATH, help="Take labels from .csv, .txt (Audacity), .rttm or .stm.")
-@click.option("--export", "target_file", type=_PATH, help="Write labels to .csv or .txt (Audacity).")
-@click.option("--auto", is_flag=True, help="Draft the user's turns by voice activity detection.")
-@_speaker_option
-@_source_option
-@click.option("--replace", is_flag=True, help="Overwrite what is there.")
-def label(
-    session: str,
-    source_file: Path | None,
-    target_file: Path | None,
-    auto: bool,
-    speaker: str | None,
-    source: str,
-    replace: bool,
-) -> None:
-    """Give SESSION labels, take them out for an editor, or draft them."""
-    from workbench.cli.actions import sessions as catalog
-
-    if (source_file is not None) + (target_file is not None) + auto != 1:
-        raise click.UsageError("give one of --import, --export and --auto", click.get_current_context())
-    folder = session_folder(session)
-    if source_file:
-        catalog.take_labels(folder, source_file, speaker, source, replace)
-    elif target_file:
-        catalog.give_labels(folder, target_file, replace)
-    else:
-        catalog.draft_labels(folder, replace)
-
-
-COMMANDS = (import_, sessions, label)

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from workbench.cli.options import json_option, session_folders
+from workbench.cli.options import CONFIG_PATH, json_option, session_folders
 
 
 @click.command()
@@ -14,7 +14,7 @@ from workbench.cli.options import json_option, session_folders
 @click.option(
     "--config",
     "config_file",
-    type=click.Path(path_type=Path),
+    type=CONFIG_PATH,
     default=Path("configs/baseline.toml"),
     show_default=True,
     help="The baseline: TOML, or the moshi.json that your assistant has.",
@@ -25,14 +25,14 @@ from workbench.cli.options import json_option, session_folders
 @click.option("--listener", type=click.Choice(["workbench", "mlx-harmony"]), help="Whose listen loop.")
 @click.option(
     "--space",
-    type=click.Path(path_type=Path),
+    type=CONFIG_PATH,
     default=Path("configs/space.toml"),
     show_default=True,
     help="What is searched.",
 )
 @click.option(
     "--budget",
-    type=click.Path(path_type=Path),
+    type=CONFIG_PATH,
     default=Path("configs/budget.toml"),
     show_default=True,
     help="Limits that the tuned config must keep.",

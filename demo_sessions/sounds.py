@@ -1,4 +1,4 @@
-"""Sounds made from nothing: room noise, a cough, a door, a keyboard, "mm-hm". Float64 at 24 kHz.
+"""Generated sounds: room noise, a cough, a door, a keyboard, "mm-hm". Float64 at 24 kHz.
 
 Randomness is raw PCG64 output, which numpy promises never to change, not its distributions, which may.
 """

@@ -1,4 +1,4 @@
-"""Builds the demo sessions from ``sources/``: ``python recordings/build.py [--out DIR] [NAME...]``.
+"""Builds the demo sessions from ``sources/``: ``python demo_sessions/build.py [--out FOLDER] [NAME...]``.
 
 Every label is exact because the sessions are put together: a clip is trimmed to its first and last audible sample and
 laid at a known sample. Audible is where its level, RMS over 10 ms, is less than ``floor_db`` below its highest. In
@@ -28,6 +28,7 @@ from workbench.units import FRAME_SAMPLES, ms_to_samples, seconds_to_samples
 
 HERE = Path(__file__).parent
 SOURCES = HERE / "sources"
+RECORDINGS = HERE.parent / "recordings"
 WINDOW = ms_to_samples(10)
 FADE = ms_to_samples(3)
 NOISE_FLOOR_DB = -45.0
@@ -35,7 +36,7 @@ NOISE_FLOOR_DB = -45.0
 
 @cache
 def sources() -> dict[str, dict[str, Any]]:
-    """What sources.json says of each clip, by file stem."""
+    """Entries of sources.json by file stem."""
     return {Path(entry["file"]).stem: entry for entry in json.loads((SOURCES / "sources.json").read_text("utf-8"))}
 
 
@@ -127,7 +128,7 @@ def provenance(scene: Scene) -> dict[str, Any]:
     made = sorted({sound.clip for sound in scene.sounds if sound.clip in SOUNDS})
     return {
         "shows": scene.shows,
-        "made_by": "recordings/build.py",
+        "made_by": "demo_sessions/build.py",
         "nano_vocabulary": scene.nano_vocabulary,
         "sources": [{key: sources()[stem][key] for key in ("file", "voice", "licence", "sha256")} for stem in used],
         "generated": ["room noise", *made],
@@ -148,9 +149,9 @@ def build(scene: Scene, out: Path) -> None:
 
 def main() -> None:
     """Build all sessions."""
-    parser = argparse.ArgumentParser(description="Build the demo sessions from recordings/sources.")
-    parser.add_argument("--out", type=Path, default=HERE, help="where to put them (default: beside this script)")
-    parser.add_argument("names", nargs="*", help="only these")
+    parser = argparse.ArgumentParser(description="Build the demo sessions from demo_sessions/sources.")
+    parser.add_argument("--out", type=Path, default=RECORDINGS, help="folder for the sessions (default: recordings/)")
+    parser.add_argument("names", nargs="*", help="sessions to build (default: all)")
     args = parser.parse_args()
     known = {scene.name for scene in SCENES}
     if unknown := sorted(set(args.names) - known):

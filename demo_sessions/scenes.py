@@ -1,4 +1,4 @@
-"""What is heard in each demo session, and when. ``build.py`` makes the audio."""
+"""Sounds of each demo session and their times; ``build.py`` makes the audio from them."""
 
 from dataclasses import dataclass
 

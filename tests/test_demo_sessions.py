@@ -1,4 +1,4 @@
-"""The demo sessions are what their sources and scenes say, to the sample."""
+"""The demo sessions equal what their sources and scenes describe, to the sample."""
 
 import json
 import os
@@ -9,24 +9,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from workbench.cli.actions.demo import demo_sessions
 from workbench.sessions.labels import read_labels, turns
 from workbench.sessions.session import find_sessions, open_session
 from workbench.units import ms_to_samples
 
 ROOT = Path(__file__).parent.parent
-RECORDINGS = ROOT / "recordings"
-SESSIONS = [path.name for path in find_sessions(RECORDINGS)]
+RECORDINGS, MAKERS = ROOT / "recordings", ROOT / "demo_sessions"
+SHIPPED = [path.name for path in demo_sessions(RECORDINGS)]
 
 
 @pytest.fixture(scope="module")
 def rebuilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("rebuilt")
-    command = [sys.executable, str(RECORDINGS / "build.py"), "--out", str(out)]
+    command = [sys.executable, str(MAKERS / "build.py"), "--out", str(out)]
     subprocess.run(command, check=True, capture_output=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
     return out
 
 
-@pytest.mark.parametrize("name", SESSIONS)
+@pytest.mark.parametrize("name", SHIPPED)
 def test_build_gives_the_same_samples_and_labels(name: str, rebuilt: Path) -> None:
     """Decoded samples are compared: another libsndfile may pack the same samples into other FLAC bytes."""
     old, new = open_session(RECORDINGS / name), open_session(rebuilt / name)
@@ -37,11 +38,11 @@ def test_build_gives_the_same_samples_and_labels(name: str, rebuilt: Path) -> No
 
 
 def test_build_makes_all_sessions(rebuilt: Path) -> None:
-    assert [path.name for path in find_sessions(rebuilt)] == SESSIONS
-    assert len(SESSIONS) >= 9
+    assert [path.name for path in find_sessions(rebuilt)] == SHIPPED
+    assert len(SHIPPED) >= 9
 
 
-@pytest.mark.parametrize("name", SESSIONS)
+@pytest.mark.parametrize("name", SHIPPED)
 def test_session_is_sound(name: str) -> None:
     session = open_session(RECORDINGS / name)
     assert session.verify() == []
@@ -50,7 +51,7 @@ def test_session_is_sound(name: str) -> None:
     assert session.samples - turns(labels)[-1].end >= ms_to_samples(6000)
 
 
-@pytest.mark.parametrize("name", sorted(set(SESSIONS) - {"noisy-room"}))
+@pytest.mark.parametrize("name", sorted(set(SHIPPED) - {"noisy-room"}))
 def test_labels_hold_all_that_is_not_the_room(name: str) -> None:
     """10 ms outside every label are room noise; the first and the last 10 ms of speech at full level are not."""
     session = open_session(RECORDINGS / name)
@@ -78,19 +79,25 @@ def test_holds_are_what_the_scenes_say() -> None:
 
 
 def test_every_kind_is_shown() -> None:
-    kinds = {label.kind for name in SESSIONS for label in read_labels(RECORDINGS / name / "labels.csv")}
+    kinds = {label.kind for name in SHIPPED for label in read_labels(RECORDINGS / name / "labels.csv")}
     assert kinds == {"speech", "backchannel", "noise", "background"}
-    assert any(open_session(RECORDINGS / name).echo for name in SESSIONS)
+    assert any(open_session(RECORDINGS / name).echo for name in SHIPPED)
 
 
 def test_sessions_are_small() -> None:
-    assert sum((RECORDINGS / name / "mic.flac").stat().st_size for name in SESSIONS) <= 6_000_000
+    assert sum((RECORDINGS / name / "mic.flac").stat().st_size for name in SHIPPED) <= 6_000_000
 
 
-def test_readme_and_provenance_name_everything() -> None:
-    readme = (RECORDINGS / "README.md").read_text("utf-8")
-    assert [name for name in SESSIONS if f"| `{name}` |" not in readme] == []
-    provenance = (RECORDINGS / "sources" / "PROVENANCE.md").read_text("utf-8")
-    for entry in json.loads((RECORDINGS / "sources" / "sources.json").read_text("utf-8")):
+def test_the_folder_holds_sessions_and_nothing_else() -> None:
+    listed = subprocess.run(["git", "ls-files", "recordings"], cwd=ROOT, capture_output=True, text=True, check=True)
+    files = {line.split("/", 1)[1] for line in listed.stdout.splitlines()}
+    assert files == {f"{name}/{part}" for name in SHIPPED for part in ("session.json", "mic.flac", "labels.csv")}
+
+
+def test_document_and_provenance_name_everything() -> None:
+    document = (ROOT / "docs" / "demo-sessions.md").read_text("utf-8")
+    assert [name for name in SHIPPED if f"| `{name}` |" not in document] == []
+    provenance = (MAKERS / "sources" / "PROVENANCE.md").read_text("utf-8")
+    for entry in json.loads((MAKERS / "sources" / "sources.json").read_text("utf-8")):
         assert f"`{entry['file']}`" in provenance
         assert entry["sha256"] in provenance

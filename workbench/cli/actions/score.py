@@ -1,0 +1,79 @@
+"""What ``workbench score`` does and prints; ``replay`` ends with the same table."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from workbench.metrics import SessionScores, Summary, shown
+from workbench.metrics.budget import check_budget, read_budget, unmeasured
+from workbench.runs import Run, read_run, score_run
+
+HEADLINES = {
+    "latency": ("voice_to_voice_ms_p50", "voice_to_voice_ms_p95", "endpoint_delay_ms_p50"),
+    "turns": ("cutin_per_hold", "missed_eot_rate", "onset_clipped_ms_p95", "wer"),
+    "barge-in": ("false_bargein_per_agent_hour", "missed_bargein_rate", "bargein_reaction_ms_p50"),
+    "stutter": ("stall_ratio", "underrun_events", "midword_splits", "rtf", "deadline_miss_rate"),
+}
+"""Scores of the console table by group; ``scores.json`` and the report hold all."""
+
+
+def score_and_show(folder: Path, budget: Path | None, as_json: bool) -> int:
+    """Score saved traces, write the report, print the scores, check the budget."""
+    limits = read_budget(budget) if budget else {}
+    run = read_run(folder)
+    scored, summary = score_run(run)
+    report(run, scored, summary, limits)
+    return show(run, scored, summary, limits, as_json)
+
+
+def report(run: Run, scored: Sequence[SessionScores], summary: Summary, limits: dict[str, float]) -> None:
+    """Write the report into the run's folder."""
+    from workbench.reports import write_report
+
+    write_report(run, scored, summary, limits)
+
+
+def show(run: Run, scored: Sequence[SessionScores], summary: Summary, limits: dict[str, float], as_json: bool) -> int:
+    """Print the scores and what broke the budget.
+
+    Returns:
+        The exit code: 0; 1 over budget; 2 a session could not be replayed.
+    """
+    violations = check_budget(summary.scores, limits)
+    if as_json:
+        fields = {"run": str(run.folder), "scores": summary.scores, "over_budget": [item.key for item in violations]}
+        click.echo(json.dumps(fields))
+    else:
+        _print_table(run, scored, summary)
+    for key in unmeasured(summary.scores, limits):
+        click.echo(f"budget: nothing to measure for {key}", err=True)
+    for violation in violations:
+        click.echo(f"over budget: {violation}", err=True)
+    for _, problem in run.failed:
+        click.echo(f"error: {problem}", err=True)
+    return 2 if run.failed else int(bool(violations))
+
+
+def _print_table(run: Run, scored: Sequence[SessionScores], summary: Summary) -> None:
+    from workbench.reports import first_words
+
+    width = None if sys.stdout.isatty() else 100
+    console = Console(width=width, highlight=False)
+    title = f"{len(scored)} sessions, {run.config.stack.name}"
+    table = Table("", "score", "value", title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for group, keys in HEADLINES.items():
+        for number, key in enumerate(keys):
+            table.add_row("" if number else group, key, shown(summary, key))
+    console.print(table)
+    # What happened in none of n chances, or all, the table shows as a count; the report says what that bounds.
+    notes = [note for note in summary.notes if ": none " not in note and ": all " not in note]
+    for note in (*first_words(run), *notes):
+        console.print(f"- {note}", soft_wrap=True, markup=False)
+    console.print(f"report: {run.folder / 'report.md'}", soft_wrap=True, markup=False)
+    console.print(f"audio:  {run.folder}/<session>.agent.flac", soft_wrap=True, markup=False)

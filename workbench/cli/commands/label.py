@@ -1,0 +1,38 @@
+"""``workbench label``."""
+
+from pathlib import Path
+
+import click
+
+from workbench.cli.options import PATH, session_folder, source_option, speaker_option
+
+
+@click.command()
+@click.argument("session")
+@click.option("--import", "source_file", type=PATH, help="Take labels from .csv, .txt (Audacity), .rttm or .stm.")
+@click.option("--export", "target_file", type=PATH, help="Write labels to .csv or .txt (Audacity).")
+@click.option("--auto", is_flag=True, help="Draft the user's turns by voice activity detection.")
+@speaker_option
+@source_option
+@click.option("--replace", is_flag=True, help="Overwrite labels or a file that exist already.")
+def label(
+    session: str,
+    source_file: Path | None,
+    target_file: Path | None,
+    auto: bool,
+    speaker: str | None,
+    source: str,
+    replace: bool,
+) -> None:
+    """Import, export or draft the labels of a session."""
+    from workbench.cli.actions import label as actions
+
+    if (source_file is not None) + (target_file is not None) + auto != 1:
+        raise click.UsageError("give one of --import, --export and --auto", click.get_current_context())
+    folder = session_folder(session)
+    if source_file:
+        actions.import_and_show(folder, source_file, speaker, source, replace)
+    elif target_file:
+        actions.export_and_show(folder, target_file, replace)
+    else:
+        actions.draft_and_show(folder, replace)
