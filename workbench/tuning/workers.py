@@ -29,6 +29,8 @@ def settle(spec: Spec, progress: Progress = lambda _: None) -> tuple[Spec, Evalu
     """
     folders = [Path(ref.folder) for ref in spec.sessions]
     evaluator = Evaluator(folders, spec.config, Store(default_folder()), progress)
+    if spec.config.assistant.tts_stream or "assistant.tts_stream" in [item.path for item in spec.space.parameters]:
+        evaluator.refuse_unknown_lm_time()
     return spec.settled(evaluator.profile, evaluator.weights), evaluator
 
 
