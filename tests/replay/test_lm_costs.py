@@ -4,6 +4,7 @@ import json
 import re
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,12 +45,14 @@ def token_times(run: Run) -> list[float]:
 
 
 @pytest.mark.parametrize("times", [(800.0, 820, 840, 3840, 3850, 3860, 3870), (0.0,) * 7, (50.5,) * 6 + (9000.25,)])
-@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    "stream", [{}, {"tts_stream": True}, {"tts_stream": True, "placement": "shared", "barge_in": True}]
+)
 def test_recorded_times_are_replayed_with_their_stalls(
-    make_session: MakeSession, tmp_path: Path, times: tuple[float, ...], stream: bool
+    make_session: MakeSession, tmp_path: Path, times: tuple[float, ...], stream: dict[str, Any]
 ) -> None:
     session, _ = make_session(QUESTION, 14.0)
-    changes = {"step_costs.profile": profile(tmp_path), "tts_stream": stream, "tts_chunk_min_chars": 4}
+    changes = {"step_costs.profile": profile(tmp_path), "tts_chunk_min_chars": 4, **stream}
     config = override(record(tmp_path / "replies.jsonl", times), changes)
     run = run_sessions([session.folder], config, tmp_path / "out")
     assert token_times(run) == list(times)
@@ -77,7 +80,7 @@ def test_recorded_times_count_where_steps_are_measured(make_session: MakeSession
 
 
 def test_a_profile_without_the_lm_is_kept_apart(make_session: MakeSession, tmp_path: Path) -> None:
-    session, labels = make_session(QUESTION, 4.0)
+    session, _ = make_session(QUESTION, 4.0)
     timed, table = make_stack(record(tmp_path / "replies.jsonl", (5.0,) * 7)), make_stack(NANO)
     assert profile_path(timed) != profile_path(table)
     run_sessions([session.folder], record(tmp_path / "replies.jsonl", (5.0,) * 7), tmp_path / "out")

@@ -32,7 +32,10 @@ CHUNK_GROUPS = 1 << 10
 
 @dataclass(frozen=True)
 class SpeakOptions:
-    """The knobs of the speaking side."""
+    """The knobs of the speaking side.
+
+    ``lm_apart``: the LM runs on a machine of its own, so that its tokens hold up no step here, nor are they held up.
+    """
 
     chunks: ChunkOptions
     stream: bool
@@ -40,6 +43,7 @@ class SpeakOptions:
     prebuffer: int
     playout: int
     shared: bool
+    lm_apart: bool = False
 
 
 @lru_cache(maxsize=256)
@@ -63,6 +67,7 @@ def speak_options(config: Config) -> SpeakOptions:
         prebuffer=own.tts_prebuffer_frames,
         playout=ms_to_samples(own.playout_ms),
         shared=own.placement != "split",
+        lm_apart=config.stack.lm.lower().startswith(("http:", "https:", "recorded:")),
     )
 
 
@@ -189,9 +194,10 @@ def time_lines(
         background: what else needs the device meanwhile (the STT of a ``shared`` placement).
         beside: its jobs (when ready, what they cost), where they are known beforehand: the same times, sooner.
     """
-    if beside is not None and options.shared and not options.stream and not options.published:
+    alone = options.stream or options.published or options.lm_apart
+    if beside is not None and options.shared and not alone:
         return _lines_beside(begun, token_cost, pieces, beside)
-    if background is None and not (options.stream and options.shared):
+    if background is None and not (options.stream and options.shared and not options.lm_apart):
         tokens = back_to_back(begun, token_cost)
         return tokens, list(_lines_alone(tokens, pieces, options, begun))
     return _lines_scheduled(begun, token_cost, pieces, options, background)
@@ -240,7 +246,7 @@ def _lines_scheduled(
     def think() -> Process:
         now = begun
         for cost in token_cost.tolist():
-            now = yield Job(now, cost, "lm" if not options.shared else "device")
+            now = yield Job(now, cost, "device" if options.shared and not options.lm_apart else "lm")
             tokens.append(now)
 
     def speak() -> Process:

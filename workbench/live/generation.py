@@ -121,6 +121,8 @@ class AnswerGenerator:
         self._lm, self._tts, self._room, self._seed = lm, tts, room, options.seed
         self._speak, self._begun, self._reply = options.speak, begun, reply
         self._lm_device, self._tts_device = ("device", "device") if options.speak.shared else ("lm", "tts")
+        if options.speak.lm_apart:
+            self._lm_device = "lm"
         self._ends: list[int] = []
         self._is_thought = False
         self.remark = ""
