@@ -20,6 +20,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
+from workbench.assistants import knobs_of
 from workbench.cache import Store, default_folder
 from workbench.config import Config, override
 from workbench.replay.engine import replay
@@ -73,7 +74,7 @@ def digests(job: tuple[str, dict[str, object], Path]) -> str:
     stack = make_stack(config)
     store = Store(default_folder())
     costs = ProfileCosts(make_profile(COSTS, ""), session.name, config.workbench.seed)
-    result = replay(session, labels, stack.stages(labels), config, costs, store)
+    result = replay(session, stack.stages(labels), knobs_of(config), costs, store)
     store.close()
     events = hashlib.sha256("\n".join(format_event(event) for event in result.trace.events).encode())
     pcm = hashlib.sha256()

@@ -33,7 +33,8 @@ from tests.recording.crashes import Listener, crash
 from workbench.recording.finalize import finish
 from workbench.recording.portaudio import Device, StreamSettings
 from workbench.recording.recorder import Recorder, RecordingPlan
-from workbench.sessions.session import PARTIAL, open_session
+from workbench.sessions.folders import PARTIAL
+from workbench.sessions.session import open_session
 from workbench.units import FRAME_SAMPLES
 
 _PLAYED_SECONDS = 240

@@ -22,13 +22,16 @@ from pathlib import Path
 
 import numpy as np
 
+from workbench.assistants import knobs_of
 from workbench.cache import Store
 from workbench.config import Config, override
 from workbench.metrics import evaluate, summarise
 from workbench.replay.engine import cost_source, replay
 from workbench.replay.profiles import stack_profile
+from workbench.sessions.folders import find_sessions
 from workbench.sessions.labels import Label, read_labels, validate, write_labels
-from workbench.sessions.session import Session, find_sessions, open_session, write_manifest, write_track
+from workbench.sessions.session import Session, open_session, write_manifest
+from workbench.sessions.tracks import write_track
 from workbench.stacks import make_stack
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE
 
@@ -43,7 +46,7 @@ def hour_of(recordings: Path, folder: Path) -> Session:
         for source in sources:
             whole = source.frames * FRAME_SAMPLES
             blocks.append(source.read(0, whole))
-            own = read_labels(source.labels_path, source.samples) if source.labels_path.exists() else ()
+            own = read_labels(source.labels_path, source.samples) if source.has_labels else ()
             labels += [
                 replace(label, start=label.start + at, end=label.end + at, turn=label.turn and label.turn + turn)
                 for label in own
@@ -111,9 +114,9 @@ def bare_seconds(session: Session, labels: tuple[Label, ...], config: Config) ->
 
     stages.stt.open = opened  # type: ignore[method-assign,assignment]
     stages.tts.synthesize = spoken  # type: ignore[method-assign,assignment]
-    costs = cost_source(config, stack.profile, session.name)
+    costs = cost_source(knobs_of(config), stack.profile, session.name)
     begun = time.perf_counter()
-    replay(session, labels, stages, config, costs, Store(None))
+    replay(session, stages, knobs_of(config), costs, Store(None))
     return time.perf_counter() - begun, clock.seconds, steps[0]
 
 
@@ -134,7 +137,7 @@ def main() -> None:
             stack = make_stack(config)
             stages = stack.stages(labels)
             profile = stack_profile(stack, config, [(session, labels)], Store(None))
-            costs = cost_source(config, profile, session.name)
+            costs = cost_source(knobs_of(config), profile, session.name)
             disk = Path(scratch) / f"store-{name}"
             store = Store(disk)
 

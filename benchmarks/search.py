@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("--demo", action="store_true", help="which limits random settings keep on the demo sessions")
     options = parser.parse_args()
     if options.demo:
-        from workbench.sessions.session import find_sessions
+        from workbench.sessions.folders import find_sessions
 
         broken(find_sessions(REPOSITORY / "recordings"), options.trials)
         return

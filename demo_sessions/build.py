@@ -22,8 +22,10 @@ import soxr
 from scenes import SCENES, Scene, Sound
 from sounds import RATE, SOUNDS, Wave, room
 
+from workbench.sessions.folders import LABELS
 from workbench.sessions.labels import Label, validate, write_labels
-from workbench.sessions.session import LABELS, write_manifest, write_track
+from workbench.sessions.session import write_manifest
+from workbench.sessions.tracks import write_track
 from workbench.units import FRAME_SAMPLES, ms_to_samples, seconds_to_samples
 
 HERE = Path(__file__).parent

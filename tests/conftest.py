@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from workbench.sessions.labels import Label, read_labels, write_labels
-from workbench.sessions.session import Session, open_session, write_manifest, write_track
+from workbench.sessions.session import Session, open_session, write_manifest
+from workbench.sessions.tracks import write_track
 from workbench.units import SAMPLE_RATE
 
 # The same examples every time, however busy the machine is.

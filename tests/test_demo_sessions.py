@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from workbench.cli.actions.demo import demo_sessions
+from workbench.sessions.folders import find_sessions
 from workbench.sessions.labels import read_labels, turns
-from workbench.sessions.session import find_sessions, open_session
+from workbench.sessions.session import open_session
 from workbench.units import ms_to_samples
 
 ROOT = Path(__file__).parent.parent

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import stat
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +14,9 @@ from workbench.errors import WorkbenchError
 
 RECORDINGS = Path("recordings")
 """Where session names are looked up."""
+
+MOST_TEXT_BYTES = 1 << 26
+"""Largest text file that is read where nothing else is said: 67 MB. Own files of that kind have some kilobytes."""
 
 _PACKAGE = Path(__file__).parent
 
@@ -73,20 +78,92 @@ def pretty_json(value: Any) -> str:
     return json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
+def check_file(path: Path, most: int | None = None) -> int:
+    """Size in bytes of a file that may be opened: a FIFO or device would keep its reader waiting, or never end.
+
+    Args:
+        path: file, or a link to one.
+        most: largest size.
+
+    Raises:
+        WorkbenchError: there is nothing, or something else than a regular file, or it is larger than ``most``.
+    """
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        missing = "is a link to nothing" if path.is_symlink() else "no such file"
+        raise WorkbenchError(f"{path}: {missing}") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise WorkbenchError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    if not stat.S_ISREG(found.st_mode):
+        what = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe, socket or device"
+        raise WorkbenchError(f"{path}: is {what}, must be a file")
+    if most is not None and found.st_size > most:
+        raise WorkbenchError(f"{path}: {found.st_size / 1e6:.0f} MB are too much, at most {most / 1e6:.0f} MB are read")
+    return found.st_size
+
+
+def read_text(path: Path, most: int = MOST_TEXT_BYTES) -> str:
+    """Text of a UTF-8 file, with or without a byte-order mark.
+
+    Raises:
+        WorkbenchError: see :func:`check_file`; or the file is unreadable or not UTF-8.
+    """
+    check_file(path, most)
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise WorkbenchError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise WorkbenchError(f"{path}: cannot be read as UTF-8 text") from None
+
+
 def read_json(path: Path) -> Any:
     """Parse a JSON file.
 
     Raises:
-        WorkbenchError: the file is missing, unreadable or not JSON.
+        WorkbenchError: see :func:`read_text`; or the file is not JSON.
+    """
+    return parse_json(read_text(path), str(path))
+
+
+def parse_json(text: str, where: str) -> Any:
+    """Parse JSON; ``where`` is what an error names.
+
+    Raises:
+        WorkbenchError: it is not JSON, nested too deep, or holds half of a character, which no file can.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise WorkbenchError(f"{path}: no such file") from None
-    except OSError as error:
-        raise WorkbenchError(f"{path}: cannot be read ({error.strerror})") from None
+        value = json.loads(text)
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise WorkbenchError(f"{where}: holds half of a character (a lone surrogate)") from None
     except ValueError as error:
-        raise WorkbenchError(f"{path}: not valid JSON ({error})") from None
+        raise WorkbenchError(f"{where}: not valid JSON ({error})") from None
+    except RecursionError:
+        raise WorkbenchError(f"{where}: nested too deep") from None
+    return value
+
+
+def read_toml(path: Path, hint: str = "") -> dict[str, Any]:
+    """Parse a TOML file.
+
+    Args:
+        path: of the file.
+        hint: what to do where it is missing.
+
+    Raises:
+        WorkbenchError: the file is missing, unreadable or not TOML.
+    """
+    if hint and not path.exists():
+        raise WorkbenchError(f"{path}: no such file; {hint}")
+    try:
+        return tomllib.loads(read_text(path))
+    except tomllib.TOMLDecodeError as error:
+        raise WorkbenchError(f"{path}: not valid TOML ({error})") from None
+    except RecursionError:
+        raise WorkbenchError(f"{path}: nested too deep") from None
 
 
 def sha256_text(text: str) -> str:

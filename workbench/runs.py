@@ -18,8 +18,10 @@ from workbench.config import Config, override, to_dict
 from workbench.errors import WorkbenchError
 from workbench.files import pretty_json, read_json, write_text
 from workbench.metrics import SessionScores, Summary, agent_intervals, evaluate, summarise, write_scores
+from workbench.sessions.folders import check_name
 from workbench.sessions.labels import Label, only_known, read_labels
-from workbench.sessions.session import Session, check_name, open_session, write_track
+from workbench.sessions.session import Session, open_session
+from workbench.sessions.tracks import write_track
 from workbench.simulation.step_costs import Profile, measured_beside
 from workbench.stages.protocols import Stack
 from workbench.trace import Remark, Trace, read_trace, write_trace
@@ -80,7 +82,7 @@ def open_labelled(folder: Path) -> tuple[Session, tuple[Label, ...]]:
     session = open_session(folder)
     if problems := session.verify():
         raise WorkbenchError(problems[0])
-    labels = read_labels(session.labels_path, session.samples) if session.labels_path.exists() else ()
+    labels = read_labels(session.labels_path, session.samples) if session.has_labels else ()
     return session, labels
 
 
@@ -98,6 +100,7 @@ def run_sessions(
     if not opened:  # before any model is loaded
         raise WorkbenchError(failed[0][1] if failed else "no session to replay")
     # Not needed to score a run again, nor to say that there is nothing to replay.
+    from workbench.assistants import knobs_of
     from workbench.cache import Store, default_folder
     from workbench.replay.engine import cost_source, replay
     from workbench.replay.prefetch import Prefetcher, Task, helpers
@@ -105,6 +108,7 @@ def run_sessions(
     from workbench.stacks import generated, make_stack
 
     out = out or default_run_folder(config)
+    knobs = knobs_of(config)
     stack = make_stack(config)
     store = Store(default_folder())
     profile = stack_profile(stack, config, opened, store, progress)
@@ -116,8 +120,8 @@ def run_sessions(
                 session, labels = opened[number]
                 progress(session.name)
                 try:
-                    costs = cost_source(config, profile, session.name)
-                    result = replay(session, labels, stack.stages(labels), config, costs, store)
+                    costs = cost_source(knobs, profile, session.name)
+                    result = replay(session, stack.stages(labels), knobs, costs, store)
                 except WorkbenchError as error:
                     failed.append((str(session.folder), str(error)))
                     continue

@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.assistants.listener import ListenCycle, ListenOptions, run_listen_cycle
 from workbench.assistants.mlx_harmony_listener import MlxHarmonyListener, run_mlx_harmony_cycle
+from workbench.assistants.protocol import ListenCycle, NextListen
+from workbench.assistants.workbench_listener import run_listen_cycle
+from workbench.knobs import ListenKnobs
 from workbench.simulation.microphone import EnergyGate
 from workbench.units import FRAME_SAMPLES, frame_end, ms_to_samples
 
-OPTIONS = ListenOptions(
+OPTIONS = ListenKnobs(
     silence=True,
     threshold=0.01,
     silence_frames=9,
@@ -87,7 +89,7 @@ def scenes(cost: int) -> st.SearchStrategy[Scene]:
     return frames.map(build)
 
 
-def told_again(scene: Scene, options: ListenOptions, started: int, opened: int) -> tuple[str, int, list[int], int]:
+def told_again(scene: Scene, options: ListenKnobs, started: int, opened: int) -> tuple[str, int, list[int], int]:
     """One call of the published loop, from its description: (why it ended, when, encoded blocks, first of them)."""
     block_queue: deque[int] = deque()
     now, arrived = opened, -(-opened // FRAME_SAMPLES)
@@ -145,7 +147,7 @@ def told_again(scene: Scene, options: ListenOptions, started: int, opened: int) 
             return "silence", now, encoded, block
 
 
-def skipping(scene: Scene, options: ListenOptions, started: int, opened: int) -> ListenCycle:
+def skipping(scene: Scene, options: ListenKnobs, started: int, opened: int) -> ListenCycle:
     """The loop as a replay runs it: by skipping, and block by block where that cannot tell."""
     gate = scene.gate()
     cycle = run_mlx_harmony_cycle(Ears(scene), gate, scene.costs, options, opened, started)
@@ -158,7 +160,7 @@ knobs = st.builds(
     replace,
     st.just(OPTIONS),
     silence_frames=st.integers(0, 12),
-    min_speech_frames=st.integers(0, 6),
+    min_speech_frames=st.integers(1, 6),
     vad=st.booleans(),
     vad_hits=st.integers(1, 4),
     vad_threshold=st.floats(0, 1),
@@ -171,7 +173,7 @@ knobs = st.builds(
 def test_published_loop_starts_and_stops_where_its_description_does(cost: int) -> None:
     @settings(max_examples=200, deadline=None)
     @given(scenes(cost), knobs, st.integers(0, 9000))
-    def check(scene: Scene, options: ListenOptions, started: int) -> None:
+    def check(scene: Scene, options: ListenKnobs, started: int) -> None:
         opened = started + 48
         reason, ended, encoded, last = told_again(scene, options, started, opened)
         for cycle in (
@@ -193,13 +195,12 @@ def test_published_loop_starts_and_stops_where_its_description_does(cost: int) -
 
 @settings(max_examples=200, deadline=None)
 @given(scenes(4000), knobs, st.integers(0, 30), st.integers(0, 6))
-def test_corrected_loop_loses_and_doubles_nothing(
-    scene: Scene, options: ListenOptions, begin: int, preroll: int
-) -> None:
-    options = replace(options, preroll_frames=preroll, max_speech_frames=30)
+def test_corrected_loop_loses_and_doubles_nothing(scene: Scene, options: ListenKnobs, begin: int, preroll: int) -> None:
+    silence = max(1, options.silence_frames)
+    options = replace(options, silence_frames=silence, preroll_frames=preroll, max_speech_frames=30)
     opened = begin * FRAME_SAMPLES
     ears = Ears(scene)
-    cycle = run_listen_cycle(ears, scene.gate(), scene.costs, options, opened, opened, begin)
+    cycle = run_listen_cycle(ears, scene.gate(), scene.costs, options, NextListen(opened, -1, begin), opened)
     assert cycle.reason in ("silence", "pause", "limit", "end")
     assert list(cycle.fed) == ears.heard
     if not cycle.fed:
@@ -232,7 +233,7 @@ def test_a_hold_of_640_ms(silence_ms: int, inside: bool) -> None:
     scene = hold_scene(640)
     options = replace(OPTIONS, silence_frames=-(-ms_to_samples(silence_ms) // FRAME_SAMPLES))
     for cycle in (
-        run_listen_cycle(Ears(scene), scene.gate(), scene.costs, options, 0, 0, 0),
+        run_listen_cycle(Ears(scene), scene.gate(), scene.costs, options, NextListen(0), 0),
         skipping(scene, options, 0, 0),
     ):
         assert cycle.reason == "silence"
@@ -242,16 +243,15 @@ def test_a_hold_of_640_ms(silence_ms: int, inside: bool) -> None:
 def test_published_loop_clips_what_counts_towards_min_speech_and_the_corrected_one_does_not() -> None:
     scene = hold_scene(80)
     assert skipping(scene, OPTIONS, 0, 0).fed[0] == 14
-    assert (
-        run_listen_cycle(Ears(scene), scene.gate(), scene.costs, OPTIONS, 0, 0, 0).fed[0] == 12 - OPTIONS.preroll_frames
-    )
+    cycle = run_listen_cycle(Ears(scene), scene.gate(), scene.costs, OPTIONS, NextListen(0), 0)
+    assert cycle.fed[0] == 12 - OPTIONS.preroll_frames
 
 
 def test_published_loop_hangs_on_noise_without_words() -> None:
     scene = hold_scene(80)
     scene.text = [False] * len(scene.text)
     assert skipping(scene, OPTIONS, 0, 0).reason == "end"
-    assert run_listen_cycle(Ears(scene), scene.gate(), scene.costs, OPTIONS, 0, 0, 0).reason == "silence"
+    assert run_listen_cycle(Ears(scene), scene.gate(), scene.costs, OPTIONS, NextListen(0), 0).reason == "silence"
 
 
 def test_a_slow_stt_makes_the_published_queue_drop_the_oldest() -> None:

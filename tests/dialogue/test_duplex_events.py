@@ -7,15 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.config import Config, override
 from workbench.dialogue.duplex_events import BLOCK_STEPS, PAUSE_FRAMES, DuplexEventBuilder
 from workbench.simulation.step_costs import FixedCosts
 from workbench.stages.playback import OpenStream
 from workbench.stages.protocols import DuplexStep
 from workbench.trace import Commit, Done, Event, Heard, Listen, Onset, Pcm, Play, Steps, Tokens, Underrun
-from workbench.units import FRAME_SAMPLES, frame_end
+from workbench.units import FRAME_SAMPLES, frame_end, ms_to_samples
 
-COSTS = FixedCosts(override(Config(), {"tts_step_ms": 40.0}).step_costs)
+COSTS = FixedCosts({"tts": ms_to_samples(40.0)})
 COST = 960
 QUIET, LOUD = np.zeros(FRAME_SAMPLES, dtype=np.float32), np.zeros(FRAME_SAMPLES, dtype=np.float32)
 LOUD[100:] = 0.1

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from workbench.arrays import Audio
+from workbench.assistants import knobs_of
 from workbench.cache import Store
 from workbench.config import Config
-from workbench.dialogue.answer import speak_options
 from workbench.live.assistant import LiveAssistant, check_live
 from workbench.live.duplex import LiveDuplex
 from workbench.live.loudspeaker import SimulatedOpenPlayback, SimulatedPlayback
@@ -39,19 +39,19 @@ class Simulated:
     def __init__(
         self, session: Session, labels: Sequence[Label], config: Config, given: Stages | DuplexModel | None = None
     ) -> None:
-        stack = make_stack(config) if given is None else None
-        stages = check_live(config, stack.stages(tuple(labels)) if stack else given)  # type: ignore[arg-type]
-        costs = cost_source(config, stack.profile if stack else None, session.name)
-        playout = speak_options(config).playout
+        stack, knobs = make_stack(config) if given is None else None, knobs_of(config)
+        stages = check_live(knobs, stack.stages(tuple(labels)) if stack else given)  # type: ignore[arg-type]
+        costs = cost_source(knobs_of(config), stack.profile if stack else None, session.name)
+        playout = knobs.playback.playout
         self.events: list[Event] = []
-        self.mic = LiveMicrophone(config.assistant.stt_silence_threshold)
+        self.mic = LiveMicrophone(knobs.listen.threshold)
         self.assistant: LiveAssistant | LiveDuplex
         if isinstance(stages, Stages):
             room = SimulatedPlayback(costs, playout)
-            self.assistant = LiveAssistant(stages, config, self.mic, room, self.events.extend)
+            self.assistant = LiveAssistant(stages, knobs, self.mic, room, self.events.extend)
         else:
-            open_room = SimulatedOpenPlayback(costs, playout, config.workbench.tts_prebuffer_frames)
-            self.assistant = LiveDuplex(stages, config, self.mic, open_room, self.events.extend)
+            open_room = SimulatedOpenPlayback(costs, playout, knobs.playback.prebuffer)
+            self.assistant = LiveDuplex(stages, knobs, self.mic, open_room, self.events.extend)
         self.thread = threading.Thread(target=self.assistant.run, daemon=True)
         self.state, self.trouble = "", ""
 
@@ -92,8 +92,8 @@ def run_replay(
     stack = make_stack(config) if given is None else None
     stages = stack.stages(tuple(labels)) if stack else given
     assert stages is not None
-    costs = cost_source(config, stack.profile if stack else None, session.name)
-    return replay(session, labels, stages, config, costs, Store(None)).trace.events
+    costs = cost_source(knobs_of(config), stack.profile if stack else None, session.name)
+    return replay(session, stages, knobs_of(config), costs, Store(None)).trace.events
 
 
 class FeedStream:

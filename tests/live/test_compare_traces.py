@@ -11,7 +11,9 @@ from workbench.cli import cli
 from workbench.config import Config, override, to_dict
 from workbench.files import pretty_json, read_json, sha256_file
 from workbench.live.compare_traces import Exchange, exchanges, pair
-from workbench.sessions.session import LIVE_TRACE, Session, open_session, write_manifest, write_track
+from workbench.sessions.folders import LIVE_TRACE
+from workbench.sessions.session import Session, open_session, write_manifest
+from workbench.sessions.tracks import write_track
 from workbench.trace import Header, Pcm, Play, Tokens, Trace, Transcript, write_trace
 from workbench.units import FRAME_SAMPLES
 

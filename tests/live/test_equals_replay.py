@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from workbench.assistants import knobs_of
 from workbench.config import Config, override
 from workbench.errors import WorkbenchError
 from workbench.live.assistant import check_live
 from workbench.live.microphone import GrowingGate, LiveMicrophone
 from workbench.sessions.labels import read_labels
-from workbench.sessions.session import Session, open_session, write_manifest, write_track
+from workbench.sessions.session import Session, open_session, write_manifest
+from workbench.sessions.tracks import write_track
 from workbench.simulation.microphone import EnergyGate
 from workbench.stacks import make_stack
 from workbench.stages.protocols import Stages
@@ -310,4 +312,4 @@ def test_what_cannot_run_live_is_named() -> None:
     assert isinstance(stages, Stages)
     stages.stt.has_pause_heads = False
     with pytest.raises(WorkbenchError, match="no pause heads"):
-        check_live(override(Config(), {"stt_vad": True}), stages)
+        check_live(knobs_of(override(Config(), {"stt_vad": True})), stages)

@@ -15,7 +15,8 @@ from workbench.recording.finalize import finish
 from workbench.recording.live_trace import causal_offset, live_trace, read_log
 from workbench.recording.observer import LIVE
 from workbench.recording.tape import TapeWriter
-from workbench.sessions.session import LIVE_TRACE, PARTIAL, open_session
+from workbench.sessions.folders import LIVE_TRACE, PARTIAL
+from workbench.sessions.session import open_session
 from workbench.trace import (
     Chunk,
     Commit,

@@ -4,12 +4,12 @@ import itertools
 
 import pytest
 
+from workbench.assistants import knobs_of
 from workbench.cache import Store
 from workbench.config import load
 from workbench.metrics import evaluate, summarise
 from workbench.metrics.index import index
-from workbench.replay.engine import replay
-from workbench.simulation.step_costs import FixedCosts
+from workbench.replay.engine import cost_source, replay
 from workbench.stacks import make_stack
 
 TALK = [
@@ -24,9 +24,8 @@ TALK = [
 
 def scored(session, labels, **knobs):
     config = load(None, {"stack.name": "scripted", "step_costs.source": "fixed", **knobs})
-    replayed = replay(
-        session, labels, make_stack(config).stages(labels), config, FixedCosts(config.step_costs), Store(None)
-    )
+    resolved, stages = knobs_of(config), make_stack(config).stages(labels)
+    replayed = replay(session, stages, resolved, cost_source(resolved, None, ""), Store(None))
     return replayed, evaluate(replayed.trace, labels)
 
 

@@ -9,7 +9,7 @@ import pytest
 from moshi_mlx import models
 
 from workbench.errors import WorkbenchError
-from workbench.moshi import checkpoint, layout, load, sizes, spm
+from workbench.moshi import checkpoint, layout, load, model, sizes, spm
 from workbench.moshi.generate import Recipe, init
 from workbench.moshi.tensors import read_header
 
@@ -63,7 +63,11 @@ def test_full_size_names_and_shapes_are_what_moshi_mlx_loads(kind, monkeypatch):
 
 def test_full_duplex_is_config_v0_1():
     ours, theirs = models.LmConfig.from_config_dict(sizes.lm_config("duplex", "full")), models.config_v0_1()
-    theirs.depformer.transformer.context = 8
+    # The published file writes the depformer's width as 33/8 of its size, moshi_mlx as 4: both make 2816.
+    assert layout.hidden(1024, ours.depformer.transformer.dim_feedforward) == 2816
+    assert layout.hidden(1024, theirs.depformer.transformer.dim_feedforward) == 2816
+    theirs.depformer.transformer.dim_feedforward = ours.depformer.transformer.dim_feedforward
+    theirs.depformer.transformer.bias_attn = None  # what "depformer_layer_scale": null amounts to
     assert ours == theirs
 
 
@@ -152,13 +156,32 @@ def test_a_pickle_protocol_byte_as_header_length_is_no_pickle(broken):
 
 
 CONFIG_ERRORS = [
-    ({"n_q": "8"}, "n_q is '8', must be a number"),
-    ({"delays": [0]}, "delays must list 9 numbers"),
+    ({"n_q": "8"}, 'n_q is "8", must be a whole number'),
+    ({"num_layers": 1.5}, "num_layers is 1.5, must be a whole number"),
+    ({"num_heads": 0}, "config.json: moshi_mlx cannot build it (ZeroDivisionError"),
+    ({"dim": None}, "dim is null, must be a whole number"),
+    ({"extra_heads_num_heads": "x"}, 'extra_heads_num_heads is "x", must be a whole number'),
+    ({"num_layers": 10**9}, "num_layers is 1000000000, but model.safetensors has only"),
+    ({"n_q": 10**9}, "n_q is 1000000000, but"),
+    ({"dim": 10**10}, "moshi_mlx cannot build it"),
+    ({"dim": [256] * 999}, "must be a whole number"),
+    ({"conditioners": None}, "conditioners is null, moshi_mlx needs an object; leave the key out"),
+    ({"conditioners": 3}, "conditioners is 3, moshi_mlx needs an object"),
+    ({"conditioners": {"a": {}}}, "conditioners.a must be an object of type lut or tensor, not {}"),
+    ({"conditioners": {"a": {"type": "lut", "lut": {"dim": 1}}}}, "conditioners.a: lut.n_bins is missing"),
+    ({"stt_config": 3}, "stt_config is 3, must be an object"),
+    ({"stt_config": {"audio_delay_seconds": "x"}}, 'stt_config.audio_delay_seconds is "x", must be seconds'),
+    ({"tts_config": {"audio_delay": 1}, "model_id": None}, "model_id with sig and epoch is missing"),
+    ({"tts_config": {}}, "tts_config.audio_delay is missing"),
     ({"context": GONE}, "context is missing"),
-    ({"num_heads": 7}, "not divisible by num_heads 7"),
     ({"moshi_name": "gone.safetensors"}, "gone.safetensors is missing"),
     ({"tokenizer_name": GONE}, "has no tokenizer_name"),
     ({"mimi_name": "../x"}, "must name a file inside"),
+    ({"mimi_name": "/x"}, "must name a file inside"),
+    ({"mimi_name": 3}, "mimi_name must be a file name, not 3"),
+    ({"mimi_name": "a\x1b[2Jb"}, 'must be a file name, not "a\\u001b[2Jb"'),
+    ({"mimi_name": "\ud800"}, "must be a file name"),
+    ({"mimi_name": "x" * 300}, "must name a file inside"),
 ]
 
 
@@ -168,9 +191,65 @@ def test_config_errors_name_the_key(broken, changes, said):
     assert said in refused(broken)
 
 
+TAKEN = [
+    ({"delays": [0]}, "delays must list 9 numbers, one for text and one per codebook, not 1"),
+    ({"delays": "x"}, "delays must list whole numbers"),
+    ({"num_heads": 7}, "dim 256 is not divisible by num_heads 7"),
+]
+
+
+@pytest.mark.parametrize(("changes", "said"), TAKEN)
+def test_what_moshi_mlx_loads_but_cannot_step_is_a_note(broken, changes, said):
+    edit(broken / "config.json", **changes)
+    c = checkpoint.find(broken)
+    (note,) = (line for line in checkpoint.check(c) if line.startswith("note"))
+    assert said in note
+    with pytest.raises(WorkbenchError, match="moshi_mlx cannot step this model"):
+        model.load(c, "stt")
+
+
+def test_a_model_that_fails_at_its_first_step_is_named(broken):
+    edit(broken / "config.json", max_period=None)
+    c = checkpoint.find(broken)
+    checkpoint.check(c)
+    with pytest.raises(WorkbenchError, match="moshi_mlx loads this model but cannot step it"):
+        model.load(c, "stt")
+
+
+def test_a_config_nested_too_deeply(broken):
+    (broken / "config.json").write_text('{"a":' * 100_000 + "1" + "}" * 100_000)
+    assert "config.json: " in refused(broken)
+
+
 def test_a_config_without_an_lm_is_a_codec(broken):
     edit(broken / "config.json", dim=GONE)
     assert checkpoint.find(broken).kind == "mimi"
+
+
+MIMI_ERRORS = [
+    ({"transformer": {"num_layers": 10**9}}, "transformer.num_layers is 1000000000, more than"),
+    ({"transformer": {"num_layers": 1.5}}, "transformer.num_layers is 1.5, must be like 8"),
+    ({"transformer": {"gating": True}}, "moshi_mlx cannot load it"),
+    ({"seanet": {"compress": 0}}, "seanet.compress is 0, must be like 2"),
+    ({"seanet": {"ratios": [8, 6, 5]}}, "seanet.ratios is [8, 6, 5], must be like [8, 6, 5, 4]"),
+    ({"seanet": 3}, "seanet must be an object"),
+    ({"frame_rate": "x"}, 'frame_rate is "x", must be like 12.5'),
+]
+
+
+@pytest.mark.parametrize(("changes", "said"), MIMI_ERRORS)
+def test_errors_in_mimi_config_name_the_key(broken, changes, said):
+    path = broken / "mimi_config.json"
+    given = json.loads(path.read_text())
+    for key, value in changes.items():
+        given[key] = given[key] | value if isinstance(value, dict) else value
+    path.write_text(json.dumps(given))
+    assert said in refused(broken)
+
+
+def test_a_config_with_a_number_that_is_none_can_be_run(broken):
+    edit(broken / "config.json", hidden_scale=math.nan, gating="\ud800")
+    assert len(model.fingerprint(checkpoint.find(broken), {})) == 64
 
 
 def test_unknown_key_in_mimi_config(broken):
@@ -181,7 +260,7 @@ def test_unknown_key_in_mimi_config(broken):
 def test_wrong_tokenizer(broken, tmp_path):
     c = checkpoint.find(broken)
     c.tokenizer.write_bytes(spm.model(200))
-    assert "has 200 pieces, config.json's text_card is 320" in refused(broken)
+    assert "has 200 pieces, config.json's text_card is 320" in checkpoint.check(c)[-1]
     c.tokenizer.write_bytes(b"no model")
     assert "not a sentencepiece model" in refused(broken)
 

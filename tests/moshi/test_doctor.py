@@ -1,10 +1,8 @@
 """doctor, models and voices as a person calls them, on good directories and broken ones."""
 
-import http.server
 import json
 import os
 import shutil
-import threading
 
 import pytest
 from click.testing import CliRunner
@@ -129,8 +127,24 @@ def test_models_init_check_and_list(tmp_path):
     assert "holds no model" in run("models", "list", tmp_path / "empty")[1]
 
 
+def test_doctor_names_a_model_that_moshi_mlx_cannot_step(models, tmp_path):
+    shutil.copytree(models / "stt", tmp_path / "stt")
+    path = tmp_path / "stt/config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"num_heads": 7}))
+    code, out = run("doctor", "--models", tmp_path)
+    assert code == 1
+    assert "bad   models     " in out
+    assert "moshi_mlx cannot step this model: dim 256 is not divisible by num_heads 7" in out
+
+
 def test_voices_commands(zoo, tmp_path):
     root = zoo.directory(Recipe("tts"))
+    shutil.copytree(root, tmp_path / "null")
+    config = json.loads((root / "config.json").read_text()) | {"conditioners": None}
+    (tmp_path / "null/config.json").write_text(json.dumps(config))
+    code, out = run("voices", "check", tmp_path / "null/config.json", "--tts", tmp_path / "null")
+    assert code == 2
+    assert "conditioners is null, moshi_mlx needs an object; leave the key out where there are none" in out
     voice = root / "voices/generated.generated@0.safetensors"
     assert str(voice) in run("voices", "list", root)[1]
     code, out = run("voices", "check", voice, root / "config.json", "--tts", root)
@@ -142,60 +156,3 @@ def test_voices_commands(zoo, tmp_path):
     assert (tmp_path / "v/generated.flac").exists()
     assert (tmp_path / "v/voices.txt").read_text().count("\n") == 2
     assert "is of kind stt, a tts model is needed" in run("voices", "list", zoo.directory(Recipe("stt")))[1]
-
-
-class Hub(http.server.BaseHTTPRequestHandler):
-    """As much of a hub as hf_hub_download needs."""
-
-    files = {}  # noqa: RUF012
-
-    def do_HEAD(self):
-        body = self.files.get(self.path)
-        self.send_response(404 if body is None else 200)
-        if body is None:
-            self.send_header("X-Error-Code", "EntryNotFound" if "/kyutai/" in self.path else "RepoNotFound")
-        self.send_header("X-Repo-Commit", "0" * 40)
-        self.send_header("ETag", f'"{len(body or b"")}{abs(hash(body)):x}"')
-        self.send_header("Content-Length", str(len(body or b"")))
-        self.end_headers()
-        return body
-
-    def do_GET(self):
-        if body := self.do_HEAD():
-            self.wfile.write(body)
-
-    def log_message(self, *args):
-        pass
-
-
-@pytest.fixture
-def hub(zoo, monkeypatch):
-    root = zoo.directory(Recipe("stt"))
-    Hub.files = {f"/kyutai/stt-1b-en_fr-candle/resolve/main/{p.name}": p.read_bytes() for p in root.iterdir()}
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    server.daemon_threads = True
-    threading.Thread(target=lambda: server.serve_forever(0.05), daemon=True).start()
-    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_address[1]}")
-    yield root
-    server.shutdown()
-    server.server_close()
-
-
-def test_pull_gets_the_models_files_and_no_others(hub, tmp_path):
-    from workbench.moshi.hub import pull
-
-    names = [p.name for p in pull("stt-1b", tmp_path)]
-    assert names == ["config.json", "model.safetensors", "mimi-generated.safetensors", "tokenizer_generated_320.model"]
-    for name in names:
-        assert (tmp_path / name).read_bytes() == (hub / name).read_bytes()
-
-
-def test_pull_mistakes(hub, tmp_path, monkeypatch):
-    assert "not a known model" in run("models", "pull", "whisper", tmp_path)[1]
-    assert "nobody/none: no such repository" in run("models", "pull", "nobody/none", tmp_path)[1]
-    del Hub.files["/kyutai/stt-1b-en_fr-candle/resolve/main/model.safetensors"]
-    assert "has no file model.safetensors" in run("models", "pull", "stt-1b", tmp_path)[1]
-    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    code, said = run("models", "pull", "stt-2.6b", tmp_path / "off")
-    assert code == 2
-    assert "the hub cannot be reached and" in said

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from workbench.assistants import knobs_of
 from workbench.cache import Store
 from workbench.cli.actions.models import list_voices
 from workbench.config import load, override
@@ -18,7 +19,8 @@ from workbench.replay.profiles import stack_profile
 from workbench.reports import first_words, write_report
 from workbench.runs import read_run, run_sessions, score_run
 from workbench.sessions.labels import Label
-from workbench.sessions.session import write_manifest, write_track
+from workbench.sessions.session import write_manifest
+from workbench.sessions.tracks import write_track
 from workbench.simulation.step_costs import LM_STAGES, STAGES
 from workbench.stacks import GENERATED, generated, make_stack
 from workbench.stages.recorded_lm import RecordedReply, add_reply
@@ -54,7 +56,8 @@ def test_replays_the_same_bytes_from_an_empty_store_and_a_full_one(session, stac
     stack, store = make_stack(config), Store(None)
 
     def run(stack, store):
-        return replay(session, (), stack.stages(()), config, cost_source(config, None, session.name), store)
+        knobs = knobs_of(config)
+        return replay(session, stack.stages(()), knobs, cost_source(knobs, None, session.name), store)
 
     first = run(stack, store)
     kinds = {type(e).__name__ for e in first.trace.events}
@@ -136,7 +139,8 @@ def test_duplex_replay_is_repeatable_and_scored(session, duplex_config):
     stack, store = make_stack(duplex_config), Store(None)
 
     def run(stack, store, config=duplex_config):
-        return replay(session, (), stack.stages(()), config, cost_source(config, None, session.name), store)
+        knobs = knobs_of(config)
+        return replay(session, stack.stages(()), knobs, cost_source(knobs, None, session.name), store)
 
     first = run(stack, store)
     for again in (run(stack, store), run(stack, Store(None)), run(make_stack(duplex_config), Store(None))):
@@ -165,7 +169,7 @@ def test_duplex_replay_is_repeatable_and_scored(session, duplex_config):
 def test_a_duplex_model_too_slow_for_its_frames_stutters(session, duplex_config):
     slow = override(duplex_config, {"tts_step_ms": 100.0})
     duplex = make_stack(slow).stages(())
-    trace = replay(session, (), duplex, slow, cost_source(slow, None, session.name), Store(None)).trace
+    trace = replay(session, duplex, knobs_of(slow), cost_source(knobs_of(slow), None, session.name), Store(None)).trace
     scores = score(trace)
     assert scores["deadline_miss_rate"] == 1.0
     assert scores["underrun_events"] > 0
@@ -177,7 +181,8 @@ def test_a_duplex_model_hears_its_own_echo(session, duplex_config):
     stack, store = make_stack(echo), Store(None)
     played = {}
     for config in (duplex_config, echo, echo):
-        result = replay(session, (), stack.stages(()), config, cost_source(config, None, session.name), store)
+        knobs = knobs_of(config)
+        result = replay(session, stack.stages(()), knobs, cost_source(knobs, None, session.name), store)
         played.setdefault(config.echo.path, []).append(np.concatenate([p for _, p in result.sounds()]))
     assert np.array_equal(*played["config"])
     assert not np.array_equal(played["session"][0], played["config"][0])
@@ -186,7 +191,7 @@ def test_a_duplex_model_hears_its_own_echo(session, duplex_config):
 def test_measuring_a_duplex_model_gives_a_whole_profile(session, duplex_config):
     config = override(duplex_config, {"step_costs.source": "measured"})
     stack = make_stack(config)
-    result = replay(session, (), stack.stages(()), config, cost_source(config, None, ""), Store(None))
+    result = replay(session, stack.stages(()), knobs_of(config), cost_source(knobs_of(config), None, ""), Store(None))
     profile = result.measured.profile("")
     assert sorted(profile.stages) == sorted(STAGES)
     assert len(profile.stages["tts"]) == session.frames

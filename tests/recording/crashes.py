@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench.sessions.session import PARTIAL, open_session
+from workbench.sessions.folders import PARTIAL
+from workbench.sessions.session import open_session
 
 from .conftest import RATE, Noise, Sound, find, track
 from .heard import assert_heard

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.sessions.session import PARTIAL
+from workbench.sessions.folders import PARTIAL
 
 from .conftest import RATE, Sound, noise
 from .heard import assert_heard, events

@@ -19,7 +19,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from workbench.sessions.session import PARTIAL, open_session
+from workbench.sessions.folders import PARTIAL
+from workbench.sessions.session import open_session
 
 from ..conftest import SmallDisk
 from .conftest import RATE, Noise, Sound, find, noise, start_sound, track

@@ -22,7 +22,8 @@ from workbench.recording import portaudio as audio
 from workbench.recording.finalize import FinishedRecording, finish
 from workbench.recording.meter import PlainView
 from workbench.recording.portaudio import close, start
-from workbench.sessions.session import PARTIAL, open_session
+from workbench.sessions.folders import PARTIAL
+from workbench.sessions.session import open_session
 
 from ..conftest import SmallDisk
 from .conftest import RATE, Sound, noise

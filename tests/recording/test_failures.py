@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from workbench.sessions.session import PARTIAL, open_session, read_track
+from workbench.sessions.folders import PARTIAL
+from workbench.sessions.session import open_session
+from workbench.sessions.tracks import read_track
 
 from .conftest import RATE, Sound, noise, track
 
@@ -69,7 +71,7 @@ def test_a_busy_device_is_said_in_words() -> None:
         (["--play-session", "nowhere"], "nowhere: no such session folder"),
         (["--play", "a.wav", "--play-session", "b"], "give one of them"),
         (["--output", "room"], "nothing to play"),
-        (["--config", "none.toml"], "none.toml: no such config file"),
+        (["--config", "none.toml"], "none.toml: no such file"),
         (["--dir", "text.wav"], "text.wav: is not a folder; choose one with --dir"),
         (["--seconds", "0"], "0.0 is not in the range"),
         (["--seconds", "nan"], "'nan' is not a number of seconds"),

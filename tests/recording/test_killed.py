@@ -20,7 +20,8 @@ from workbench.recording.levels import GateMeter, LevelMeter
 from workbench.recording.ring import BlockRing
 from workbench.recording.tape import TapeWriter
 from workbench.recording.writer import TrackWriter, Writer
-from workbench.sessions.session import PARTIAL, Session, open_session
+from workbench.sessions.folders import PARTIAL
+from workbench.sessions.session import Session, open_session
 
 from .conftest import RATE, Sound, track
 

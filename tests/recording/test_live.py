@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 import soundfile
 
+from workbench.assistants import knobs_of
 from workbench.cache import Store
 from workbench.config import load
 from workbench.metrics import evaluate
 from workbench.moshi.generate import Recipe, init
 from workbench.recording.resample import dequantise, quantise
 from workbench.replay.engine import cost_source, replay
-from workbench.sessions.session import PARTIAL, Session, open_session
+from workbench.sessions.folders import PARTIAL
+from workbench.sessions.session import Session, open_session
 from workbench.stacks import make_stack
 from workbench.trace import BargeIn, Cancel, Commit, Done, Pcm, Play, Steps, Transcript, Underrun, read_trace
 from workbench.units import FRAME_SAMPLES
@@ -187,8 +189,8 @@ def test_a_model_that_hears_and_speaks_at_once_is_recorded(sound: Sound, tmp_pat
         },
     )
     stages = make_stack(config).stages(())
-    costs = cost_source(config, None, session.name)
-    said = replay(session, (), stages, config, costs, Store(None)).sounds()
+    costs = cost_source(knobs_of(config), None, session.name)
+    said = replay(session, stages, knobs_of(config), costs, Store(None)).sounds()
     pcm = dequantise(quantise(np.concatenate([frame for _, frame in said])))
     plays = [event for event in trace.events if isinstance(event, Play)]
     assert sum(play.samples for play in plays) > 8 * RATE

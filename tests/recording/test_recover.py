@@ -13,7 +13,8 @@ from workbench.recording.levels import GateMeter, LevelMeter
 from workbench.recording.ring import BlockRing
 from workbench.recording.tape import TapeWriter
 from workbench.recording.writer import TrackWriter, Writer
-from workbench.sessions.session import PARTIAL, is_recording, open_session, recover_command
+from workbench.sessions.folders import PARTIAL, is_recording, recover_command
+from workbench.sessions.session import open_session
 
 from .conftest import ROOT
 from .test_tape import write

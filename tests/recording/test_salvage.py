@@ -13,7 +13,8 @@ import pytest
 from workbench.errors import WorkbenchError
 from workbench.recording.finalize import DAMAGED, cut_off, finish
 from workbench.recording.observer import LIVE
-from workbench.sessions.session import MANIFEST, PARTIAL, Session, open_session
+from workbench.sessions.folders import MANIFEST, PARTIAL
+from workbench.sessions.session import Session, open_session
 
 from .test_tape import SECOND, ramp, samples, write
 
@@ -139,7 +140,7 @@ def test_a_damaged_event_is_said_and_those_after_it_count(tmp_path: Path) -> Non
 
 def test_a_damaged_log_of_the_assistant_costs_the_live_trace_only(tmp_path: Path) -> None:
     tape = write(tmp_path / "s", agent=True, close=False)
-    first = '{"header": {"session": "s", "samples": 0, "playout": 0, "stack.name": "scripted"}, "config": {}}\n'
+    first = '{"header": {"session": "s", "samples": 0, "playout": 0, "stack": "scripted"}, "config": {}}\n'
     play = '{"event":"play","t":0,"reply":0,"chunk":0,"offset":0,"samples":1920}\n'
     tape.close()
     pcm = '{"event":"pcm","t":0,"reply":0,"chunk":0,"ready":[],"voiced":"1","lead":0}\n'

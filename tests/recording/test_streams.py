@@ -15,7 +15,8 @@ from workbench.recording.portaudio import Device, StreamSettings, one_stream
 from workbench.recording.ring import BlockRing
 from workbench.recording.tape import TapeWriter, open_tape
 from workbench.recording.writer import TrackWriter, Writer
-from workbench.sessions.session import PARTIAL, open_session
+from workbench.sessions.folders import PARTIAL
+from workbench.sessions.session import open_session
 
 from .conftest import RATE, find, noise, track
 from .heard import events

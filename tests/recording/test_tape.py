@@ -14,8 +14,9 @@ from workbench.recording.finalize import cut_off, finish
 from workbench.recording.resample import Fitter, dequantise, quantise
 from workbench.recording.ring import BlockRing
 from workbench.recording.tape import TapeWriter, pack, unpack
+from workbench.sessions.folders import PARTIAL
 from workbench.sessions.labels import read_labels
-from workbench.sessions.session import PARTIAL, open_session
+from workbench.sessions.session import open_session
 
 SECOND = 24_000
 

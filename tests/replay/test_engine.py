@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from workbench.assistants import knobs_of
 from workbench.cache import Store
 from workbench.config import Config, override
 from workbench.errors import WorkbenchError
@@ -26,8 +27,8 @@ def run(made: object, changes: dict[str, object] | None = None, store: Store | N
     session, labels = made  # type: ignore[misc]
     config = override(Config(), {"stack.name": "scripted"} | (changes or {}))
     stack = make_stack(config)
-    costs = cost_source(config, stack.profile, session.name)
-    return replay(session, labels, stack.stages(labels), config, costs, store or Store(None))
+    costs = cost_source(knobs_of(config), stack.profile, session.name)
+    return replay(session, stack.stages(labels), knobs_of(config), costs, store or Store(None))
 
 
 def of(trace: Trace, kind: type) -> list:  # type: ignore[type-arg]
@@ -245,8 +246,8 @@ def test_state_that_is_not_reset_is_told_apart_by_the_store(
     for kept in (store, store, Store(None)):
         stages = stack.stages(labels)
         stages = type(stages)(Leaky(labels), stages.lm, stages.tts)
-        costs = cost_source(config, stack.profile, session.name)
-        digests.append(replay(session, labels, stages, config, costs, kept).trace)
+        costs = cost_source(knobs_of(config), stack.profile, session.name)
+        digests.append(replay(session, stages, knobs_of(config), costs, kept).trace)
     assert digests[0] == digests[1] == digests[2]
     first, second = (event.text for event in of(digests[0], Transcript))
     assert int("".join(filter(str.isdigit, second.split()[0]))) > int("".join(filter(str.isdigit, first.split()[-1])))
@@ -269,4 +270,4 @@ def test_pause_heads_are_refused_where_there_are_none(make_session: MakeSession)
     stages = stack.stages(labels)
     stages.stt.has_pause_heads = False
     with pytest.raises(WorkbenchError, match="no pause heads"):
-        replay(session, labels, stages, config, cost_source(config, stack.profile, "x"), Store(None))
+        replay(session, stages, knobs_of(config), cost_source(knobs_of(config), stack.profile, "x"), Store(None))

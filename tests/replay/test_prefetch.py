@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from workbench.assistants import knobs_of
 from workbench.cache import Store, default_folder
 from workbench.config import Config, override
 from workbench.replay.engine import cost_source, replay
 from workbench.replay.prefetch import Prefetcher, Task, helpers
 from workbench.runs import open_labelled
-from workbench.sessions.session import open_session, write_manifest, write_track
+from workbench.sessions.session import open_session, write_manifest
+from workbench.sessions.tracks import write_track
 from workbench.stacks import make_stack
 from workbench.units import SAMPLE_RATE
 
@@ -37,8 +39,8 @@ def tasks(make_session: MakeSession) -> list[Task]:
 def trace(task: Task, store: Store, stages=None) -> str:
     session, labels = open_labelled(task.folder)
     stages = stages or make_stack(task.stack).stages(labels)
-    costs = cost_source(task.config, task.profile, session.name)
-    return replay(session, labels, stages, task.config, costs, store).trace.digest
+    costs = cost_source(knobs_of(task.config), task.profile, session.name)
+    return replay(session, stages, knobs_of(task.config), costs, store).trace.digest
 
 
 def until(what) -> None:

@@ -11,7 +11,7 @@ from workbench.errors import WorkbenchError
 from workbench.files import read_json
 from workbench.replay.profiles import profile_path
 from workbench.runs import read_run, run_sessions, score_run
-from workbench.sessions.session import PARTIAL
+from workbench.sessions.folders import PARTIAL
 from workbench.simulation.step_costs import STAGES, read_profile
 from workbench.stacks import make_stack
 from workbench.trace import Commit

@@ -5,7 +5,8 @@ import numpy as np
 from workbench.config import Config, override
 from workbench.runs import run_sessions, score_run
 from workbench.sessions.labels import Label, validate, write_labels
-from workbench.sessions.session import write_manifest, write_track
+from workbench.sessions.session import write_manifest
+from workbench.sessions.tracks import write_track
 from workbench.units import SAMPLE_RATE, seconds_to_samples
 
 LEVELS = {"speech": 0.06, "noise": 0.08, "background": 0.02, "backchannel": 0.03}

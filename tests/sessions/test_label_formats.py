@@ -7,8 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from workbench.sessions.label_formats import export_labels, import_labels, read_label_file
-from workbench.sessions.labels import KINDS, Label, format_audacity, format_labels, read_audacity, read_labels, validate
+from workbench.sessions.label_files import export_labels, import_labels, read_label_file
+from workbench.sessions.label_formats import Choice, format_audacity
+from workbench.sessions.labels import KINDS, Label, format_labels, one_line, read_labels, validate
 from workbench.sessions.session import open_session
 
 from ..command_line import snapshot, workbench
@@ -35,7 +36,7 @@ def label_lists(draw: st.DrawFn) -> tuple[Label, ...]:
     for kind in draw(st.lists(st.sampled_from([kind for kind in KINDS if kind != "speech"]), max_size=5)):
         start = draw(st.integers(0, 10**9))
         labels.append(Label(start, start + draw(st.integers(kind != "note", 10**6)), kind, None, draw(words)))
-    flat = [Label(a.start, a.end, a.kind, a.turn, " ".join(a.text.split())) for a in labels]
+    flat = [Label(a.start, a.end, a.kind, a.turn, one_line(a.text)) for a in labels]
     return validate(draw(st.permutations(flat)), None, "labels")
 
 
@@ -52,24 +53,24 @@ def test_csv_round_trip(tmp_path_factory: pytest.TempPathFactory, labels: tuple[
 def test_audacity_round_trip(tmp_path_factory: pytest.TempPathFactory, labels: tuple[Label, ...]) -> None:
     path = tmp_path_factory.getbasetemp() / "round.txt"
     path.write_text(format_audacity(labels), encoding="utf-8", newline="")
-    assert read_audacity(path) == labels
+    assert read_label_file(path, None).labels == labels
 
 
 @calm
 @given(st.text())
 def test_a_text_with_line_breaks_stays_one_label(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
-    expected = (Label(0, 9, "note", None, " ".join(text.split())),)
+    expected = (Label(0, 9, "note", None, one_line(text)),)
     for suffix, form in ((".csv", format_labels), (".txt", format_audacity)):
         path = tmp_path_factory.getbasetemp() / f"text{suffix}"
         path.write_text(form([Label(0, 9, "note", None, text)]), encoding="utf-8", newline="")
-        assert read_label_file(path, None) == expected
+        assert read_label_file(path, None).labels == expected
 
 
 def test_what_audacity_itself_writes(tmp_path: Path) -> None:
     """Plain words are speech; frequency ranges and empty lines are passed over; Windows line ends are fine."""
     text = "0.500000\t1.250000\twhat time is it\r\n\\\t100.0\t200.0\r\n\r\n3.000000\t3.000000\tnote: look here\r\n"
     (tmp_path / "a.txt").write_bytes(text.encode())
-    assert read_label_file(tmp_path / "a.txt", None) == (
+    assert read_label_file(tmp_path / "a.txt", None).labels == (
         Label(12_000, 30_000, "speech", 1, "what time is it"),
         Label(72_000, 72_000, "note", None, "look here"),
     )
@@ -81,19 +82,19 @@ def test_speakers_become_user_and_background(tmp_path: Path) -> None:
     )
     (tmp_path / "a.rttm").write_text(rttm, encoding="utf-8")
     first = (Label(12_000, 30_000, "speech", 1), Label(48_000, 72_000, "background"))
-    assert read_label_file(tmp_path / "a.rttm", None) == first
+    assert read_label_file(tmp_path / "a.rttm", None).labels == first
     other = (Label(12_000, 30_000, "background"), Label(48_000, 72_000, "speech", 1))
-    assert read_label_file(tmp_path / "a.rttm", None, "tv") == other
+    assert read_label_file(tmp_path / "a.rttm", None, Choice("tv")).labels == other
     stm = ";; x\nf 1 anna 0.50 1.25 <o,f0,male> what time is it\nf 1 anna 2 3 IGNORE_TIME_SEGMENT_IN_SCORING\n"
     (tmp_path / "a.stm").write_text(stm, encoding="utf-8")
-    assert read_label_file(tmp_path / "a.stm", None) == (Label(12_000, 30_000, "speech", 1, "what time is it"),)
+    assert read_label_file(tmp_path / "a.stm", None).labels == (Label(12_000, 30_000, "speech", 1, "what time is it"),)
 
 
 def test_out_to_an_editor_and_back(make_session: MakeSession, tmp_path: Path) -> None:
     session, labels = make_session([HELLO, (2.5, 3.0, "speech", 1, "you"), (4.0, 4.3, "noise", None, "cough")], 6)
     for name in ("x.txt", "x.csv"):
         assert export_labels(session, tmp_path / name) == 3
-        assert import_labels(session, tmp_path / name, "human", replace=True) == labels
+        assert import_labels(session, tmp_path / name, "human", replace=True).labels == labels
     assert open_session(session.folder).labels_source == "human"
 
 
@@ -115,11 +116,12 @@ def test_marks_set_while_recording_stay(make_session: MakeSession, tmp_path: Pat
     mark = (0.5, 0.5, "note", None, "here")
     session, (note,) = make_session([mark], 6)
     (tmp_path / "x.txt").write_text("1\t2\tother\n", encoding="utf-8")
+    other = Label(24_000, 48_000, "speech", 1, "other")
     for _ in range(2):
-        assert import_labels(session, tmp_path / "x.txt", "auto") == (note, Label(24_000, 48_000, "speech", 1, "other"))
+        assert import_labels(session, tmp_path / "x.txt", "auto").labels == (note, other)
         session = open_session(session.folder)
     (tmp_path / "x.txt").write_text(format_audacity(read_labels(session.labels_path)), encoding="utf-8")
-    assert import_labels(session, tmp_path / "x.txt", "human") == (note, Label(24_000, 48_000, "speech", 1, "other"))
+    assert import_labels(session, tmp_path / "x.txt", "human").labels == (note, other)
 
 
 def test_marks_alone_are_no_labels(make_session: MakeSession, tmp_path: Path) -> None:
@@ -145,7 +147,7 @@ def test_marks_alone_are_no_labels(make_session: MakeSession, tmp_path: Path) ->
         (["--export", "there.txt"], "there.txt: exists already; --replace overwrites it"),
         (["--export", "no/where.txt"], "no/where.txt: cannot be written (No such file or directory)"),
         (["--import", "gone.txt", "--replace"], "gone.txt: no such file"),
-        (["--import", "late.txt", "--replace"], "late.txt: row 1: ends at 7 s, after the session (6 s)"),
+        (["--import", "late.txt", "--replace"], "late.txt: line 1: ends at 7 s, after the session (6 s)"),
         (["--import", "there.txt", "--replace", "--source", "mine"], "Invalid value for '--source'"),
     ],
 )

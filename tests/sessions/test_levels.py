@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from workbench.sessions.session import frame_rms
+from workbench.sessions.tracks import frame_rms
 
 
 def test_level_of_a_frame_is_what_the_published_loop_computes() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from workbench.sessions.session import read_track, write_track
+from workbench.sessions.tracks import read_track, write_track
 
 
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24"])

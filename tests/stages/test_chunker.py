@@ -1,18 +1,34 @@
 """Chunks: the published behaviour told again, the corrected one's promises."""
 
 import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.stages.chunker import STOPS, ChunkOptions, chunk_stream, chunk_text, midword
+from workbench.assistants import assistant
+from workbench.knobs import ChunkKnobs
+from workbench.stages.chunker import STOPS, Cutter, midword
 
 words = st.lists(
     st.tuples(st.text("abcdefgh", min_size=1, max_size=14), st.sampled_from(["", "", "", ".", "?", ",", ";", ":"])),
     max_size=40,
 ).map(lambda pairs: " ".join(word + stop for word, stop in pairs))
 limits = st.integers(1, 60)
+
+
+def knobs(chunker: str, most: int, least: int, sentences: bool) -> ChunkKnobs:
+    return ChunkKnobs(chunker, False, most, least, sentences)
+
+
+def chunk_text(text: str, options: ChunkKnobs) -> list[str]:
+    return assistant(options.chunker).chunker.cut(text, options)
+
+
+def chunk_stream(tokens: Iterable[str], options: ChunkKnobs) -> Iterator[tuple[int, str]]:
+    return Cutter(assistant(options.chunker).chunker, replace(options, stream=True)).cut_all(tokens)
 
 
 def published(text: str, max_chars: int, min_chars: int) -> list[str]:
@@ -59,31 +75,31 @@ literal = st.lists(st.tuples(words, st.sampled_from([r".\s", r"?\ss", ". ", r" \
 
 @given(words | literal, limits, st.integers(0, 80))
 def test_published_cut_never_sees_a_sentence(text: str, max_chars: int, min_chars: int) -> None:
-    assert chunk_text(text, ChunkOptions(max_chars, min_chars, True, True)) == published(text, max_chars, min_chars)
+    assert chunk_text(text, knobs("mlx-harmony", max_chars, min_chars, True)) == published(text, max_chars, min_chars)
 
 
 def test_published_pattern_matches_only_a_literal_backslash() -> None:
-    options = ChunkOptions(20, 1, True, True)
+    options = knobs("mlx-harmony", 20, 1, True)
     assert chunk_text("One two. Three four. Five.", options) == ["One two. Three four.", "Five."]
     assert chunk_text(r"One two.\sThree four five.", options) == ["One two.", "Three four five."]
 
 
 def test_published_cut_sends_a_long_sentence_before_a_short_one() -> None:
     text = r"Yes.\sOne two three four five.\sNo."
-    chunks = chunk_text(text, ChunkOptions(12, 1, True, True))
+    chunks = chunk_text(text, knobs("mlx-harmony", 12, 1, True))
     assert chunks == ["One two", "three four", "five.", "Yes. No."]
     assert midword(text, chunks) == [False] * 4
 
 
 def test_published_cut_without_sentences_tears_words() -> None:
-    chunks = chunk_text("abcdef ghijkl", ChunkOptions(8, 1, False, True))
+    chunks = chunk_text("abcdef ghijkl", knobs("mlx-harmony", 8, 1, False))
     assert chunks == ["abcdef g", "hijkl"]
     assert midword("abcdef ghijkl", chunks) == [True, False]
 
 
 @given(words, limits, st.integers(0, 80), st.booleans(), st.booleans())
 def test_no_letter_is_lost_or_doubled(text: str, most: int, least: int, sentences: bool, as_published: bool) -> None:
-    options = ChunkOptions(most, least, sentences, as_published)
+    options = knobs("mlx-harmony" if as_published else "workbench", most, least, sentences)
     squeezed = re.sub(r"\s", "", text)
     assert re.sub(r"\s", "", "".join(chunk_text(text, options))) == squeezed
     tokens = re.findall(r"\s*\S+", text)
@@ -94,7 +110,7 @@ def test_no_letter_is_lost_or_doubled(text: str, most: int, least: int, sentence
 
 @given(words, limits, st.integers(0, 80), st.booleans())
 def test_corrected_cut_tears_no_word_that_fits(text: str, most: int, least: int, sentences: bool) -> None:
-    options = ChunkOptions(most, least, sentences, False)
+    options = knobs("workbench", most, least, sentences)
     chunks = chunk_text(text, options)
     assert all(len(chunk) <= most for chunk in chunks)
     if all(len(word) <= most for word in text.split()):
@@ -123,23 +139,23 @@ def test_published_stream_cut_told_again(text: str, most: int, least: int) -> No
                 break
     if buffer.strip():
         out.append((len(tokens) - 1, buffer.strip()))
-    assert list(chunk_stream(tokens, ChunkOptions(most, least, True, True))) == out
+    assert list(chunk_stream(tokens, knobs("mlx-harmony", most, least, True))) == out
 
 
 def test_corrected_stream_speaks_at_the_first_sentence() -> None:
     tokens = ["Yes", ".", " It", " is", " ten", " past", " nine", "."]
-    assert list(chunk_stream(tokens, ChunkOptions(100, 3, True, False))) == [(2, "Yes."), (7, "It is ten past nine.")]
+    assert list(chunk_stream(tokens, knobs("workbench", 100, 3, True))) == [(2, "Yes."), (7, "It is ten past nine.")]
 
 
 def test_a_decimal_point_ends_no_sentence() -> None:
-    assert chunk_text("It is 3.5 now. Good.", ChunkOptions(15, 1, True, False)) == ["It is 3.5 now.", "Good."]
+    assert chunk_text("It is 3.5 now. Good.", knobs("workbench", 15, 1, True)) == ["It is 3.5 now.", "Good."]
 
 
-def corrected(most: int, least: int = 1) -> ChunkOptions:
-    return ChunkOptions(most, least, True, False)
+def corrected(most: int, least: int = 1) -> ChunkKnobs:
+    return knobs("workbench", most, least, True)
 
 
-def streamed(text: str, options: ChunkOptions) -> list[str]:
+def streamed(text: str, options: ChunkKnobs) -> list[str]:
     """Cut while it is written, word by word; character by character gives the same."""
     by_word = [piece for _, piece in chunk_stream(re.findall(r"\s*\S+", text), options)]
     assert by_word == [piece for _, piece in chunk_stream(text, options)]
@@ -218,7 +234,7 @@ def test_scripts_without_spaces_have_no_words_to_break(text: str, chunks: list[s
 
 @given(st.text('ab .。！？\u0301\u3042\u4eca"」', max_size=60), limits, st.integers(0, 80), st.booleans())
 def test_any_text_is_cut_without_loss(text: str, most: int, least: int, sentences: bool) -> None:
-    options = ChunkOptions(most, least, sentences, False)
+    options = knobs("workbench", most, least, sentences)
     squeezed = "".join(text.split())
     for chunks in (chunk_text(text, options), [piece for _, piece in chunk_stream(text, options)]):
         assert "".join("".join(chunk.split()) for chunk in chunks) == squeezed

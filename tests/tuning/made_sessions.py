@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from workbench.sessions.labels import Label, validate, write_labels
-from workbench.sessions.session import Session, write_manifest, write_track
+from workbench.sessions.session import Session, write_manifest
+from workbench.sessions.tracks import write_track
 from workbench.units import seconds_to_samples
 
 REPOSITORY = Path(__file__).parents[2]

@@ -2,9 +2,9 @@ import optuna
 import pytest
 from made_sessions import REPOSITORY
 
+from workbench.assistants import acts_alike, knobs_of
 from workbench.config import Config, load, override
 from workbench.errors import WorkbenchError
-from workbench.tuning.evaluator import canonical_settings
 from workbench.tuning.space import Space, parse, read_space
 
 THRESHOLD = {"type": "float", "low": 0.002, "high": 0.2, "log": True, "points": 5}
@@ -16,7 +16,7 @@ def test_the_shipped_spaces_hold_the_shipped_baseline(name):
     baseline = load(REPOSITORY / "configs/baseline.toml")
     point = space.point(baseline)
     assert point["stt_silence_ms"] == 720
-    assert canonical_settings(space.config(baseline, point)) == canonical_settings(baseline)
+    assert acts_alike(space.config(baseline, point), baseline)
     assert parse(space.to_dict(), "again") == space
 
 
@@ -37,7 +37,7 @@ def test_grid_has_both_ends_and_every_frame():
     assert threshold.grid()[2] == 0.02
     points = list(space.grid())
     assert len(points) == space.size() == 5 * 4 * 2
-    assert len({canonical_settings(space.config(Config(), point)) for point in points}) == 40
+    assert len({knobs_of(space.config(Config(), point)).key for point in points}) == 40
 
 
 def test_optuna_is_asked_for_whole_frames_only():
@@ -62,7 +62,7 @@ def test_optuna_is_asked_for_whole_frames_only():
     ],
 )
 def test_settings_that_act_alike_have_one_name(baseline, knob, values):
-    first, second = (canonical_settings(override(baseline, {knob: value})) for value in values)
+    first, second = (knobs_of(override(baseline, {knob: value})).key for value in values)
     assert first == second
 
 
@@ -81,12 +81,12 @@ def test_settings_that_act_alike_have_one_name(baseline, knob, values):
     ],
 )
 def test_settings_that_differ_have_two_names(baseline, knob, values):
-    first, second = (canonical_settings(override(baseline, {knob: value})) for value in values)
+    first, second = (knobs_of(override(baseline, {knob: value})).key for value in values)
     assert first != second
 
 
 def test_barge_in_knobs_are_alike_without_barge_in():
-    names = {canonical_settings(override(Config(), {"barge_in_min_ms": value})) for value in (80, 800)}
+    names = {knobs_of(override(Config(), {"barge_in_min_ms": value})).key for value in (80, 800)}
     assert len(names) == 1
 
 

@@ -1,1 +1,35 @@
-"""The assistants that can be simulated, one file each."""
+"""Simulated assistants: one object each, :data:`workbench.config_sections.ASSISTANTS` lists them."""
+
+from functools import lru_cache
+from importlib import import_module
+
+from workbench import knobs
+from workbench.assistants.protocol import Assistant
+from workbench.config import Config
+from workbench.knobs import DUPLEX_STACKS, Knobs
+
+
+def assistant(name: str) -> Assistant:
+    """The assistant of that name."""
+    found: Assistant = import_module(f"{__name__}.{name.replace('-', '_')}").ASSISTANT
+    return found
+
+
+@lru_cache(maxsize=4096)
+def knobs_of(config: Config) -> Knobs:
+    """All that a replay or a live run reads of a config.
+
+    Raises:
+        WorkbenchError: the simulated assistant refuses the settings.
+    """
+    takes_turns = config.stack.name not in DUPLEX_STACKS
+    return knobs.resolve(config, assistant(config.workbench.listener).acts_as(config) if takes_turns else {})
+
+
+def acts_alike(a: Config, b: Config) -> bool:
+    """Whether no replay can tell two configs apart: 700 ms of silence acts as 720.
+
+    Raises:
+        WorkbenchError: see :func:`knobs_of`.
+    """
+    return knobs_of(a) == knobs_of(b)

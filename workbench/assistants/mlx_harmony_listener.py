@@ -1,4 +1,4 @@
-"""The listen loop as MLX-Harmony published it (branch ``moshi-dev``, ``MoshiSTT.listen_once``), faults included.
+"""Listen loop of the assistant ``mlx-harmony`` (branch ``moshi-dev``, ``MoshiSTT.listen_once``), faults included.
 
 It drops two blocks when it opens and the blocks that only count towards ``stt_min_speech_ms``, never resets codec and
 caches, does not flush, keeps four blocks while it is busy and drops the oldest, and does not end before it has text.
@@ -8,15 +8,17 @@ from collections.abc import Callable, Generator
 
 import numpy as np
 
-from workbench.assistants.listener import (
+from workbench.assistants.protocol import (
+    Ears,
     Hears,
     ListenCycle,
-    ListenOptions,
+    Listening,
+    NextListen,
     PauseHeadCounter,
     StepCosts,
     first_frame,
-    frame_end_of,
 )
+from workbench.knobs import ListenKnobs
 from workbench.simulation.microphone import EnergyGate, MicrophoneSource
 from workbench.simulation.scheduler import BARRIER, Environment, Job, Process, queued, run_until_done
 from workbench.units import FRAME_SAMPLES, frame_end
@@ -26,49 +28,66 @@ WARMUP_BLOCKS = 2
 """MLX-Harmony's constants; its knobs of like names are not read."""
 
 
+def listen(ears: Ears, opening: NextListen) -> Listening:
+    """One listen cycle. It opens at once: it clears neither codec nor caches, so it pays for no reset."""
+    stt, mic, at = ears.stt, ears.stt.mic, opening.at
+    gate = mic.gate(ears.knobs.threshold)
+    hears = stt.open(fresh=False)
+    if ears.environment is not None:
+        loop = MlxHarmonyListener(hears, gate, ears.step_costs, ears.knobs, at, at, mic)
+        cycle = loop.run(ears.environment)
+    else:
+        cycle = run_mlx_harmony_cycle(hears, gate, ears.step_costs, ears.knobs, at, at)
+    if cycle.reason == "overrun":
+        hears = stt.open(fresh=False)
+        cycle = MlxHarmonyListener(hears, gate, ears.step_costs, ears.knobs, at, at).run()
+    stt.close(hears)
+    return Listening(cycle, hears)
+
+
 def run_mlx_harmony_cycle(
-    hears: Hears, gate: EnergyGate, costs: StepCosts, options: ListenOptions, opened: int, started: int
+    hears: Hears, gate: EnergyGate, costs: StepCosts, knobs: ListenKnobs, opened: int, started: int
 ) -> ListenCycle:
-    """One call of the published ``listen_once``.
+    """One call of ``listen_once``.
 
     Where the STT keeps up, the cycle is found by skipping from one frame that matters to the next; where it does not,
-    or without the energy gate, it is told block by block. Both give the same cycle (a property test holds that).
+    or without the energy gate, it runs block by block. Both give the same cycle (a property test holds that).
 
     Args:
         hears: a transcription, not reset.
         gate: loud and quiet runs of the microphone.
         costs: of the STT.
-        options: the knobs; ``max_wait`` in samples, 0 for ever.
+        knobs: of the listen loop; ``max_wait`` in samples, 0 for ever.
         opened: when the audio stream opens.
         started: when the call began: the time-out counts from here.
     """
-    if not options.silence or options.vad:
-        return MlxHarmonyListener(hears, gate, costs, options, opened, started).run()
+    if not knobs.silence or knobs.vad:
+        return MlxHarmonyListener(hears, gate, costs, knobs, opened, started).run()
     frames = len(gate.loud)
     begin = min(first_frame(opened) + WARMUP_BLOCKS, frames)
-    first = gate.next_loud(begin, options.min_speech_frames)
-    deadline = _deadline(options, started)
+    first = gate.next_loud(begin, knobs.min_speech_frames)
+    deadline = _deadline(knobs, started)
     # The deadline is looked at before each block, when the block before it has been taken.
     expired = max(begin, -(-(deadline + 1) // FRAME_SAMPLES)) if deadline >= 0 else frames + 1
     if (first < 0 or first >= expired) and expired <= frames:
         return ListenCycle("timeout", ended=frame_end(expired - 1))
     if first < 0:
         return ListenCycle("end", ended=max(opened, frame_end(frames - 1)))
-    last = gate.next_quiet(first, options.silence_frames)
+    last = gate.next_quiet(first, knobs.silence_frames)
     while last >= 0:
         hears.hear(first + hears.steps, last + 1 - first - hears.steps)
         if hears.pieces:
             break
-        last = gate.next_quiet(last + 1, options.silence_frames)
+        last = gate.next_quiet(last + 1, knobs.silence_frames)
     reason = "silence"
     if last < 0:
         last, reason = frames - 1, "end"
         hears.hear(first + hears.steps, last + 1 - first - hears.steps)
     fed = np.arange(first, last + 1)
-    done = queued(frame_end_of(fed), costs(first, len(fed)))
+    done = queued(gate.arrived(fed), costs(first, len(fed)))
     begun = done - costs(first, len(fed))
     # A block is lost when the fourth after it arrives before it has been taken.
-    pushed = frame_end_of(fed + QUEUE_BLOCKS)
+    pushed = gate.arrived(fed + QUEUE_BLOCKS)
     if np.any((begun >= pushed) & (fed + QUEUE_BLOCKS < frames)):
         return ListenCycle("overrun", ended=opened)
     return ListenCycle(
@@ -82,18 +101,16 @@ def run_mlx_harmony_cycle(
     )
 
 
-def _deadline(options: ListenOptions, started: int) -> int:
-    return started + options.max_wait if options.max_wait > 0 else -1
+def _deadline(knobs: ListenKnobs, started: int) -> int:
+    return started + knobs.max_wait if knobs.max_wait > 0 else -1
 
 
 class MlxHarmonyListener:
-    """The published loop, block by block: queue of four, drop-oldest, warm-up, gate, STT, end of turn.
+    """MLX-Harmony's loop, block by block: queue of four, drop-oldest, warm-up, gate, STT, end of turn.
 
     Args:
-        hears, gate, costs, options, opened, started: see :func:`run_mlx_harmony_cycle`.
+        hears, gate, costs, knobs, opened, started: see :func:`run_mlx_harmony_cycle`.
         mic: where blocks come from while the loop waits for them; None where ``gate`` knows them all.
-        closed: when the chunk beside which this is the watch is over, once that is known. The watch is left alone with
-            the first block that it would hear after that.
 
     Attributes:
         cycle: the outcome. Of a watch that was left alone, ``ended`` is later than ``closed``.
@@ -104,34 +121,41 @@ class MlxHarmonyListener:
         hears: Hears,
         gate: EnergyGate,
         costs: StepCosts,
-        options: ListenOptions,
+        knobs: ListenKnobs,
         opened: int,
         started: int,
         mic: MicrophoneSource | None = None,
-        closed: Callable[[], int | None] | None = None,
     ) -> None:
         self._hears = hears
         self._gate = gate
         self._costs = costs
-        self._options = options
+        self._knobs = knobs
         self._mic = mic
-        self._closed = closed
+        self._closed: Callable[[], int | None] | None = None
         self._now = opened
         self._next = first_frame(opened)
-        self._deadline = _deadline(options, started)
+        self._deadline = _deadline(knobs, started)
         self._fed: list[int] = []
         self._done: list[int] = []
         self._dropped: list[int] = []
         self._first = -1
         self._speech = 0
         self._silence = 0
-        self._heads = PauseHeadCounter(options, consecutive=False)
+        self._heads = PauseHeadCounter(knobs, consecutive=False)
         self._is_left = False
         self.cycle: ListenCycle | None = None
 
-    def run(self, world: Environment | None = None) -> ListenCycle:
+    def watch(self, closed: Callable[[], int | None]) -> None:
+        """Listen beside a chunk: the loop is left alone with the first block that it would hear after that.
+
+        Args:
+            closed: gives when the chunk is over, once that is known.
+        """
+        self._closed = closed
+
+    def run(self, environment: Environment | None = None) -> ListenCycle:
         """Run the call to its end, with the device to itself."""
-        run_until_done([self.process()], world=world)
+        run_until_done([self.process()], world=environment)
         assert self.cycle is not None
         return self.cycle
 
@@ -150,7 +174,7 @@ class MlxHarmonyListener:
                 if self._is_left or (yield from self._left(frame_end(self._next - 1))):
                     return self._alone()
                 return self._cycle("end", len(self._gate.loud) - 1)
-            if self._options.silence and not self._speaks(frame):
+            if self._knobs.silence and not self._speaks(frame):
                 continue
             if (yield from self._left(self._now)):
                 return self._alone()
@@ -205,7 +229,7 @@ class MlxHarmonyListener:
             self._speech += 1
             self._silence = 0
             if self._first < 0:
-                if self._speech < self._options.min_speech_frames:
+                if self._speech < self._knobs.min_speech_frames:
                     return False
                 self._first = frame
             return True
@@ -217,12 +241,12 @@ class MlxHarmonyListener:
 
     def _over(self, step: int) -> str:
         """Whether the call ends with the block heard last; the reason, or nothing."""
-        hears, options = self._hears, self._options
+        hears, knobs = self._hears, self._knobs
         said = bool(hears.pieces) and hears.pieces[-1][0] == step
-        enough = options.vad and self._heads.see(hears.pauses[step], said)
+        enough = knobs.vad and self._heads.see(hears.pauses[step], said)
         if enough and hears.pieces:
             return "pause"
-        if options.silence and self._silence >= options.silence_frames and hears.pieces:
+        if knobs.silence and self._silence >= knobs.silence_frames and hears.pieces:
             return "silence"
         return ""
 

@@ -4,6 +4,7 @@ A command loads nothing heavy before it runs. Exit codes: 0 success; 1 a check f
 input, named in one line on stderr; 130 stopped by Ctrl-C.
 """
 
+import os
 import sys
 
 import click
@@ -22,7 +23,7 @@ from workbench.cli.commands.score import score
 from workbench.cli.commands.sessions import sessions
 from workbench.cli.commands.tune import COMMANDS as TUNE
 from workbench.cli.options import HelpfulGroup
-from workbench.errors import WorkbenchError, in_one_line
+from workbench.errors import WorkbenchError, in_one_line, printable
 
 
 @click.group(cls=HelpfulGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -40,7 +41,10 @@ cli.add_section("This machine", (devices, doctor, cache))
 
 def main() -> None:
     """Run the command line; a user's mistake ends in one line, never in a traceback."""
+    _ensure_streams()
+    stdout = sys.stdout
     try:
+        _check_environment()
         code = cli.main(standalone_mode=False)
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "workbench"
@@ -52,13 +56,38 @@ def main() -> None:
         sys.exit(130)
     except WorkbenchError as error:
         _fail(str(error))
-    except BrokenPipeError:
-        sys.exit(141)
+    except SystemExit as left:
+        # Where the reader of stdout has gone, click replaces stdout and leaves with 1, which here means a failed check.
+        sys.exit(left.code if sys.stdout is stdout else 141)
+    except RecursionError:
+        _fail("a file is nested too deeply to be read")
+    except MemoryError:
+        _fail("out of memory")
+    except UnicodeError as error:
+        _fail(f"text that cannot be read or shown: {error}")
     except OSError as error:
         _fail(in_one_line(error))
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _ensure_streams() -> None:
+    """Give a process that was started without stdout or stderr (``>&-``) one that discards."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - open as long as the process
+
+
+def _check_environment() -> None:
+    """Refuse a variable that packages would stumble over much later.
+
+    Raises:
+        WorkbenchError: it is not what the packages expect.
+    """
+    moment = os.environ.get("SOURCE_DATE_EPOCH", "0")
+    if not (moment.isascii() and moment.isdigit()):
+        raise WorkbenchError(f"SOURCE_DATE_EPOCH is {moment!r}, must be whole seconds; unset it, or set it to a number")
+
+
 def _fail(message: str) -> None:
-    click.echo(f"error: {message}", err=True)
+    click.echo(f"error: {printable(message)}", err=True)
     sys.exit(2)

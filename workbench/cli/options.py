@@ -70,7 +70,28 @@ source_option = click.option(
     show_default=True,
     help="Origin of the labels; reports show it.",
 )
-speaker_option = click.option("--speaker", metavar="NAME", help="The user's name in an RTTM or STM file [the first].")
+_CHOICE_OPTIONS = (
+    click.option("--channel", metavar="NAME", help="Channel to take from an RTTM or STM file that holds several."),
+    click.option("--file-id", metavar="ID", help="Recording to take from an RTTM or STM file that holds several."),
+    click.option("--speaker", metavar="NAME", help="The user's name in an RTTM or STM file [the first]."),
+)
+
+
+def choice_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--speaker --file-id --channel``; the command gets one ``choice`` made of them."""
+
+    @wraps(command)
+    def with_choice(
+        *arguments: Any, speaker: str | None, file_id: str | None, channel: str | None, **others: Any
+    ) -> Any:
+        from workbench.sessions.label_formats import Choice
+
+        return command(*arguments, choice=Choice(speaker, file_id, channel), **others)
+
+    wrapped: Callable[..., Any] = with_choice
+    for option in _CHOICE_OPTIONS:
+        wrapped = option(wrapped)
+    return wrapped
 
 
 def config_options(default: Path | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -203,7 +224,7 @@ def sessions_inside(folder: Path) -> list[Path]:
     """Sessions in a folder that is not a session itself, sorted by name."""
     if not folder.is_dir() or is_session(folder):
         return []
-    from workbench.sessions.session import find_sessions
+    from workbench.sessions.folders import find_sessions
 
     return find_sessions(folder)
 

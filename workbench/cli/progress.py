@@ -1,5 +1,8 @@
-"""Progress bar for long commands."""
+"""Progress bar for long commands, and the console that tables are printed on."""
 
+import errno
+import os
+import sys
 import time
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
@@ -10,6 +13,21 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 SILENT = 60.0
 """Seconds between progress lines where there is no terminal for a bar."""
+
+
+class Output(Console):
+    """Console on stdout; without a terminal it is ``width`` columns wide.
+
+    Raises:
+        BrokenPipeError: the reader of stdout has gone; :func:`workbench.cli.main` ends quietly then.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width=None if sys.stdout.isatty() else width, highlight=False)
+
+    def on_broken_pipe(self) -> None:
+        """See :class:`rich.console.Console`, which would exit with 1: here that means that a check failed."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 class Bar(AbstractContextManager["Bar"]):

@@ -1,225 +1,111 @@
-"""The listening half of a replay: from the moment a listen cycle opens to the final transcript of a turn."""
+"""The listening half of a conversation: from the opening of a listen cycle to the final transcript of a turn."""
 
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from workbench.arrays import Times
-from workbench.assistants.listener import ListenCycle, ListenOptions, find_turn, run_listen_cycle
-from workbench.assistants.mlx_harmony_listener import MlxHarmonyListener, run_mlx_harmony_cycle
+from workbench.assistants.protocol import Assistant, Ears, ListenCycle, NextListen
 from workbench.cache import Store
-from workbench.config import Config
 from workbench.errors import WorkbenchError
-from workbench.simulation.memo import Memo
+from workbench.knobs import Knobs
 from workbench.simulation.microphone import MicrophoneSource
-from workbench.simulation.scheduler import Environment, back_to_back
+from workbench.simulation.scheduler import Environment
 from workbench.simulation.step_costs import CostSource, MeasuredCosts
-from workbench.stages.cached_stt import CachedStt, Transcription
+from workbench.stages.cached_stt import CachedStt, Words
 from workbench.stages.protocols import Stt
 from workbench.trace import Commit, Dropped, Event, Heard, Listen, Onset, Steps, Transcript, Word
-from workbench.units import FRAME_SAMPLES, frame_end, frames_for_ms, seconds_to_samples
-
-Words = list[tuple[int, str]]
-"""(step of its last piece, word), as :meth:`workbench.stages.cached_stt.Transcription.words` gives them."""
+from workbench.units import FRAME_SAMPLES, frame_end
 
 
 @dataclass(frozen=True)
 class UserTurn:
-    """A user turn as the listener took it."""
+    """A user turn as the listener took it.
+
+    Attributes:
+        text: final transcript.
+        at: when it was there.
+        last: last frame that the STT got.
+    """
 
     text: str
     at: int
     last: int
 
 
-@lru_cache(maxsize=256)
-def listen_options(config: Config) -> ListenOptions:
-    """The listener's knobs out of the config."""
-    assistant, own = config.assistant, config.workbench
-    return ListenOptions(
-        silence=assistant.stt_silence,
-        threshold=assistant.stt_silence_threshold,
-        silence_frames=frames_for_ms(assistant.stt_silence_ms),
-        min_speech_frames=frames_for_ms(assistant.stt_min_speech_ms),
-        vad=assistant.stt_vad,
-        vad_threshold=assistant.stt_vad_threshold,
-        vad_hits=assistant.stt_vad_hits,
-        max_wait=seconds_to_samples(assistant.stt_max_seconds),
-        preroll_frames=frames_for_ms(own.stt_preroll_ms),
-        max_speech_frames=frames_for_ms(own.stt_max_speech_seconds * 1000),
-        flush=own.stt_flush,
-    )
+def check_pause_heads(knobs: Knobs, stt: Stt) -> None:
+    """Check that the STT has the pause heads that the listener asks.
+
+    Raises:
+        WorkbenchError: it has none.
+    """
+    if knobs.listen.vad and not stt.has_pause_heads:
+        raise WorkbenchError("stt_vad is true, but this STT checkpoint has no pause heads; set stt_vad to false")
 
 
-def watch_options(config: Config) -> ListenOptions:
-    """The knobs of MLX-Harmony's watch for barge-in: its listener's, always with the pause head, and its own window."""
-    window = seconds_to_samples(config.assistant.barge_in_window_seconds)
-    return replace(listen_options(config), vad=True, max_wait=window)
+def make_ears(
+    knobs: Knobs,
+    stt: Stt,
+    mic: MicrophoneSource,
+    costs: CostSource,
+    store: Store,
+    environment: Environment | None = None,
+) -> Ears:
+    """What the listener hears with.
+
+    Args:
+        knobs: all options.
+        stt: the stage.
+        mic: source of frames.
+        costs: of the STT's steps.
+        store: cache of its outputs.
+        environment: of a live run.
+
+    Raises:
+        WorkbenchError: see :func:`check_pause_heads`.
+    """
+    check_pause_heads(knobs, stt)
+    timer = costs if isinstance(costs, MeasuredCosts) else None
+    return Ears(CachedStt(stt, mic, store, timer), costs, knobs.listen, environment)
 
 
 class UserTurnRunner:
     """Listens to one session, turn by turn.
 
     Args:
-        stt: the stage.
-        mic: what there is to hear.
-        config: the knobs.
-        costs: of the STT.
-        store: memo of its outputs.
-        events: where it says what happened.
-        memory: of other replays of the session.
-        world: of a live run; only the published loop asks it.
-
-    Attributes:
-        hearing: the STT, for whoever else needs it while the agent speaks.
-        options: the listener's knobs.
-        threshold: that of the gate: the config's, or one that calls the same frames loud.
-
-    Raises:
-        WorkbenchError: the config wants pause heads that the checkpoint does not have.
+        assistant: whose listener it is.
+        ears: what it hears with.
+        events: where it puts what happened.
     """
 
-    def __init__(
-        self,
-        stt: Stt,
-        mic: MicrophoneSource,
-        config: Config,
-        costs: CostSource,
-        store: Store,
-        events: list[Event],
-        memory: Memo[Any] | None = None,
-        world: Environment | None = None,
-    ) -> None:
-        if config.assistant.stt_vad and not stt.has_pause_heads:
-            raise WorkbenchError("stt_vad is true, but this STT checkpoint has no pause heads; set stt_vad to false")
-        self._stt = stt
-        self._mic = mic
-        self._costs = costs
-        self._measured = costs if isinstance(costs, MeasuredCosts) else None
-        self._published = config.workbench.listener == "mlx-harmony"
-        self._turns = 0
-        self.hearing = CachedStt(stt, mic, store, self._measured)
-        self.options = listen_options(config)
-        self.threshold = self.options.threshold
-        if memory is not None and memory.mic is not None and not mic.has_echo:
-            self.threshold = memory.mic.same_gate(self.threshold)
+    def __init__(self, assistant: Assistant, ears: Ears, events: list[Event]) -> None:
+        self._assistant = assistant
+        self.ears = ears
         self._events = events
-        self._memory = memory
-        self._world = world
+        self._turns = 0
 
-    def next_turn(self, at: int, onset: int, earliest: int) -> UserTurn | None:
+    def next_turn(self, opening: NextListen) -> UserTurn | None:
         """Listen until somebody said something; None at the end of the session."""
         while True:
-            turn = self._listen(at, onset, earliest)
+            turn = self._listen(opening)
             if turn is None or turn.text:
                 self._turns += turn is not None
                 return turn
-            at, onset, earliest = turn.at, -1, turn.last + 1
+            opening = NextListen(turn.at, -1, turn.last + 1)
 
-    def _listen(self, at: int, onset: int, earliest: int) -> UserTurn | None:
-        """One cycle, or what it is known to come to."""
-        if self._published:
-            self._events.append(Listen(at))
-            return self._published_cycle(at)
-        if self._memory is None:
-            self._events.append(Listen(at))
-            return self._cycle(at, onset, earliest)
-        self._memory.note(Listen(at))
-        found = find_turn(self._mic.gate(self.threshold), self.options, at, earliest, onset)
-        if found is None:
-            return None
-        cycle = self.hearing.cycle
-        # Of when it opens only this is left: when the STT may take its first frame.
-        begun = max(frame_end(found.first), self._reset(at, cycle + 1))
-        # What a cycle costs is drawn by its number; what it says names the answer that follows.
-        key = "cycle", cycle, self._turns, begun, found, self._memory.past
-        known = self._memory.step(key, self._events, lambda: self._cycle(at, onset, earliest))
-        if self.hearing.cycle == cycle:
-            self.hearing.skip()
-        return known.value
-
-    def _reset(self, at: int, group: int) -> int:
-        """When the STT is ready for a cycle that opens then."""
-        prefix = self._stt.prefix_frames
-        return at + int(self._costs.draw("stt_reset", group, 1)[0]) + int(self._costs.draw("stt", group, prefix).sum())
-
-    def _cycle(self, at: int, onset: int, earliest: int) -> UserTurn | None:
-        prefix = self._stt.prefix_frames
-        hears = self.hearing.open(fresh=True, prefix=prefix, later=self._memory is not None)
-        free = self._reset(at, self.hearing.cycle)
-        gate = self._mic.gate(self.threshold)
-        cycle = run_listen_cycle(hears, gate, self.step_costs, self.options, at, free, earliest, onset)
-        while not cycle.committed and self._mic.more():  # what was decided on fewer frames holds with more of them
-            gate = self._mic.gate(self.threshold)
-            cycle = run_listen_cycle(hears, gate, self.step_costs, self.options, at, free, earliest, onset)
-        if cycle.committed:
-            cycle = self._rest(hears, cycle)
-        text, words = self._said(hears, cycle)
-        self.hearing.close(hears)
-        self.log_heard(cycle, words)
-        if not cycle.committed:
-            return None
-        turn = UserTurn(text, cycle.done[-1], cycle.fed[-1])
-        if turn.text:
-            self._log_commit(cycle, turn)
-        return turn
-
-    def _said(self, hears: Transcription, cycle: ListenCycle) -> tuple[str, Words]:
-        """Text and words of a cycle: when it heard the same frames in another replay, it said the same."""
-        if self._memory is None or not cycle.fed:
-            return hears.text, hears.words()
-        key = "heard", cycle.fed[0], cycle.last, cycle.committed, self._memory.past
-        return self._memory.recall(key, lambda: (hears.text, hears.words())).value
-
-    def _rest(self, hears: Transcription, cycle: ListenCycle) -> ListenCycle:
-        """Bring the end of the turn out of the model: what it heard last it says only after its delay."""
-        flush = self._stt.flush_frames
-        if self.options.flush:
-            steps = self._stt.prefix_frames + hears.steps
-            hears.silence(flush)
-            jobs = self._costs.draw("stt", self.hearing.cycle, steps + flush)[-flush:]
-            return replace(cycle, done=(*cycle.done, *back_to_back(cycle.ended, jobs).tolist()))
-        first = cycle.last + 1
-        while self._mic.frames < first + flush - 1 and self._mic.more():
-            pass
-        more = min(flush - 1, self._mic.frames - first)
-        if more <= 0:
-            return cycle
-        hears.hear(first, more)
-        done = list(cycle.done)
-        arrived = self._mic.gate(self.options.threshold).arrived(np.arange(first, first + more))
-        for ready, cost in zip(arrived.tolist(), self.step_costs(first, more).tolist(), strict=True):
-            done.append(max(done[-1], ready) + cost)
-        return replace(cycle, fed=(*cycle.fed, *range(first, first + more)), done=tuple(done))
-
-    def _published_cycle(self, at: int) -> UserTurn | None:
-        # It opens at once: it clears neither codec nor caches, so it pays for no reset.
-        gate = self._mic.gate(self.threshold)
-        hears = self.hearing.open(fresh=False)
-        if self._world is not None:
-            cycle = MlxHarmonyListener(hears, gate, self.step_costs, self.options, at, at, self._mic).run(self._world)
-        else:
-            cycle = run_mlx_harmony_cycle(hears, gate, self.step_costs, self.options, at, at)
-        if cycle.reason == "overrun":
-            hears = self.hearing.open(fresh=False)
-            cycle = MlxHarmonyListener(hears, gate, self.step_costs, self.options, at, at).run()
-        self.hearing.close(hears)
+    def _listen(self, opening: NextListen) -> UserTurn | None:
+        self._events.append(Listen(opening.at))
+        cycle, hears = self._assistant.listen(self.ears, opening)
         self.log_heard(cycle, hears.words())
         if cycle.reason == "end":
             return None
-        turn = UserTurn(hears.text if cycle.committed else "", cycle.ended, cycle.last)
+        if not cycle.committed:
+            return UserTurn("", cycle.ended, cycle.last)
+        turn = UserTurn(hears.text, cycle.done[-1], cycle.fed[-1])
         if turn.text:
             self._log_commit(cycle, turn)
         return turn
-
-    def step_costs(self, first: int, frames: int) -> Times:
-        """What hearing session frames ``first … first + frames - 1`` costs."""
-        if self._measured is not None:
-            return self._measured.taken("stt", 0, range(first, first + frames))
-        return self._costs.draw("stt", 0, self._mic.frames)[first : first + frames]
 
     def log_heard(self, cycle: ListenCycle, words: Words) -> None:
         """Put into the trace what one cycle heard, and what the STT made of it."""
@@ -229,7 +115,7 @@ class UserTurnRunner:
             return
         done = np.asarray(cycle.done)
         position = np.asarray([*cycle.fed, *range(cycle.fed[-1] + 1, cycle.fed[-1] + 1 + len(done) - len(cycle.fed))])
-        delay = self._stt.delay_frames
+        delay = self.ears.stt.stt.delay_frames
         for step, word in words:
             heard_at = max(0, frame_end(int(position[step]) - delay))
             self._events.append(Word(int(done[step]), word, heard_at))
@@ -245,7 +131,7 @@ class UserTurnRunner:
 
     def _costs_of(self, frames: "np.ndarray[tuple[int, ...], np.dtype[np.int64]]") -> Times:
         first = int(frames[0])
-        return self.step_costs(first, int(frames[-1]) + 1 - first)[frames - first]
+        return self.ears.step_costs(first, int(frames[-1]) + 1 - first)[frames - first]
 
     def _log_commit(self, cycle: ListenCycle, turn: UserTurn) -> None:
         end = frame_end(cycle.last)

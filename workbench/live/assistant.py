@@ -1,38 +1,29 @@
 """The live assistant: listens, answers, listens again; and writes down what happened."""
 
-from collections.abc import Callable
-
-from workbench.assistants.listener import first_frame
+from workbench.assistants import assistant
 from workbench.cache import Store
-from workbench.config import Config
-from workbench.dialogue.answer import answer_events, speak_options
-from workbench.dialogue.interruption import BackgroundStt
-from workbench.dialogue.user_turn import UserTurn, UserTurnRunner, watch_options
-from workbench.errors import WorkbenchError
-from workbench.live.agent_turn import LiveAgentTurnRunner
+from workbench.dialogue.answer import AnswerResult
+from workbench.dialogue.conversation import Conversation
+from workbench.dialogue.user_turn import UserTurn, UserTurnRunner, check_pause_heads, make_ears
+from workbench.knobs import Knobs
+from workbench.live.agent_turn import OneStreamTurn
+from workbench.live.chunk_turn import StreamPerChunkTurn
 from workbench.live.environment import LiveEnvironment
-from workbench.live.generation import AnswerGenerator, AnswerOptions, AnswerResult
-from workbench.live.loudspeaker import Playback
+from workbench.live.generation import LiveParts
+from workbench.live.loudspeaker import Log, Playback
 from workbench.live.microphone import LiveMicrophone
-from workbench.live.mlx_harmony_turn import MlxHarmonyAgentTurnRunner
-from workbench.simulation.step_costs import MeasuredCosts
 from workbench.stages.protocols import DuplexModel, Stages
-from workbench.trace import BargeIn, Cancel, Done, Event, Remark
-from workbench.units import frame_at, frames_for_ms
-
-Log = Callable[[list[Event]], None]
+from workbench.trace import Event
 
 
-def check_live(config: Config, stages: Stages | DuplexModel) -> Stages | DuplexModel:
-    """The stages, if they and the config can run live.
+def check_live(knobs: Knobs, stages: Stages | DuplexModel) -> Stages | DuplexModel:
+    """The stages, if they and the knobs can run live.
 
     Raises:
         WorkbenchError: names the setting that cannot.
     """
-    if not isinstance(stages, Stages):
-        return stages  # it takes no turns: there is no listener whose settings could be wrong
-    if config.assistant.stt_vad and not stages.stt.has_pause_heads:
-        raise WorkbenchError("stt_vad is true, but this STT checkpoint has no pause heads; set stt_vad to false")
+    if isinstance(stages, Stages):  # a duplex model takes no turns: there is no listener whose knobs could be wrong
+        check_pause_heads(knobs, stages.stt)
     return stages
 
 
@@ -41,47 +32,36 @@ class LiveAssistant:
 
     Args:
         stages: of the stack.
-        config: the knobs.
+        knobs: all options.
         mic: what it hears.
-        room: clock and loudspeaker.
+        playback: clock and loudspeaker.
         log: is given the events of each turn and each answer, not in order of time.
 
     Attributes:
-        doing: ``listening``, ``answering`` or ``over``, for whoever shows it.
+        doing: ``listening``, ``answering`` or ``over``, to be shown.
         replies: answers begun.
     """
 
-    def __init__(self, stages: Stages, config: Config, mic: LiveMicrophone, room: Playback, log: Log) -> None:
-        self._stages, self._config, self._mic, self._room, self._log = stages, config, mic, room, log
+    def __init__(self, stages: Stages, knobs: Knobs, mic: LiveMicrophone, playback: Playback, log: Log) -> None:
+        self._log = log
         self._events: list[Event] = []
-        own = config.workbench
-        self._published = own.listener == "mlx-harmony"
-        world = LiveEnvironment(mic, room, answering=False)
-        self._listening = UserTurnRunner(stages.stt, mic, config, room.costs, Store(None), self._events, world=world)
-        barge_in = config.assistant.barge_in and not self._published
-        self._options = AnswerOptions(
-            speak=speak_options(config),
-            need=max(1, frames_for_ms(own.barge_in_min_ms)) if barge_in else None,
-            beside=own.placement == "shared" and barge_in,
-            watch=watch_options(config) if config.assistant.barge_in and self._published else None,
-            seed=own.seed,
-        )
-        # With a device of its own the STT holds nothing up; where steps are measured it does not run there.
-        alone = own.placement == "split" and barge_in and not isinstance(room.costs, MeasuredCosts)
-        self._beside_runs = self._options.beside or alone
-        self._history: tuple[str, ...] = ()
+        who = assistant(knobs.assistant)
+        environment = LiveEnvironment(mic, playback, answering=False)
+        ears = make_ears(knobs, stages.stt, mic, playback.costs, Store(None), environment)
+        listening = UserTurnRunner(who, ears, self._events)
+        self._parts = LiveParts(who, knobs, stages, mic, playback, listening)
+        self._conversation = Conversation(who, knobs, listening, self._answer, playback.playout, self._events)
         self.doing = "listening"
         self.replies = 0
 
     def run(self) -> None:
         """Until the microphone ends."""
-        at, onset, earliest = 0, -1, 0
-        while (turn := self._listening.next_turn(at, onset, earliest)) is not None:
+        for replies in self._conversation.run():
+            self.doing = "answering" if replies > self.replies else "listening"
+            self.replies = replies
             self._flush()
-            self.doing = "answering"
-            at, onset, earliest = self._answer(turn)
-            self.doing = "listening"
-            self._flush()
+            if self.doing == "listening":
+                self._parts.playback.forget()
         self._flush()
         self.doing = "over"
 
@@ -89,33 +69,6 @@ class LiveAssistant:
         self._log(list(self._events))
         self._events.clear()
 
-    def _answer(self, turn: UserTurn) -> tuple[int, int, int]:
-        """Answer; where the next cycle opens, the frame at which its gate has opened, and the first it may hear."""
-        reply = self.replies
-        self.replies += 1
-        self._history = (*self._history, turn.text)
-        stages, options = self._stages, self._options
-        how = MlxHarmonyAgentTurnRunner if self._published else LiveAgentTurnRunner
-        making = AnswerGenerator(stages.lm, stages.tts, self._room, options, turn.at, reply)
-        given = how(making, self._listening, self._mic, self._room, options, turn).give(self._history)
-        self._history = (*self._history, given.text)
-        if making.remark:
-            self._events.append(Remark(turn.at, reply, making.remark))
-        self._note(given, turn, reply)
-        self._room.forget()
-        if given.stopped is not None and not self._published:
-            return given.stopped.at, frame_at(given.stopped.frame_end - 1), turn.last + 1
-        return given.answer.over, -1, first_frame(given.answer.over)
-
-    def _note(self, given: AnswerResult, turn: UserTurn, reply: int) -> None:
-        stopped, over = given.stopped, given.answer.over
-        if stopped is not None:
-            self._events.append(BargeIn(stopped.at, reply, stopped.onset, stopped.frame_end))
-            self._events.append(Cancel(stopped.at, reply, "barge_in"))
-        elif given.is_whole:
-            self._events.append(Done(over, reply))
-        self._events += answer_events(given.answer, reply, given.text, self._room.playout)
-        if self._beside_runs:
-            costs = self._listening.step_costs
-            beside = BackgroundStt(self._listening.hearing, costs, turn.last + 1, measured=True)
-            self._events += beside.steps(stopped.at if stopped else over)
+    def _answer(self, turn: UserTurn, reply: int, history: tuple[str, ...]) -> AnswerResult:
+        how = StreamPerChunkTurn if self._parts.assistant.playout.closes_streams else OneStreamTurn
+        return how(self._parts, turn, reply).give(history)

@@ -6,19 +6,16 @@ events by ``utterances.py``; an utterance is written down when it is over and al
 """
 
 import threading
-from collections.abc import Callable
 
 import numpy as np
 
-from workbench.config import Config
 from workbench.dialogue.duplex_events import BLOCK_STEPS, DuplexEventBuilder, job_of
-from workbench.live.loudspeaker import OpenPlayback
+from workbench.knobs import Knobs
+from workbench.live.loudspeaker import Log, OpenPlayback
 from workbench.live.microphone import LiveMicrophone
 from workbench.stages.protocols import DuplexModel, DuplexModelStream
 from workbench.trace import Event
 from workbench.units import FRAME_RATE, FRAME_SAMPLES
-
-Log = Callable[[list[Event]], None]
 
 _WARM_STEPS = 8
 """Taken before the session: more than a model needs for its first sound (2 or 3), so that all of it has run once."""
@@ -33,9 +30,9 @@ class LiveDuplex:
 
     Args:
         duplex: the model.
-        config: the knobs.
+        knobs: the seed of sampling is read.
         mic: what it hears.
-        room: clock and loudspeaker.
+        playback: clock and loudspeaker.
         log: is given the events of each utterance and each block of steps, not in order of time.
 
     Attributes:
@@ -43,11 +40,13 @@ class LiveDuplex:
             comes later as late as the first.
     """
 
-    def __init__(self, duplex: DuplexModel, config: Config, mic: LiveMicrophone, room: OpenPlayback, log: Log) -> None:
-        self._duplex, self._seed = duplex, config.workbench.seed
-        self._mic, self._room, self._log = mic, room, log
+    def __init__(
+        self, duplex: DuplexModel, knobs: Knobs, mic: LiveMicrophone, playback: OpenPlayback, log: Log
+    ) -> None:
+        self._duplex, self._seed = duplex, knobs.seed
+        self._mic, self._playback, self._log = mic, playback, log
         self._events: list[Event] = []
-        self._told = DuplexEventBuilder(room.costs, room.playout, self._events)
+        self._builder = DuplexEventBuilder(playback.costs, playback.playout, self._events)
         self._done = 0
         self._is_over = False
         self.ready = threading.Event()
@@ -55,12 +54,12 @@ class LiveDuplex:
     @property
     def doing(self) -> str:
         """``listening``, ``speaking`` or ``over``, for whoever shows it."""
-        return "over" if self._is_over else "speaking" if self._told.is_speaking else "listening"
+        return "over" if self._is_over else "speaking" if self._builder.is_speaking else "listening"
 
     @property
     def replies(self) -> int:
         """Utterances begun."""
-        return self._told.replies
+        return self._builder.replies
 
     def run(self) -> None:
         """Until the microphone ends."""
@@ -87,28 +86,28 @@ class LiveDuplex:
     def _step(self, stream: DuplexModelStream) -> None:
         number = self._mic.frames - 1
         frame, begun = self._mic.recorded(number), max(self._mic.arrived(number), self._done)
-        step, self._done = self._room.step("tts", *job_of(number), begun, lambda: stream.step(frame))
+        step, self._done = self._playback.step("tts", *job_of(number), begun, lambda: stream.step(frame))
         assert step is not None
-        self._told.stepped(begun, self._done, step)
+        self._builder.stepped(begun, self._done, step)
         if step.pcm is not None:
-            self._room.play(step.pcm)
-        if not self._told.steps % BLOCK_STEPS:
-            self._room.forget()
+            self._playback.play(step.pcm)
+        if not self._builder.steps % BLOCK_STEPS:
+            self._playback.forget()
         self._flush()
 
     def _end(self) -> None:
         if self._mic.ended:
-            self._room.all_queued()
+            self._playback.all_queued()
         else:  # it failed, or was left behind
-            self._room.hush()
+            self._playback.hush()
         self._hear_out()
-        self._told.end()
+        self._builder.end()
         self._flush()
         self._is_over = True
 
     def _hear_out(self) -> None:
-        for frame, at in self._room.sounded():
-            self._told.sounded(frame, at)
+        for frame, at in self._playback.sounded():
+            self._builder.sounded(frame, at)
 
     def _flush(self) -> None:
         self._hear_out()

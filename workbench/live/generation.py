@@ -1,59 +1,50 @@
-"""What both live ways of answering share: the knobs, the steps of LM and TTS, and what came of an answer."""
+"""The steps of LM and TTS that make a live answer, each done when its turn has come."""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
 from workbench.arrays import Audio, Times
-from workbench.assistants.listener import ListenOptions
-from workbench.dialogue.answer import CHUNK_GROUPS, Answer, ChunkAudio, SpeakOptions, TimedChunk
-from workbench.dialogue.interruption import BargeInDecision
-from workbench.live.loudspeaker import Item, Playback
+from workbench.assistants.protocol import Assistant
+from workbench.dialogue.answer import CHUNK_GROUPS, Answer, TimedChunk, chunk_audio, schedule_playback
+from workbench.dialogue.user_turn import UserTurnRunner
+from workbench.knobs import Knobs
+from workbench.live.loudspeaker import Playback
+from workbench.live.microphone import LiveMicrophone
 from workbench.simulation.scheduler import BARRIER, Job, Process
-from workbench.simulation.step_costs import CostSource
-from workbench.stages.cached_tts import SpokenChunk, speech_of
-from workbench.stages.chunker import StreamCutter, chunk_text, midword
-from workbench.stages.protocols import ReplyRemark, TextLm, Tts
+from workbench.simulation.step_costs import Item
+from workbench.stages.cached_tts import speech_of
+from workbench.stages.chunker import ChunkText, Cutter, midword
+from workbench.stages.protocols import ReplyRemark, Stages
 
 _END = object()
 
 
-@dataclass(frozen=True)
-class AnswerOptions:
-    """The knobs of an answer.
-
-    Attributes:
-        need: how many loud frames in a row interrupt it; None where none do.
-        beside: whether the STT goes on beside the answer on the same device, as in a ``shared`` placement.
-        watch: of MLX-Harmony's watch, where that is who interrupts it.
-    """
-
-    speak: SpeakOptions
-    need: int | None
-    beside: bool
-    watch: ListenOptions | None
-    seed: int
-
-
-@dataclass(frozen=True)
-class AnswerResult:
-    """An answer as it was given.
-
-    Attributes:
-        text: what the LM said, as far as it came.
-        stopped: what stopped it, if anything did.
-        is_whole: False where the session ended before it.
-    """
-
-    answer: Answer
-    text: str
-    stopped: BargeInDecision | None
-    is_whole: bool
-
-
 class SessionOver(Exception):
     """The session ended under the answer."""
+
+
+@dataclass(frozen=True)
+class LiveParts:
+    """What a live answer is made and played with.
+
+    Attributes:
+        assistant: who answers.
+        knobs: its options.
+        stages: LM and TTS.
+        mic: watched meanwhile.
+        playback: clock and loudspeaker.
+        listening: whose STT goes on beside the answer, or watches.
+    """
+
+    assistant: Assistant
+    knobs: Knobs
+    stages: Stages
+    mic: LiveMicrophone
+    playback: Playback
+    listening: UserTurnRunner
 
 
 @dataclass
@@ -62,16 +53,15 @@ class GeneratedChunk:
 
     Attributes:
         number: which of the answer it is.
-        token: which completed it.
+        chunk: its text, and the token that completed it.
         handed: when the TTS got it.
         steps: when each step ended, the set-up first.
         frame_steps, pcm: of the frames that came.
-        closed: when its own audio stream is closed, once that is known (published speaker only).
+        closed: when its own audio stream is closed, once that is known (where each chunk has its own).
     """
 
     number: int
-    text: str
-    token: int
+    chunk: ChunkText
     handed: int
     steps: list[int] = field(default_factory=list)
     frame_steps: list[int] = field(default_factory=list)
@@ -79,35 +69,11 @@ class GeneratedChunk:
     closed: int | None = None
 
 
-def lines_of(text: str, chunks: Sequence[GeneratedChunk], reply: int, costs: CostSource) -> list[TimedChunk]:
-    """The chunks as far as they were spoken.
-
-    Args:
-        text: of the reply, as far as it came.
-        chunks: those that the TTS got.
-        reply: number of the reply.
-        costs: of the steps.
-    """
-    lines = []
-    for number, (spoken, torn) in enumerate(zip(chunks, midword(text, [chunk.text for chunk in chunks]), strict=True)):
-        group, steps = reply * CHUNK_GROUPS + number, max(0, len(spoken.steps) - 1)
-        pcm = np.concatenate(spoken.pcm) if spoken.pcm else np.zeros(0, dtype=np.float32)
-        speech: SpokenChunk = speech_of(pcm, spoken.frame_steps, steps)
-        spent = np.concatenate((costs.draw("tts_start", group, 1), costs.draw("tts", group, steps)))
-        ends = np.asarray(spoken.steps, dtype=np.int64)
-        piece = ChunkAudio(spoken.text, spoken.token, torn, speech, spent)
-        lines.append(TimedChunk(piece, spoken.handed, ends, int(ends[0]) if len(ends) else 0))
-    return lines
-
-
 class AnswerGenerator:
     """The steps of LM and TTS that make one answer, each made when its turn has come.
 
     Args:
-        lm: who thinks.
-        tts: who speaks.
-        room: clock and loudspeaker.
-        options: the knobs.
+        parts: see :class:`LiveParts`.
         begun: when the final transcript was there.
         reply: number of the answer.
 
@@ -117,12 +83,10 @@ class AnswerGenerator:
         remark: what must be said of the reply: cut off, empty; mostly nothing.
     """
 
-    def __init__(self, lm: TextLm, tts: Tts, room: Playback, options: AnswerOptions, begun: int, reply: int) -> None:
-        self._lm, self._tts, self._room, self._seed = lm, tts, room, options.seed
-        self._speak, self._begun, self._reply = options.speak, begun, reply
-        self._lm_device, self._tts_device = ("device", "device") if options.speak.shared else ("lm", "tts")
-        if options.speak.lm_apart:
-            self._lm_device = "lm"
+    def __init__(self, parts: LiveParts, begun: int, reply: int) -> None:
+        self._parts, self._playback, self._begun, self._reply = parts, parts.playback, begun, reply
+        self._cutter = Cutter(parts.assistant.chunker, parts.knobs.chunks)
+        self._lm_device, self._tts_device = parts.knobs.lm_device, "device" if parts.knobs.one_device else "tts"
         self._ends: list[int] = []
         self._is_thought = False
         self.remark = ""
@@ -139,13 +103,25 @@ class AnswerGenerator:
         """When each token was there."""
         return np.asarray(self._ends, dtype=np.int64)
 
-    def lines(self, chunks: Sequence[GeneratedChunk]) -> list[TimedChunk]:
-        """The first chunks, as far as they were spoken."""
-        return lines_of(self.text, chunks, self._reply, self._room.costs)
+    def timed(self, chunks: Sequence[GeneratedChunk]) -> list[TimedChunk]:
+        """The first chunks of the answer, as far as they were spoken."""
+        out = []
+        broken = midword(self.text, [item.chunk.text for item in chunks])
+        for item, is_broken in zip(chunks, broken, strict=True):
+            pcm = np.concatenate(item.pcm) if item.pcm else np.zeros(0, dtype=np.float32)
+            speech = speech_of(pcm, item.frame_steps, max(0, len(item.steps) - 1))
+            audio = chunk_audio(item.chunk, is_broken, speech, self._playback.costs, self._reply, item.number)
+            out.append(TimedChunk(audio, item.handed, np.asarray(item.steps, dtype=np.int64)))
+        return out
+
+    def answer(self, chunks: Sequence[GeneratedChunk]) -> Answer:
+        """The answer on the clock, as far as these chunks were spoken."""
+        rule, knobs = self._parts.assistant.playout, self._parts.knobs.playback
+        return schedule_playback(self.ends, self.timed(chunks), self._begun, rule, knobs)
 
     def think(self, history: tuple[str, ...]) -> Process:
         """The tokens of the reply, and its chunks as soon as they are there."""
-        stream, cutter, now = self._remarking(self._lm.reply(history)), StreamCutter(self._speak.chunks), self._begun
+        stream, now = self._remarking(self._parts.stages.lm.reply(history)), self._begun
         while True:
             yield Job(now, 0, BARRIER)
             number = len(self.tokens)
@@ -156,9 +132,8 @@ class AnswerGenerator:
             now = yield Job(now, cost, self._lm_device)
             self.tokens.append(token)
             self._ends.append(now)
-            if self._speak.stream:
-                self._cut(cutter.add(token))
-        self._cut(cutter.rest() if self._speak.stream else chunk_text(self.text, self._speak.chunks))
+            self._add(self._cutter.add(token))
+        self._add(self._cutter.rest())
         self._is_thought = True
 
     def _remarking(self, stream: Iterator[str]) -> Iterator[str]:
@@ -168,9 +143,9 @@ class AnswerGenerator:
         except ReplyRemark as error:
             self.remark = str(error)
 
-    def _cut(self, pieces: list[str]) -> None:
-        for text in pieces:
-            self.chunks.append(GeneratedChunk(len(self.chunks), text, len(self.tokens) - 1, self._ends[-1]))
+    def _add(self, chunks: list[ChunkText]) -> None:
+        for chunk in chunks:
+            self.chunks.append(GeneratedChunk(len(self.chunks), chunk, self._ends[-1]))
 
     def chunk(self, number: int) -> Generator[None, int, GeneratedChunk | None]:
         """Wait for a chunk; None where the reply has no such."""
@@ -190,8 +165,9 @@ class AnswerGenerator:
                 frame is thrown away, and no more are made.
         """
         group, now = self._reply * CHUNK_GROUPS + spoken.number, begin
+        synthesize = partial(self._parts.stages.tts.synthesize, spoken.chunk.text, self._parts.knobs.seed)
         yield Job(now, 0, BARRIER)
-        steps, cost = self._step("tts_start", group, 0, now, lambda: self._tts.synthesize(spoken.text, self._seed))
+        steps, cost = self._step("tts_start", group, 0, now, synthesize)
         assert steps is not None
         now = yield Job(now, cost, self._tts_device)
         spoken.steps.append(now)
@@ -215,14 +191,14 @@ class AnswerGenerator:
                 return
             spoken.frame_steps.append(job)
             spoken.pcm.append(frame)
-            self._room.play(frame)
+            self._playback.play(frame)
 
     def _step(
         self, stage: str, group: int, job: int, at: int, work: Callable[[], Item | None]
     ) -> tuple[Item | None, int]:
         """Do a step; what it brought, and what it cost."""
-        item, _ = self._room.step(stage, group, job, at, work)
-        return item, 0 if item is None else int(self._room.costs.draw(stage, group, job + 1)[job])
+        item, _ = self._playback.step(stage, group, job, at, work)
+        return item, 0 if item is None else int(self._playback.costs.draw(stage, group, job + 1)[job])
 
 
 def never() -> None:

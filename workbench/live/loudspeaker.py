@@ -1,14 +1,16 @@
-"""What a live assistant is in: a clock, and a loudspeaker. Here the simulated one; ``device.py`` has the real one."""
+"""Clock and loudspeaker of a live run: the protocol, and simulated ones. ``loudspeaker_device.py`` has the real."""
 
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from workbench.arrays import Audio
-from workbench.dialogue.answer import Answer, TimedChunk, stream_closed
-from workbench.simulation.step_costs import CostSource
-from workbench.stages.playback import OpenStream
+from workbench.dialogue.answer import Answer, TimedChunk
+from workbench.simulation.step_costs import CostSource, Item
+from workbench.stages.playback import OpenStream, StreamPerChunk
+from workbench.trace import Event
 
-Item = TypeVar("Item")
+Log = Callable[[list[Event]], None]
+"""Takes events as they become known, not in order of time."""
 
 
 class Playback(Protocol):
@@ -54,7 +56,7 @@ class Playback(Protocol):
         """Be silent: play nothing more of the answer that the device does not have."""
         ...
 
-    def closed(self, line: TimedChunk) -> int | None:
+    def closed(self, chunk: TimedChunk) -> int | None:
         """Close the stream of a chunk 0.1 s after its last step, whatever is still queued, as MLX-Harmony does.
 
         Returns:
@@ -84,7 +86,7 @@ class Playback(Protocol):
 
 
 class OpenPlayback(Playback, Protocol):
-    """A room whose loudspeaker never closes: frames are one stream from the first to the last."""
+    """A playback whose loudspeaker never closes: frames are one stream from the first to the last."""
 
     def sounded(self) -> list[tuple[int, int]]:
         """Number of each frame that has gone out since this was asked last, and when the device asked for it."""
@@ -126,9 +128,9 @@ class SimulatedPlayback:
     def stop(self) -> None:
         """See :class:`Playback`."""
 
-    def closed(self, line: TimedChunk) -> int | None:
+    def closed(self, chunk: TimedChunk) -> int | None:
         """See :class:`Playback`."""
-        return stream_closed(line)
+        return StreamPerChunk().freed(chunk.times)
 
     def over(self, answer: Answer) -> int | None:
         """See :class:`Playback`."""

@@ -1,4 +1,4 @@
-"""A room of real devices: time is what passes, steps are measured, and the loudspeaker is the recorder's."""
+"""Playback on real devices: time is what passes, steps are measured, and the loudspeaker is the recorder's."""
 
 import threading
 import time
@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from workbench.arrays import Audio
-from workbench.dialogue.answer import CLOSE_DELAY, Answer, TimedChunk
-from workbench.live.loudspeaker import Item
+from workbench.dialogue.answer import Answer, TimedChunk, owners
 from workbench.recording.callbacks import Speaker
 from workbench.recording.observer import Clock
-from workbench.simulation.step_costs import MeasuredCosts
+from workbench.simulation.step_costs import Item, MeasuredCosts
+from workbench.stages.playback import CLOSE_DELAY
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE
 
 _WAIT_SECONDS = 0.02
@@ -170,9 +170,9 @@ class DevicePlayback:
         self._held.clear()
         self._stopped_at = self._speaker.stop()
 
-    def closed(self, line: TimedChunk) -> int | None:
+    def closed(self, chunk: TimedChunk) -> int | None:
         """See :class:`workbench.live.loudspeaker.Playback`: the device plays to its end what it was given."""
-        close = line.ended + CLOSE_DELAY
+        close = chunk.ended + CLOSE_DELAY
         if self._stopped_at is None:
             if self.now() < close:
                 return None
@@ -239,19 +239,17 @@ class DevicePlayback:
     def observed(self, answer: Answer) -> Answer:
         """See :class:`workbench.live.loudspeaker.Playback`: positions on the agent tape; ends the answer."""
         over, frames = self.over(answer), self._heard()
-        counts = [len(line.piece.speech.frame_steps) for line in answer.lines]
-        chunk = np.repeat(np.arange(len(counts)), counts)
-        offset = np.concatenate([np.zeros(0, dtype=np.int64), *(np.arange(count) for count in counts)])
+        chunk_of, frame_of = owners([len(chunk.audio.speech.frame_steps) for chunk in answer.chunks])
         played = np.asarray(sorted(frames), dtype=np.int64)
         at = np.asarray([frames[number] for number in played.tolist()], dtype=np.int64)
         self._streams, self._last, self._frames, self._stopped_at, self._is_open = [], -1, 0, None, False
         self._held.clear()
         end = self.now() if over is None else over
-        return replace(answer, at=at, chunk=chunk[played], offset=offset[played], over=end)
+        return replace(answer, at=at, chunk_of=chunk_of[played], frame_of=frame_of[played], over=end)
 
 
 class OpenDevicePlayback(DevicePlayback):
-    """See :class:`workbench.live.loudspeaker.OpenPlayback`: a room of real devices whose loudspeaker never closes.
+    """See :class:`workbench.live.loudspeaker.OpenPlayback`: a playback on real devices whose loudspeaker never closes.
 
     Args:
         prebuffer: frames in hand before playback starts.

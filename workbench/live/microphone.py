@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from workbench.arrays import Audio, Floats
-from workbench.sessions.session import frame_rms
+from workbench.arrays import Audio
+from workbench.sessions.tracks import frame_rms
 from workbench.simulation.microphone import EnergyGate
 from workbench.units import FRAME_SAMPLES, frame_end
 
@@ -84,7 +84,7 @@ class LiveMicrophone:
         self._rest: Audio = np.zeros(0, dtype=np.float32)
         self._added = 0
         self._coming: queue.SimpleQueue[tuple[Audio, float, int] | None] = queue.SimpleQueue()
-        self._kept: deque[Audio] = deque(maxlen=_KEPT_FRAMES)
+        self._kept: deque[tuple[Audio, float]] = deque(maxlen=_KEPT_FRAMES)
 
     def add(self, pcm: Audio) -> None:
         """The session goes on with these samples, any number of them."""
@@ -133,7 +133,7 @@ class LiveMicrophone:
             self.ended = True
             return False
         frame, level, arrived = came
-        self._kept.append(frame)
+        self._kept.append((frame, level))
         self._gate.add(level, arrived)
         self.frames += 1
         return True
@@ -144,6 +144,13 @@ class LiveMicrophone:
 
     def recorded(self, index: int) -> Audio:
         """Samples of a frame, float32 of shape (1920,)."""
+        return self._of(index)[0]
+
+    def level(self, index: int) -> float:
+        """RMS of a frame."""
+        return self._of(index)[1]
+
+    def _of(self, index: int) -> tuple[Audio, float]:
         back = self.frames - index
         assert 0 < back <= len(self._kept), f"frame {index} of {self.frames} is not kept"
         return self._kept[-back]
@@ -155,10 +162,6 @@ class LiveMicrophone:
     def mark(self, index: int) -> str:
         """Nothing is mixed in here."""
         return ""
-
-    def levels_with(self, played: list[tuple[int, Audio]], first: int, last: int) -> Floats:
-        """Nothing is mixed in here, so nobody asks."""
-        raise NotImplementedError
 
     def gate(self, threshold: float) -> EnergyGate:
         """Where it was loud until now; there is one threshold."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TextIO
 
 from workbench.arrays import Audio
+from workbench.assistants import assistant, knobs_of
 from workbench.config import Config, to_dict
 from workbench.errors import WorkbenchError
 from workbench.live.assistant import LiveAssistant
@@ -39,18 +40,18 @@ class LiveAssistantObserver:
 
     def __init__(self, stages: Stages | DuplexModel, config: Config) -> None:
         self._config = config
+        knobs = knobs_of(config)
         self._takes_turns = isinstance(stages, Stages)
-        self._drops = self._takes_turns and config.workbench.listener == "mlx-harmony"
-        # MLX-Harmony plays each frame as soon as it has it.
-        prebuffer = 1 if self._drops else config.workbench.tts_prebuffer_frames
-        self._room = DevicePlayback(prebuffer) if self._takes_turns else OpenDevicePlayback(prebuffer)
-        self._mic = LiveMicrophone(config.assistant.stt_silence_threshold, self._room.arrived)
+        self._drops = self._takes_turns and assistant(knobs.assistant).drops_blocks
+        prebuffer = knobs.playback.prebuffer
+        self._playback = DevicePlayback(prebuffer) if self._takes_turns else OpenDevicePlayback(prebuffer)
+        self._mic = LiveMicrophone(knobs.listen.threshold, self._playback.arrived)
         self._assistant: LiveAssistant | LiveDuplex
         if isinstance(stages, Stages):
-            self._assistant = LiveAssistant(stages, config, self._mic, self._room, self._log)
+            self._assistant = LiveAssistant(stages, knobs, self._mic, self._playback, self._log)
         else:
-            assert isinstance(self._room, OpenDevicePlayback)
-            self._assistant = LiveDuplex(stages, config, self._mic, self._room, self._log)
+            assert isinstance(self._playback, OpenDevicePlayback)
+            self._assistant = LiveDuplex(stages, knobs, self._mic, self._playback, self._log)
         self._thread = threading.Thread(target=self._run, name="assistant", daemon=True)
         self._file: TextIO | None = None
         self._deaf = False
@@ -60,7 +61,7 @@ class LiveAssistantObserver:
 
     def begin(self, tape: Path, speaker: Speaker, clock: Clock) -> None:
         """See :class:`workbench.recording.observer.RecordingObserver`."""
-        self._room.open(clock, speaker)
+        self._playback.open(clock, speaker)
         own = self._config.workbench
         header = Header(
             session=tape.parent.name,
@@ -92,7 +93,7 @@ class LiveAssistantObserver:
 
     def played(self, cue: int, sample: int) -> None:
         """See :class:`workbench.recording.observer.RecordingObserver`."""
-        self._room.played(cue, sample)
+        self._playback.played(cue, sample)
 
     def end(self) -> None:
         """See :class:`workbench.recording.observer.RecordingObserver`."""
@@ -154,7 +155,7 @@ class LiveAssistantObserver:
         finally:
             self._deaf = True
             if self._error:
-                self._room.stop()  # or what it still owes would count as starved for the rest of the recording
+                self._playback.stop()  # or what it still owes would count as starved for the rest of the recording
             if self._file is not None:
                 self._file.close()
 

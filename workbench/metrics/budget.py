@@ -6,12 +6,12 @@ for scores of which more is better (``docs/metrics.md`` marks them).
 
 import difflib
 import sys
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.errors import WorkbenchError
+from workbench.files import read_toml
 from workbench.metrics.definitions import BY_KEY, HIGHER_IS_BETTER, Rate, Total
 from workbench.metrics.stats import exposure_to_certify, trials_to_certify, upper_rate, upper_share
 from workbench.metrics.summary import Summary
@@ -59,14 +59,7 @@ def read_budget(path: Path) -> dict[str, float]:
     Raises:
         WorkbenchError: names the file and the key that is unknown or whose limit is no number.
     """
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise WorkbenchError(f"{path}: no such budget file") from None
-    except OSError as error:
-        raise WorkbenchError(f"{path}: cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise WorkbenchError(f"{path}: not valid TOML ({error})") from None
+    data = read_toml(path)
     section = data.get("budget")
     if not isinstance(section, dict) or set(data) != {"budget"}:
         odd = next((name for name in data if name != "budget"), None)

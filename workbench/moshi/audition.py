@@ -10,7 +10,7 @@ import numpy as np
 from workbench.errors import WorkbenchError
 from workbench.moshi.checkpoint import Checkpoint
 from workbench.moshi.codec import Pcm
-from workbench.sessions.session import write_track
+from workbench.sessions.tracks import write_track
 from workbench.units import SAMPLE_RATE
 
 AUDIBLE = 10 ** (-50 / 20)

@@ -2,27 +2,32 @@
 
 A directory is laid out as Kyutai's repositories are: ``config.json`` names the other files (``moshi_name``,
 ``mimi_name``, ``tokenizer_name``) and holds the LM's sizes and ``stt_config`` or ``tts_config``. A Mimi of another
-size than the published one is described by ``mimi_config.json`` beside it. ``find`` gathers, ``check`` compares
-every tensor's shape with the configuration before anything is loaded.
+size than the published one is described by ``mimi_config.json`` in the same directory. ``find`` gathers, ``check``
+asks moshi_mlx's own loader whether it takes the files (``judge``).
 """
 
 import functools
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from workbench.errors import WorkbenchError
-from workbench.files import read_json, sha256_file
-from workbench.moshi.layout import MIMI_202407, lm_table, mimi_table
+from workbench.files import sha256_file
+from workbench.moshi import judge
+from workbench.moshi.layout import MIMI_202407
+from workbench.moshi.repository import CONFIG, file_names, read_config, short
 from workbench.moshi.sizes import Config, Kind, mimi_codebooks
-from workbench.moshi.tensors import Header, Shape, compare, read_header
+from workbench.moshi.tensors import read_header
 
-_NUMBERS = (
-    "dim", "num_heads", "num_layers", "context", "max_period", "depformer_dim", "depformer_num_heads",
-    "depformer_num_layers", "depformer_dim_feedforward", "dep_q", "text_card", "card", "n_q",
+_REQUIRED = (
+    "dim", "num_heads", "num_layers", "causal", "layer_scale", "context", "max_period", "positional_embedding",
+    "depformer_dim", "depformer_num_heads", "depformer_num_layers", "depformer_dim_feedforward", "depformer_pos_emb",
+    "dep_q", "text_card", "card", "delays", "n_q",
 )  # fmt: skip
-_OTHERS = ("causal", "layer_scale", "positional_embedding", "depformer_pos_emb", "delays")
-_KYUTAI_MIMI = ("tokenizer-e351c8d8-checkpoint125.safetensors", "mimi-pytorch-e351c8d8@125.safetensors")
+"""Keys without a default in moshi_mlx's ``LmConfig.from_config_dict``."""
+
+_LUT = ("n_bins", "dim", "tokenizer", "possible_values")
 
 
 @dataclass(frozen=True)
@@ -66,11 +71,8 @@ class Checkpoint:
     @property
     def voice_suffix(self) -> str:
         """How the voices of this TTS end: ``.<sig>@<epoch>.safetensors``."""
-        try:
-            m = self.config["model_id"]
-            return f".{m['sig']}@{m['epoch']}.safetensors"
-        except (KeyError, TypeError) as e:
-            raise WorkbenchError(f"{self.root / 'config.json'}: model_id with sig and epoch is missing") from e
+        m = self.config["model_id"]
+        return f".{m['sig']}@{m['epoch']}.safetensors"
 
     @functools.cached_property
     def digests(self) -> dict[str, str]:
@@ -96,58 +98,78 @@ def find(root: Path, config_path: Path | None = None) -> Checkpoint:
     """
     if not root.is_dir():
         raise WorkbenchError(f"{root}: no such model directory; `workbench models` shows how to get one")
-    path = config_path or root / "config.json"
-    if not path.exists():
-        raise WorkbenchError(f"{root}: has no config.json; is it a model directory?")
-    config = read_json(path)
-    if not isinstance(config, dict):
-        raise WorkbenchError(f"{path}: must hold a JSON object")
-    mimi = _named(root, path, config, "mimi_name", _KYUTAI_MIMI)
+    path = config_path or root / CONFIG
+    config = read_config(root, config_path)
+    mimi = _named(root, path, config, "mimi_name")
     mimi_config, published = _mimi_config(root, mimi)
     if "dim" not in config:
         return Checkpoint(root, "mimi", config, mimi, mimi_config, published, None, None, False, None)
     _check_config(path, config)
-    weights = _named(
-        root, path, config, "moshi_name", ("model.safetensors", "model.q8.safetensors", "model.q4.safetensors")
-    )
-    tokenizer = _named(root, path, config, "tokenizer_name", ())
+    weights = _named(root, path, config, "moshi_name")
+    tokenizer = _named(root, path, config, "tokenizer_name")
     bits = {".q4": 4, ".q8": 8}.get(Path(weights.stem).suffix)
     mlx_named = "out_norm.weight" in read_header(weights).shapes
     return Checkpoint(root, _kind(config), config, mimi, mimi_config, published, weights, tokenizer, mlx_named, bits)
 
 
-def _named(root: Path, config_path: Path, config: Config, key: str, fallbacks: tuple[str, ...]) -> Path:
-    """The file that ``config[key]`` names, or the first of the fallbacks that is there."""
-    name = config.get(key)
-    if name is not None and (not isinstance(name, str) or Path(name).is_absolute() or ".." in Path(name).parts):
-        raise WorkbenchError(f"{config_path}: {key} must name a file inside the model directory, not {name!r}")
-    for candidate in [name] if name else fallbacks:
-        if (root / candidate).is_file():
-            return root / candidate
-    wanted = name or " or ".join(fallbacks) or f"the file for {key}"
-    hint = "is missing" if name else f"is missing, and config.json has no {key}"
-    raise WorkbenchError(f"{root}: {wanted} {hint}")
+def _named(root: Path, config_path: Path, config: Config, key: str) -> Path:
+    """The file that ``config[key]`` names, or the first of moshi_mlx's own names that is there."""
+    names = file_names(config, key, config_path)
+    for name in names:
+        if (root / name).is_file():
+            return root / name
+    hint = "is missing" if config.get(key) is not None else f"is missing, and config.json has no {key}"
+    raise WorkbenchError(f"{root}: {' or '.join(names)} {hint}")
 
 
 def _kind(config: Config) -> Kind:
-    if "tts_config" in config:
+    if config.get("tts_config") is not None:
         return "tts"
     return "duplex" if config["dep_q"] else "stt"
 
 
 def _check_config(path: Path, c: Config) -> None:
-    for key in (*_NUMBERS, *_OTHERS):
+    """What moshi_mlx's reading of ``config.json`` asks of it; what its values amount to is :mod:`judge`'s."""
+    for key in _REQUIRED:
         if key not in c:
             raise WorkbenchError(f"{path}: {key} is missing")
-    for key in _NUMBERS:
-        if isinstance(c[key], bool) or not isinstance(c[key], int | float) or c[key] < 0:
-            raise WorkbenchError(f"{path}: {key} is {c[key]!r}, must be a number from 0 on")
-    if not isinstance(c["delays"], list) or len(c["delays"]) != c["n_q"] + 1:
-        raise WorkbenchError(f"{path}: delays must list {c['n_q'] + 1} numbers, one for text and one per codebook")
-    if c["dim"] % c["num_heads"]:
-        raise WorkbenchError(f"{path}: dim {c['dim']} is not divisible by num_heads {c['num_heads']}")
-    if "tts_config" in c and not isinstance(c["tts_config"].get("audio_delay"), int | float):
-        raise WorkbenchError(f"{path}: tts_config.audio_delay is missing")
+    conditioners = c.get("conditioners", {})
+    if not isinstance(conditioners, dict):
+        hint = "; leave the key out where there are none" if conditioners is None else ""
+        raise WorkbenchError(f"{path}: conditioners is {short(conditioners)}, moshi_mlx needs an object{hint}")
+    for name, conditioner in conditioners.items():
+        _check_conditioner(f"{path}: conditioners.{name}", conditioner)
+    if c.get("tts_config") is not None:
+        _numbers(path, c, "tts_config", ("audio_delay",), required=True)
+        model_id = c.get("model_id")
+        if not isinstance(model_id, dict) or not {"sig", "epoch"} <= set(model_id):
+            raise WorkbenchError(f"{path}: model_id with sig and epoch is missing, which a TTS needs")
+    if c.get("stt_config") is not None:
+        _numbers(path, c, "stt_config", ("audio_delay_seconds", "audio_silence_prefix_seconds"), required=False)
+
+
+def _check_conditioner(where: str, conditioner: object) -> None:
+    kind = conditioner.get("type") if isinstance(conditioner, dict) else None
+    keys = {"lut": _LUT, "tensor": ("dim",)}.get(kind) if isinstance(kind, str) else None
+    if not isinstance(conditioner, dict) or keys is None:
+        raise WorkbenchError(f"{where} must be an object of type lut or tensor, not {short(conditioner)}")
+    spec = conditioner.get(kind)
+    for key in keys:
+        if not isinstance(spec, dict) or key not in spec:
+            raise WorkbenchError(f"{where}: {kind}.{key} is missing")
+
+
+def _numbers(path: Path, c: Config, section: str, keys: tuple[str, ...], *, required: bool) -> None:
+    if not isinstance(c[section], dict):
+        raise WorkbenchError(f"{path}: {section} is {short(c[section])}, must be an object")
+    for key in keys:
+        value = c[section].get(key)
+        if value is None and not required:
+            continue
+        if value is None:
+            raise WorkbenchError(f"{path}: {section}.{key} is missing")
+        if not isinstance(value, int | float) or not math.isfinite(value) or not 0 <= value <= 3600:
+            raise WorkbenchError(f"{path}: {section}.{key} is {short(value)}, must be seconds")
 
 
 def _mimi_config(root: Path, weights: Path) -> tuple[Config, bool]:
@@ -155,17 +177,24 @@ def _mimi_config(root: Path, weights: Path) -> tuple[Config, bool]:
     header = read_header(weights)
     books = sum(n.startswith("quantizer.") and n.endswith("embedding_sum") for n in header.shapes)
     described = root / "mimi_config.json"
-    config = _merge(MIMI_202407, read_json(described), described, "") if described.exists() else dict(MIMI_202407)
-    config = cast(Config, config) | {"quantizer_nq": books}
+    config = dict(MIMI_202407)
+    if described.exists():
+        config = cast(Config, _merge(MIMI_202407, read_config(root, described), described, ""))
+        layers = config["transformer"]["num_layers"]
+        if layers > len(header.shapes):
+            raise WorkbenchError(
+                f"{described}: transformer.num_layers is {short(layers)}, more than {weights.name} has tensors"
+            )
+    config = config | {"quantizer_nq": books}
     return config, config == MIMI_202407 | {"quantizer_nq": books}
 
 
 def _merge(base: Any, given: Any, path: Path, where: str) -> Any:
     """``given`` over ``base``, with every key known and of the same sort."""
     if not isinstance(base, dict):
-        same = isinstance(given, list) if isinstance(base, list) else isinstance(given, type(base) | int | float)
-        if not same:
-            raise WorkbenchError(f"{path}: {where[1:]} is {given!r}, must be like {base!r}")
+        none = where.endswith("num_layers") and type(given) is int and given == 0
+        if not none and not _alike(base, given):
+            raise WorkbenchError(f"{path}: {where[1:]} is {short(given)}, must be like {short(base)}")
         return given
     if not isinstance(given, dict):
         raise WorkbenchError(f"{path}: {where[1:] or 'the file'} must be an object")
@@ -175,56 +204,27 @@ def _merge(base: Any, given: Any, path: Path, where: str) -> Any:
     return {k: _merge(v, given[k], path, f"{where}.{k}") if k in given else v for k, v in base.items()}
 
 
+def _alike(base: object, given: object) -> bool:
+    """Whether a value is of the same sort as the published one; whole numbers are sizes, from 1 on."""
+    if isinstance(base, list) and isinstance(given, list):
+        return len(given) == len(base) and all(map(_alike, base, given))
+    if type(base) is int:
+        return type(given) is int and given >= 1
+    return type(given) is type(base) or (isinstance(base, float) and type(given) is int)
+
+
 def check(c: Checkpoint) -> list[str]:
-    """Compare every file with the configuration; nothing is loaded.
+    """Whether moshi_mlx and rustymimi take the files; nothing stays loaded.
 
     Returns:
-        What was found, a line per file.
+        What was found, a line per file; lines that begin with ``note`` say what they take but is likely wrong, such as
+        weights that are not finite.
 
     Raises:
-        WorkbenchError: names the first tensor, token count or number that does not fit.
+        WorkbenchError: names the file and the first tensor, key or number that they refuse.
     """
-    mimi = read_header(c.mimi)
-    compare(c.mimi, mimi.shapes, mimi_table(c.mimi_config))
-    lines = [_line("codec", c.mimi, mimi, f"{c.mimi_config['quantizer_nq']} codebooks")]
-    if c.weights is None or c.tokenizer is None:
-        return lines
-    header = read_header(c.weights)
-    compare(c.weights, header.shapes, _wanted(c))
-    naming = "MLX-named" if c.mlx_named else "PyTorch-named"
-    lines.append(_line(c.kind, c.weights, header, naming + (f", {c.bits} bits" if c.bits else "")))
-    if c.mimi_config["quantizer_nq"] < c.codebooks:
-        raise WorkbenchError(
-            f"{c.mimi}: has {c.mimi_config['quantizer_nq']} codebooks, config.json needs {c.codebooks}"
-        )
-    if c.config["card"] != c.mimi_config["quantizer_bins"]:
-        raise WorkbenchError(
-            f"{c.root / 'config.json'}: card is {c.config['card']}, but {c.mimi.name} has codebooks of "
-            f"{c.mimi_config['quantizer_bins']} entries"
-        )
-    pieces = _pieces(c.tokenizer)
-    if pieces != c.config["text_card"]:
-        raise WorkbenchError(f"{c.tokenizer}: has {pieces} pieces, config.json's text_card is {c.config['text_card']}")
-    return [*lines, f"tokenizer  {c.tokenizer.name}: {pieces} pieces"]
-
-
-def _wanted(c: Checkpoint) -> dict[str, Shape]:
-    if not c.mlx_named:
-        return lm_table(c.config)
-    from workbench.moshi.load import lm_shapes
-
-    return {n: shape for n, (_, shape) in lm_shapes(c.config, c.bits).items()}
-
-
-def _pieces(path: Path) -> int:
-    import sentencepiece
-
-    try:
-        return int(sentencepiece.SentencePieceProcessor(str(path)).get_piece_size())
-    except (RuntimeError, OSError) as e:
-        raise WorkbenchError(f"{path}: not a sentencepiece model") from e
-
-
-def _line(role: str, path: Path, header: Header, more: str) -> str:
-    dtypes = "/".join(sorted(set(header.dtypes.values())))
-    return f"{role:9}  {path.name}: {len(header.shapes)} tensors, {header.size / 1e6:.1f} MB {dtypes}, {more}"
+    notes: list[str] = []
+    lines = []
+    if c.weights is not None and c.tokenizer is not None:
+        lines = [judge.lm(c, notes), judge.tokenizer(c, notes)]
+    return [judge.codec(c, notes), *lines, *notes]

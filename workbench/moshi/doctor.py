@@ -18,6 +18,8 @@ from workbench.config import Config
 from workbench.errors import WorkbenchError
 from workbench.moshi.checkpoint import Checkpoint, check, find
 from workbench.moshi.codec import Pcm
+from workbench.moshi.judge import cannot_step
+from workbench.moshi.repository import is_model
 from workbench.moshi.sizes import Kind
 from workbench.moshi.stack import locate
 from workbench.moshi.stt import DsmStt
@@ -94,7 +96,7 @@ def models(config: Config) -> tuple[dict[Kind, Checkpoint], list[Finding]]:
     a, root = config.assistant, Path(config.stack.models)
     given = {"stt": a.stt_model_path, "tts": a.tts_model_path}
     kinds: list[Kind] = ["stt", "tts", "duplex"]
-    alone = bool(config.stack.models) and (root / "config.json").exists()
+    alone = bool(config.stack.models) and is_model(root)
     there: list[Kind | None] = [k for k in kinds if given.get(k) or (config.stack.models and (root / k).is_dir())]
     if config.stack.models and not there and not alone:
         why = (
@@ -116,10 +118,12 @@ def model(checkpoint: Checkpoint) -> Iterator[Finding]:
     """Files against configuration."""
     try:
         for line in check(checkpoint):
-            yield Finding("models", "ok", line)
+            yield Finding("models", "note" if line.startswith("note") else "ok", line.removeprefix("note").lstrip())
     except WorkbenchError as e:
         yield Finding("models", "bad", str(e))
         return
+    if checkpoint.weights and (reason := cannot_step(checkpoint.config)):
+        yield Finding("models", "bad", f"{checkpoint.root}: moshi_mlx cannot step this model: {reason}")
     if checkpoint.generated:
         yield Finding("models", "note", f"{checkpoint.root}: generated weights, right in shape and without meaning")
 

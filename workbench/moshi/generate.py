@@ -19,9 +19,9 @@ import numpy.typing as npt
 from workbench.errors import WorkbenchError
 from workbench.files import replacing
 from workbench.moshi import sizes, spm
-from workbench.moshi.layout import Table, lm_table, mimi_table
+from workbench.moshi.layout import MIMI_202407, Table, lm_table, mimi_table
 from workbench.moshi.sizes import Config, Kind, Size
-from workbench.moshi.tensors import Spec, save, to_bf16, write
+from workbench.moshi.tensors import ITEM_BYTES, Spec, save, to_bf16, write
 
 VOICE_FRAMES = 125
 """Length of a published voice: 10 s at 12.5 Hz."""
@@ -96,7 +96,7 @@ def _write(directory: Path, r: Recipe) -> None:
         codebooks = sizes.mimi_codebooks(lm)
         _put(directory / config["tokenizer_name"], spm.model(lm["text_card"]))
         write_lm(directory / config["moshi_name"], lm, r)
-    write_mimi(directory, config["mimi_name"], r.mimi or r.size, codebooks, r.seed)
+    write_mimi(directory, config["mimi_name"], sizes.mimi_config(r.mimi or r.size, codebooks), r.seed)
     if r.kind == "tts":
         write_voice(directory, "generated", config, r.seed)
     _put(directory / "config.json", (json.dumps(config, indent=1) + "\n").encode())
@@ -119,21 +119,26 @@ def _put(path: Path, data: bytes) -> None:
 
 def write_lm(path: Path, config: Config, r: Recipe) -> None:
     """Write an LM's weights: bfloat16, PyTorch- or MLX-named, or quantised."""
-    if r.mlx_named:
-        from workbench.moshi.load import lm_shapes
-
-        specs = [Spec(n, d, s) for n, (d, s) in sorted(lm_shapes(config, r.bits).items())]
-    else:
-        specs = [Spec(n, "BF16", s) for n, s in sorted(lm_table(config).items())]
+    specs = lm_specs(config, r)
     write(path, specs, _values(specs, r.seed), {})
 
 
-def write_mimi(directory: Path, name: str, size: Size, codebooks: int, seed: int) -> None:
+def lm_specs(config: Config, r: Recipe) -> list[Spec]:
+    """The tensors of an LM's file, in order; a TTS has those of its conditions in float32, as the published one."""
+    if r.mlx_named:
+        from workbench.moshi.load import lm_shapes
+
+        return [Spec(n, d, s) for n, (d, s) in sorted(lm_shapes(config, r.bits).items())]
+    wide = "F32" if r.kind == "tts" else "BF16"
+    specs = [Spec(n, wide if n.startswith("condition_provider.") else "BF16", s) for n, s in lm_table(config).items()]
+    return sorted(specs, key=lambda spec: (-ITEM_BYTES[spec.dtype], spec.name))
+
+
+def write_mimi(directory: Path, name: str, config: Config, seed: int) -> None:
     """Write Mimi's float32 weights, and its ``mimi_config.json`` where it is not the published size."""
-    config = sizes.mimi_config(size, codebooks)
     specs = [Spec(n, "F32", s) for n, s in sorted(mimi_table(config).items())]
     write(directory / name, specs, _values(specs, seed), {})
-    if size == "tiny":
+    if config != MIMI_202407 | {"quantizer_nq": config["quantizer_nq"]}:
         _put(directory / "mimi_config.json", (json.dumps(config, indent=1) + "\n").encode())
 
 

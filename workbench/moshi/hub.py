@@ -1,4 +1,7 @@
-"""Model directories from the Hugging Face hub: a model's own four files, and nothing else of the repository."""
+"""Model directories from the Hugging Face hub: a model's own files, and nothing else of the repository.
+
+A repository is a stranger's: the names in its ``config.json`` may only be files inside the directory that is filled.
+"""
 
 import os
 from collections.abc import Iterator
@@ -6,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.errors import WorkbenchError
-from workbench.files import read_json
-from workbench.moshi.sizes import Kind
+from workbench.moshi.repository import CONFIG, FALLBACKS, default_config, file_names, inside, read_config
+from workbench.moshi.sizes import Config, Kind
 
 VOICE_REPO = "kyutai/tts-voices"
 
@@ -57,18 +60,55 @@ def pull(name: str, directory: Path, *, voices: tuple[str, ...] = ()) -> Iterato
     repo = KNOWN[name].repo if name in KNOWN else name
     if repo.count("/") != 1:
         raise WorkbenchError(f"{name}: not a known model ({', '.join(KNOWN)}) nor owner/repository")
-    path = _download(repo, "config.json", directory)
-    yield path
-    config = read_json(path)
-    names = [config.get("moshi_name", "model.safetensors"), config.get("mimi_name"), config.get("tokenizer_name")]
-    for file in names:
-        if not file:
-            raise WorkbenchError(f"{repo}: its config.json names no weights, codec or tokenizer; not a Moshi model")
-        yield _download(repo, file, directory)
-    for voice in voices:
-        model_id = config.get("model_id") or {}
-        suffix = f".{model_id.get('sig')}@{model_id.get('epoch')}.safetensors"
-        yield _download(VOICE_REPO, voice + suffix, directory / "voices")
+    config = _config(repo, directory)
+    if config is None:
+        config = default_config()
+    else:
+        yield directory / CONFIG
+    source = f"{repo}: {CONFIG}"
+    wanted = [file_names(config, key, source) for key in FALLBACKS]
+    wanted_voices = [inside(voice + _suffix(config), f"{source}: voice {voice}") for voice in voices]
+    for names in wanted:
+        yield _first(repo, names, directory)
+    for voice in wanted_voices:
+        yield _download(VOICE_REPO, voice, directory / "voices")
+
+
+def _config(repo: str, directory: Path) -> Config | None:
+    """The repository's configuration; None where it has none, and moshi_mlx's own stands for it."""
+    try:
+        _download(repo, CONFIG, directory)
+    except _MissingError:
+        # One of another model would be read in its place.
+        if (directory / CONFIG).exists():
+            raise WorkbenchError(
+                f"{directory}: holds the {CONFIG} of another model, and {repo} has none; name a new directory"
+            ) from None
+        return None
+    return read_config(directory)
+
+
+def _suffix(config: Config) -> str:
+    model_id = config.get("model_id")
+    model_id = model_id if isinstance(model_id, dict) else {}
+    return f".{model_id.get('sig')}@{model_id.get('epoch')}.safetensors"
+
+
+class _MissingError(WorkbenchError):
+    """The repository has no such file."""
+
+
+def _first(repo: str, names: tuple[str, ...], directory: Path) -> Path:
+    """Download the first of the names that the repository has."""
+    for name in names[:-1]:
+        try:
+            return _download(repo, name, directory)
+        except _MissingError:
+            continue
+    try:
+        return _download(repo, names[-1], directory)
+    except _MissingError:
+        raise WorkbenchError(f"{repo}: has no file {' or '.join(names)}; not a Moshi model?") from None
 
 
 def _download(repo: str, file: str, directory: Path) -> Path:
@@ -84,7 +124,7 @@ def _download(repo: str, file: str, directory: Path) -> Path:
         raise WorkbenchError(f"{repo}: no such repository on the hub (or it is private)") from e
     except errors.EntryNotFoundError as e:
         if not isinstance(e, errors.LocalEntryNotFoundError):
-            raise WorkbenchError(f"{repo}: has no file {file}") from e
+            raise _MissingError(f"{repo}: has no file {file}") from e
         raise WorkbenchError(_offline(repo, file, directory)) from e
     except (errors.OfflineModeIsEnabled, requests.RequestException, OSError) as e:
         raise WorkbenchError(_offline(repo, file, directory)) from e

@@ -80,6 +80,8 @@ def lm_table(c: dict[str, Any]) -> Table:
     t["out_norm.alpha"] = (1, 1, d)
     for i in range(c["num_layers"]):
         t |= _layer(f"transformer.layers.{i}", d, bool(c.get("cross_attention")))
+        if c["layer_scale"] is not None:
+            t |= {f"transformer.layers.{i}.layer_scale_{k}.scale": (d,) for k in (1, 2)}
     heads, width = c.get("extra_heads_num_heads", 0), c.get("extra_heads_dim", 6)
     t |= {f"extra_heads.{i}.weight": (width, d) for i in range(heads)}
     return t | _depformer(c) | _conditioners(c)

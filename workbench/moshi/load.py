@@ -17,7 +17,7 @@ from moshi_mlx import models
 from moshi_mlx.models.mimi import Mimi, MimiConfig
 from moshi_mlx.modules import SeanetConfig, TransformerConfig
 
-from workbench.moshi.tensors import Shape
+from workbench.moshi.tensors import Header, Shape, read_header
 
 REFERENCE_SEED = 299792458
 """Seed of moshi_mlx's own ``run_inference`` and ``run_tts``."""
@@ -25,6 +25,7 @@ REFERENCE_SEED = 299792458
 GROUP_SIZE = {4: 32, 8: 64}
 """moshi_mlx's group sizes for its ``.q4`` and ``.q8`` files."""
 
+_CROSS = "cross_attention.in_proj"
 _DTYPES = {mx.bfloat16: "BF16", mx.float16: "F16", mx.float32: "F32", mx.uint32: "U32"}
 
 
@@ -63,22 +64,31 @@ def lm_config(raw: dict[str, Any]) -> models.LmConfig:
     wrong once the ring wraps (after 5 min 27 s); Kyutai's own scripts shorten the ring in the same way.
     """
     config = models.LmConfig.from_config_dict(raw)
-    config.transformer.max_seq_len = config.transformer.context
+    if isinstance(config.transformer.context, int) and config.transformer.context > 0:
+        config.transformer.max_seq_len = config.transformer.context
     return config
 
 
-def build_lm(raw: dict[str, Any], bits: int | None) -> models.Lm:
-    """An LM whose arrays are not yet computed (MLX is lazy), quantised where the file is."""
+def build_lm(raw: dict[str, Any], bits: int | None, *, all_quantised: bool = False) -> models.Lm:
+    """An LM whose arrays are not yet computed (MLX is lazy), quantised where the file is.
+
+    Args:
+        raw: ``config.json``.
+        bits: 4 or 8 for a quantised file.
+        all_quantised: whether the projections of cross-attention are quantised too, as moshi_mlx's scripts do; its
+            cross-attention cannot compute with those, so files made here leave them out.
+    """
     model = models.Lm(lm_config(raw))
     model.set_dtype(mx.bfloat16)
     if bits is not None:
-        nn.quantize(model, bits=bits, group_size=GROUP_SIZE[bits], class_predicate=_quantizable)
+        predicate = None if all_quantised else _computable
+        nn.quantize(model, bits=bits, group_size=GROUP_SIZE[bits], class_predicate=predicate)
     return model
 
 
-def _quantizable(path: str, module: nn.Module) -> bool:
+def _computable(path: str, module: nn.Module) -> bool:
     """Everything that MLX can quantise but cross-attention's projection, whose raw weight moshi_mlx multiplies by."""
-    return hasattr(module, "to_quantized") and not path.endswith("cross_attention.in_proj")
+    return hasattr(module, "to_quantized") and not path.endswith(_CROSS)
 
 
 def lm_shapes(raw: dict[str, Any], bits: int | None) -> dict[str, tuple[str, Shape]]:
@@ -90,7 +100,28 @@ def lm_shapes(raw: dict[str, Any], bits: int | None) -> dict[str, tuple[str, Sha
 
 def load_lm(raw: dict[str, Any], weights: Path, *, mlx_named: bool, bits: int | None) -> models.Lm:
     """Build and fill an LM. The files are expected to have been checked (``checkpoint.check``)."""
-    model = build_lm(raw, bits)
+    every = all_quantised(read_header(weights))
+    model = fill(build_lm(raw, bits, all_quantised=every), weights, mlx_named=mlx_named)
+    if every:
+        for layer in model.transformer.layers:
+            layer.cross_attention.in_proj = _dequantised(layer.cross_attention.in_proj)
+    return model
+
+
+def all_quantised(header: Header) -> bool:
+    """Whether a file has quantised projections of cross-attention."""
+    return any(name.endswith(f"{_CROSS}.scales") for name in header.shapes)
+
+
+def _dequantised(linear: nn.QuantizedLinear) -> nn.Linear:
+    weight = mx.dequantize(linear.weight, linear.scales, linear.biases, linear.group_size, linear.bits)
+    plain = nn.Linear(weight.shape[1], weight.shape[0], bias=False)
+    plain.weight = weight
+    return plain
+
+
+def fill(model: models.Lm, weights: Path, *, mlx_named: bool) -> models.Lm:
+    """Give an LM its weights by moshi_mlx's own loader; MLX reads none of them before they are computed with."""
     if mlx_named:
         model.load_weights(str(weights), strict=True)
     else:

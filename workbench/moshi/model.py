@@ -1,6 +1,8 @@
 """A model ready to step: LM, tokenizer and codec of one checkpoint, and the name its outputs are kept under."""
 
 import functools
+import json
+import sys
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -10,6 +12,7 @@ from workbench.errors import WorkbenchError
 from workbench.files import canonical_json, sha256_text, source_digest
 from workbench.moshi.checkpoint import Checkpoint, check
 from workbench.moshi.codec import Codec, MlxCodec, RustyCodec
+from workbench.moshi.judge import NOT_FINITE, cannot_step
 from workbench.moshi.sizes import Kind
 
 Backend = Literal["auto", "rustymimi", "mlx"]
@@ -39,7 +42,10 @@ class Model:
         """
         if token in (0, 3):
             return ""
-        piece: str = self.text.id_to_piece(token)
+        try:
+            piece: str = self.text.id_to_piece(token)
+        except IndexError as e:
+            raise WorkbenchError(f"{self.checkpoint.tokenizer}: has no piece {token}, which the model says") from e
         return piece.replace("▁", " ")
 
 
@@ -56,7 +62,11 @@ def load(checkpoint: Checkpoint, kind: Kind, *, quantize: int | None = None) -> 
     """
     if checkpoint.kind != kind:
         raise WorkbenchError(f"{checkpoint.root}: is of kind {checkpoint.kind}, a model of kind {kind} is needed here")
-    check(checkpoint)
+    for note in check(checkpoint):
+        if NOT_FINITE in note:
+            print(f"note: {note.removeprefix('note').lstrip()}", file=sys.stderr)
+    if reason := cannot_step(checkpoint.config):
+        raise WorkbenchError(f"{checkpoint.root / 'config.json'}: moshi_mlx cannot step this model: {reason}")
     import mlx.core as mx
     import sentencepiece
 
@@ -74,9 +84,18 @@ def load(checkpoint: Checkpoint, kind: Kind, *, quantize: int | None = None) -> 
             # run_tts builds its codec between the LM and the first draw, and building draws too.
             loading.build_mimi(checkpoint.mimi_config, checkpoint.codebooks)
         else:
-            lm.warmup(dialogue_condition(lm))
+            _warm_up(lm, checkpoint)
     mx.eval(lm.parameters())
     return Model(checkpoint, lm, sentencepiece.SentencePieceProcessor(str(checkpoint.tokenizer)), key)
+
+
+def _warm_up(lm: Any, checkpoint: Checkpoint) -> None:
+    """One step, as ``run_inference`` does it: what moshi_mlx builds but cannot run shows here."""
+    try:
+        lm.warmup(dialogue_condition(lm))
+    except (TypeError, ValueError, RuntimeError, AttributeError, AssertionError) as e:
+        why = (str(e).strip() or type(e).__name__).splitlines()[0]
+        raise WorkbenchError(f"{checkpoint.root}: moshi_mlx loads this model but cannot step it ({why})") from e
 
 
 def dialogue_condition(lm: Any) -> Any:
@@ -118,7 +137,7 @@ def fingerprint(checkpoint: Checkpoint, options: dict[str, Any]) -> str:
                 "code": _code(),
                 "packages": packages,
                 "device": str(mx.default_device().type),
-                "config": checkpoint.config,
+                "config": json.dumps(checkpoint.config, sort_keys=True),  # it may hold numbers that are none
                 "mimi": checkpoint.mimi_config,
                 "weights": checkpoint.digests,
                 "options": options,

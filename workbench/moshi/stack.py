@@ -10,6 +10,7 @@ from workbench.config import Config
 from workbench.errors import WorkbenchError
 from workbench.moshi.checkpoint import Checkpoint, find
 from workbench.moshi.lm import MlxLm
+from workbench.moshi.repository import is_model
 from workbench.moshi.sizes import Kind
 from workbench.sessions.labels import Label
 from workbench.simulation.step_costs import Profile, read_profile
@@ -56,7 +57,7 @@ def locate(config: Config, kind: Kind) -> Checkpoint:
     if not root.is_dir():
         raise WorkbenchError(f"{root}: no such directory ([stack] models)")
     here = root / kind if (root / kind).is_dir() else root
-    if not (here / "config.json").exists():
+    if not is_model(here):
         raise WorkbenchError(f"{root}: has neither {kind}/config.json nor config.json ([stack] models)")
     return _of_kind(find(here), kind, "[stack] models")
 

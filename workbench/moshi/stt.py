@@ -16,7 +16,7 @@ import numpy as np
 from workbench.errors import WorkbenchError
 from workbench.moshi.checkpoint import Checkpoint
 from workbench.moshi.codec import Codec, Codes, Pcm
-from workbench.moshi.model import Backend, Model, fingerprint, load, open_codec
+from workbench.moshi.model import Backend, Model, dialogue_condition, fingerprint, load, open_codec
 from workbench.moshi.state import State, of_caches, put_back, size, take
 from workbench.moshi.stream import TokenStream, reset_caches
 from workbench.stages.protocols import SttStep
@@ -66,14 +66,17 @@ class DsmStt:
         from moshi_mlx.utils import Sampler
 
         stt = checkpoint.config.get("stt_config") or {}
+        delay, prefix = stt.get("audio_delay_seconds") or 0.0, stt.get("audio_silence_prefix_seconds") or 0.0
         self.model: Model = load(checkpoint, "stt")
         self.codec: Codec = open_codec(checkpoint, codec)
         # Beside an LM on the GPU the codec's cores are free. On the CPU both fight for them: slower than in turn.
         self.overlap = self.codec.concurrent and mx.default_device() == mx.gpu
-        self.delay_seconds = float(stt.get("audio_delay_seconds", 0.0))
-        # 0.5 s is 6.25 frames; Kyutai's server configuration for this model says 6.
+        self.delay_seconds = float(delay)
+        # Whole frames of 0.5 s are 6 and of 2.5 s are 31: what Kyutai's stt-rs makes of the same config.json, and the
+        # nearest. Kyutai's server configurations say 6 and 32.
         self.delay_frames = int(self.delay_seconds * FRAME_RATE)
-        self.prefix_frames = math.ceil(float(stt.get("audio_silence_prefix_seconds", 0.0)) * FRAME_RATE)
+        # 1 s is 13 frames, as in Kyutai's PyTorch script; run_inference pads 12.5, which shifts speech by half a frame.
+        self.prefix_frames = math.ceil(float(prefix) * FRAME_RATE)
         self.has_pause_heads = len(self.model.lm.extra_heads) > 0
         backend = type(self.codec).__name__
         options = {"role": "stt", "temperature": temperature, "seed": seed, "codec": backend}
@@ -94,7 +97,13 @@ class DsmStt:
         from workbench.moshi.load import PrivateKey
 
         key = self.model.key.copy() if self._seed is None else PrivateKey(self._seed)
-        return TokenStream(self.model.lm, text_sampler=self._sampler, audio_sampler=self._sampler, key=key)
+        return TokenStream(
+            self.model.lm,
+            text_sampler=self._sampler,
+            audio_sampler=self._sampler,
+            key=key,
+            condition=dialogue_condition(self.model.lm),
+        )
 
     def open(self, fresh: bool = True) -> "DsmSttStream":
         """Start a listen cycle; ends the one before.

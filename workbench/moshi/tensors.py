@@ -1,12 +1,16 @@
-"""safetensors files: read and check a header without loading a tensor, write a file in fixed bytes.
+"""safetensors files: check a header and look for broken values without loading a tensor, write a file in fixed bytes.
 
 The format (https://github.com/huggingface/safetensors): eight bytes of little-endian header length, a JSON
-object that gives each tensor's ``dtype``, ``shape`` and ``data_offsets``, then the data. Reading the header
-alone says within milliseconds whether a 4 GB file is whole and fits its model.
+object that gives each tensor's ``dtype``, ``shape`` and ``data_offsets``, then the data. MLX trusts the header: it
+fills what a truncated file lacks with other memory, reads two tensors from the same bytes, and can crash on a shape
+that is none. So the header is read here first, by ``mx.load``'s rules (``"__metadata__": null`` is how MLX itself
+writes no metadata; unused bytes are allowed), and what would give wrong weights silently is refused.
 """
 
+import errno
 import json
 import math
+import os
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,11 +23,23 @@ import numpy.typing as npt
 from workbench.errors import WorkbenchError
 from workbench.files import replacing
 
-ITEM_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "U32": 4, "I16": 2, "U8": 1, "I8": 1}
-"""Bytes per element of the dtypes Kyutai's files use."""
+ITEM_BYTES = {
+    "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "C64": 8, "I64": 8, "I32": 4, "I16": 2, "I8": 1,
+    "U64": 8, "U32": 4, "U16": 2, "U8": 1, "BOOL": 1,
+}  # fmt: skip
+"""Bytes per element, by safetensors dtype."""
+
+NOT_IN_MLX = frozenset({"F64"})
+"""Dtypes that mlx 0.26 does not load."""
+
+_INFINITY = {"F16": ("<u2", 0x7C00), "BF16": ("<u2", 0x7F80), "F32": ("<u4", 0x7F80_0000), "F64": ("<u8", 0x7FF0 << 48)}
+"""Integer type of a float dtype, and its infinity in it: without the sign, NaN is above and every number below."""
 
 _MAX_HEADER = 100_000_000
 """The reference reader's own bound on a header, in bytes."""
+
+_BLOCK = 16 << 20
+"""Bytes read at a time when values are looked at."""
 
 Shape = tuple[int, ...]
 
@@ -36,31 +52,39 @@ class Header:
         shapes: tensor name → shape.
         dtypes: tensor name → safetensors dtype, such as ``BF16``.
         metadata: the free strings under ``__metadata__``.
+        starts: tensor name → position of its data in the file, in bytes.
+        unused: bytes of data that belong to no tensor.
     """
 
     shapes: dict[str, Shape]
     dtypes: dict[str, str]
     metadata: dict[str, str]
+    starts: dict[str, int]
+    unused: int
+
+    def bytes_of(self, name: str) -> int:
+        """Bytes of one tensor's data."""
+        return math.prod(self.shapes[name]) * ITEM_BYTES[self.dtypes[name]]
 
     @property
     def size(self) -> int:
-        """Bytes of tensor data the header promises."""
-        return sum(math.prod(s) * ITEM_BYTES[self.dtypes[n]] for n, s in self.shapes.items())
+        """Bytes of all tensors' data."""
+        return sum(map(self.bytes_of, self.shapes))
 
 
 def read_header(path: Path) -> Header:
     """Read and check the header of ``path``.
 
     Raises:
-        WorkbenchError: the file is missing, is something else (a pickle, a wav, a git-lfs pointer), or is cut
-            short; the message names it.
+        WorkbenchError: the file is missing, is something else (a pickle, a wav, a git-lfs pointer), is cut short,
+            or says something about its tensors that cannot be; the message names it.
     """
     try:
         with path.open("rb") as f:
             start = f.read(8)
             _refuse_other_formats(path, start)
             (length,) = struct.unpack("<Q", start)
-            size = path.stat().st_size
+            size = os.fstat(f.fileno()).st_size
             if length > _MAX_HEADER:
                 raise WorkbenchError(f"{path}: not a safetensors file (no header at its start)")
             text = f.read(length)
@@ -68,12 +92,7 @@ def read_header(path: Path) -> Header:
         raise WorkbenchError(f"{path}: cannot be read ({e.strerror or e})") from e
     if len(text) < length:
         raise WorkbenchError(f"{path}: truncated inside its header; download it again")
-    header = _parse(path, text)
-    if size != 8 + length + header.size:
-        missing = 8 + length + header.size - size
-        what = f"truncated, {missing} bytes are missing" if missing > 0 else f"{-missing} bytes too long"
-        raise WorkbenchError(f"{path}: {what}; download it again")
-    return header
+    return _parse(path, text, size - 8 - length)
 
 
 def _refuse_other_formats(path: Path, start: bytes) -> None:
@@ -92,29 +111,118 @@ def _refuse_other_formats(path: Path, start: bytes) -> None:
         raise WorkbenchError(f"{path}: too short for a safetensors file ({len(start)} bytes)")
 
 
-def _parse(path: Path, text: bytes) -> Header:
+def _parse(path: Path, text: bytes, available: int) -> Header:
     try:
-        raw = json.loads(text)
-        metadata = {str(k): str(v) for k, v in raw.pop("__metadata__", {}).items()}
-        shapes = {n: tuple(int(d) for d in v["shape"]) for n, v in raw.items()}
-        dtypes = {n: str(v["dtype"]) for n, v in raw.items()}
-    except (ValueError, AttributeError, KeyError, TypeError) as e:
+        raw = json.loads(text.decode())
+        metadata = raw.pop("__metadata__", None)
+        entries = {str(n): (v["dtype"], v["shape"], v["data_offsets"]) for n, v in raw.items()}
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as e:
         raise WorkbenchError(f"{path}: not a safetensors file (its header is not readable)") from e
-    for name, dtype in dtypes.items():
-        if dtype not in ITEM_BYTES:
-            raise WorkbenchError(f"{path}: tensor {name} has the unknown dtype {dtype}")
-    return Header(shapes, dtypes, metadata)
+    metadata = metadata if isinstance(metadata, dict) else {}
+    if not all(isinstance(v, str) for v in metadata.values()):
+        raise WorkbenchError(f"{path}: __metadata__ holds a value that is no string")
+    spans: dict[str, tuple[int, int]] = {}
+    for name, (dtype, shape, offsets) in entries.items():
+        if not isinstance(dtype, str) or dtype not in ITEM_BYTES:
+            raise WorkbenchError(f"{path}: tensor {name} has the unknown dtype {str(dtype)[:20]}")
+        if not _counts(shape):
+            raise WorkbenchError(f"{path}: tensor {name} has a shape that is no list of sizes")
+        if not _counts(offsets) or len(offsets) != 2:
+            raise WorkbenchError(f"{path}: tensor {name} has data_offsets that are not two positions")
+        wanted = math.prod(shape) * ITEM_BYTES[dtype]
+        if offsets[1] - offsets[0] != wanted:
+            raise WorkbenchError(
+                f"{path}: tensor {name} has {offsets[1] - offsets[0]} bytes by its data_offsets, "
+                f"{wanted} by its shape and dtype"
+            )
+        spans[name] = (offsets[0], offsets[1])
+    unused = available - _used(path, spans, available)
+    first = 8 + len(text)
+    return Header(
+        {n: tuple(shape) for n, (_, shape, _) in entries.items()},
+        {n: dtype for n, (dtype, _, _) in entries.items()},
+        metadata,
+        {n: first + start for n, (start, _) in spans.items()},
+        unused,
+    )
 
 
-def compare(path: Path, found: dict[str, Shape], wanted: dict[str, Shape]) -> None:
-    """Refuse a file whose tensors are not exactly the wanted ones.
+def _counts(value: object) -> bool:
+    """Whether a value is a list of whole numbers from 0 on."""
+    return isinstance(value, list) and all(type(n) is int and n >= 0 for n in value)
+
+
+def _used(path: Path, spans: dict[str, tuple[int, int]], available: int) -> int:
+    """Bytes that the tensors take, each inside the file and none in another's place."""
+    total, reach, before = sum(b - a for a, b in spans.values()), 0, ""
+    if total > available:
+        raise WorkbenchError(f"{path}: truncated, {total - available} bytes are missing; download it again")
+    for name, (start, end) in sorted(spans.items(), key=lambda item: item[1]):
+        if end > available:
+            raise WorkbenchError(
+                f"{path}: tensor {name} ends {end - available} bytes past the end of the file (data_offsets); "
+                "download it again"
+            )
+        if start < reach and start < end:
+            raise WorkbenchError(f"{path}: tensors {before} and {name} lie on the same bytes (data_offsets)")
+        if end > reach:
+            reach, before = end, name
+    return total
+
+
+def find_not_finite(path: Path, header: Header, names: Iterable[str]) -> str | None:
+    """The first tensor, by name, with a value that is NaN or infinite; None if there is none.
+
+    Reads all data: half a second per gigabyte once it is in memory. Parts of the file that were never written read as
+    zeros and are passed over.
+    """
+    with path.open("rb") as f:
+        for name in sorted(names):
+            if header.dtypes[name] not in _INFINITY:
+                continue
+            kind, infinity = _INFINITY[header.dtypes[name]]
+            for block in _blocks(f.fileno(), header.starts[name], header.bytes_of(name)):
+                values = np.frombuffer(block, kind)
+                if (values & np.array(infinity | (infinity - 1), kind)).max(initial=0) >= infinity:
+                    return name
+    return None
+
+
+def _blocks(file: int, start: int, size: int) -> Iterator[bytes]:
+    """The written parts of a stretch of a file, in blocks of whole elements."""
+    at, end = start, start + size
+    while at < end:
+        try:
+            data = os.lseek(file, at, os.SEEK_DATA) if hasattr(os, "SEEK_DATA") else at
+        except OSError as e:
+            if e.errno == errno.ENXIO:
+                return  # nothing was written from here on
+            data = at  # a file system that does not know
+        at += max(0, data - at) // 8 * 8
+        if at >= end:
+            return
+        block = os.pread(file, min(_BLOCK, end - at), at)
+        if not block:
+            return
+        at += len(block)
+        yield block
+
+
+def compare(path: Path, found: dict[str, Shape], wanted: dict[str, Shape], *, exact: bool = True) -> None:
+    """Refuse a file that lacks a wanted tensor or has it in another shape.
+
+    Args:
+        path: the file, for errors.
+        found: its tensors.
+        wanted: those of the model.
+        exact: whether tensors that are not wanted are refused too.
 
     Raises:
         WorkbenchError: names the first missing, surplus or wrongly shaped tensor and how many there are.
     """
     wrong = sorted(n for n in wanted if n in found and found[n] != wanted[n])
     missing = sorted(set(wanted) - set(found))
-    surplus = sorted(set(found) - set(wanted))
+    surplus = sorted(set(found) - set(wanted)) if exact else []
     for names, what in ((missing, "is missing"), (surplus, "is not part of this model")):
         if names and not wrong:
             raise WorkbenchError(f"{path}: tensor {names[0]} {what}{_more(names)}; does config.json belong to it?")

@@ -200,7 +200,10 @@ def _conditions(tts: Any, voice: Path, options: TtsOptions) -> tuple[Any, Any]:
         raise WorkbenchError(f"tts option cfg: {options.cfg} is not one this model knows ({allowed})")
     attributes = tts.make_condition_attributes([voice], options.cfg)
     provider = tts.lm.condition_provider
-    parts = [provider.condition_tensor(k, v).tensor.squeeze(0) for k, v in attributes.text.items()]
+    try:
+        parts = [provider.condition_tensor(k, v).tensor.squeeze(0) for k, v in attributes.text.items()]
+    except ValueError as e:
+        raise WorkbenchError(f"tts: moshi_mlx needs the conditions control and cfg, this model differs ({e})") from e
     total = parts[0]
     for part in parts[1:]:
         total = total + part

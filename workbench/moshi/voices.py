@@ -109,12 +109,12 @@ def check(path: Path, checkpoint: Checkpoint | None = None) -> Voice:
 
 
 def _fits(path: Path, metadata: dict[str, str], dim: int, checkpoint: Checkpoint) -> None:
-    spec = checkpoint.config.get("conditioners", {}).get("speaker_wavs")
+    spec = checkpoint.config.get("conditioners", {}).get("speaker_wavs", {}).get("tensor")
     if spec is None:
         raise WorkbenchError(f"{checkpoint.root}: this TTS takes no voice embedding (no speaker_wavs conditioner)")
-    if dim != spec["tensor"]["dim"]:
-        raise WorkbenchError(f"{path}: {KEY} has {dim} values per frame, the model wants {spec['tensor']['dim']}")
-    model_id = checkpoint.config.get("model_id", {})
+    if dim != spec["dim"]:
+        raise WorkbenchError(f"{path}: {KEY} has {dim} values per frame, the model wants {spec['dim']}")
+    model_id = checkpoint.config["model_id"]
     for key in ("sig", "epoch"):
         if key in metadata and metadata[key] != str(model_id.get(key)):
             raise WorkbenchError(

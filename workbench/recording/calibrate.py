@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from workbench.arrays import Audio, Floats
 from workbench.recording.levels import dbfs
-from workbench.sessions.session import frame_rms
+from workbench.sessions.tracks import frame_rms
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE
 
 _VAD_RATE, _VAD_CHUNK = 16_000, 512

@@ -22,21 +22,19 @@ from workbench.recording.notes import echo_remarks, remarks
 from workbench.recording.resample import Pcm24
 from workbench.recording.tape import Tape, lock_tape, open_tape, remove_empty, zeros
 from workbench.sessions.echo_path import round_trip
-from workbench.sessions.labels import Label, write_labels
-from workbench.sessions.session import (
+from workbench.sessions.folders import (
     EVENTS,
     LABELS,
     LIVE_TRACE,
     MANIFEST,
     PARTIAL,
-    Session,
     find_sessions,
     is_recording,
-    open_session,
     recover_command,
-    write_manifest,
-    write_track,
 )
+from workbench.sessions.labels import Label, write_labels
+from workbench.sessions.session import Session, open_session, write_manifest
+from workbench.sessions.tracks import write_track
 from workbench.trace import write_trace
 from workbench.units import SAMPLE_RATE, samples_to_seconds
 

@@ -5,7 +5,7 @@ from collections import deque
 import numpy as np
 import numpy.typing as npt
 
-from workbench.sessions.session import frame_rms
+from workbench.sessions.tracks import frame_rms
 from workbench.units import FRAME_SAMPLES, frames_for_ms
 
 CLIP = 0.95

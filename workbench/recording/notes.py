@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from workbench.recording.tape import Tape
-from workbench.sessions.session import EVENTS
+from workbench.sessions.folders import EVENTS
 from workbench.units import samples_to_ms, samples_to_seconds
 
 _SURE_WINDOWS = 2

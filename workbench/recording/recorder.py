@@ -30,7 +30,7 @@ from workbench.recording.portaudio import (
 from workbench.recording.ring import BlockRing
 from workbench.recording.tape import TapeWriter
 from workbench.recording.writer import TrackWriter, Writer
-from workbench.sessions.session import PARTIAL
+from workbench.sessions.folders import PARTIAL
 from workbench.units import SAMPLE_RATE, seconds_to_samples
 
 _RING_SLOTS = 750

@@ -45,7 +45,7 @@ from workbench.recording.integrity import (
     read_lines,
 )
 from workbench.recording.resample import Pcm24
-from workbench.sessions.session import EVENTS, LOCK, PARTIAL, check_name
+from workbench.sessions.folders import EVENTS, LOCK, PARTIAL, check_name
 from workbench.units import SAMPLE_RATE, samples_to_seconds
 
 JOURNAL = "journal.jsonl"

@@ -13,6 +13,7 @@ import numpy as np
 from workbench.arrays import Audio
 from workbench.cache import Store, key_of
 from workbench.dialogue.duplex_events import BLOCK_STEPS, DuplexEventBuilder, job_of
+from workbench.knobs import Knobs
 from workbench.sessions.session import Session
 from workbench.simulation.microphone import Taps
 from workbench.simulation.step_costs import STAGES, CostSource, MeasuredCosts
@@ -28,37 +29,27 @@ class DuplexReplay:
     Args:
         session: opened.
         duplex: the model.
+        knobs: prebuffer, device latency and the seed of sampling are read.
         costs: what its steps cost; they are drawn as the stage ``tts``.
-        store: memo of what it said.
-        taps: how the loudspeaker reaches the microphone.
-        prebuffer: PCM frames in hand before playback starts.
-        playout: device latency in samples.
-        seed: of sampling.
+        store: cache of what it said.
+        taps: echo path from the loudspeaker to the microphone.
 
     Attributes:
         played: (first sample at the loudspeaker, PCM) of every frame.
     """
 
     def __init__(
-        self,
-        session: Session,
-        duplex: DuplexModel,
-        costs: CostSource,
-        store: Store,
-        *,
-        taps: Taps,
-        prebuffer: int,
-        playout: int,
-        seed: int,
+        self, session: Session, duplex: DuplexModel, knobs: Knobs, costs: CostSource, store: Store, taps: Taps
     ) -> None:
         self._session, self._duplex, self._costs, self._store = session, duplex, costs, store
-        self._taps, self._playout, self._seed = taps, playout, seed
-        self._prebuffer, self._stream = prebuffer, OpenStream(prebuffer)
+        self._taps, self._playout, self._seed = taps, knobs.playback.playout, knobs.seed
+        self._prebuffer = knobs.playback.prebuffer
+        self._stream = OpenStream(self._prebuffer)
         self._timer = costs if isinstance(costs, MeasuredCosts) else None
         self._echo = np.zeros(session.samples if taps else 0, dtype=np.float32)
         self._placed = 0
         self._events: list[Event] = []
-        self._told = DuplexEventBuilder(costs, playout, self._events)
+        self._told = DuplexEventBuilder(costs, self._playout, self._events)
         self.played: list[tuple[int, Audio]] = []
 
     def run(self) -> list[Event]:
@@ -81,7 +72,7 @@ class DuplexReplay:
         where = [self._session.mic.sha256, self._duplex.fingerprint, self._seed]
         if self._taps:  # what it hears depends on when it was heard
             where += [list(self._taps), self._costs.name, self._costs.digest, self._session.name]
-            where += [max(self._prebuffer, 1), self._playout, BLOCK_STEPS]
+            where += [self._prebuffer, self._playout, BLOCK_STEPS]
         key = key_of("duplex", 1, where)
         if self._timer is None and (known := self._store.get(key, _decode)) is not None:
             yield from known

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
+from workbench.assistants import knobs_of
 from workbench.cache import Store
 from workbench.config import Config
 from workbench.replay.engine import cost_source, replay
@@ -220,8 +221,8 @@ def _serve(told: Connection, folder: Path) -> None:
 
 def _replay(task: Task, store: Store) -> None:
     session = open_session(task.folder)
-    stages = _stack(task.stack).stages(task.labels)
-    replay(session, task.labels, stages, task.config, cost_source(task.config, task.profile, session.name), store)
+    stages, knobs = _stack(task.stack).stages(task.labels), knobs_of(task.config)
+    replay(session, stages, knobs, cost_source(knobs, task.profile, session.name), store)
 
 
 @lru_cache(maxsize=1)

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from workbench.assistants import assistant, knobs_of
 from workbench.cache import Store, cache_folder
 from workbench.config import Config, override
-from workbench.dialogue.answer import speak_options
 from workbench.errors import WorkbenchError
 from workbench.files import canonical_json, sha256_text
+from workbench.knobs import Knobs
 from workbench.replay.engine import cost_source, replay
 from workbench.sessions.labels import Label
 from workbench.sessions.session import Session
@@ -26,7 +27,6 @@ from workbench.simulation.step_costs import (
     write_profile,
 )
 from workbench.stages.cached_tts import CachedTts
-from workbench.stages.chunker import chunk_text
 from workbench.stages.lm import CachedLm, CannedLm
 from workbench.stages.protocols import Stack, Stages, Stt, TextLm, TimedLm
 from workbench.units import FRAME_SAMPLES
@@ -122,10 +122,11 @@ def stack_profile(
         return read_profile(path)
     beside = other_work()
     measured = override(config, {"step_costs.source": "measured", "listener": "workbench"})
+    knobs = knobs_of(measured)
     pooled: dict[str, list[int]] = {}
     for session, labels in sessions[:_SESSIONS]:
         progress(f"measuring step costs on {session.name}")
-        result = replay(session, labels, stack.stages(labels), measured, cost_source(measured, None, ""), store)
+        result = replay(session, stack.stages(labels), knobs, cost_source(knobs, None, ""), store)
         assert result.measured is not None
         for stage, costs in result.measured.profile("").stages.items():
             pooled.setdefault(stage, []).extend(costs)
@@ -134,7 +135,7 @@ def stack_profile(
         progress("measuring step costs")
         stages = stack.stages(())
         assert isinstance(stages, Stages), "a model that hears and speaks at once runs its step with every frame"
-        for stage, costs in probe(stages, measured).stages.items():
+        for stage, costs in probe(stages, knobs).stages.items():
             pooled.setdefault(stage, list(costs))
     named = lm.fingerprint if lm is not None and not isinstance(lm, TimedLm) else ""
     write_profile(path, make_profile(pooled, machine_name() + beside, named))
@@ -166,7 +167,7 @@ def _named(path: Path) -> Profile:
     return read_profile(path)
 
 
-def probe(stages: Stages, config: Config) -> Profile:
+def probe(stages: Stages, knobs: Knobs) -> Profile:
     """Step costs without a session: quiet noise is heard, a word answered, and the answer's first chunk spoken.
 
     Everything is done twice, and timed the second time: the first steps of a model compile kernels.
@@ -180,9 +181,9 @@ def probe(stages: Stages, config: Config) -> Profile:
         _hear(stages.stt, timer)
         said = "".join(CachedLm(stages.lm, Store(None), timer).reply((_WORD,), 0))
         if not said.strip():
-            raise WorkbenchError(f"[stack] lm {config.stack.lm}: says nothing to {_WORD!r}; there is nothing to time")
-        chunk = chunk_text(said, speak_options(config).chunks)[0]
-        CachedTts(stages.tts, Store(None), config.workbench.seed, timer).speech(chunk, 0)
+            raise WorkbenchError(f"[stack] lm {knobs.stack.lm}: says nothing to {_WORD!r}; there is nothing to time")
+        chunk = assistant(knobs.assistant).chunker.cut(said, knobs.chunks)[0]
+        CachedTts(stages.tts, Store(None), knobs.seed, timer).speech(chunk, 0)
     found = timer.profile("")
     # A reply that comes in one piece has no further token to wait for.
     return found if isinstance(stages.lm, TimedLm) else Profile({"lm_token": (0,), **found.stages})

@@ -1,4 +1,4 @@
-"""Reports: what a run shows, for people. ``write_report`` writes ``report.md`` and the figures beside the traces."""
+"""Reports of runs for people: ``write_report`` writes ``report.md`` and its figures into the run's folder."""
 
 from workbench.reports.overview import first_words
 from workbench.reports.writing import write_report

@@ -1,4 +1,4 @@
-"""What every figure shares: size, fonts, colours, and a way to the disk that gives the same bytes every time.
+"""Size, fonts and colours of all figures, and saving that gives the same bytes every time.
 
 The object-oriented interface of matplotlib on its Agg canvas; pyplot and its global state are never loaded, and the
 settings of the user's ``matplotlibrc`` do not count.
@@ -25,7 +25,7 @@ SMALL = 8.5
 """Points, for labels inside a figure."""
 INK, FAINT, GRID = "#222222", "#6b6b6b", "#e4e4e4"
 
-# The eight colours of Okabe and Ito (2008), told apart with any of the common colour blindnesses.
+# The eight colours of Okabe and Ito (2008), distinct for all common colour blindnesses.
 BLUE, SKY, GREEN, YELLOW = "#0072B2", "#56B4E9", "#009E73", "#F0E442"
 ORANGE, RED, PURPLE, GREY = "#E69F00", "#D55E00", "#CC79A7", "#999999"
 LIGHT_GREEN = "#c9e8de"
@@ -37,7 +37,7 @@ OWNER_COLOURS: Mapping[str, str] = {
     "model": GREEN,
     "device": PURPLE,
 }
-"""Who is to blame for a part of the waterfall."""
+"""Cause of a part of the waterfall."""
 
 KIND_COLOURS: Mapping[str, str] = {
     "speech": SKY,
@@ -45,7 +45,7 @@ KIND_COLOURS: Mapping[str, str] = {
     "noise": ORANGE,
     "background": "#c4c4c4",
 }
-"""Labels by kind; a note is no box."""
+"""Colours of labels by kind; a note is a line, not a box."""
 
 _RC: dict[str, Any] = {
     "font.family": ["DejaVu Sans"],
@@ -68,7 +68,7 @@ _RC: dict[str, Any] = {
 
 @contextmanager
 def figure(height: float, path: Path) -> Iterator[Figure]:
-    """A figure to draw on, saved as PNG on the way out, whole or not at all.
+    """Figure to draw on; it is saved as PNG at the end, as a whole or not at all.
 
     Args:
         height: inches.
@@ -92,7 +92,7 @@ def axes(figure: Figure, left: float, top: float, width: float, height: float) -
 
 
 def bare(axes: Axes, *keep: str) -> None:
-    """Take away spines (but those named) and the ticks that belong to them."""
+    """Remove all spines but those named, and their ticks."""
     for side in ("top", "right", "left", "bottom"):
         axes.spines[side].set_visible(side in keep)
     if "left" not in keep:
@@ -102,7 +102,7 @@ def bare(axes: Axes, *keep: str) -> None:
 
 
 def text_inches(text: str, points: float = SMALL) -> float:
-    """About how wide a text is; DejaVu Sans takes 0.53 em a character on average."""
+    """Approximate width of a text; DejaVu Sans takes 0.53 em per character on average."""
     return len(text) * points * 0.53 / 72
 
 

@@ -1,4 +1,4 @@
-"""The figures of a whole run: where the waiting goes, and how long it is."""
+"""Figures of a whole run: the parts of the latency, and its distribution."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from workbench.assistants import knobs_of
 from workbench.config import Config
 from workbench.metrics import SessionScores
 from workbench.metrics.rows import PARTS, TurnRow, Waterfall
@@ -42,18 +43,17 @@ OWNERS = {
     "playout_delay": "device",
     "tts_leading_silence": "model",
 }
-"""Part of the waterfall → who it belongs to, as ``docs/report.md`` says."""
+"""Part of the waterfall → its cause, as in ``docs/report.md``."""
 
 
 def owners(config: Config) -> Mapping[str, str]:
-    """Whose each part is with a config: without frames in hand ``prebuffer_wait`` is the loudspeaker's grid alone."""
-    published = config.workbench.listener == "mlx-harmony" and config.stack.name != "moshi-duplex"
-    waits = config.workbench.tts_prebuffer_frames > 1 and not published
+    """Cause of each part under a config: without a prebuffer, ``prebuffer_wait`` is only the loudspeaker's grid."""
+    waits = knobs_of(config).playback.prebuffer > 1
     return OWNERS if waits else {**OWNERS, "prebuffer_wait": "framing"}
 
 
 MOST_BARS = 40
-"""More turns than this are too many for one picture: the slowest are shown."""
+"""Most turns in one picture; of more, the slowest are shown."""
 
 _LEFT, _RIGHT, _BAR = 1.9, 1.35, 0.27
 _HEAD = 1.75
@@ -201,7 +201,7 @@ def _name_parts(area: Axes, mean: Sequence[float]) -> None:
 
 
 def draw_latency(path: Path, scored: Sequence[SessionScores]) -> bool:
-    """Draw which share of turns had been answered (and ended) after how long.
+    """Draw the share of turns that were answered, and decided, within a time.
 
     Returns:
         Whether there was anything to draw.

@@ -1,4 +1,4 @@
-"""The sections of single events: turns in parts and words, cut-ins, misses, barge-ins, holes in the speech."""
+"""Sections on single events: parts and words of turns, cut-ins, misses, barge-ins, holes in the speech."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,7 +13,7 @@ from workbench.trace import Chunk, Tokens, Transcript
 from workbench.units import SAMPLES_PER_MS
 
 MOST_HOLES = 50
-"""More underruns than this are not listed one by one."""
+"""Most underruns that are listed one by one."""
 
 _ANSWER = 80
 """Characters of an answer that are shown; the trace has all of it."""
@@ -30,7 +30,7 @@ def waterfall(data: Material) -> Iterator[str]:
         return
     yield (
         "Milliseconds from the labelled end of the user's speech to the first audible sample of the answer. "
-        "`silence_hold` is a share of `endpoint_hold`, not a part beside it. The residual is what the parts leave "
+        "`silence_hold` is included in `endpoint_hold`, not a part of its own. The residual is what the parts leave "
         "unexplained, in samples. Percentiles are taken part by part and do not add up."
     )
     yield ""
@@ -149,7 +149,7 @@ def turn_taking(data: Material) -> Iterator[str]:
 
 
 def _outside(turns: Sequence[TurnRow], moment: int) -> str:
-    """Where between the turns a moment lies."""
+    """Place of a moment between the turns."""
     before = [row for row in turns if row.end <= moment]
     if not before:
         return "before the first turn" if turns else "there is no turn"
@@ -157,7 +157,7 @@ def _outside(turns: Sequence[TurnRow], moment: int) -> str:
 
 
 def _place(turn: Turn, moment: int) -> str:
-    """Where in a turn a moment lies. A commit at the last sample of a pause took the pause for the end."""
+    """Place of a moment in a turn; a commit at the last sample of a pause took the pause for the end."""
     for start, end in turn.holds:
         if start < moment <= end:
             counted = "" if HOLD_MIN <= end - start <= HOLD_MAX else ", which is none of the holds"
@@ -170,7 +170,7 @@ def _place(turn: Turn, moment: int) -> str:
 
 
 def barge_in(data: Material) -> Iterator[str]:
-    """Every stop of an answer with its cause, what did not stop it, and what should have."""
+    """Every interruption of an answer with its cause, and sounds that did not interrupt, rightly or wrongly."""
     rows: list[tuple[str, ...]] = []
     for item, scores in data.sessions:
         name = escape(item.session.name)
@@ -218,13 +218,13 @@ def stutter(data: Material) -> Iterator[str]:
         yield from table(header, rows, right=("answer", "at", "ms"))
     else:
         yield from ("No underrun.", "")
-    torn = [row for item, _ in data.sessions for row in _torn(item)]
-    if torn:
+    split = [row for item, _ in data.sessions for row in _midword(item)]
+    if split:
         yield from ("Chunks that end in the middle of a word:", "")
-        yield from table(("session", "answer", "chunk", "ends in"), torn, right=("answer", "chunk"))
+        yield from table(("session", "answer", "chunk", "ends in"), split, right=("answer", "chunk"))
 
 
-def _torn(item: SessionRun) -> Iterator[tuple[str, ...]]:
+def _midword(item: SessionRun) -> Iterator[tuple[str, ...]]:
     for event in item.trace.events:
         if isinstance(event, Chunk) and event.midword:
             tail = event.text if len(event.text) <= 30 else "…" + event.text[-30:]
@@ -232,7 +232,7 @@ def _torn(item: SessionRun) -> Iterator[tuple[str, ...]]:
 
 
 def counterfactual(data: Material) -> Iterator[str]:
-    """How many turns answer an agent that was never recorded."""
+    """Number of counterfactual turns: those after the replayed agent left the recording."""
     total = sum(len(scores.turns) for _, scores in data.sessions)
     moved = [
         (item.session.name, row.turn) for item, scores in data.sessions for row in scores.turns if row.counterfactual

@@ -1,4 +1,4 @@
-"""Markdown, as little of it as a report needs."""
+"""Markdown text, tables and links for reports."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -7,7 +7,7 @@ _ACTIVE = re.compile(r"([\\`*_\[\]<>|~$&#])")
 
 
 def escape(text: str) -> str:
-    r"""Text as it is: nothing in it is taken for markup, and it stays on one line and in its cell.
+    r"""Text with all markup escaped, on one line.
 
     >>> escape("a|b *c*")
     'a\\|b \\*c\\*'

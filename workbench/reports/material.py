@@ -1,4 +1,4 @@
-"""What a report is made of: the run, its raw values and scores, and a few looks at them that several sections take."""
+"""Content of a report: the run, its raw values and scores, and selections that several sections share."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from workbench.units import SAMPLE_RATE, samples_to_ms
 
 @dataclass(frozen=True)
 class Material:
-    """Everything a section may draw on.
+    """Data that sections are made from.
 
     Attributes:
         manifest: ``run.json``.
@@ -60,7 +60,7 @@ def cutins(found: Sequence[Commit], row: TurnRow) -> Iterator[Commit]:
 
 
 def idle(found: Sequence[Commit], scores: SessionScores) -> Iterator[Commit]:
-    """The commits outside every turn that ended none; where there are no labels nobody can tell."""
+    """Commits outside all turns that ended none; empty where there are no labels."""
     ended = {row.reply for row in scores.turns if row.end_found}
     for commit in found:
         inside = any(row.start < commit.frame_end < row.end for row in scores.turns)
@@ -78,7 +78,7 @@ def by_reply(item: SessionRun, kind: type[Event]) -> dict[int, list[Any]]:
 
 
 def early(fall: Waterfall) -> bool:
-    """Whether the answer was decided before the user's speech had ended: its waterfall runs backwards at first."""
+    """Whether the answer was decided before the user's speech had ended, so that its waterfall begins negative."""
     return fall.endpoint_hold < 0
 
 
@@ -92,7 +92,7 @@ def seconds(samples: int) -> str:
 
 
 def ms(samples: int | None) -> str:
-    """Whole milliseconds; a dash where there is nothing.
+    """Whole milliseconds; a dash where there is no value.
 
     >>> ms(5760), ms(None)
     ('240', '–')

@@ -1,4 +1,4 @@
-"""The sections that say what was run and what it was run on."""
+"""Sections on the run's settings and sessions."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ STACK_WORDS = {
     ),
     "nano": "Nano is a demonstration voice, never a yardstick for Kyutai's quality.",
 }
-"""What a reader must know of a stack before reading any figure."""
+"""Warnings by stack, printed before any figure."""
 
 LABEL_WORDS = {
     "human": "human",
@@ -24,14 +24,14 @@ LABEL_WORDS = {
     "auto": "auto (drafted by a voice activity detector, not checked)",
     None: "none",
 }
-"""Where labels come from."""
+"""Names of the origins of labels."""
 
 
 TIMING_WORDS = {"fixed": "fixed: the recording is kept as it is"}
 
 
 def first_words(run: Run) -> tuple[str, ...]:
-    """What must be said of a run before any figure is read."""
+    """Warnings about a run, printed before any figure."""
     stack = run.config.stack.name
     words = (GENERATED,) if run.generated else ()
     if stack in STACK_WORDS:
@@ -42,7 +42,7 @@ def first_words(run: Run) -> tuple[str, ...]:
 
 
 def opening(data: Material) -> Iterator[str]:
-    """Title, what must be said first, and what there is to see."""
+    """Title, warnings, and the size of the run."""
     yield from (f"# Run {escape(data.run.folder.name)}", "")
     for words in first_words(data.run):
         yield from (f"> **{words}**", "")
@@ -59,7 +59,7 @@ def opening(data: Material) -> Iterator[str]:
 
 
 def what_was_run(data: Material) -> Iterator[str]:
-    """Stack, listener, executors, costs, timing, fingerprint, weights, and the knobs that were turned."""
+    """Stack, listener, placement, costs, timing, fingerprint, weights, and the knobs that differ from the defaults."""
     config, manifest = data.run.config, data.manifest
     profile = manifest.get("profile")
     costs = {
@@ -107,7 +107,7 @@ def _spelt(value: object) -> str:
 
 
 def sessions(data: Material) -> Iterator[str]:
-    """One row per session, with links to what was heard and drawn."""
+    """A row per session, with links to its audio, trace and timeline."""
     header = ("session", "length", "labels", "turns", "answered", "cut-ins", "barge-ins", "underruns", "see and hear")
     rows = []
     for item, scores in data.sessions:
@@ -131,12 +131,12 @@ def sessions(data: Material) -> Iterator[str]:
                 " · ".join(links),
             )
         )
-    yield from ("## Sessions", "", "Where a session's labels come from decides what its scores are worth.", "")
+    yield from ("## Sessions", "", "Scores are only as good as the labels of their session.", "")
     yield from table(header, rows, right=header[3:8])
 
 
 def timelines(data: Material) -> Iterator[str]:
-    """The pictures of the sessions."""
+    """Timelines of the sessions."""
     shown = [
         item.session.name for item, _ in data.sessions if f"figures/{item.session.name}.timeline.png" in data.figures
     ]

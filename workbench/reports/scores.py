@@ -1,4 +1,4 @@
-"""The sections of figures: scores with intervals and counts, budget, notes."""
+"""Sections on scores, with intervals and counts, on the budget, and notes."""
 
 from collections.abc import Iterator
 
@@ -75,7 +75,7 @@ def _rows(summary: Summary, name: str) -> Iterator[tuple[str, str]]:
 
 
 def budget(data: Material) -> Iterator[str]:
-    """What was allowed, what was found, and whether the evidence is enough."""
+    """Limits, values, and whether the evidence certifies the limit."""
     if not data.limits:
         return
     rows = [
@@ -106,7 +106,7 @@ def _evidence(item: Evidence) -> str:
     if item.certified:
         return f"yes: the bound at 95 % is {item.bound:.4g}"
     if item.bound is None:
-        return "cannot be told" if item.value is not None else "–"
+        return "not known" if item.value is not None else "–"
     if item.more_hours is None:
         return f"no: the bound at 95 % is {item.bound:.4g}"
     return f"no: the bound at 95 % is {item.bound:.4g}; about {_hours(item.more_hours)} more like this would do"
@@ -117,6 +117,6 @@ def _hours(hours: float) -> str:
 
 
 def notes(data: Material) -> Iterator[str]:
-    """What a reader must know, and what happened in none of so many cases."""
+    """Notes on the scores, such as bounds for events that never happened."""
     if data.summary.notes:
         yield from ("## Notes", "", *(f"- {note}" for note in data.summary.notes), "")

@@ -15,7 +15,8 @@ from workbench.arrays import Floats
 from workbench.metrics import SessionScores
 from workbench.metrics.index import IndexedTrace, ReplyEvents, Span, index
 from workbench.reports.material import cutins, idle
-from workbench.sessions.session import Session, frame_rms, read_track
+from workbench.sessions.session import Session
+from workbench.sessions.tracks import frame_rms, read_track
 from workbench.simulation.microphone import Taps
 from workbench.trace import Listen, Onset, Trace
 from workbench.units import FRAME_SAMPLES

@@ -50,7 +50,7 @@ _LANES = {"mic": (0.52, 1.35), "labels": (1.95, 0.3), "agent": (2.33, 0.3), "buf
 
 @dataclass(frozen=True)
 class Heading:
-    """What the title says.
+    """Content of the title.
 
     Attributes:
         name: of the session.
@@ -111,7 +111,7 @@ class _Line:
             )
 
     def _seen(self, start: int, stop: int) -> tuple[float, float] | None:
-        """The part of ``[start, stop)`` that lies in this line, in seconds."""
+        """Part of ``[start, stop)`` within this line, in seconds."""
         a, b = max(self.begin, start / SAMPLE_RATE), min(self.end, stop / SAMPLE_RATE)
         return (a, b) if a < b else None
 

@@ -1,4 +1,4 @@
-"""``report.md`` and ``figures/`` of a run, beside its traces and scores."""
+"""``report.md`` and ``figures/`` of a run, written into its folder."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from workbench.assistants import knobs_of
 from workbench.files import read_json, write_text
 from workbench.metrics import SessionScores, Summary
 from workbench.replay.engine import echo_path
@@ -32,7 +33,7 @@ SECTIONS = (
     scores.notes,
     overview.timelines,
 )
-"""In the order of the report: what a reader wants to know first stands first."""
+"""Sections in the order of the report, the most wanted first."""
 
 
 def write_report(
@@ -61,7 +62,7 @@ def write_report(
 
 
 def _draw(run: Run, scored: Sequence[SessionScores]) -> Iterator[str]:
-    """Draw what there is to draw; the names of the files, relative to the run."""
+    """Draw all figures that have data; returns their file names, relative to the run."""
     from workbench.reports.figures import draw_latency, draw_waterfall, owners
 
     folder = run.folder / "figures"
@@ -88,7 +89,7 @@ def _timeline(run: Run, item: SessionRun, found: SessionScores) -> str:
     session, assistant = item.session, run.config.assistant
     agent = run.folder / f"{session.name}.agent.flac"
     heard = item.trace.header.echo and agent.exists()
-    taps = echo_path(run.config, session) if heard else ()
+    taps = echo_path(knobs_of(run.config).echo, session) if heard else ()
     stop = min(session.samples, LONGEST)
     story = tell(session, item.trace, found, agent, taps, stop)
     length = f"{session.samples / SAMPLE_RATE:.1f} s"

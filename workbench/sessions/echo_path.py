@@ -1,5 +1,6 @@
 """How the loudspeaker reaches the microphone: delay and gain, measured from what was played and what was heard."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from workbench.errors import WorkbenchError, quoted
 from workbench.units import SAMPLE_RATE
 
 _WINDOW = 4 * SAMPLE_RATE
@@ -64,3 +66,21 @@ def find_lag(far: npt.NDArray[np.float32], near: npt.NDArray[np.float32]) -> tup
     if spread == 0 or height < _CLEAR * spread:
         return None
     return peak - SAMPLE_RATE // 4, 20 * float(np.log10(height / energy))
+
+
+def check_echo(echo: Any, where: str) -> Mapping[str, Any] | None:
+    """Check an echo path: ``{"taps": [[delay_ms, gain_db], ...]}``, delays from 0 to 2000 ms.
+
+    Raises:
+        WorkbenchError: names ``where`` and the tap that is wrong.
+    """
+    if echo is None:
+        return None
+    taps = echo.get("taps") if isinstance(echo, dict) else None
+    if not isinstance(taps, list) or set(echo) != {"taps"}:
+        raise WorkbenchError(f'{where}: echo must be {{"taps": [[delay_ms, gain_db], ...]}}')
+    for tap in taps:
+        good = isinstance(tap, list) and len(tap) == 2 and all(type(v) in (int, float) for v in tap)
+        if not good or not 0 <= tap[0] <= 2000 or not -120 <= tap[1] <= 20:
+            raise WorkbenchError(f"{where}: echo tap {quoted(tap)} must be [0–2000 ms, -120–20 dB]")
+    return {"taps": taps}

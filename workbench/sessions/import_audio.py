@@ -1,131 +1,163 @@
 """Recordings made elsewhere become sessions.
 
-Whatever libsndfile reads goes in, at any rate and channel count, a block at a time: a recording of many hours is never
-held in memory. A session is put together in a folder beside its place and renamed into it, so that it is whole or not
-there.
+A block of audio at a time is converted: a recording of many hours is never held in memory. A session is put together
+in a hidden folder next to its place and renamed into it, so that it is whole or not there.
 """
 
+import fcntl
 import os
 import re
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import soundfile
 
 from workbench.errors import WorkbenchError
 from workbench.files import sha256_file
-from workbench.sessions.label_formats import check_source, read_label_file
+from workbench.sessions.audio_files import AudioFile, open_audio
+from workbench.sessions.conversion import TrackSource, convert_track
+from workbench.sessions.folders import LABELS, check_name
+from workbench.sessions.label_files import FoundLabels, check_source, read_label_file
+from workbench.sessions.label_formats import WHOLE_FILE, Choice
 from workbench.sessions.labels import write_labels
-from workbench.sessions.session import LABELS, Session, check_name, open_session, write_manifest, write_track
-from workbench.units import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE
+from workbench.sessions.session import Session, open_session, write_manifest
+from workbench.units import SAMPLE_RATE
 
-_BLOCK = 1 << 16
-"""Sample frames read at once."""
+_SUFFIX = ".importing"
+_WORK = ".work"
+"""Folder inside the new session for what ffmpeg makes; gone when the session is there."""
 
-_ESTIMATE = 0.02
-"""An MP3's length may be an estimate: it is no damage to be shorter by this share."""
 
-_SIXTEEN_BITS = {"PCM_S8", "PCM_U8", "PCM_16", "ULAW", "ALAW", "DPCM_8", "DPCM_16", "IMA_ADPCM", "MS_ADPCM"}
-"""libsndfile's subtypes that FLAC's 16 bits hold; all others get 24."""
+@dataclass(frozen=True)
+class ImportOptions:
+    """What goes into a session besides the microphone's file.
 
-_EXACT = {"PCM_16": "int16", "PCM_24": "int32"}
-"""Subtypes that are copied number by number if rate and channels fit; libsndfile gives 24 bits in the upper ones."""
+    Attributes:
+        agent: file of what the loudspeaker played, as long as the microphone's.
+        mic_channel: channel of the microphone's file to take alone, from 1; the mean of all by default.
+        agent_channel: channel of the same file that is the agent's.
+        labels: ``.csv``, ``.txt`` (Audacity), ``.rttm`` or ``.stm`` file.
+        choice: part of the label file to take.
+        labels_source: one of :data:`workbench.sessions.session.LABEL_SOURCES`.
+        truncated: whether a file that was cut off is taken as far as it goes.
+    """
 
-_QUALITY = "VHQ"
-"""soxr's: a passband to 91 % of the lower Nyquist rate, errors below 28 bits."""
+    agent: Path | None = None
+    mic_channel: int | None = None
+    agent_channel: int | None = None
+    labels: Path | None = None
+    choice: Choice = WHOLE_FILE
+    labels_source: str = "human"
+    truncated: bool = False
 
-Mono = npt.NDArray[Any]
-"""Samples of one channel: int16, int32 with 24 bits in the upper ones, or float in [-1, 1) while being converted."""
+    def check(self) -> None:
+        """Refuse options that contradict each other.
+
+        Raises:
+            WorkbenchError: names the option.
+        """
+        check_source(self.labels_source)
+        if self.agent_channel is None:
+            return
+        if self.agent is not None:
+            raise WorkbenchError("--agent-channel: the agent comes from --agent already; leave one of them out")
+        if self.mic_channel is None:
+            raise WorkbenchError("--agent-channel: name the user's channel too, with --mic-channel")
+        if self.mic_channel == self.agent_channel:
+            raise WorkbenchError(f"--agent-channel: {self.agent_channel} is the microphone's channel already")
 
 
 @dataclass(frozen=True)
 class Imported:
-    """A new session, and what was done to the audio, a line each."""
+    """A new session, what was done to its audio and labels, a line each, and its labels."""
 
     session: Session
     notes: tuple[str, ...]
+    labels: FoundLabels | None = None
 
 
-@dataclass
-class _Converted:
-    """What came out of one file, known once its blocks are through."""
-
-    clipped: int = 0
-    silent: bool = True
-
-
-def import_session(
-    audio: Path,
-    folder: Path,
-    *,
-    agent: Path | None = None,
-    labels: Path | None = None,
-    speaker: str | None = None,
-    labels_source: str = "human",
-) -> Imported:
+def import_session(audio: Path, folder: Path, options: ImportOptions | None = None) -> Imported:
     """Make a session of a recording.
 
     Args:
-        audio: what the microphone heard.
+        audio: file of what the microphone heard.
         folder: the session to be; its last part is the name.
-        agent: what the loudspeaker played, of the same length.
-        labels: ``.csv``, ``.txt`` (Audacity), ``.rttm`` or ``.stm``.
-        speaker: see :func:`read_label_file`.
-        labels_source: one of :data:`workbench.sessions.session.LABEL_SOURCES`.
+        options: what else goes into it.
 
     Raises:
         WorkbenchError: names the file that is missing, not audio, empty, damaged, not finite or of another length,
             the label row that is wrong, or the name that is taken. Nothing is left behind.
     """
+    options = options or ImportOptions()
     check_name(folder.name, f"{folder}")
-    check_source(labels_source)
+    options.check()
     notes: list[str] = []
-    with _decoders_complaints(notes):
-        _import(audio, folder, agent, labels, speaker, labels_source, notes)
-    return Imported(open_session(folder), tuple(notes))
+    with _decoders_complaints(notes), _new_folder(folder) as hidden:
+        labels = _fill(hidden, folder.name, audio, options, notes)
+        shutil.rmtree(hidden / _WORK, ignore_errors=True)
+    return Imported(open_session(folder), tuple(notes), labels)
 
 
-def _import(
-    audio: Path,
-    folder: Path,
-    agent: Path | None,
-    labels: Path | None,
-    speaker: str | None,
-    labels_source: str,
-    notes: list[str],
-) -> None:
-    given = {"mic": audio} | ({"agent": agent} if agent else {})
-    info = {track: _probe(path) for track, path in given.items()}
-    if agent:
-        _check_lengths(audio, info["mic"], agent, info["agent"])
-    if labels:
-        read_label_file(labels, None, speaker)  # a wrong row is told before hours of audio are converted
-    with _new_folder(folder) as beside:
-        samples = 0
-        for track, path in given.items():
-            samples = _convert_track(path, info[track], beside / f"{track}.flac", samples or None, notes)
-        if labels:
-            write_labels(beside / LABELS, read_label_file(labels, samples, speaker))
-        write_manifest(
-            beside,
-            tracks={track: f"{track}.flac" for track in given},
-            labels_source=labels_source if labels else None,
-            provenance={f"{track}_imported_from": _origin(path, info[track]) for track, path in given.items()},
-            name=folder.name,
-        )
+def _fill(folder: Path, name: str, audio: Path, options: ImportOptions, notes: list[str]) -> FoundLabels | None:
+    """Put tracks, labels and manifest into a new folder."""
+    sources = _sources(audio, options, folder / _WORK, notes)
+    if options.labels:
+        read_label_file(options.labels, None, options.choice)  # a wrong row is found before hours are converted
+    samples = 0
+    for track, source in sources.items():
+        samples = convert_track(source, folder / f"{track}.flac", samples or None, notes)
+    labels = None
+    if options.labels:
+        labels = read_label_file(options.labels, samples, options.choice)
+        write_labels(folder / LABELS, labels.labels)
+        notes += labels.notes
+    write_manifest(
+        folder,
+        tracks={track: f"{track}.flac" for track in sources},
+        labels_source=options.labels_source if options.labels else None,
+        provenance={f"{track}_imported_from": _origin(source) for track, source in sources.items()},
+        name=name,
+    )
+    return labels
+
+
+def _sources(audio: Path, options: ImportOptions, work: Path, notes: list[str]) -> dict[str, TrackSource]:
+    """Track name → where it comes from."""
+    mic = open_audio(audio, work, options.truncated, notes)
+    sources = {"mic": TrackSource(mic, _checked(mic, options.mic_channel, "--mic-channel"))}
+    if options.agent_channel is not None:
+        sources["agent"] = TrackSource(mic, _checked(mic, options.agent_channel, "--agent-channel"))
+    if options.agent is not None:
+        agent = open_audio(options.agent, work, options.truncated, notes)
+        _check_lengths(mic, agent)
+        sources["agent"] = TrackSource(agent, None)
+    return sources
+
+
+def _checked(audio: AudioFile, channel: int | None, option: str) -> int | None:
+    if channel is not None and not 1 <= channel <= audio.channels:
+        has = "1 channel" if audio.channels == 1 else f"{audio.channels} channels"
+        raise WorkbenchError(f"{audio.path}: {option} {channel}: the file has {has}, counted from 1")
+    return channel
+
+
+def _check_lengths(mic: AudioFile, agent: AudioFile) -> None:
+    """Both tracks must last equally long: to the sample, or within one at 24 kHz where rates differ."""
+    apart = abs(mic.seconds - agent.seconds) * SAMPLE_RATE
+    if (mic.rate == agent.rate and mic.samples != agent.samples) or apart > 1:
+        lengths = f"{mic.seconds:.6f} s, {agent.path} {agent.seconds:.6f} s"
+        raise WorkbenchError(f"{mic.path}: {lengths}; both must start at one moment and be equally long")
 
 
 @contextmanager
 def _decoders_complaints(notes: list[str]) -> Iterator[None]:
-    """What libmpg123 writes to the terminal behind everybody's back, made one note."""
+    """What libmpg123 writes to the terminal past Python, made one note."""
     sys.stderr.flush()
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as kept:
@@ -152,143 +184,62 @@ def name_from(audio: Path) -> str:
 
 @contextmanager
 def _new_folder(folder: Path) -> Iterator[Path]:
-    """A folder beside ``folder`` to fill; renamed into place on success, removed on failure."""
+    """A hidden folder next to ``folder`` to fill; renamed into place on success, removed on failure.
+
+    It is locked while it is filled, so that the next import can tell what a killed one left, and removes that.
+    """
     if folder.exists():
         raise WorkbenchError(f"{folder}: name is taken; choose another with --name")
-    beside = folder.with_name(f".{folder.name}.{os.getpid()}.importing")
+    hidden = folder.with_name(f".{folder.name}.{os.getpid()}{_SUFFIX}")
+    made = [parent for parent in hidden.parents if not parent.exists()]
+    done = False
     try:
-        beside.mkdir(parents=True)
-        yield beside
-        os.rename(beside, folder)
+        hidden.mkdir(parents=True)
+        with _locked(hidden):
+            _remove_leftovers(folder.parent, hidden)
+            yield hidden
+            os.rename(hidden, folder)
+        done = True
     except (OSError, soundfile.SoundFileError) as error:
         raise WorkbenchError(f"{folder}: cannot be written ({error})") from None
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(hidden, ignore_errors=True)
+        for parent in [] if done else made:
+            with suppress(OSError):
+                parent.rmdir()
 
 
-def _probe(path: Path) -> Any:
-    """What libsndfile says of a file."""
-    if not path.exists():
-        raise WorkbenchError(f"{path}: no such file")
-    if path.is_dir():
-        raise WorkbenchError(f"{path}: is a folder, must be an audio file")
-    if path.stat().st_size == 0:
-        raise WorkbenchError(f"{path}: is empty")
+@contextmanager
+def _locked(folder: Path) -> Iterator[bool]:
+    """Lock a folder; yields whether nobody else has it."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        info = soundfile.info(path)
-    except TypeError:
-        raise WorkbenchError(f"{path}: headerless audio; convert it to WAV or FLAC first") from None
-    except (OSError, soundfile.SoundFileError):
-        formats = "WAV, FLAC, OGG, MP3, AIFF, CAF and more"
-        raise WorkbenchError(f"{path}: not audio that libsndfile reads ({formats})") from None
-    if info.frames <= 0:
-        raise WorkbenchError(f"{path}: holds no audio")
-    if info.frames / info.samplerate < FRAME_MS / 1000:
-        length = f"{info.frames} samples at {info.samplerate} Hz"
-        raise WorkbenchError(f"{path}: {length} are less than one frame of {FRAME_MS} ms")
-    return info
+        is_free = True
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            is_free = False
+        yield is_free
+    finally:
+        os.close(handle)
 
 
-def _check_lengths(audio: Path, mic: Any, agent_path: Path, agent: Any) -> None:
-    """Both tracks must last equally long: to the sample, or within one at 24 kHz where rates differ."""
-    apart = abs(mic.frames / mic.samplerate - agent.frames / agent.samplerate) * SAMPLE_RATE
-    if (mic.samplerate == agent.samplerate and mic.frames != agent.frames) or apart > 1:
-        lengths = f"{mic.duration:.6f} s, {agent_path} {agent.duration:.6f} s"
-        raise WorkbenchError(f"{audio}: {lengths}; both must start at one moment and be equally long")
+def _remove_leftovers(folder: Path, own: Path) -> None:
+    """Remove what imports into this folder left that were killed."""
+    for left in sorted(folder.glob(f".*{_SUFFIX}")):
+        if left != own and left.is_dir() and not left.is_symlink():
+            with suppress(OSError), _locked(left) as is_mine:
+                if is_mine:
+                    shutil.rmtree(left, ignore_errors=True)
 
 
-def _origin(path: Path, info: Any) -> dict[str, Any]:
-    return {
-        "file": path.name,
-        "sha256": sha256_file(path),
-        "sample_rate": info.samplerate,
-        "channels": info.channels,
-        "encoding": f"{info.format} {info.subtype}",
+def _origin(source: TrackSource) -> dict[str, Any]:
+    audio = source.audio
+    origin: dict[str, Any] = {
+        "file": audio.path.name,
+        "sha256": sha256_file(audio.path),
+        "sample_rate": audio.rate,
+        "channels": audio.channels,
+        "encoding": audio.encoding,
     }
-
-
-def _convert_track(path: Path, info: Any, target: Path, samples: int | None, notes: list[str]) -> int:
-    """Write one track; ``samples`` cuts or pads it to another track's length. Returns its length."""
-    done = _Converted()
-    subtype = "PCM_16" if info.subtype in _SIXTEEN_BITS else "PCM_24"
-    blocks = _quantized(_converted(path, info, notes), subtype, done)
-    written = write_track(target, blocks if samples is None else _fitted(blocks, samples), subtype)
-    if written < FRAME_SAMPLES:
-        raise WorkbenchError(f"{path}: holds no audio")
-    if done.clipped:
-        notes.append(f"{path}: {done.clipped} samples were beyond full scale and are clipped")
-    if done.silent:
-        notes.append(f"{path}: every sample is zero")
-    return written
-
-
-def _converted(path: Path, info: Any, notes: list[str]) -> Iterator[Mono]:
-    """Blocks at 24 kHz; says aloud what is done to them."""
-    if info.samplerate == SAMPLE_RATE and info.channels == 1 and info.subtype in _EXACT:
-        return _blocks(path, info, _EXACT[info.subtype], notes)
-    if info.channels > 1:
-        notes.append(f"{path}: {info.channels} channels mixed down to one (their mean)")
-    blocks: Iterator[Mono] = (
-        block.mean(axis=1, dtype=np.float32) for block in _blocks(path, info, "float32", notes, True)
-    )
-    if info.samplerate != SAMPLE_RATE:
-        notes.append(f"{path}: resampled from {info.samplerate} Hz to {SAMPLE_RATE} Hz")
-        blocks = _resampled(blocks, info.samplerate)
-    return blocks
-
-
-def _blocks(path: Path, info: Any, dtype: str, notes: list[str], always_2d: bool = False) -> Iterator[Mono]:
-    """Decoded blocks, checked for damage and for numbers that are none."""
-    position = 0
-    try:
-        with soundfile.SoundFile(path) as file:
-            while len(block := file.read(_BLOCK, dtype=dtype, always_2d=always_2d)):
-                if dtype == "float32" and not np.isfinite(block).all():
-                    _refuse_number(path, block, position, info.samplerate)
-                position += len(block)
-                yield block
-    except (OSError, soundfile.SoundFileError):
-        raise WorkbenchError(f"{path}: damaged, cannot be decoded at {position / info.samplerate:.3f} s") from None
-    if position < info.frames and info.format != "MP3":
-        raise WorkbenchError(f"{path}: damaged, ends at sample {position} of {info.frames}")
-    if info.frames - position > _ESTIMATE * info.frames:
-        ends, length = position / info.samplerate, info.frames / info.samplerate
-        notes.append(f"{path}: can be decoded up to {ends:.1f} s of {length:.1f} s only")
-
-
-def _refuse_number(path: Path, block: Mono, position: int, rate: int) -> None:
-    row, column = np.argwhere(~np.isfinite(block))[0]
-    what = "NaN" if np.isnan(block[row, column]) else "infinity"
-    where = f"sample {position + row} ({(position + row) / rate:.3f} s), channel {column + 1}"
-    raise WorkbenchError(f"{path}: {what} at {where}; repair the recording")
-
-
-def _resampled(blocks: Iterator[Mono], rate: int) -> Iterator[Mono]:
-    import soxr
-
-    stream = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality=_QUALITY)
-    for block in blocks:
-        yield stream.resample_chunk(block)
-    yield stream.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
-
-
-def _quantized(blocks: Iterator[Mono], subtype: str, done: _Converted) -> Iterator[Mono]:
-    """Whole numbers of 16 or 24 bits, rounded to nearest and clipped to full scale; keeps count of what was clipped."""
-    kind, bits, shift = (np.int16, 15, 0) if subtype == "PCM_16" else (np.int32, 23, 8)
-    for block in blocks:
-        done.silent = done.silent and not block.any()
-        if block.dtype.kind == "f":
-            done.clipped += int(np.count_nonzero(np.abs(block) > 1))
-            scaled = np.clip(np.rint(block.astype(np.float64) * 2**bits), -(2**bits), 2**bits - 1)
-            block = scaled.astype(kind) << shift
-        yield block
-
-
-def _fitted(blocks: Iterator[Mono], samples: int) -> Iterator[Mono]:
-    """Exactly ``samples``: rates that differ can leave two equal lengths one sample apart."""
-    left = samples
-    for block in blocks:
-        yield block[:left]
-        left -= len(block[:left])
-    if left:
-        yield np.zeros(left, dtype=np.int16)
+    return origin if source.channel is None else origin | {"channel": source.channel}

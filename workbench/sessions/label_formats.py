@@ -1,127 +1,191 @@
-"""Label files of every format, by suffix: into a session, and out of it for an editor."""
+"""Label formats of other programs: Audacity's label track (in and out), and RTTM and STM (in), which name speakers."""
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from workbench.errors import WorkbenchError
-from workbench.files import write_text
-from workbench.sessions.labels import (
-    Label,
-    format_audacity,
-    format_labels,
-    read_audacity,
-    read_labels,
-    read_rttm,
-    read_stm,
-    write_labels,
-)
-from workbench.sessions.session import LABEL_SOURCES, Session, update_manifest
+from workbench.files import read_text
+from workbench.sessions.labels import KINDS, Label, Row, one_line, parse_seconds, parse_turn, stamp
 
-READERS: dict[str, Callable[[Path, int | None], tuple[Label, ...]]] = {".csv": read_labels, ".txt": read_audacity}
-"""Label formats by suffix: ours and Audacity's."""
+_AUDACITY = re.compile(r"(?P<kind>[A-Za-z]+)\s*(?:#(?P<turn>\w+))?\s*(?::\s*(?P<text>.*))?", re.DOTALL)
+_LIKE_A_KIND = re.compile(r"(?P<kind>[A-Za-z][A-Za-z _-]*?)\s*(?:$|[:#;=/(\[]|\s[-–—])")
+"""A word or two that stand alone or before a mark: meant as a kind, if they look like one."""
+_ALIKE = 0.8
+"""Share of equal letters (difflib's ratio) from which on a word looks like a kind."""
 
-SPEAKER_READERS: dict[str, Callable[[Path, int | None, str | None], tuple[Label, ...]]] = {
-    ".rttm": read_rttm,
-    ".stm": read_stm,
-}
-"""Formats that name speakers, of whom one is the user."""
-
-WRITERS: dict[str, Callable[[Sequence[Label]], str]] = {".csv": format_labels, ".txt": format_audacity}
+_GAP_SPEAKER, _GAP_TEXT = "inter_segment_gap", "ignore_time_segment_in_scoring"
+"""STM lines of these are no speech (NIST's sclite, TED-LIUM), in any case of letters."""
 
 
-def read_label_file(path: Path, samples: int | None, speaker: str | None = None) -> tuple[Label, ...]:
-    """Read labels in the format that the suffix says.
+@dataclass(frozen=True)
+class Choice:
+    """Part of an RTTM or STM file to take.
 
-    Args:
-        path: the file.
-        samples: length of the session.
-        speaker: who is the user in an RTTM or STM file; the first one by default.
+    Attributes:
+        speaker: name of the user; the first speaker by default.
+        file_id: recording, as the file names it; needed where the file holds several.
+        channel: channel of that recording; needed where it has several.
+    """
+
+    speaker: str | None = None
+    file_id: str | None = None
+    channel: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing was chosen."""
+        return self.speaker is None and self.file_id is None and self.channel is None
+
+
+WHOLE_FILE = Choice()
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A line of an RTTM or STM file. ``start`` and ``end`` are samples at 24 kHz."""
+
+    line: int
+    file_id: str
+    channel: str
+    speaker: str
+    start: int
+    end: int
+    text: str = ""
+
+
+def parse_audacity(path: Path) -> list[Row]:
+    r"""Read an Audacity label track: ``start<TAB>end<TAB>kind[#turn][: text]``.
+
+    Kinds are recognised in any case of letters. A text that does not begin with a kind is the words of a ``speech``
+    interval. Lines that begin with a backslash (Audacity's frequency ranges) are passed over.
 
     Raises:
-        WorkbenchError: an unknown suffix, a speaker where the format has none, or what the format's reader raises.
+        WorkbenchError: names the file and the line; also for a text that begins with something like a kind.
     """
-    suffix = path.suffix.lower()
-    if suffix in SPEAKER_READERS:
-        return SPEAKER_READERS[suffix](path, samples, speaker)
-    if suffix not in READERS:
-        raise WorkbenchError(f"{path}: labels must be a file ending in {', '.join([*READERS, *SPEAKER_READERS])}")
-    if speaker is not None:
-        raise WorkbenchError(f"{path}: {suffix} labels name no speakers; leave --speaker out")
-    return READERS[suffix](path, samples)
+    found: list[Row] = []
+    for number, line in enumerate(read_text(path).split("\n"), 1):
+        if not line.strip() or line.startswith("\\"):
+            continue
+        where = f"{path}: line {number}"
+        cells = line.split("\t", 2)
+        if len(cells) < 2:
+            raise WorkbenchError(f"{where}: must be start, end and text with tabs between")
+        start, end = (parse_seconds(cell, where) for cell in cells[:2])
+        kind, turn, words = _kind_of(one_line(cells[2]) if len(cells) == 3 else "", where)
+        found.append((number, Label(start, end, kind, turn, words)))
+    return found
 
 
-def import_labels(
-    session: Session, path: Path, source: str = "human", *, speaker: str | None = None, replace: bool = False
-) -> tuple[Label, ...]:
-    """Make the labels of a file the session's own.
+def _kind_of(text: str, where: str) -> tuple[str, int | None, str]:
+    """Kind, turn and words of an Audacity label's text."""
+    match = _AUDACITY.fullmatch(text)
+    if match and (kind := match["kind"].lower()) in KINDS:
+        return kind, parse_turn(match["turn"], where) if match["turn"] else None, match["text"] or ""
+    if like := _LIKE_A_KIND.match(text):
+        written = re.sub(r"[ _-]", "", like["kind"].lower())
+        if near := get_close_matches(written, KINDS, 1, _ALIKE):
+            raise WorkbenchError(
+                f"{where}: {text!r} looks like the kind {near[0]!r}; write '{near[0]}: words', or 'speech: words' if "
+                "the user says this"
+            )
+    return "speech", None, text
+
+
+def format_audacity(labels: Iterable[Label]) -> str:
+    """Labels as an Audacity label track; :func:`parse_audacity` gives the same labels back."""
+    lines = []
+    for label in sorted(labels):
+        name = label.kind if label.turn is None else f"{label.kind}#{label.turn}"
+        words = one_line(label.text)
+        text = f"{name}: {words}" if words else name
+        lines.append(f"{stamp(label.start)}\t{stamp(label.end)}\t{text}\n")
+    return "".join(lines)
+
+
+def parse_rttm(path: Path) -> list[Segment]:
+    """Read the SPEAKER lines of an RTTM file: ``SPEAKER file channel start duration <NA> <NA> name …``.
 
     Raises:
-        WorkbenchError: see :func:`read_label_file` and :func:`store_labels`.
+        WorkbenchError: names the file and the line.
     """
-    return store_labels(session, read_label_file(path, session.samples, speaker), source, replace)
+    found = []
+    for number, line in enumerate(read_text(path).split("\n"), 1):
+        cells = line.split()
+        if not cells or cells[0] != "SPEAKER":
+            continue
+        where = f"{path}: line {number}"
+        if len(cells) < 8:
+            raise WorkbenchError(f"{where}: a SPEAKER line has at least 8 fields, this one {len(cells)}")
+        start = parse_seconds(cells[3], where)
+        end = start + parse_seconds(cells[4], where)
+        found.append(Segment(number, cells[1], cells[2], one_line(cells[7]), start, end))
+    return found
 
 
-def notes_to_keep(session: Session, replace: bool) -> tuple[Label, ...]:
-    """The notes among a session's labels; refuses to lose labels that cannot be made again.
-
-    Drafts can be made again, and notes (marks set while recording) are carried over, so that neither is in the way.
+def parse_stm(path: Path) -> list[Segment]:
+    """Read an STM file: ``file channel speaker start end [<labels>] words …``. Gap lines are passed over.
 
     Raises:
-        WorkbenchError: the session has other labels, and ``replace`` is false.
+        WorkbenchError: names the file and the line.
     """
-    if replace or not session.labels_path.exists():
-        return ()
-    labels = read_labels(session.labels_path, session.samples)
-    notes = tuple(label for label in labels if label.kind == "note")
-    if session.labels_source != "auto" and len(notes) < len(labels):
-        kind = session.labels_source or "unmarked"
-        raise WorkbenchError(f"{session.labels_path}: holds {kind} labels already; --replace overwrites them")
-    return notes
+    found = []
+    for number, line in enumerate(read_text(path).split("\n"), 1):
+        cells = line.split()
+        if not cells or cells[0].startswith(";;"):
+            continue
+        where = f"{path}: line {number}"
+        if len(cells) < 5:
+            raise WorkbenchError(f"{where}: an STM line has at least 5 fields, this one {len(cells)}")
+        words = cells[6:] if len(cells) > 5 and cells[5].startswith("<") else cells[5:]
+        text = one_line(" ".join(words))
+        if text.lower() == _GAP_TEXT or cells[2].lower() == _GAP_SPEAKER:
+            continue
+        start, end = (parse_seconds(cell, where) for cell in cells[3:5])
+        found.append(Segment(number, cells[0], cells[1], one_line(cells[2]), start, end, text))
+    return found
 
 
-def store_labels(session: Session, labels: tuple[Label, ...], source: str, replace: bool = False) -> tuple[Label, ...]:
-    """Write a session's labels and where they come from; returns them with the notes that were kept.
+def choose(segments: Sequence[Segment], choice: Choice, path: Path) -> tuple[list[Row], str]:
+    """The user's segments as ``speech``, those of others as ``background``, of one channel of one recording.
+
+    Returns:
+        The labels with their lines, and a note that names the user, the recording and the channel.
 
     Raises:
-        WorkbenchError: an unknown source, or what :func:`notes_to_keep` raises.
+        WorkbenchError: there are no segments; several recordings or channels and none chosen; one chosen that is not
+            there.
     """
-    check_source(source)
-    labels = tuple(sorted({*labels, *notes_to_keep(session, replace)}, key=_order))
-    write_labels(session.labels_path, labels)
-    update_manifest(session, labels=source)
-    return labels
+    if not segments:
+        raise WorkbenchError(f"{path}: holds no speaker intervals")
+    file_id = _only([s.file_id for s in segments], choice.file_id, path, ("recording", "--file-id"))
+    segments = [segment for segment in segments if segment.file_id == file_id]
+    channel = _only([s.channel for s in segments], choice.channel, path, ("channel", "--channel"))
+    segments = [segment for segment in segments if segment.channel == channel]
+    names = [segment.speaker for segment in segments]
+    user = names[0] if choice.speaker is None else choice.speaker
+    if user not in names:
+        raise WorkbenchError(f"{path}: no speaker {user!r}; there are {', '.join(sorted(set(names)))}")
+    others = sorted(set(names) - {user})
+    note = f"{path}: {user!r} is the user" + (" (the first speaker)" if choice.speaker is None and others else "")
+    note += f", {', '.join(map(repr, others))} background" if others else ""
+    rows = [
+        (s.line, Label(s.start, s.end, "speech" if s.speaker == user else "background", None, s.text)) for s in segments
+    ]
+    return rows, f"{note}; recording {file_id!r}, channel {channel!r}"
 
 
-def _order(label: Label) -> tuple[int, int, str, int, str]:
-    return label.start, label.end, label.kind, label.turn or 0, label.text
-
-
-def export_labels(session: Session, path: Path, replace: bool = False) -> int:
-    """Write a session's labels to a ``.csv`` or Audacity ``.txt`` file; returns how many.
-
-    Raises:
-        WorkbenchError: the session has no labels, an unknown suffix, or a file that is there already.
-    """
-    writer = WRITERS.get(path.suffix.lower())
-    if writer is None:
-        raise WorkbenchError(f"{path}: labels can be written to files ending in {', '.join(WRITERS)}")
-    if not session.labels_path.exists():
-        raise WorkbenchError(f"{session.folder}: has no labels yet ('workbench label' imports or drafts them)")
-    if path.exists() and not replace:
-        raise WorkbenchError(f"{path}: exists already; --replace overwrites it")
-    labels = read_labels(session.labels_path, session.samples)
-    try:
-        write_text(path, writer(labels))
-    except OSError as error:
-        raise WorkbenchError(f"{path}: cannot be written ({error.strerror})") from None
-    return len(labels)
-
-
-def check_source(source: str) -> None:
-    """Refuse a label source that no report knows.
-
-    Raises:
-        WorkbenchError: names the sources there are.
-    """
-    if source not in LABEL_SOURCES:
-        raise WorkbenchError(f"label source {source!r} is not one of {', '.join(LABEL_SOURCES)}")
+def _only(values: Sequence[str], chosen: str | None, path: Path, words: tuple[str, str]) -> str:
+    """The one value there is, or the one that was chosen."""
+    name, option = words
+    there = sorted(set(values))
+    listed = ", ".join(map(repr, there[:8])) + (f" and {len(there) - 8} more" if len(there) > 8 else "")
+    if chosen is None:
+        if len(there) > 1:
+            raise WorkbenchError(f"{path}: holds {len(there)} {name}s ({listed}); choose one with {option}")
+        return there[0]
+    if chosen not in there:
+        raise WorkbenchError(f"{path}: no {name} {chosen!r}; there are {listed}")
+    return chosen

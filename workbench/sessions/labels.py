@@ -1,20 +1,21 @@
 """Reference labels: what was really said, by whom, and when. The ground truth of every score.
 
 Canonical form is ``labels.csv`` with the columns ``start,end,kind,turn,text``: seconds on the session clock, a kind,
-the number of the turn that a ``speech`` interval belongs to, and the words. Audacity label tracks are read and
-written; RTTM and STM are read.
+the number of the turn that a ``speech`` interval belongs to, and the words.
 """
 
 import csv
 import io
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from workbench.errors import WorkbenchError
-from workbench.files import write_text
-from workbench.units import SAMPLE_RATE, samples_to_seconds, seconds_to_samples
+from workbench.errors import UNPRINTABLE, WorkbenchError, quoted
+from workbench.files import read_text, write_text
+from workbench.units import FRAME_SAMPLES, SAMPLE_RATE, samples_to_seconds, seconds_to_samples
 
 KINDS = ("speech", "backchannel", "noise", "background", "note")
 """``note`` marks a moment for the reader and takes part in no score."""
@@ -22,6 +23,7 @@ KINDS = ("speech", "backchannel", "noise", "background", "note")
 COLUMNS = ("start", "end", "kind", "turn", "text")
 _DECIMALS = 6
 """Microseconds: finer than a sample (41.7 µs), so that samples survive the round trip."""
+_TURN_DIGITS = 9
 
 
 @dataclass(frozen=True, order=True)
@@ -93,12 +95,12 @@ def is_labelled(labels: Iterable[Label]) -> bool:
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text: lower case, punctuation out, apostrophes kept.
+    """The words of a text: composed letters (Unicode NFC), lower case, punctuation out, apostrophes kept.
 
     >>> words_of("It's ten, Anna!")
     ["it's", 'ten', 'anna']
     """
-    return re.findall(r"[\w']+", text.lower())
+    return re.findall(r"[\w']+", unicodedata.normalize("NFC", text).lower())
 
 
 def only_known(labels: Sequence[Label], vocabulary: frozenset[str] | None) -> tuple[tuple[Label, ...], int]:
@@ -120,52 +122,72 @@ def only_known(labels: Sequence[Label], vocabulary: frozenset[str] | None) -> tu
     return cleared, len(strange)
 
 
+Row = tuple[int, Label]
+"""Line of a file, from 1, and the label it holds."""
+
+
 def validate(labels: Sequence[Label], samples: int | None, where: str) -> tuple[Label, ...]:
+    """Check labels that are in no file, in any order; see :func:`validate_rows`. Labels count as lines from 1."""
+    return validate_rows(list(enumerate(labels, 1)), samples, where)
+
+
+def validate_rows(rows: Sequence[Row], samples: int | None, where: str) -> tuple[Label, ...]:
     """Check labels and give every ungrouped ``speech`` interval a turn of its own.
 
     Args:
-        labels: in any order.
-        samples: length of the session, or None where it is not known.
-        where: what to call the source in an error; a row number is added.
+        rows: labels with their lines, in any order.
+        samples: length of the session; None where it is not known.
+        where: name of the source in an error; the line is added.
 
     Returns:
         The labels, sorted by time.
 
     Raises:
         WorkbenchError: an unknown kind, an end not after its start, a label outside the session, ``speech``
-            intervals that overlap or turns that interleave; names the row.
+            intervals that overlap or turns that interleave; names the line.
     """
-    next_turn = 1 + max((label.turn for label in labels if label.turn is not None), default=0)
+    next_turn = 1 + max((label.turn for _, label in rows if label.turn is not None), default=0)
     last: Label | None = None
     seen: set[int] = set()
     out: list[Label] = []
-    for row, label in sorted(enumerate(labels, 1), key=lambda item: (item[1].start, item[1].end, item[0])):
+    for line, label in sorted(rows, key=lambda item: (item[1].start, item[1].end, item[0])):
         problem = _problem(label, samples)
         if label.kind == "speech" and not problem:
             if label.turn is None:
                 label = replace(label, turn=next_turn)
                 next_turn += 1
             if last is not None and label.start < last.end:
-                problem = "overlaps the speech interval before it"
+                times = f"{_shown(label.start)} s is before {_shown(last.end)} s"
+                problem = f"overlaps the speech interval before it ({times})"
             elif label.turn in seen and last is not None and last.turn != label.turn:
                 problem = f"turn {label.turn} goes on after another turn began"
             last = label
             seen.add(label.turn or 0)
         if problem:
-            raise WorkbenchError(f"{where}: row {row}: {problem}")
+            raise WorkbenchError(f"{where}: line {line}: {problem}")
         out.append(label)
     return tuple(sorted(out))
 
 
+def cut_to_session(rows: Sequence[Row], samples: int) -> tuple[list[Row], list[int]]:
+    """Cut ends that lie up to one frame after the session: programs that label in steps of their own round the last up.
+
+    Returns:
+        The labels, and the lines whose end was cut.
+    """
+    late = [line for line, label in rows if label.start < samples < label.end <= samples + FRAME_SAMPLES]
+    return [(line, replace(label, end=samples) if line in late else label) for line, label in rows], late
+
+
 def _problem(label: Label, samples: int | None) -> str:
     if label.kind not in KINDS:
-        return f"kind {label.kind!r} is not one of {', '.join(KINDS)}"
+        return f"kind {quoted(label.kind)} is not one of {', '.join(KINDS)}"
     if label.start < 0:
-        return f"starts at {samples_to_seconds(label.start):g} s, before the session"
+        return f"starts at {_shown(label.start)} s, before the session"
     if label.end < label.start or (label.end == label.start and label.kind != "note"):
-        return f"ends at {samples_to_seconds(label.end):g} s, not after its start"
+        return f"ends at {_shown(label.end)} s, not after its start"
     if samples is not None and label.end > samples:
-        return f"ends at {samples_to_seconds(label.end):g} s, after the session ({samples_to_seconds(samples):g} s)"
+        return f"ends at {_shown(label.end)} s, after the session ({_shown(samples)} s)"
     if label.turn is not None and label.kind != "speech":
         return f"only speech has a turn, not {label.kind}"
     if label.turn is not None and label.turn < 1:
@@ -177,27 +199,39 @@ def read_labels(path: Path, samples: int | None = None) -> tuple[Label, ...]:
     """Read ``labels.csv``.
 
     Raises:
-        WorkbenchError: names the file and the row (1 is the first after the header).
+        WorkbenchError: names the file and the line.
     """
-    text = _read_text(path)
-    rows = csv.reader(io.StringIO(text))
-    header = next(rows, [])
-    if tuple(header) != COLUMNS:
-        raise WorkbenchError(f"{path}: first line must be {','.join(COLUMNS)}")
-    found = []
-    for number, row in enumerate(rows, 1):
-        if not row:
-            continue
-        if len(row) != len(COLUMNS):
-            raise WorkbenchError(f"{path}: row {number}: {len(row)} columns, must be {len(COLUMNS)}")
-        start, end, kind, turn, words = row
-        where = f"{path}: row {number}"
-        if turn and not turn.isdecimal():
-            raise WorkbenchError(f"{where}: turn {turn!r} is not a whole number")
-        found.append(
-            Label(_seconds(start, where), _seconds(end, where), kind, int(turn) if turn else None, one_line(words))
-        )
-    return validate(found, samples, str(path))
+    return validate_rows(parse_csv(path), samples, str(path))
+
+
+def parse_csv(path: Path) -> list[Row]:
+    """Read the rows of a ``labels.csv``, each with its line; they are not yet held against one another.
+
+    Raises:
+        WorkbenchError: names the file and the line.
+    """
+    reader = csv.reader(io.StringIO(read_text(path), newline=""))
+    found: list[Row] = []
+    line = 1
+    try:
+        if tuple(next(reader, [])) != COLUMNS:
+            raise WorkbenchError(f"{path}: first line must be {','.join(COLUMNS)}")
+        line = reader.line_num + 1
+        for cells in reader:
+            if cells:
+                found.append((line, _parse_row(cells, f"{path}: line {line}")))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise WorkbenchError(f"{path}: line {line}: not a CSV row ({error})") from None
+    return found
+
+
+def _parse_row(cells: Sequence[str], where: str) -> Label:
+    if len(cells) != len(COLUMNS):
+        raise WorkbenchError(f"{where}: {len(cells)} columns, must be {len(COLUMNS)}")
+    start, end, kind, turn, words = cells
+    number = parse_turn(turn, where) if turn else None
+    return Label(parse_seconds(start, where), parse_seconds(end, where), kind, number, one_line(words))
 
 
 def format_labels(labels: Iterable[Label]) -> str:
@@ -207,7 +241,7 @@ def format_labels(labels: Iterable[Label]) -> str:
     writer.writerow(COLUMNS)
     for label in sorted(labels):
         turn = "" if label.turn is None else label.turn
-        writer.writerow([_stamp(label.start), _stamp(label.end), label.kind, turn, one_line(label.text)])
+        writer.writerow([stamp(label.start), stamp(label.end), label.kind, turn, one_line(label.text)])
     return out.getvalue()
 
 
@@ -216,129 +250,39 @@ def write_labels(path: Path, labels: Iterable[Label]) -> None:
     write_text(path, format_labels(labels))
 
 
-_AUDACITY = re.compile(r"(?P<kind>[a-z]+)(?:#(?P<turn>\d+))?(?:: (?P<text>.*))?", re.DOTALL)
-
-
-def read_audacity(path: Path, samples: int | None = None) -> tuple[Label, ...]:
-    r"""Read an Audacity label track: ``start<TAB>end<TAB>kind[#turn][: text]``.
-
-    A text that does not begin with a kind is taken as the words of a ``speech`` interval. Lines that begin with a
-    backslash (Audacity's frequency ranges) are passed over.
-    """
-    found = []
-    for number, line in enumerate(_read_text(path).splitlines(), 1):
-        if not line.strip() or line.startswith("\\"):
-            continue
-        where = f"{path}: row {number}"
-        cells = line.split("\t", 2)
-        if len(cells) < 2:
-            raise WorkbenchError(f"{where}: must be start, end and text with tabs between")
-        words = one_line(cells[2]) if len(cells) == 3 else ""
-        match = _AUDACITY.fullmatch(words)
-        if match and match["kind"] in KINDS:
-            turn = int(match["turn"]) if match["turn"] else None
-            found.append(
-                Label(_seconds(cells[0], where), _seconds(cells[1], where), match["kind"], turn, match["text"] or "")
-            )
-        else:
-            found.append(Label(_seconds(cells[0], where), _seconds(cells[1], where), "speech", None, words))
-    return validate(found, samples, str(path))
-
-
-def format_audacity(labels: Iterable[Label]) -> str:
-    """Labels as an Audacity label track; :func:`read_audacity` gives the same labels back."""
-    lines = []
-    for label in sorted(labels):
-        name = label.kind if label.turn is None else f"{label.kind}#{label.turn}"
-        words = one_line(label.text)
-        text = f"{name}: {words}" if words else name
-        lines.append(f"{_stamp(label.start)}\t{_stamp(label.end)}\t{text}\n")
-    return "".join(lines)
-
-
-def read_rttm(path: Path, samples: int | None = None, speaker: str | None = None) -> tuple[Label, ...]:
-    """Read the SPEAKER lines of an RTTM file: the user's as ``speech``, everybody else's as ``background``.
-
-    Args:
-        path: ``SPEAKER file channel start duration <NA> <NA> name …``.
-        samples: length of the session.
-        speaker: the user's name; the first speaker in the file by default.
-    """
-    spans = []
-    for number, line in enumerate(_read_text(path).splitlines(), 1):
-        cells = line.split()
-        if not cells or cells[0].startswith(";") or cells[0] != "SPEAKER":
-            continue
-        where = f"{path}: row {number}"
-        if len(cells) < 8:
-            raise WorkbenchError(f"{where}: a SPEAKER line has at least 8 fields, this one {len(cells)}")
-        start = _seconds(cells[3], where)
-        spans.append((start, start + _seconds(cells[4], where), cells[7], ""))
-    return _from_speakers(spans, speaker, samples, path)
-
-
-def read_stm(path: Path, samples: int | None = None, speaker: str | None = None) -> tuple[Label, ...]:
-    """Read an STM file: the user's segments as ``speech``, everybody else's as ``background``.
-
-    Args:
-        path: ``file channel speaker start end [<labels>] words …``.
-        samples: length of the session.
-        speaker: the user's name; the first speaker in the file by default.
-    """
-    spans = []
-    for number, line in enumerate(_read_text(path).splitlines(), 1):
-        cells = line.split()
-        if not cells or cells[0].startswith(";;"):
-            continue
-        where = f"{path}: row {number}"
-        if len(cells) < 5:
-            raise WorkbenchError(f"{where}: an STM line has at least 5 fields, this one {len(cells)}")
-        words = cells[5:]
-        if words and words[0].startswith("<"):
-            words = words[1:]
-        text = " ".join(words)
-        if text == "IGNORE_TIME_SEGMENT_IN_SCORING":
-            continue
-        spans.append((_seconds(cells[3], where), _seconds(cells[4], where), cells[2], text))
-    return _from_speakers(spans, speaker, samples, path)
-
-
-def _from_speakers(
-    spans: Sequence[tuple[int, int, str, str]], speaker: str | None, samples: int | None, path: Path
-) -> tuple[Label, ...]:
-    if not spans:
-        raise WorkbenchError(f"{path}: holds no speaker intervals")
-    names = [name for _, _, name, _ in spans]
-    user = names[0] if speaker is None else speaker
-    if user not in names:
-        raise WorkbenchError(f"{path}: no speaker {user!r}; there are {', '.join(sorted(set(names)))}")
-    labels = [Label(a, b, "speech" if name == user else "background", None, text) for a, b, name, text in spans]
-    return validate(labels, samples, str(path))
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise WorkbenchError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError):
-        raise WorkbenchError(f"{path}: cannot be read as UTF-8 text") from None
-
-
-def _seconds(cell: str, where: str) -> int:
-    try:
+def parse_seconds(cell: str, where: str) -> int:
+    """Samples of a time in seconds."""
+    with suppress(ValueError):
         seconds = float(cell)
-    except ValueError:
-        raise WorkbenchError(f"{where}: {cell!r} is not a time in seconds") from None
-    if not abs(seconds) < 2**53 / SAMPLE_RATE:  # also refuses NaN
-        raise WorkbenchError(f"{where}: {cell!r} is not a time in seconds")
-    return seconds_to_samples(seconds)
+        if abs(seconds) < 2**53 / SAMPLE_RATE:  # also refuses NaN
+            return seconds_to_samples(seconds)
+    raise WorkbenchError(f"{where}: {quoted(cell)} is not a time in seconds")
+
+
+def parse_turn(cell: str, where: str) -> int:
+    """Number of a turn."""
+    if not cell.isdecimal() or len(cell) > _TURN_DIGITS:
+        raise WorkbenchError(f"{where}: turn {quoted(cell)} is not a whole number of up to {_TURN_DIGITS} digits")
+    return int(cell)
 
 
 def one_line(text: str) -> str:
-    """Words with single spaces between: no format has room for a line break or a tab inside a text."""
-    return " ".join(text.split())
+    """Words with single spaces between, without control characters.
+
+    No format has room for a line break or a tab inside a text, and what a label says is printed.
+    """
+    return " ".join(UNPRINTABLE.sub(" ", text).split())
 
 
-def _stamp(sample: int) -> str:
+def stamp(sample: int) -> str:
+    """A moment in seconds, as label files hold it."""
     return f"{samples_to_seconds(sample):.{_DECIMALS}f}"
+
+
+def _shown(sample: int) -> str:
+    """Seconds as an error shows them: two moments that differ look different.
+
+    >>> _shown(240_138), _shown(48_000)
+    ('10.00575', '2')
+    """
+    return stamp(sample).rstrip("0").rstrip(".")

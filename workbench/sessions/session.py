@@ -5,52 +5,35 @@ Format history:
        assistant ran live.
 """
 
-import fcntl
-import json
-import re
-import shlex
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
 import soundfile
 
 from workbench.arrays import Audio
-from workbench.errors import WorkbenchError
-from workbench.files import RECORDINGS, pretty_json, read_json, replacing, sha256_file, write_text
+from workbench.errors import WorkbenchError, quoted
+from workbench.files import check_file, pretty_json, read_json, sha256_file, write_text
+from workbench.sessions.echo_path import check_echo
+from workbench.sessions.folders import LABELS, LIVE_TRACE, MANIFEST, PARTIAL, check_name, why_unfinished
+from workbench.sessions.tracks import Track, frame_rms, read_part
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE
 
 FORMAT = 1
-MANIFEST = "session.json"
-LABELS = "labels.csv"
-EVENTS = "events.jsonl"
-LIVE_TRACE = "live.trace.jsonl"
-PARTIAL = ".recording"
-"""Folder inside a session that is still being recorded, or was cut off: ``record --recover`` finishes it."""
-LOCK = "lock"
-"""File in there that the recording process has locked."""
-
 _KEYS = {
     "format", "name", "sample_rate", "samples", "tracks", "device", "calibration", "echo", "labels", "live",
     "provenance",
 }  # fmt: skip
 LABEL_SOURCES = ("human", "constructed", "auto")
+MOST_SAMPLES = 86_400 * SAMPLE_RATE
+"""No session is longer than a day."""
 _STREAM_FRAMES = 750
 """Frames read at once when a track is streamed: one minute, 5.8 MB as float32."""
-
-
-@dataclass(frozen=True)
-class Track:
-    """One audio file of a session: mono FLAC at 24 kHz."""
-
-    name: str
-    path: Path
-    samples: int
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -99,27 +82,18 @@ class Session:
         """Where the reference labels are, whether or not there are any."""
         return self.folder / LABELS
 
+    @property
+    def has_labels(self) -> bool:
+        """Whether there is a label file; a link to nothing counts, so that reading it says so."""
+        return os.path.lexists(self.labels_path)
+
     def read(self, start: int, stop: int, track: str = "mic") -> Audio:
         """Samples ``[start, stop)`` of a track, float32 in [-1, 1); zeros beyond either end.
 
         Raises:
             WorkbenchError: the file cannot be decoded there.
         """
-        out = np.zeros(max(0, stop - start), dtype=np.float32)
-        first, last = max(0, start), min(stop, self.samples)
-        if first >= last:
-            return out
-        path = self.tracks[track].path
-        try:
-            with soundfile.SoundFile(path) as file:
-                file.seek(first)
-                block = file.read(last - first, dtype="float32")
-        except (OSError, soundfile.SoundFileError) as error:
-            raise WorkbenchError(f"{path}: cannot be decoded ({error}); restore the file") from None
-        if len(block) != last - first:
-            raise WorkbenchError(f"{path}: ends early, at sample {first + len(block)}; restore the file")
-        out[first - start : first - start + len(block)] = block
-        return out
+        return read_part(self.tracks[track].path, start, stop, self.samples)
 
     def stream(self, track: str = "mic") -> Iterator[Audio]:
         """The whole frames of a track in order, as arrays of shape (n, 1920), a minute at a time."""
@@ -145,17 +119,6 @@ class Session:
         return problems
 
 
-def frame_rms(frames: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Root mean square of each frame, shape (n, 1920) → (n,), in float32 as the consumer computes it.
-
-    >>> frame_rms(np.full((1, 1920), 0.5, dtype=np.float32)).tolist()
-    [0.5]
-    """
-    means: npt.NDArray[np.float32] = np.square(frames).mean(axis=1, dtype=np.float32)
-    # One scalar power a frame, as the consumer takes it: numpy's root and its power of arrays differ in the last bit.
-    return np.fromiter((mean**0.5 for mean in means), dtype=np.float32, count=len(means))
-
-
 def open_session(folder: Path) -> Session:
     """Open a session folder and check all that can be checked without reading the audio.
 
@@ -173,57 +136,28 @@ def open_session(folder: Path) -> Session:
     return _parse(folder, read_json(folder / MANIFEST))
 
 
-def is_recording(folder: Path) -> bool:
-    """Whether a process records or finishes this session right now."""
-    try:
-        with (folder / PARTIAL / LOCK).open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
-
-
-def why_unfinished(folder: Path) -> str:
-    """Why a folder with a tape is no session, and what to do about it."""
-    if is_recording(folder):
-        return f"{folder}: is being recorded right now; stop that recording first"
-    return f"{folder}: recording was cut off; finish it with '{recover_command(folder)}'"
-
-
-def recover_command(folder: Path) -> str:
-    """The command that finishes this session.
-
-    >>> recover_command(Path("recordings/a")), recover_command(Path("other/a"))
-    ('workbench record --recover', 'workbench record --recover --dir other')
-    """
-    parent = folder.parent if folder.name not in ("", "..") else folder.resolve().parent
-    if parent.resolve() == RECORDINGS.resolve():
-        return "workbench record --recover"
-    is_plain = shlex.quote(str(parent)) == str(parent)
-    return f"workbench record --recover --dir {parent if is_plain else json.dumps(str(parent), ensure_ascii=False)}"
-
-
 def _parse(folder: Path, data: Any) -> Session:
     where = folder / MANIFEST
     if not isinstance(data, dict):
         raise WorkbenchError(f"{where}: must hold a JSON object")
     if data.get("format") != FORMAT:
-        raise WorkbenchError(f"{where}: format is {data.get('format')!r}, this version reads {FORMAT}")
+        raise WorkbenchError(f"{where}: format is {quoted(data.get('format'))}, this version reads {FORMAT}")
     if unknown := sorted(set(data) - _KEYS):
-        raise WorkbenchError(f"{where}: unknown key {unknown[0]!r}")
+        raise WorkbenchError(f"{where}: unknown key {quoted(unknown[0])}")
     if data.get("sample_rate") != SAMPLE_RATE:
-        raise WorkbenchError(f"{where}: sample_rate is {data.get('sample_rate')!r}, must be {SAMPLE_RATE}")
+        raise WorkbenchError(f"{where}: sample_rate is {quoted(data.get('sample_rate'))}, must be {SAMPLE_RATE}")
     samples = data.get("samples")
-    if not isinstance(samples, int) or samples <= 0:
-        raise WorkbenchError(f"{where}: samples is {samples!r}, must be a whole number above 0")
+    if type(samples) is not int or not 0 < samples <= MOST_SAMPLES:
+        raise WorkbenchError(f"{where}: samples is {quoted(samples)}, must be a whole number from 1 to {MOST_SAMPLES}")
     tracks = data.get("tracks")
     if not isinstance(tracks, dict) or "mic" not in tracks:
         raise WorkbenchError(f"{where}: tracks must hold 'mic'")
     source = data.get("labels")
-    if source is not None and source not in LABEL_SOURCES:
-        raise WorkbenchError(f"{where}: labels is {source!r}, must be one of {', '.join(LABEL_SOURCES)}")
+    if source is not None and (not isinstance(source, str) or source not in LABEL_SOURCES):
+        raise WorkbenchError(f"{where}: labels is {quoted(source)}, must be one of {', '.join(LABEL_SOURCES)}")
+    for key in ("device", "calibration", "provenance"):
+        if not isinstance(data.get(key), dict | None):
+            raise WorkbenchError(f"{where}: {key} is {quoted(data[key])}, must be an object or null")
     name = check_name(data.get("name", folder.name), str(where))
     return Session(
         folder=folder,
@@ -239,55 +173,36 @@ def _parse(folder: Path, data: Any) -> Session:
     )
 
 
-def check_name(name: Any, where: str) -> str:
-    """A session's name is also the stem of its output files: letters, digits, dot, dash and underscore.
-
-    Raises:
-        WorkbenchError: names ``where``.
-    """
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name):
-        raise WorkbenchError(f"{where}: name {name!r} must be letters, digits, '.', '-' and '_'")
-    return name
-
-
-def check_echo(echo: Any, where: str) -> Mapping[str, Any] | None:
-    """Check an echo path: ``{"taps": [[delay_ms, gain_db], ...]}``, delays from 0 to 2000 ms.
-
-    Raises:
-        WorkbenchError: names ``where`` and the tap that is wrong.
-    """
-    if echo is None:
-        return None
-    taps = echo.get("taps") if isinstance(echo, dict) else None
-    if not isinstance(taps, list) or set(echo) != {"taps"}:
-        raise WorkbenchError(f'{where}: echo must be {{"taps": [[delay_ms, gain_db], ...]}}')
-    for tap in taps:
-        good = isinstance(tap, list) and len(tap) == 2 and all(type(v) in (int, float) for v in tap)
-        if not good or not 0 <= tap[0] <= 2000 or not -120 <= tap[1] <= 20:
-            raise WorkbenchError(f"{where}: echo tap {tap!r} must be [0–2000 ms, -120–20 dB]")
-    return {"taps": taps}
-
-
 def _track(folder: Path, key: str, entry: Any, samples: int) -> Track:
     where = f"{folder / MANIFEST}: tracks.{key}"
     if not isinstance(entry, dict) or set(entry) != {"file", "samples", "sha256"}:
         raise WorkbenchError(f"{where} must hold file, samples and sha256")
-    file = PurePosixPath(str(entry["file"]))
-    if file.is_absolute() or ".." in file.parts or (folder / file).is_symlink():
-        raise WorkbenchError(f"{where}: file {str(file)!r} leaves the session folder")
-    path = folder / file
+    path = folder / _inside(folder, entry["file"], where)
+    if not path.exists():
+        raise WorkbenchError(f"{path}: track {key!r} is missing")
+    check_file(path)
     try:
         info = soundfile.info(path)
     except (OSError, soundfile.SoundFileError):
-        problem = "cannot be decoded; restore it" if path.exists() else "is missing"
-        raise WorkbenchError(f"{path}: track {key!r} {problem}") from None
+        raise WorkbenchError(f"{path}: track {key!r} cannot be decoded; restore it") from None
     if info.samplerate != SAMPLE_RATE:
         raise WorkbenchError(f"{path}: {info.samplerate} Hz, must be {SAMPLE_RATE} ('workbench import' converts)")
     if info.channels != 1:
         raise WorkbenchError(f"{path}: {info.channels} channels, must be mono ('workbench import' converts)")
     if info.frames != entry["samples"] or info.frames != samples:
-        raise WorkbenchError(f"{path}: {info.frames} samples, {MANIFEST} says {entry['samples']} of {samples}")
+        raise WorkbenchError(f"{path}: {info.frames} samples, {MANIFEST} says {quoted(entry['samples'])} of {samples}")
     return Track(key, path, samples, str(entry["sha256"]))
+
+
+def _inside(folder: Path, file: Any, where: str) -> PurePosixPath:
+    """A file's path inside the session folder, without a link in any part of it: a link may lead to anybody's audio."""
+    if not isinstance(file, str) or not file or "\0" in file:
+        raise WorkbenchError(f"{where}: file is {quoted(file)}, must be a path")
+    inside = PurePosixPath(file)
+    links = [part for part in (inside, *inside.parents) if part.name and (folder / part).is_symlink()]
+    if inside.is_absolute() or ".." in inside.parts or links:
+        raise WorkbenchError(f"{where}: file {quoted(file)} leaves the session folder")
+    return inside
 
 
 def _live(folder: Path, entry: Any) -> Live | None:
@@ -298,81 +213,42 @@ def _live(folder: Path, entry: Any) -> Live | None:
     if not good or not all(isinstance(section, dict) for section in entry["config"].values()):
         raise WorkbenchError(f"{where} must hold file, sha256 and config")
     if entry["file"] != LIVE_TRACE:
-        raise WorkbenchError(f"{where}: file is {entry['file']!r}, must be {LIVE_TRACE}")
+        raise WorkbenchError(f"{where}: file is {quoted(entry['file'])}, must be {LIVE_TRACE}")
+    _inside(folder, LIVE_TRACE, where)
     if not (folder / LIVE_TRACE).is_file():
         raise WorkbenchError(f"{folder / LIVE_TRACE}: the live trace is missing; restore it")
     return Live(folder / LIVE_TRACE, str(entry["sha256"]), entry["config"])
 
 
-def write_track(path: Path, blocks: Iterator[npt.NDArray[Any]], subtype: str = "PCM_16") -> int:
-    """Write mono blocks to a FLAC file, whole or not at all.
+class ManifestFacts(TypedDict, total=False):
+    """What a manifest may say of its session besides the tracks; what is left out is None or empty.
 
-    Args:
-        path: ends in ``.flac``.
-        blocks: 1-D, concatenated. Whole numbers are taken as they are, at full scale of their type. Floats in [-1, 1)
-            are rounded to the nearest step here, by the scale at which they are read, so that a sample that came from
-            a track goes back as it was; libsndfile would write floats by another scale, one step less than that.
-        subtype: ``PCM_16`` or ``PCM_24``.
-
-    Returns:
-        Samples written.
+    Attributes:
+        name: name of the session; the folder's name by default.
+        device: device that recorded it.
+        calibration: noise and speech levels measured there.
+        echo: echo path, see :func:`check_echo`.
+        labels_source: one of :data:`LABEL_SOURCES`; None where there are no labels.
+        live: ``{"file", "sha256", "config"}`` of the assistant that ran live; None where none did.
+        provenance: where the audio comes from, and its licence.
     """
-    samples = 0
-    with (
-        replacing(path) as beside,
-        soundfile.SoundFile(beside, "w", SAMPLE_RATE, 1, subtype=subtype, format="FLAC") as file,
-    ):
-        for block in blocks:
-            file.write(_whole(block, 16 if subtype == "PCM_16" else 24) if block.dtype.kind == "f" else block)
-            samples += len(block)
-    return samples
+
+    name: str
+    device: Mapping[str, Any] | None
+    calibration: Mapping[str, Any] | None
+    echo: Mapping[str, Any] | None
+    labels_source: str | None
+    live: Mapping[str, Any] | None
+    provenance: Mapping[str, Any]
 
 
-def _whole(pcm: npt.NDArray[Any], bits: int) -> npt.NDArray[np.int32]:
-    """Floats to whole numbers of so many bits, in the upper bits of 32; clipped, and 0 for what is no number."""
-    full = 1 << (bits - 1)
-    scaled = np.nan_to_num(np.rint(pcm.astype(np.float64) * full), posinf=full, neginf=-full)
-    return np.clip(scaled, -full, full - 1).astype(np.int32) << (32 - bits)
-
-
-def read_track(path: Path, samples: int) -> Audio:
-    """The first ``samples`` of a mono audio file, fewer if it is shorter, float32 in [-1, 1).
-
-    Raises:
-        WorkbenchError: the file is missing or cannot be decoded.
-    """
-    try:
-        with soundfile.SoundFile(path) as file:
-            pcm: Audio = file.read(samples, dtype="float32")
-    except (OSError, soundfile.SoundFileError) as error:
-        raise WorkbenchError(f"{path}: cannot be decoded ({error}); make it again") from None
-    return pcm
-
-
-def write_manifest(
-    folder: Path,
-    *,
-    tracks: Mapping[str, str],
-    device: Mapping[str, Any] | None = None,
-    calibration: Mapping[str, Any] | None = None,
-    echo: Mapping[str, Any] | None = None,
-    labels_source: str | None = None,
-    provenance: Mapping[str, Any] | None = None,
-    name: str | None = None,
-    live: Mapping[str, Any] | None = None,
-) -> Session:
+def write_manifest(folder: Path, tracks: Mapping[str, str], **facts: Unpack[ManifestFacts]) -> Session:
     """Write ``session.json`` over tracks that are already in the folder, and open the result.
 
     Args:
-        folder: the session.
+        folder: folder of the session.
         tracks: track name → file name inside the folder, ``mic`` among them.
-        device: what recorded it.
-        calibration: noise and speech levels measured there.
-        echo: see :func:`check_echo`.
-        labels_source: where ``labels.csv`` comes from.
-        provenance: where the audio comes from, and its licence.
-        name: defaults to the folder's name.
-        live: ``{"file", "sha256", "config"}`` of the assistant that ran live, where one did.
+        facts: see :class:`ManifestFacts`.
 
     Raises:
         WorkbenchError: a track is missing, or lengths differ.
@@ -384,18 +260,19 @@ def write_manifest(
         except (OSError, soundfile.SoundFileError):
             raise WorkbenchError(f"{folder / file}: track {key!r} is missing or not audio") from None
         entries[key] = {"file": file, "samples": samples, "sha256": sha256_file(folder / file)}
+    live = facts.get("live")
     data = {
         "format": FORMAT,
-        "name": name or folder.name,
+        "name": facts.get("name", folder.name),
         "sample_rate": SAMPLE_RATE,
         "samples": entries["mic"]["samples"],
         "tracks": entries,
-        "device": device,
-        "calibration": calibration,
-        "echo": echo,
-        "labels": labels_source,
+        "device": facts.get("device"),
+        "calibration": facts.get("calibration"),
+        "echo": facts.get("echo"),
+        "labels": facts.get("labels_source"),
         **({"live": dict(live)} if live is not None else {}),
-        "provenance": dict(provenance or {}),
+        "provenance": dict(facts.get("provenance", {})),
     }
     session = _parse(folder, data)
     write_text(folder / MANIFEST, pretty_json(data))
@@ -415,10 +292,3 @@ def update_manifest(session: Session, **changes: Any) -> Session:
     updated = _parse(session.folder, data)
     write_text(path, pretty_json(data))
     return updated
-
-
-def find_sessions(folder: Path) -> list[Path]:
-    """Folders directly inside ``folder`` that are sessions, cut-off recordings included, sorted by name."""
-    if not folder.is_dir():
-        raise WorkbenchError(f"{folder}: no such folder of sessions")
-    return sorted(path for path in folder.iterdir() if (path / MANIFEST).exists() or (path / PARTIAL).exists())

@@ -9,7 +9,6 @@ import math
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,7 +17,8 @@ import numpy.typing as npt
 
 from workbench.arrays import Audio, Floats
 from workbench.cache import Store, key_of
-from workbench.sessions.session import Session, frame_rms
+from workbench.sessions.session import Session
+from workbench.sessions.tracks import frame_rms
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE, frame_end, ms_to_samples
 
 Taps = tuple[tuple[int, float], ...]
@@ -77,10 +77,6 @@ class MicrophoneSource(Protocol):
         """Where the microphone is loud, at a threshold, as far as there are frames."""
         ...
 
-    def levels_with(self, played: list[tuple[int, Audio]], first: int, last: int) -> Floats:
-        """Levels of frames [first, last) if the agent had also played ``played``."""
-        ...
-
     def more(self) -> bool:
         """Wait until there is another frame; False: there will be none."""
         ...
@@ -88,15 +84,6 @@ class MicrophoneSource(Protocol):
     def catch_up(self, until: int) -> None:
         """Take the frames that could be used before ``until``, and on a real clock all that are there."""
         ...
-
-
-@dataclass(frozen=True)
-class MicrophonePast:
-    """A microphone's past: levels with the agent in them, the frames that it reached, and all that it played."""
-
-    levels: Floats
-    echoed: npt.NDArray[np.bool_]
-    played: tuple[tuple[int, Audio], ...]
 
 
 class _Blocks:
@@ -160,23 +147,6 @@ class Microphone:
         if self._ascending is None:
             self._ascending = [*np.unique(self._clean).tolist(), math.inf]
         return self._ascending[bisect_left(self._ascending, threshold)]
-
-    def state(self) -> "MicrophonePast":
-        """What the agent has left in the microphone so far, for :meth:`put_back`."""
-        return MicrophonePast(self.levels.copy(), self._echoed.copy(), tuple(self._played))
-
-    def put_back(self, state: "MicrophonePast | None") -> None:
-        """Have heard of the agent what a state says; nothing, where it is None."""
-        if not self._taps:
-            return
-        self._pending, self._span = [], (0, 0)
-        self._gates.clear()
-        if state is None:
-            self.levels, self._played = self._clean, []
-            self._echoed = np.zeros(self.frames, dtype=bool)
-        else:
-            self.levels, self._echoed = state.levels.copy(), state.echoed.copy()
-            self._played = list(state.played)
 
     def _recorded(self, start: int, stop: int) -> Audio:
         parts = []

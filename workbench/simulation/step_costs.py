@@ -19,10 +19,9 @@ from typing import Any, Protocol, TypeVar, cast
 import numpy as np
 
 from workbench.arrays import Times
-from workbench.config import StepCostsConfig as CostsConfig
 from workbench.errors import WorkbenchError
 from workbench.files import canonical_json, pretty_json, read_json, sha256_text, write_text
-from workbench.units import SAMPLE_RATE, ms_to_samples
+from workbench.units import SAMPLE_RATE
 
 FORMAT = 1
 STAGES = ("stt", "stt_reset", "lm_first", "lm_token", "tts_start", "tts")
@@ -91,24 +90,17 @@ class Profile:
 
 
 class FixedCosts:
-    """The table of ``[costs]``."""
+    """The fixed table of ``[step_costs]``: samples by stage."""
 
     name = "fixed"
     digest = ""
 
-    def __init__(self, config: CostsConfig) -> None:
-        self._table = {
-            "stt": config.stt_step_ms,
-            "stt_reset": config.stt_reset_ms,
-            "lm_first": config.lm_ttft_ms,
-            "lm_token": config.lm_token_ms,
-            "tts_start": config.tts_start_ms,
-            "tts": config.tts_step_ms,
-        }
+    def __init__(self, table: Mapping[str, int]) -> None:
+        self._table = table
 
     def draw(self, stage: str, group: int, jobs: int) -> Times:
         """See :class:`CostSource`."""
-        return np.full(jobs, ms_to_samples(self._table[stage]), dtype=np.int64)
+        return np.full(jobs, self._table[stage], dtype=np.int64)
 
 
 class ProfileCosts:

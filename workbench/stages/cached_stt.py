@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeGuard
 
 import numpy as np
 
@@ -25,6 +26,9 @@ from one: a trial with another silence stops within some frames of there, and ne
 
 SILENCE = -1
 """Number of a frame that is not of the session: zeros put in by the listener."""
+
+Words = list[tuple[int, str]]
+"""(step of its last piece, word)."""
 
 _ZEROS = np.zeros(FRAME_SAMPLES, dtype=np.float32)
 
@@ -99,13 +103,12 @@ class CachedStt:
         self._stream: SttStream | None = None
         self._at: tuple[int, int] = (-1, 0)
 
-    def open(self, fresh: bool, prefix: int = 0, later: bool = False) -> "Transcription":
+    def open(self, fresh: bool, prefix: int = 0) -> "Transcription":
         """Begin a listen cycle; the one before it is over.
 
         Args:
             fresh: reset all, or only what the published consumer resets.
             prefix: frames of silence to hear first; they do not count as steps.
-            later: hear only when somebody asks what was said.
         """
         if fresh:
             self._past.clear()
@@ -123,19 +126,10 @@ class CachedStt:
             self._at = (-1, 0)
             if fresh or goes_on or not self._past:  # as it should be already: no need to open it again
                 self._stream, self._at = opened, (self._cycle, 0)
-        return Transcription(self, self._chain, prefix, later)
-
-    def skip(self) -> None:
-        """Count a listen cycle whose outcome is known already."""
-        self._cycle += 1
+        return Transcription(self, self._chain, prefix)
 
     def close(self, transcription: "Transcription") -> None:
-        """Keep what is known; a cycle that is not reset begins where this one ended.
-
-        What nobody has asked for is not heard now either: then the next cycle must be a fresh one.
-        """
-        if transcription.waits:
-            return
+        """Keep what is known; a cycle that is not reset begins where this one ended."""
         for segment in transcription.segments:
             self.save(segment)
         if transcription.segments and not self.mic.sha256:
@@ -160,16 +154,16 @@ class CachedStt:
         tail = transcription.segments[-1]
         heard = tail.place
         if self._at != (self._cycle, heard + len(tail.known)):
-            self._rebuild(transcription.segments[:-1], tail, transcription.later)
+            self._rebuild(transcription.segments[:-1], tail)
         assert self._stream is not None
         # A list that came from the store may be shared with it: extend a copy.
         tail.known = list(tail.known)
-        tail.known += self._hear(self._stream, tail, len(tail.known), heard + len(tail.known), transcription.later)
+        tail.known += self._hear(self._stream, tail, len(tail.known), heard + len(tail.known))
         self._at = (self._cycle, heard + tail.frames)
 
-    def _rebuild(self, whole: list[_Segment], tail: _Segment, keep: bool) -> None:
+    def _rebuild(self, whole: list[_Segment], tail: _Segment) -> None:
         """Bring the model to where the known part of ``tail`` ends, by hearing again what it has not just heard."""
-        resumed = self._resume(whole, tail) if keep else None
+        resumed = self._resume(whole, tail)
         if resumed is not None:
             self._stream = resumed
             return
@@ -178,8 +172,8 @@ class CachedStt:
         for index, segments in enumerate([*(cycle.segments for cycle in past), whole]):
             stream = self.stt.open(fresh=index == 0 and not goes_on)
             for segment in segments:
-                self._again(stream, segment, 0, segment.frames, keep)
-        self._again(stream, tail, 0, len(tail.known), keep)
+                self._again(stream, segment, 0, segment.frames)
+        self._again(stream, tail, 0, len(tail.known))
         self._stream = stream
 
     def _not_heard(self) -> list[_Past]:
@@ -192,23 +186,27 @@ class CachedStt:
 
     def _resume(self, whole: list[_Segment], tail: _Segment) -> SttStream | None:
         """Go on from the last state that was kept of these; None where there is none."""
-        if not isinstance(self.stt, ResumableStt):
+        if not self._goes_on(self.stt):
             return None
         ends = [*((segment, segment.frames) for segment in whole), (tail, len(tail.known))]
         for index, (segment, last) in reversed(list(enumerate(ends))):
             key = segment.key
             for frames in range(last, 0, -1):
                 if (stream := self.stt.resume(key_of(key, frames))) is not None:
-                    self._again(stream, segment, frames, last, keep=True)
+                    self._again(stream, segment, frames, last)
                     for later, end in ends[index + 1 :]:
-                        self._again(stream, later, 0, end, keep=True)
+                        self._again(stream, later, 0, end)
                     return stream
         return None
 
-    def _hear(self, stream: SttStream, tail: _Segment, first: int, job: int, keep: bool) -> list[SttStep]:
+    def _goes_on(self, stt: Stt) -> TypeGuard[ResumableStt]:
+        """Whether states are kept: of a recording, whose frames another trial hears again, where all was reset."""
+        return bool(self.mic.sha256) and not self._past and self._timer is None and isinstance(stt, ResumableStt)
+
+    def _hear(self, stream: SttStream, tail: _Segment, first: int, job: int) -> list[SttStep]:
         """The frames of a segment from its ``first`` on, timed if wanted; ``job`` counts within the cycle."""
         if self._timer is None:
-            return self._again(stream, tail, first, tail.frames, keep)
+            return self._again(stream, tail, first, tail.frames)
         out = []
         for number in list(tail.numbers())[first:]:
             frame = self._frame(number, tail)
@@ -217,9 +215,9 @@ class CachedStt:
             job += 1
         return out
 
-    def _again(self, stream: SttStream, segment: _Segment, first: int, last: int, keep: bool) -> list[SttStep]:
+    def _again(self, stream: SttStream, segment: _Segment, first: int, last: int) -> list[SttStep]:
         """Frames [first, last) of a segment; if wanted, the state is kept at some of the last of them."""
-        if not keep or segment.first == SILENCE or not isinstance(self.stt, ResumableStt):
+        if segment.first == SILENCE or not self._goes_on(self.stt):
             return self._together(stream, segment, first, last)
         said: list[SttStep] = []
         for end in range(max(first, last - KEPT) + 1, last + 1):
@@ -253,40 +251,22 @@ class Transcription:
     """What the STT says of the frames heard since the cycle began.
 
     Attributes:
-        later: whether it hears only when somebody asks: settings are tried one after the other.
         steps: frames heard, the prefix not counted.
         segments: what was heard, in runs.
+        pieces: (step, text) of the steps that brought text; the prefix has no steps.
+        pauses: the pause heads of every step, where the model has them.
     """
 
-    def __init__(self, hearing: CachedStt, chain: str, prefix: int, later: bool) -> None:
+    def __init__(self, hearing: CachedStt, chain: str, prefix: int) -> None:
         self._hearing = hearing
         self._first = chain
-        self.later = later
-        self._wanted: list[tuple[int, int]] = []
         self.steps = 0
         self.segments: list[_Segment] = []
-        self._pieces: list[tuple[int, str]] = []
-        self._pauses: list[tuple[float, ...] | None] = []
+        self.pieces: list[tuple[int, str]] = []
+        self.pauses: list[tuple[float, ...] | None] = []
         self._prefix = prefix
         self.silence(prefix)
         self.steps = 0
-
-    @property
-    def waits(self) -> bool:
-        """Whether there is something that has not been heard yet."""
-        return bool(self._wanted)
-
-    @property
-    def pieces(self) -> list[tuple[int, str]]:
-        """(step, text) of the steps that brought text; the prefix has no steps."""
-        self._catch_up()
-        return self._pieces
-
-    @property
-    def pauses(self) -> list[tuple[float, ...] | None]:
-        """The pause heads of every step, where the model has them."""
-        self._catch_up()
-        return self._pauses
 
     @property
     def chain(self) -> str:
@@ -296,26 +276,14 @@ class Transcription:
     def hear(self, first: int, frames: int) -> None:
         """Hear session frames ``first … first + frames - 1``."""
         if frames > 0:
-            self._want(first, frames)
+            self.steps += frames
+            self._hear(first, first + frames)
 
     def silence(self, frames: int) -> None:
         """Hear zeros."""
         if frames > 0:
-            self._want(SILENCE, frames)
-
-    def _want(self, first: int, frames: int) -> None:
-        self.steps += frames
-        self._wanted.append((first, frames))
-        if not self.later:
-            self._catch_up()
-
-    def _catch_up(self) -> None:
-        wanted, self._wanted = self._wanted, []
-        for first, frames in wanted:
-            if first == SILENCE:
-                self._extend(SILENCE, frames, "")
-            else:
-                self._hear(first, first + frames)
+            self.steps += frames
+            self._extend(SILENCE, frames, "")
 
     def _hear(self, first: int, last: int) -> None:
         mic = self._hearing.mic
@@ -354,20 +322,20 @@ class Transcription:
             return
         for step in heard:
             if step.piece:
-                self._pieces.append((len(self._pauses), step.piece))
-            self._pauses.append(step.pause)
+                self.pieces.append((len(self.pauses), step.piece))
+            self.pauses.append(step.pause)
 
     @property
     def text(self) -> str:
         """All that was said."""
         return "".join(piece for _, piece in self.pieces).strip()
 
-    def words(self) -> list[tuple[int, str]]:
+    def words(self) -> Words:
         """(step of its last piece, word): a piece that begins with a space begins a word.
 
         A word is taken to be whole at its last piece.
         """
-        out: list[tuple[int, str]] = []
+        out: Words = []
         for step, piece in self.pieces:
             if out and not piece.startswith(" "):
                 out[-1] = (step, out[-1][1] + piece)

@@ -1,62 +1,73 @@
-"""Cutting a reply into the pieces that are handed to the TTS.
+"""Cutting a reply into the chunks that are handed to the TTS: the assistant ``workbench``'s way, and what all share.
 
-Two ways, each for a reply that is there whole and for one that is still being written:
-
-* ``published``: MLX-Harmony's (branch ``moshi-dev``): its sentence pattern was written with a doubled backslash and
-  matches only text that contains a literal ``\\s`` behind a stop, so replies are cut at the last space before the
-  limit; with sentences off they are cut at the limit, inside words; streamed text is cut at the *last* stop in the
-  window.
-* ``corrected``: sentences split where sentences end (``sentences.py``), words never cut in two, streamed text cut at
-  the *first* sentence end that makes a piece long enough.
+Sentences split where sentences end (:mod:`workbench.stages.sentences`), words are never cut in two, and a reply that
+is still being written is cut at the *first* sentence end that makes a chunk long enough. MLX-Harmony's way is in
+:mod:`workbench.assistants.mlx_harmony_chunker`.
 """
 
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple, Protocol
 
+from workbench.config import AssistantConfig
+from workbench.knobs import ChunkKnobs
 from workbench.stages.sentences import is_abbreviation, is_break, sentence_ends
 
 STOPS = ".!?;:"
-_SENTENCE_PUBLISHED = re.compile(r"(?<=[.!?;:])\\s+")
+_LITERAL = re.compile(r"(?<=[.!?;:])\\s+")
+"""What MLX-Harmony's chunker takes out of a text: a literal ``\\s`` behind a stop."""
 
 
-@dataclass(frozen=True)
-class ChunkOptions:
-    """The knobs: ``tts_chunk_chars``, ``tts_chunk_min_chars``, ``tts_chunk_sentences`` and which way."""
+class Chunker(Protocol):
+    """A way of cutting a reply."""
 
-    max_chars: int
-    min_chars: int
-    sentences: bool
-    published: bool
+    def cut(self, text: str, knobs: ChunkKnobs) -> list[str]:
+        """Cut a whole reply."""
+        ...
+
+    def stream_cut(self, buffer: str, knobs: ChunkKnobs) -> int:
+        """Characters of a reply that is still being written which make its next chunk; 0 while there is none."""
+        ...
+
+    def unread(self, assistant: AssistantConfig) -> tuple[str, ...]:
+        """Knobs of the chunker that nothing reads under the other settings."""
+        ...
 
 
-def chunk_text(text: str, options: ChunkOptions) -> list[str]:
-    """Cut a whole reply.
+class SentenceChunker:
+    """See :class:`Chunker`: cuts at sentence ends, else between words.
 
-    >>> chunk_text("One two. Three four.", ChunkOptions(12, 5, True, published=False))
+    >>> SentenceChunker().cut("One two. Three four.", ChunkKnobs("workbench", False, 12, 5, True))
     ['One two.', 'Three four.']
-    >>> chunk_text("One two. Three four.", ChunkOptions(12, 5, True, published=True))
-    ['One two.', 'Three four.']
-    >>> chunk_text("One two. Three four.", ChunkOptions(15, 5, True, published=True))
-    ['One two. Three', 'four.']
     """
-    # A corrected cut falls between words, whatever white space parts them.
-    text = text.strip() if options.published else " ".join(text.split())
-    if not text:
-        return []
-    limit = options.max_chars
-    if limit <= 0:
-        return [text]
-    if not options.published:
-        pieces = _pack(_sentences(text), limit) if options.sentences else _cut_at_spaces(text, limit)
-    elif options.sentences:
-        pieces = _spaced(_pack_published(_SENTENCE_PUBLISHED.split(text), limit))
-    else:
-        pieces = _spaced([text[first : first + limit] for first in range(0, len(text), limit)])
-    return _merge_short(pieces, options)
+
+    def cut(self, text: str, knobs: ChunkKnobs) -> list[str]:
+        """See :class:`Chunker`; a cut falls between words, whatever white space parts them."""
+        text = " ".join(text.split())
+        if not text or knobs.max_chars <= 0:
+            return [text] if text else []
+        if knobs.sentences:
+            return merge_short(_pack(_sentences(text), knobs.max_chars), knobs)
+        return merge_short(_cut_at_spaces(text, knobs.max_chars), knobs)
+
+    def stream_cut(self, buffer: str, knobs: ChunkKnobs) -> int:
+        """See :class:`Chunker`."""
+        limit = knobs.max_chars if knobs.max_chars > 0 else len(buffer) + 1
+        if knobs.sentences:
+            # What comes next tells a full stop from a decimal point; at the end of the reply the rest goes out anyway.
+            for at in sentence_ends(buffer):
+                if knobs.min_chars <= at <= limit:
+                    return at
+        return _last_break(buffer, limit) if len(buffer) > limit else 0
+
+    def unread(self, assistant: AssistantConfig) -> tuple[str, ...]:
+        """See :class:`Chunker`."""
+        if assistant.tts_stream:
+            return () if assistant.tts_chunk_sentences else ("tts_chunk_min_chars",)
+        return ("tts_chunk_sentences", "tts_chunk_min_chars") if assistant.tts_chunk_chars <= 0 else ()
 
 
 def _sentences(text: str) -> list[str]:
@@ -103,111 +114,70 @@ def _last_break(text: str, limit: int) -> int:
     return at
 
 
-def _pack_published(sentences: Iterable[str], limit: int) -> list[str]:
-    """As MLX-Harmony does it: a sentence that is too long is cut and goes out before shorter ones that wait."""
-    out: list[str] = []
-    line = ""
-    for sentence in (item.strip() for item in sentences):
-        if not sentence:
-            continue
-        if len(sentence) > limit:
-            while len(sentence) > limit:
-                at = sentence.rfind(" ", 0, limit + 1)
-                at = at if at > 0 else limit
-                out.append(sentence[:at].strip())
-                sentence = sentence[at:].strip()
-            out.append(sentence)
-        elif line and len(line) + 1 + len(sentence) > limit:
-            out.append(line)
-            line = sentence
-        else:
-            line = f"{line} {sentence}" if line else sentence
-    return [*out, line]
-
-
-def _spaced(pieces: Iterable[str]) -> list[str]:
-    return [f" {piece.strip()}" for piece in pieces if piece.strip()]
-
-
-def _merge_short(pieces: Sequence[str], options: ChunkOptions) -> list[str]:
+def merge_short(pieces: Sequence[str], knobs: ChunkKnobs) -> list[str]:
     """Hold a piece back until it has ``min_chars``, but never past ``max_chars``; the last one may stay short.
 
     Args:
         pieces: each with the space before it, if there is one.
-        options: the knobs.
+        knobs: of the chunker.
     """
     out: list[str] = []
     held = ""
     for piece in pieces:
         if not piece.strip():
             continue
-        if held and len((held + piece).strip()) > options.max_chars:
+        if held and len((held + piece).strip()) > knobs.max_chars:
             out.append(held.strip())
             held = piece
             continue
         held += piece
-        if len(held.strip()) >= options.min_chars:
+        if len(held.strip()) >= knobs.min_chars:
             out.append(held.strip())
             held = ""
     return [*out, held.strip()] if held else out
 
 
-def chunk_stream(tokens: Iterable[str], options: ChunkOptions) -> Iterator[tuple[int, str]]:
-    """Cut a reply while it is written: (index of the token that completed it, piece), each as soon as it is whole.
+class ChunkText(NamedTuple):
+    """Where a reply is cut: the token that completes the chunk, and its text."""
 
-    >>> options = ChunkOptions(40, 5, True, published=False)
-    >>> list(chunk_stream(["One", " two.", " Three", " four."], options))
-    [(2, 'One two.'), (3, 'Three four.')]
+    token: int
+    text: str
+
+
+class Cutter:
+    """Cuts a reply whose tokens come one by one, whole or while it is written.
+
+    >>> cutter = Cutter(SentenceChunker(), ChunkKnobs("workbench", True, 40, 5, True))
+    >>> list(cutter.cut_all(["One", " two.", " Three", " four."]))
+    [ChunkText(token=2, text='One two.'), ChunkText(token=3, text='Three four.')]
     """
-    cutter = StreamCutter(options)
-    index = -1
-    for index, token in enumerate(tokens):
-        for piece in cutter.add(token):
-            yield index, piece
-    for piece in cutter.rest():
-        yield index, piece
 
-
-class StreamCutter:
-    """:func:`chunk_stream` for tokens that come one by one."""
-
-    def __init__(self, options: ChunkOptions) -> None:
-        self._options = options
-        self._cut = _stream_cut_published if options.published else _stream_cut
+    def __init__(self, chunker: Chunker, knobs: ChunkKnobs) -> None:
+        self._chunker, self._knobs = chunker, knobs
+        self._token = -1
         self._buffer = ""
 
-    def add(self, token: str) -> list[str]:
-        """The reply goes on with this; the pieces that are whole now."""
+    def add(self, token: str) -> list[ChunkText]:
+        """Take the next token; the chunks that are whole now."""
         out = []
+        self._token += 1
         self._buffer += token
-        while (at := self._cut(self._buffer, self._options)) > 0:
+        while self._knobs.stream and (at := self._chunker.stream_cut(self._buffer, self._knobs)) > 0:
             out.append(self._buffer[:at].strip())
             self._buffer = self._buffer[at:].lstrip()
-        return [piece for piece in out if piece]
+        return [ChunkText(self._token, text) for text in out if text]
 
-    def rest(self) -> list[str]:
-        """The reply is over; what is left of it, if anything."""
-        piece = self._buffer.strip()
-        return [piece] if piece else []
+    def rest(self) -> list[ChunkText]:
+        """The chunks of what is left, when the reply is over."""
+        left = self._buffer.strip()
+        texts = ([left] if left else []) if self._knobs.stream else self._chunker.cut(self._buffer, self._knobs)
+        return [ChunkText(self._token, text) for text in texts]
 
-
-def _stream_cut_published(buffer: str, options: ChunkOptions) -> int:
-    if not buffer or len(buffer) < options.min_chars:
-        return 0
-    at = max(buffer.rfind(stop, 0, options.max_chars + 1) for stop in STOPS)
-    if at < 0 and len(buffer) < options.max_chars:
-        return 0
-    return (at if at >= 0 else options.max_chars) + 1
-
-
-def _stream_cut(buffer: str, options: ChunkOptions) -> int:
-    limit = options.max_chars if options.max_chars > 0 else len(buffer) + 1
-    if options.sentences:
-        # What comes next tells a full stop from a decimal point; at the end of the reply the rest goes out anyway.
-        for at in sentence_ends(buffer):
-            if options.min_chars <= at <= limit:
-                return at
-    return _last_break(buffer, limit) if len(buffer) > limit else 0
+    def cut_all(self, tokens: Iterable[str]) -> Iterator[ChunkText]:
+        """The chunks of a reply whose tokens are known."""
+        for token in tokens:
+            yield from self.add(token)
+        yield from self.rest()
 
 
 def midword(text: str, chunks: Sequence[str]) -> list[bool]:
@@ -223,7 +193,7 @@ def midword(text: str, chunks: Sequence[str]) -> list[bool]:
     words = text.split()
     letters = "".join(words)
     if "".join("".join(chunk.split()) for chunk in chunks) != letters:
-        return _words_missing(Counter(_SENTENCE_PUBLISHED.sub(" ", text).split()), chunks)
+        return _words_missing(Counter(_LITERAL.sub(" ", text).split()), chunks)
     breaks = set()
     seen = 0
     for word in words:

@@ -5,13 +5,18 @@ which it is there and its predecessor has been played.
 """
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from workbench.arrays import Times
-from workbench.units import FRAME_SAMPLES
+from workbench.units import FRAME_SAMPLES, ms_to_samples
+
+CLOSE_DELAY = ms_to_samples(100)
+"""MLX-Harmony sleeps 0.1 s after the last step of a chunk, then closes its stream, whatever is still queued."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ class OpenStream:
 
 
 def per_chunk(ready: Times, opened: int, closed: int) -> Playout:
-    """A stream per chunk, as MLX-Harmony has it: opened with the chunk, closed 0.1 s after its last step.
+    """A stream per chunk: opened with it, closed after its last step.
 
     What has not been asked for by then is lost.
 
@@ -89,6 +94,63 @@ def _requests(ready: Times, grid: int) -> Times:
     order = np.arange(len(ready))
     taken: Times = (np.maximum.accumulate(slot - order) + order) * FRAME_SAMPLES + grid
     return taken
+
+
+class ChunkTimes(NamedTuple):
+    """When the PCM frames of a chunk were there, its audio stream could open, and its last step ended."""
+
+    ready: Times
+    opened: int
+    ended: int
+
+
+class PlayoutRule(Protocol):
+    """A way of playing the chunks of an answer.
+
+    Attributes:
+        closes_streams: whether each chunk has an audio stream of its own.
+    """
+
+    closes_streams: bool
+
+    def requests(self, chunks: Sequence[ChunkTimes], prebuffer: int) -> list[Times]:
+        """When the device asked for each frame that is played, by chunk; those that are lost are the last of it."""
+        ...
+
+    def freed(self, chunk: ChunkTimes) -> int:
+        """When the chunk after this one can be spoken."""
+        ...
+
+
+class OneStream:
+    """See :class:`PlayoutRule`: one stream that stays open."""
+
+    closes_streams = False
+
+    def requests(self, chunks: Sequence[ChunkTimes], prebuffer: int) -> list[Times]:
+        """See :class:`PlayoutRule`."""
+        at = continuous(np.concatenate([chunk.ready for chunk in chunks]), prebuffer).at
+        return np.split(at, np.cumsum([len(chunk.ready) for chunk in chunks])[:-1])
+
+    def freed(self, chunk: ChunkTimes) -> int:
+        """See :class:`PlayoutRule`: at once."""
+        return chunk.ended
+
+
+class StreamPerChunk:
+    """See :class:`PlayoutRule`: a stream per chunk, closed 0.1 s after its last step, as MLX-Harmony has it."""
+
+    closes_streams = True
+
+    def requests(self, chunks: Sequence[ChunkTimes], prebuffer: int) -> list[Times]:
+        """See :class:`PlayoutRule`."""
+        return [per_chunk(chunk.ready, chunk.opened, chunk.ended + CLOSE_DELAY).at for chunk in chunks]
+
+    def freed(self, chunk: ChunkTimes) -> int:
+        """See :class:`PlayoutRule`: when the stream is closed, which lets a frame that is playing end."""
+        closed = chunk.ended + CLOSE_DELAY
+        at = per_chunk(chunk.ready, chunk.opened, closed).at
+        return max(closed, int(at[-1]) + FRAME_SAMPLES) if len(at) else closed
 
 
 def runs(at: Times, chunk: npt.NDArray[np.int64]) -> list[tuple[int, int]]:

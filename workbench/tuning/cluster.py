@@ -18,11 +18,12 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from workbench.assistants import knobs_of
 from workbench.cache import Store, key_of
 from workbench.config import Config, Knob, override
 from workbench.errors import WorkbenchError, install
 from workbench.simulation.step_costs import Profile
-from workbench.tuning.evaluator import Evaluator, canonical_settings
+from workbench.tuning.evaluator import Evaluator
 from workbench.tuning.spec import Spec
 
 POINTS = 16
@@ -92,7 +93,7 @@ def infer(parcel: Parcel, config: Config, profile: Profile | None, weights: Mapp
 def points(spec: Spec) -> list[Config]:
     """Configs worth replaying beforehand: the baseline, and points spread over the space."""
     generator = np.random.default_rng(spec.seed)
-    found = {canonical_settings(spec.config): spec.config}
+    found = {knobs_of(spec.config).key: spec.config}
     for _ in range(POINTS - 1):
         drawn: dict[str, Knob] = {}
         for parameter in spec.space.parameters:
@@ -102,7 +103,7 @@ def points(spec: Spec) -> list[Config]:
             config = spec.space.config(spec.config, drawn)
         except WorkbenchError:
             continue
-        found.setdefault(canonical_settings(config), config)
+        found.setdefault(knobs_of(config).key, config)
     return list(found.values())
 
 
@@ -120,9 +121,9 @@ def fill(executor: Executor, spec: Spec, store: Store, told: Callable[[int, int]
     for ref in spec.sessions:
         parcel = pack(Path(ref.folder))
         for config in points(spec):
-            setting = canonical_settings(
+            setting = knobs_of(
                 override(config, {"step_costs.profile": ""})
-            )  # by its digest, not by where it is kept
+            ).key  # by its digest, not by where it is kept
             mark = key_of("filled", 2, ref.mic, parcel.digest, setting, ground)
             if store.get(mark, bytes.decode) is None:
                 jobs[executor.submit(infer, parcel, config, spec.profile, spec.weights)] = mark

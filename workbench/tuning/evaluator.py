@@ -6,104 +6,32 @@ store. So a trial costs what its changed knobs change, and its traces are those 
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+from workbench.assistants import knobs_of
 from workbench.cache import Store
-from workbench.config import Config, StepCostsConfig, to_dict
-from workbench.dialogue.answer import speak_options
-from workbench.dialogue.user_turn import listen_options
+from workbench.config import Config
 from workbench.errors import WorkbenchError
-from workbench.files import canonical_json
+from workbench.knobs import Knobs, StepCostKnobs
 from workbench.metrics import SessionScores, Summary, agent_intervals, summarise
-from workbench.metrics.condense import TraceFacts, condense
+from workbench.metrics.condense import condense
 from workbench.metrics.index import index
 from workbench.metrics.reference import Reference
 from workbench.metrics.scoring import score_parts
-from workbench.replay.engine import ReplayResult, cost_source, replay, replay_parts
+from workbench.replay.engine import ReplayResult, cost_source, echo_path, replay
 from workbench.replay.prefetch import Prefetcher, Task, helpers
 from workbench.replay.profiles import Progress, refuse_unknown_lm_time, stack_profile
 from workbench.runs import open_labelled
 from workbench.sessions.labels import Label, only_known
 from workbench.sessions.session import Session
-from workbench.simulation.memo import Memo, applies, scope
 from workbench.simulation.microphone import Microphone
 from workbench.simulation.step_costs import CostSource, Profile
 from workbench.stacks import make_stack
 from workbench.stages.protocols import Stages
-from workbench.trace import Header, Trace, in_order
-from workbench.units import frames_for_ms
 
 KEPT = 20_000
 """Scored sessions that one process remembers: some 100 MB of rows at ten turns a session."""
-
-
-@lru_cache(maxsize=4096)
-def canonical_settings(config: Config) -> str:
-    """One spelling for all configs that no replay can tell apart: 700 ms of silence acts as 720.
-
-    A knob that the listener does not read, or that another one has switched off, does not tell its values apart either.
-    """
-    own = config.workbench
-    barge: list[float] = []
-    if config.assistant.barge_in:
-        published = own.listener == "mlx-harmony"
-        barge = [config.assistant.barge_in_window_seconds if published else max(1, frames_for_ms(own.barge_in_min_ms))]
-    tree = to_dict(config)
-    rest = [tree["stack"], tree["step_costs"], tree["echo"], own.seed, own.timing, _beside(config), own.listener]
-    return canonical_json([_listens(config), _speaks(config), barge, rest])
-
-
-def _listens(config: Config) -> dict[str, Any]:
-    """What the listener reads, None where it does not."""
-    found = asdict(listen_options(config))
-    published, barge_in = config.workbench.listener == "mlx-harmony", config.assistant.barge_in
-    found["min_speech_frames"] = max(1, found["min_speech_frames"])
-    unread = ["preroll_frames", "max_speech_frames", "flush"] if published else ["max_wait"]
-    if not published:
-        found["silence_frames"] = max(1, found["silence_frames"])
-    if not found["vad"] and not (published and barge_in):
-        unread += ["vad_threshold", "vad_hits"]
-    if not found["silence"]:
-        unread += ["silence_frames", "min_speech_frames"]
-        if published or not barge_in:
-            unread += ["threshold"]
-    return found | dict.fromkeys(unread)
-
-
-def _speaks(config: Config) -> dict[str, Any]:
-    """What the speaking side reads, None where it does not; what runs beside it is :func:`_beside`'s."""
-    options = speak_options(config)
-    found, chunks = asdict(options), asdict(options.chunks)
-    # Playback starts with one frame at the earliest; the published one waits for no more.
-    found["prebuffer"] = 0 if options.published else max(1, options.prebuffer)
-    unread = []
-    if options.stream:
-        unread = ["sentences"] if options.chunks.published else [] if options.chunks.sentences else ["min_chars"]
-    elif options.chunks.max_chars <= 0:
-        unread = ["sentences", "min_chars"]
-    return found | {"shared": None, "chunks": chunks | dict.fromkeys(unread)}
-
-
-def _beside(config: Config) -> str | bool | None:
-    """What of ``executors`` is read: without barge-in the STT is still while the agent speaks, so that only an LM that
-    still writes then shares the device; the published watch knows one device or two.
-    """
-    own = config.workbench
-    shared = own.placement != "split"
-    if not config.assistant.barge_in:
-        return shared if config.assistant.tts_stream else None
-    return shared if own.listener == "mlx-harmony" else own.placement
-
-
-@lru_cache(maxsize=4096)
-def _but_for_threshold(config: Config) -> str:
-    return canonical_settings(replace(config, assistant=replace(config.assistant, stt_silence_threshold=0.0)))
-
-
-_scope = lru_cache(maxsize=256)(scope)
 
 
 @dataclass(frozen=True)
@@ -121,11 +49,9 @@ class SessionMaterial:
         """The session's name."""
         return self.session.name
 
-    def hears_itself(self, config: Config) -> bool:
+    def hears_itself(self, knobs: Knobs) -> bool:
         """Whether the agent can be heard by the microphone."""
-        if config.echo.path == "session":
-            return bool((self.session.echo or {"taps": []})["taps"])
-        return config.echo.path == "config"
+        return bool(echo_path(knobs.echo, self.session))
 
 
 class Evaluator:
@@ -171,9 +97,8 @@ class Evaluator:
             raise WorkbenchError(f"two sessions have the name {twin!r}; rename one")
         self.profile = profile or stack_profile(self._stack, baseline, opened, store, progress)
         self._materials = {session.name: self._load(session, labels) for session, labels in opened}
-        self._costs: dict[tuple[str, StepCostsConfig, int], CostSource] = {}
+        self._costs: dict[tuple[str, StepCostKnobs, int], CostSource] = {}
         self._scored: OrderedDict[Hashable, SessionScores] = OrderedDict()
-        self._memories: dict[tuple[str, str], tuple[Header, Memo[TraceFacts]]] = {}
         self._mics: dict[str, Microphone] = {}
         self.replays = 0
 
@@ -206,12 +131,13 @@ class Evaluator:
     def replay(self, config: Config, name: str) -> ReplayResult:
         """Replay one session as ``workbench replay`` does, whatever is known of it."""
         item = self._materials[name]
-        return replay(item.session, item.labels, item.stages, config, self._cost(config, name), self.store)
+        knobs = knobs_of(config)
+        return replay(item.session, item.stages, knobs, self._cost(knobs, name), self.store)
 
-    def _cost(self, config: Config, name: str) -> CostSource:
-        key = (name, config.step_costs, config.workbench.seed)
+    def _cost(self, knobs: Knobs, name: str) -> CostSource:
+        key = (name, knobs.step_costs, knobs.seed)
         if key not in self._costs:
-            self._costs[key] = cost_source(config, self.profile, name)
+            self._costs[key] = cost_source(knobs, self.profile, name)
         return self._costs[key]
 
     def begin(self, told: Callable[[int, int], None] = lambda *_: None) -> None:
@@ -231,44 +157,30 @@ class Evaluator:
     def score(self, config: Config, name: str) -> SessionScores:
         """Raw values of one session: those of :meth:`replay`, worked out as far as no other config has shown them."""
         item = self._materials[name]
-        key = self._key(config, item)
+        key = self._key(knobs_of(config), item)
         scored = self._scored.get(key)
         if scored is not None:
             self._scored.move_to_end(key)
             return scored
         self.replays += 1
-        if applies(config):
-            scored = self._remembered(config, item)
-        else:
-            scored = score_parts(*_whole(self.replay(config, name).trace), item.reference, item.recorded_agent)
+        trace = self.replay(config, name).trace
+        scored = score_parts(trace.header, [condense(index(trace))], item.reference, item.recorded_agent)
         self._scored[key] = scored
         if len(self._scored) > KEPT:
             self._scored.popitem(last=False)
         return scored
 
-    def _remembered(self, config: Config, item: SessionMaterial) -> SessionScores:
-        """Replay what no other config has shown."""
-        where = item.name, _scope(config)
-        if where not in self._memories:
-            self._memories[where] = _memory(item, config)
-        header, memory = self._memories[where]
-        parts, steps = replay_parts(
-            item.session, item.stages, config, self._cost(config, item.name), self.store, memory
-        )
-        return memory.recall(
-            ("scores", steps), lambda: score_parts(header, parts, item.reference, item.recorded_agent)
-        ).value
-
-    def _key(self, config: Config, item: SessionMaterial) -> Hashable:
+    def _key(self, knobs: Knobs, item: SessionMaterial) -> Hashable:
         """What tells configs apart on a session: without echo, two thresholds that call the same frames loud act
         alike.
         """
-        if item.hears_itself(config):
-            return item.name, canonical_settings(config)
+        if item.hears_itself(knobs):
+            return item.name, knobs
         mic = self._mics.get(item.name)
         if mic is None:
             mic = self._mics[item.name] = Microphone(item.session, (), self.store)
-        return item.name, _but_for_threshold(config), mic.same_gate(config.assistant.stt_silence_threshold)
+        same = mic.same_gate(knobs.listen.threshold)
+        return item.name, replace(knobs, listen=replace(knobs.listen, threshold=same))
 
     def scores(self, config: Config, names: Sequence[str]) -> list[SessionScores]:
         """Raw values of several sessions."""
@@ -286,14 +198,3 @@ def _check_weights(stack: str, here: Mapping[str, str], wanted: Mapping[str, str
                 f"stack {stack!r}: {name} is not what the study was made with "
                 f"({here.get(name, 'none')[:8]}, not {wanted.get(name, 'none')[:8]}); use the study's models"
             )
-
-
-def _memory(item: SessionMaterial, config: Config) -> tuple[Header, Memo[TraceFacts]]:
-    """An empty memory for a session, and what its traces are headed by as far as scores ask."""
-    playout = speak_options(config).playout
-    header = Header(item.name, item.session.samples, playout, echo=item.hears_itself(config))
-    return header, Memo(lambda events: condense(index(Trace(header, in_order(events)))))
-
-
-def _whole(trace: Trace) -> tuple[Header, list[TraceFacts]]:
-    return trace.header, [condense(index(trace))]

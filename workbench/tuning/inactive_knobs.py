@@ -7,10 +7,10 @@ out, and the study says so.
 from collections.abc import Iterator, Mapping
 from itertools import combinations
 
+from workbench.assistants import knobs_of
 from workbench.config import Config, Knob, get, knobs, override
 from workbench.errors import WorkbenchError
 from workbench.files import canonical_json
-from workbench.tuning.evaluator import canonical_settings
 from workbench.tuning.space import Parameter, Space
 
 Change = tuple[str, Knob]
@@ -73,7 +73,7 @@ def _is_read(parameter: Parameter, baseline: Config, changes: Mapping[str, Knob]
     names = set()
     for path, value in [*_values(parameter), (parameter.path, get(baseline, parameter.path))]:
         try:
-            names.add(canonical_settings(override(baseline, {**changes, path: value})))
+            names.add(knobs_of(override(baseline, {**changes, path: value})).key)
         except WorkbenchError:
             continue
     return len(names) > 1

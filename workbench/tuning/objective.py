@@ -6,12 +6,13 @@ from typing import Protocol
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from workbench.assistants import knobs_of
 from workbench.config import Config, Knob
 from workbench.errors import WorkbenchError
 from workbench.metrics import SessionScores
 from workbench.metrics.definitions import BY_KEY, Points, Rate
 from workbench.metrics.summary import point_scores, pool
-from workbench.tuning.evaluator import Evaluator, canonical_settings
+from workbench.tuning.evaluator import Evaluator
 from workbench.tuning.goal import ANSWERED, SHOWN, Goal, Outcome
 from workbench.tuning.spec import Spec
 from workbench.tuning.study import best, create, finished, outcome_of
@@ -73,7 +74,7 @@ class Objective:
     def _outcome(self, trial: optuna.Trial, params: Mapping[str, Knob]) -> tuple[Outcome, str]:
         try:
             config = self._spec.space.config(self._spec.config, params)
-            key = canonical_settings(config)
+            key = knobs_of(config).key
             self._learn(trial.study)
             if self._spec.prune or key not in self._known:
                 # With --prune each trial reports its sessions, a known one too: it may be the best, to compare with.
@@ -87,7 +88,7 @@ class Objective:
 
     def judge(self, config: Config) -> Outcome:
         """Replay and score a config on the sessions that the search sees."""
-        key = canonical_settings(config)
+        key = knobs_of(config).key
         if key not in self._known:
             self._known[key] = self._judge(config, None)
         return self._known[key]

@@ -7,8 +7,9 @@ from workbench.config import Config
 from workbench.errors import WorkbenchError
 from workbench.metrics.definitions import BY_KEY, Points, Rate
 from workbench.runs import open_labelled
+from workbench.sessions.folders import check_name
 from workbench.sessions.labels import is_labelled
-from workbench.sessions.session import Session, check_name
+from workbench.sessions.session import Session
 from workbench.tuning.inactive_knobs import find_inactive_knobs, searched
 from workbench.tuning.samplers import make_sampler
 from workbench.tuning.space import Space

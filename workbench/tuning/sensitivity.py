@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import optuna
 
+from workbench.assistants import acts_alike
 from workbench.config import Config, Knob, get, override
 from workbench.errors import WorkbenchError
-from workbench.tuning.evaluator import canonical_settings
 from workbench.tuning.goal import Goal, Outcome
 from workbench.tuning.space import Parameter, Space, short
 from workbench.tuning.study import finished, outcome_of
@@ -257,7 +257,7 @@ def _small_changes(parameter: Parameter, chosen: Knob) -> Iterator[tuple[Knob, s
 def _same(space: Space, config: Config, parameter: Parameter, value: Knob) -> bool:
     """Whether no replay could tell: less speech than a frame acts as one frame."""
     try:
-        return canonical_settings(space.config(config, {parameter.name: value})) == canonical_settings(config)
+        return acts_alike(space.config(config, {parameter.name: value}), config)
     except WorkbenchError:
         return False
 

@@ -11,7 +11,6 @@
 
 import itertools
 import math
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from workbench.config import Config, Knob, get, knobs, override, override_alone, resolve
 from workbench.errors import WorkbenchError
+from workbench.files import read_toml
 from workbench.units import FRAME_MS, frames_for_ms
 
 if TYPE_CHECKING:
@@ -216,15 +216,7 @@ def read_space(path: Path) -> Space:
     Raises:
         WorkbenchError: names the file and the knob that is unknown, has no effect, or whose range is wrong.
     """
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise WorkbenchError(f"{path}: no such file; give a search space with --space") from None
-    except OSError as error:
-        raise WorkbenchError(f"{path}: cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise WorkbenchError(f"{path}: not valid TOML ({error})") from None
-    return parse(data, str(path))
+    return parse(read_toml(path, "give a search space with --space"), str(path))
 
 
 def parse(data: Mapping[str, Any], where: str) -> Space:

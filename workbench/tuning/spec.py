@@ -11,7 +11,6 @@ Format history:
     3: ``reference`` of each session.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -21,7 +20,7 @@ import tomli_w
 
 from workbench.config import Config, override, to_dict
 from workbench.errors import WorkbenchError
-from workbench.files import canonical_json, read_json, sha256_file, sha256_text, write_text
+from workbench.files import canonical_json, read_json, read_toml, sha256_file, sha256_text, write_text
 from workbench.simulation.step_costs import Profile, parse_profile, read_profile, write_profile
 from workbench.tuning.goal import Goal
 from workbench.tuning.space import Space, parse
@@ -75,7 +74,7 @@ class SessionRef:
 
 def ref(session: "Session") -> SessionRef:
     """What a study keeps of a session."""
-    labels = sha256_file(session.labels_path) if session.labels_path.exists() else None
+    labels = sha256_file(session.labels_path) if session.has_labels else None
     agent = session.tracks["agent"].sha256 if "agent" in session.tracks else None
     reference = sha256_text(canonical_json([labels, session.echo, agent]))
     return SessionRef(session.name, session.folder.as_posix(), session.mic.sha256, reference)
@@ -251,13 +250,8 @@ def read_spec(folder: Path) -> Spec:
         WorkbenchError: there is none, or it is not one.
     """
     path = folder / "study.toml"
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise WorkbenchError(f"{folder}: no such study ('workbench studies' lists them)") from None
-    except OSError as error:
-        raise WorkbenchError(f"{path}: cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise WorkbenchError(f"{path}: not valid TOML ({error})") from None
+    if not path.exists():
+        raise WorkbenchError(f"{folder}: no such study ('workbench studies' lists them)")
+    data = read_toml(path)
     profile = folder / "profile.json"
     return from_dict(data, read_json(profile) if profile.exists() else None, str(path))

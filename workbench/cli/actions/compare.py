@@ -1,7 +1,6 @@
 """What ``workbench compare`` does and prints."""
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -91,8 +90,9 @@ def _shown(session: Session, live: Live, config: Config) -> _Table:
 
 
 def _print(session: Session, pairs: Sequence[Pairing], shown: _Table) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from workbench.cli.progress import Output
 
     table = Table(shown.what, "", *shown.columns, box=None, pad_edge=False)
     for number, item in enumerate(pairs, 1):
@@ -101,7 +101,7 @@ def _print(session: Session, pairs: Sequence[Pairing], shown: _Table) -> None:
             replayed = ["=" if column in shown.decide else cell for column, cell in enumerate(replayed)]
         table.add_row(str(number), "live", *live)
         table.add_row("", "replay", *replayed)
-    Console(width=None if sys.stdout.isatty() else 110, highlight=False).print(table)
+    Output(110).print(table)
     same = sum(item.is_same for item in pairs)
     click.echo(f"{session.name}: {same} of {len(pairs)} {shown.what}s begin, end and read the same live and replayed")
     later = [samples_to_ms(item.answer_later_by) for item in pairs if item.answer_later_by is not None]

@@ -9,7 +9,7 @@ from workbench.cli.actions.tune import tune_demo
 from workbench.config import Config
 from workbench.errors import WorkbenchError
 from workbench.files import RECORDINGS, SHIPPED, read_json
-from workbench.sessions.session import MANIFEST, find_sessions
+from workbench.sessions.folders import MANIFEST, find_sessions
 
 MADE_BY = "demo_sessions/build.py"
 """``provenance.made_by`` of a demo session; other sessions are the user's own."""

@@ -1,7 +1,6 @@
 """What ``workbench devices`` does and prints."""
 
 import json
-import sys
 
 import click
 
@@ -40,14 +39,15 @@ def show_devices(as_json: bool) -> None:
         return
     if not found:
         raise WorkbenchError("PortAudio sees no audio device: plug one in, or start the sound server")
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from workbench.cli.progress import Output
 
     table = Table("no.", "kind", "name", "host", "channels", "default rate", "fit to 24 kHz mono")
     for row in found:
         kind = f"{row['kind']} *" if row["default"] else str(row["kind"])
         cells = (row["number"], kind, row["name"], row["host"], row["channels"], f"{row['rate']} Hz", row["fit"])
         table.add_row(*(Text(str(cell)) for cell in cells))  # a device's name is no markup
-    Console(width=None if sys.stdout.isatty() else 110, highlight=False).print(table)
+    Output(110).print(table)
     click.echo("* default")

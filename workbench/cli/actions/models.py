@@ -31,7 +31,9 @@ def list_known() -> None:
 def _below(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise WorkbenchError(f"{folder}: no such folder")
-    return sorted(p.parent for p in folder.glob("**/config.json"))
+    from workbench.moshi.repository import is_model
+
+    return sorted(filter(is_model, {p.parent for p in folder.glob("**/*")}))
 
 
 def list_folder(folder: Path) -> None:
@@ -50,13 +52,13 @@ def list_folder(folder: Path) -> None:
             click.echo(f"{root}  unusable: {error}")
 
 
-def pull_and_check(name: str, folder: Path, voices: tuple[str, ...]) -> None:
-    """Download a model and check it."""
+def pull_and_check(name: str, folder: Path, voices: tuple[str, ...]) -> int:
+    """Download a model and check it; fail if it is bad."""
     from workbench.moshi.hub import pull
 
     for path in pull(name, folder, voices=voices):
         click.echo(str(path))
-    check_folders([folder])
+    return check_folders([folder])
 
 
 def check_folders(folders: Sequence[Path]) -> int:

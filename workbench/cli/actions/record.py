@@ -22,7 +22,8 @@ from workbench.recording.portaudio import StreamSettings, find_device, one_strea
 from workbench.recording.recorder import RecordingPlan, ensure_new
 from workbench.recording.tape import NameTakenError
 from workbench.recording.view import View
-from workbench.sessions.session import check_name, open_session, recover_command
+from workbench.sessions.folders import check_name, recover_command
+from workbench.sessions.session import open_session
 from workbench.units import samples_to_seconds
 
 _QUIET_SECONDS, _SPEECH_SECONDS = 4.0, 8.0
@@ -152,13 +153,14 @@ def _play(request: RecordRequest) -> Path | None:
 
 def _follower(config: Config) -> RecordingObserver:
     """The assistant; its models are loaded before anything is recorded."""
+    from workbench.assistants import knobs_of
     from workbench.live.assistant import check_live
     from workbench.live.recording_observer import LiveAssistantObserver
     from workbench.stacks import generated, make_stack
 
     without = ", generated, without meaning" if generated(config) else ""
     click.echo(f"assistant: loading stack {config.stack.name}{without}", err=True)
-    return LiveAssistantObserver(check_live(config, make_stack(config).stages(())), config)
+    return LiveAssistantObserver(check_live(knobs_of(config), make_stack(config).stages(())), config)
 
 
 def _say_fit(how: StreamSettings, out: StreamSettings | None, play: Path | None, together: bool) -> None:

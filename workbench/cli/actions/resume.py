@@ -9,7 +9,8 @@ from workbench.cli.options import build_config, changes
 from workbench.config import Config, Knob, get, knobs, override
 from workbench.errors import WorkbenchError
 from workbench.metrics.budget import read_budget
-from workbench.sessions.session import check_name, open_session
+from workbench.sessions.folders import check_name
+from workbench.sessions.session import open_session
 from workbench.tuning.inactive_knobs import find_inactive_knobs, searched
 from workbench.tuning.plan import check_trials
 from workbench.tuning.space import read_space

@@ -1,15 +1,14 @@
 """What ``workbench score`` does and prints; ``replay`` ends with the same table."""
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
+from workbench.cli.progress import Output
 from workbench.metrics import SessionScores, Summary, shown
 from workbench.metrics.budget import check_budget, read_budget, unmeasured
 from workbench.runs import Run, read_run, score_run
@@ -63,8 +62,7 @@ def show(run: Run, scored: Sequence[SessionScores], summary: Summary, limits: di
 def _print_table(run: Run, scored: Sequence[SessionScores], summary: Summary) -> None:
     from workbench.reports import first_words
 
-    width = None if sys.stdout.isatty() else 100
-    console = Console(width=width, highlight=False)
+    console = Output(100)
     title = f"{len(scored)} sessions, {run.config.stack.name}"
     table = Table("", "score", "value", title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for group, keys in HEADLINES.items():

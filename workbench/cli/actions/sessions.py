@@ -1,7 +1,6 @@
 """What ``workbench sessions`` does and prints."""
 
 import json
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,10 +8,11 @@ from pathlib import Path
 import click
 
 from workbench.cli.options import is_session, named_folder, sessions_inside
-from workbench.errors import WorkbenchError
+from workbench.errors import WorkbenchError, in_one_line, printable
 from workbench.files import RECORDINGS
+from workbench.sessions.folders import find_sessions, is_recording
 from workbench.sessions.labels import is_labelled, read_labels, turns
-from workbench.sessions.session import find_sessions, is_recording, open_session
+from workbench.sessions.session import open_session
 from workbench.units import samples_to_seconds
 
 
@@ -40,7 +40,7 @@ def list_sessions(where: Sequence[str], verify: bool, as_json: bool) -> int:
     folders, broken = _named(where) if where else (find_sessions(RECORDINGS), [])
     for path in folders:
         if is_recording(path):
-            click.echo(f"note: {path}: is being recorded right now", err=True)
+            click.echo(printable(f"note: {path}: is being recorded right now"), err=True)
             continue
         try:
             session = open_session(path)
@@ -48,6 +48,8 @@ def list_sessions(where: Sequence[str], verify: bool, as_json: bool) -> int:
             changed += session.verify() if verify else []
         except WorkbenchError as error:
             broken.append(str(error))
+        except OSError as error:  # the disk or the rights, found while reading
+            broken.append(in_one_line(error))
     if as_json:
         fields = {"sessions": [asdict(row) for row in rows], "broken": broken}
         click.echo(json.dumps(fields | ({"changed": changed} if verify else {})))
@@ -56,7 +58,7 @@ def list_sessions(where: Sequence[str], verify: bool, as_json: bool) -> int:
     elif not broken:
         click.echo(f"{RECORDINGS}: no sessions yet ('workbench import' and 'workbench record' make them)")
     for problem in broken + changed:
-        click.echo(f"error: {problem}", err=True)
+        click.echo(f"error: {printable(problem)}", err=True)
     return 2 if broken else int(bool(changed))
 
 
@@ -66,7 +68,12 @@ def _named(names: Sequence[str]) -> tuple[list[Path], list[str]]:
     problems = []
     for name in names:
         path = named_folder(name)
-        if inside := sessions_inside(path):
+        try:
+            inside = sessions_inside(path)
+        except WorkbenchError as error:
+            problems.append(str(error))
+            continue
+        if inside:
             found |= {each.resolve(): each for each in inside}
         elif is_session(path):
             found[path.resolve()] = path
@@ -78,15 +85,17 @@ def _named(names: Sequence[str]) -> tuple[list[Path], list[str]]:
 
 def _row(folder: Path) -> Row:
     session = open_session(folder)
-    labels = read_labels(session.labels_path, session.samples) if session.labels_path.exists() else ()
+    labels = read_labels(session.labels_path, session.samples) if session.has_labels else ()
     source = (session.labels_source or "unmarked") if is_labelled(labels) else None
     seconds = samples_to_seconds(session.samples)
     return Row(folder.name, seconds, tuple(session.tracks), source, len(turns(labels)), session.echo is not None)
 
 
 def _print_rows(rows: Iterable[Row], verified: bool) -> None:
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
+
+    from workbench.cli.progress import Output
 
     table = Table("session", "tracks", "labels", box=None, pad_edge=False)
     table.add_column("turns", justify="right")
@@ -94,11 +103,11 @@ def _print_rows(rows: Iterable[Row], verified: bool) -> None:
     total = 0.0
     for row in rows:
         tracks = "+".join(row.tracks) + (" (echo path)" if row.echo else "")
-        table.add_row(row.name, tracks, row.labels or "-", str(row.turns), _clock(row.seconds))
+        table.add_row(Text(printable(row.name)), tracks, row.labels or "-", str(row.turns), _clock(row.seconds))
         total += row.seconds
     table.add_section()
     table.add_row("together", "checksums match" if verified else "", "", "", _clock(total))
-    Console(width=None if sys.stdout.isatty() else 100, highlight=False).print(table)
+    Output(100).print(table)
 
 
 def _clock(seconds: float) -> str:

@@ -1,10 +1,14 @@
 """``workbench label``."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from workbench.cli.options import PATH, session_folder, source_option, speaker_option
+from workbench.cli.options import PATH, choice_options, session_folder, source_option
+
+if TYPE_CHECKING:
+    from workbench.sessions.label_formats import Choice
 
 
 @click.command()
@@ -12,7 +16,7 @@ from workbench.cli.options import PATH, session_folder, source_option, speaker_o
 @click.option("--import", "source_file", type=PATH, help="Take labels from .csv, .txt (Audacity), .rttm or .stm.")
 @click.option("--export", "target_file", type=PATH, help="Write labels to .csv or .txt (Audacity).")
 @click.option("--auto", is_flag=True, help="Draft the user's turns by voice activity detection.")
-@speaker_option
+@choice_options
 @source_option
 @click.option("--replace", is_flag=True, help="Overwrite labels or a file that exist already.")
 def label(
@@ -20,7 +24,7 @@ def label(
     source_file: Path | None,
     target_file: Path | None,
     auto: bool,
-    speaker: str | None,
+    choice: "Choice",
     source: str,
     replace: bool,
 ) -> None:
@@ -31,7 +35,7 @@ def label(
         raise click.UsageError("give one of --import, --export and --auto", click.get_current_context())
     folder = session_folder(session)
     if source_file:
-        actions.import_and_show(folder, source_file, speaker, source, replace)
+        actions.import_and_show(folder, source_file, choice, source, replace)
     elif target_file:
         actions.export_and_show(folder, target_file, replace)
     else:

@@ -28,17 +28,20 @@ def list_models(folder: Path | None) -> None:
 @click.argument("name")
 @click.argument("folder", type=_PATH)
 @click.option("--voice", "voices", multiple=True, metavar="NAME", help="A voice of kyutai/tts-voices; repeatable.")
-def pull(name: str, folder: Path, voices: tuple[str, ...]) -> None:
-    """Download a model (a name of `models list`, or owner/repository) into FOLDER and check it."""
+def pull(name: str, folder: Path, voices: tuple[str, ...]) -> int:
+    """Download a model (a name of `models list`, or owner/repository) into FOLDER and check it; exit 1 if it is bad."""
     from workbench.cli.actions.models import pull_and_check
 
-    pull_and_check(name, folder, voices)
+    return pull_and_check(name, folder, voices)
 
 
 @models.command()
 @click.argument("folders", nargs=-1, required=True, type=_PATH, metavar="FOLDER...")
 def check(folders: tuple[Path, ...]) -> int:
-    """Compare every tensor of a model with its configuration, without loading it; exit 1 if one does not fit."""
+    """Ask moshi_mlx whether it takes the files of a model, without loading it; exit 1 if it does not.
+
+    A line that begins with `note` names what it takes but is likely wrong, weights that are not finite among it.
+    """
     from workbench.cli.actions.models import check_folders
 
     return check_folders(folders)

@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from workbench.assistants import knobs_of
 from workbench.config import Config, get, knobs, override
 from workbench.errors import WorkbenchError
 from workbench.moshi_json import KEYS, OWN, moshi_json
@@ -143,7 +144,7 @@ def _no_effect(key: str, config: Config) -> str:
     if isinstance(value, bool):
         knob_alone = Parameter(path, "categorical", choices=(value, not value))
         try:
-            override(config, {path: not value})
+            knobs_of(override(config, {path: not value}))
         except WorkbenchError:
             return ""
     else:

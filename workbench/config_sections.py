@@ -1,0 +1,163 @@
+"""Every knob of a config by section: name, type, default, range and help."""
+
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any
+
+from workbench.files import canonical_json, sha256_text
+
+Knob = bool | int | float | str
+"""What a knob can hold."""
+
+ASSISTANTS = ("workbench", "mlx-harmony")
+"""Assistants that can be simulated: ``workbench.assistants.NAME`` holds each, with ``_`` for ``-``."""
+
+BARGE_IN_RULES = ("energy",)
+"""Barge-in rules to choose from: ``workbench.barge_in.NAME`` holds each, with ``_`` for ``-``."""
+
+
+def knob(
+    default: Any,
+    help: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] | None = None,
+    inert: bool = False,
+    consumer: bool = False,
+) -> Any:
+    """A knob. ``inert`` ones have no effect anywhere, ``consumer`` ones only in MLX-Harmony itself."""
+    about = {"help": help, "low": low, "high": high, "choices": choices, "inert": inert, "consumer": consumer}
+    return field(default=default, metadata=about)
+
+
+@dataclass(frozen=True)
+class AssistantConfig:
+    """The consumer's own keys (MLX-Harmony, branch ``moshi-dev``, class ``MoshiConfig``) and defaults."""
+
+    enabled: bool = knob(False, "start voice mode", consumer=True)
+    stt_model_path: str = knob("", "directory of the STT checkpoint")
+    stt_config_path: str = knob("", "another config.json for the STT")
+    stt_max_seconds: float = knob(8.0, "how long to wait for speech to start; 0 waits for ever", low=0, high=3600)
+    stt_vad: bool = knob(False, "end the turn on the model's pause head")
+    stt_vad_threshold: float = knob(0.5, "pause probability that counts as a hit", low=0, high=1)
+    stt_vad_hits: int = knob(2, "hits needed to end the turn", low=1, high=100)
+    stt_silence: bool = knob(True, "gate and end the turn on frame RMS")
+    stt_silence_threshold: float = knob(
+        0.01, "frame RMS, linear full scale, from which a frame is speech", low=0, high=1
+    )
+    stt_silence_ms: int = knob(
+        700, "silence that ends the turn; acts in steps of 80 ms, rounded up", low=0, high=10_000
+    )
+    stt_min_speech_ms: int = knob(
+        200, "speech that starts a turn; acts in steps of 80 ms, rounded up", low=0, high=5_000
+    )
+    stt_block_ms: int = knob(80, "no effect: the consumer's loop uses 80 ms always", low=1, high=1000, inert=True)
+    stt_warmup_blocks: int = knob(
+        2, "no effect: the consumer's loop drops 2 blocks always", low=0, high=100, inert=True
+    )
+    tts_model_path: str = knob("", "directory of the TTS checkpoint")
+    tts_config_path: str = knob("", "another config.json for the TTS")
+    tts_voice_path: str = knob("", "voice embedding, .safetensors")
+    quantize: int = knob(0, "bits to quantise the TTS to while loading; 0 is off", low=0, high=8)
+    tts_chunk_chars: int = knob(180, "longest text chunk handed to the TTS", low=0, high=10_000)
+    tts_chunk_sentences: bool = knob(True, "cut chunks at sentence ends")
+    tts_chunk_min_chars: int = knob(60, "chunks shorter than this are merged", low=0, high=10_000)
+    tts_stream: bool = knob(False, "cut and speak while the LM still writes")
+    use_stt: bool = knob(True, "listen at all", consumer=True)
+    use_tts: bool = knob(True, "speak at all", consumer=True)
+    smoke_test: bool = knob(False, "speak and listen once, then leave", consumer=True)
+    barge_in: bool = knob(False, "let the user interrupt the agent")
+    barge_in_window_seconds: float = knob(
+        2.0, "how long each chunk listens for the start of a barge-in", low=0, high=3600
+    )
+
+
+@dataclass(frozen=True)
+class WorkbenchConfig:
+    """Knobs that only the workbench has."""
+
+    listener: str = knob(
+        "workbench",
+        "turn detection: workbench (corrected) or mlx-harmony (as shipped, faults included)",
+        choices=ASSISTANTS,
+    )
+    placement: str = knob(
+        "serial",
+        "stages on devices: serial (in turn), shared (at the same time on one device), split (a device each)",
+        choices=("serial", "shared", "split"),
+    )
+    chunker: str = knob(
+        "workbench",
+        "sentence split of the listener workbench: its own, or MLX-Harmony's (it never matches)",
+        choices=ASSISTANTS,
+    )
+    stt_preroll_ms: int = knob(240, "audio before the gate opened that the STT still gets", low=0, high=5_000)
+    stt_flush: bool = knob(True, "push silence through the STT at the end instead of waiting its delay out")
+    stt_max_speech_seconds: float = knob(30.0, "a turn is ended after this", low=1, high=3600)
+    tts_prebuffer_frames: int = knob(0, "PCM frames in hand before playback starts", low=0, high=1000)
+    barge_in_rule: str = knob(
+        "energy",
+        "when the user interrupts the agent: energy (loud frames in a row, the agent's echo included)",
+        choices=BARGE_IN_RULES,
+    )
+    barge_in_min_ms: int = knob(240, "speech that interrupts the agent; steps of 80 ms, rounded up", low=0, high=10_000)
+    playout_ms: float = knob(20.0, "device latency from buffer to loudspeaker", low=0, high=2_000)
+    timing: str = knob("fixed", "keep the recording as it is", choices=("fixed",))
+    seed: int = knob(0, "seeds speech and drawn costs", low=0, high=2**31 - 1)
+
+
+@dataclass(frozen=True)
+class StackConfig:
+    """Which models speak and hear."""
+
+    name: str = knob("nano", "scripted, nano, moshi or moshi-duplex")
+    models: str = knob("", "directory that holds the stack's models")
+    lm: str = knob("canned", "where replies come from: canned, recorded:FILE, mlx-lm:DIRECTORY or an http:// endpoint")
+
+
+@dataclass(frozen=True)
+class StepCostsConfig:
+    """What the stages cost on the virtual clock."""
+
+    source: str = knob(
+        "profile",
+        "drawn from a measured profile, a fixed table, or measured now",
+        choices=("profile", "fixed", "measured"),
+    )
+    profile: str = knob("", "profile file; the stack's own by default")
+    stt_step_ms: float = knob(20.0, "fixed: one STT frame, codec included", low=0, high=10_000)
+    stt_reset_ms: float = knob(2.0, "fixed: clearing the STT before a listen cycle", low=0, high=10_000)
+    lm_ttft_ms: float = knob(150.0, "fixed: transcript to first token", low=0, high=600_000)
+    lm_token_ms: float = knob(15.0, "fixed: each further token", low=0, high=10_000)
+    tts_start_ms: float = knob(10.0, "fixed: setting up one chunk", low=0, high=10_000)
+    tts_step_ms: float = knob(40.0, "fixed: one TTS step, decoding included", low=0, high=10_000)
+
+
+@dataclass(frozen=True)
+class EchoConfig:
+    """How the agent comes back through the microphone."""
+
+    path: str = knob("session", "from session.json, from here, or none", choices=("session", "config", "off"))
+    echo_gain_db: float = knob(-30.0, "loudspeaker to microphone", low=-120, high=20)
+    echo_delay_ms: float = knob(40.0, "loudspeaker to microphone", low=0, high=2_000)
+
+
+@dataclass(frozen=True)
+class Config:
+    """The whole tree. Sections are in the order of the TOML file."""
+
+    stack: StackConfig = StackConfig()
+    assistant: AssistantConfig = AssistantConfig()
+    workbench: WorkbenchConfig = WorkbenchConfig()
+    step_costs: StepCostsConfig = StepCostsConfig()
+    echo: EchoConfig = EchoConfig()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over every knob. Two configs with one fingerprint replay alike."""
+        return sha256_text(canonical_json(asdict(self)))
+
+    def __hash__(self) -> int:
+        """Of the fingerprint, which is worked out once: memos ask for it with every session of every trial."""
+        return int(self.fingerprint[:15], 16)
