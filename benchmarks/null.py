@@ -120,14 +120,15 @@ class Shuffled:
 
 def judged(options: argparse.Namespace) -> Iterator[tuple[bool, Any]]:
     """Of each seed: whether the search kept the baseline, and the comparisons on the held-out sessions."""
+
     from workbench.cache import Store
     from workbench.config import load
     from workbench.metrics import compare
     from workbench.tuning.evaluator import Evaluator
-    from workbench.tuning.goal import SHOWN
-    from workbench.tuning.objective import Objective, search
-    from workbench.tuning.plan import plan
+    from workbench.tuning.objective import SHOWN, Goal
+    from workbench.tuning.plan import SearchOptions, plan
     from workbench.tuning.result import refine
+    from workbench.tuning.search import Objective, search
     from workbench.tuning.space import parse
     from workbench.tuning.split import split
 
@@ -138,7 +139,14 @@ def judged(options: argparse.Namespace) -> Iterator[tuple[bool, Any]]:
         baseline = load(REPOSITORY / "configs/baseline.toml", start)
         space = parse(SPACE, "null")
         budget = {"cutin_per_hold": 0.1} if slow else {}
-        first = plan("null", folders, baseline, space, budget, ["voice_to_voice_ms_p95"], trials=space.size())
+        first = plan(
+            "null",
+            folders,
+            baseline,
+            space,
+            Goal(("voice_to_voice_ms_p95",), budget),
+            SearchOptions(trials=space.size()),
+        )
         evaluator = Evaluator(folders, baseline, Store(None))
         scorer: Any = Shuffled(evaluator, options.shuffle, [space.config(baseline, point) for point in space.grid()])
         labels = {name: evaluator.material(name).labels for name in evaluator.names}
@@ -146,8 +154,8 @@ def judged(options: argparse.Namespace) -> Iterator[tuple[bool, Any]]:
             scorer.begin(seed)
             parts = split(labels, seed)
             spec = replace(first, seed=seed, tuning=parts.tuning, held_out=parts.held_out, split=parts.kind)
-            trial = search(spec, scorer, spec.tuning, spec.trials)
-            config = refine(spec, trial, Objective(spec, scorer, spec.tuning))
+            seen = Objective(spec, scorer, spec.tuning)
+            config = refine(spec, search(spec, seen), seen)
             before, after = ([scorer.score(one, name) for name in spec.held_out] for one in (baseline, config))
             yield config == baseline, compare(before, after, [*spec.objectives, *SHOWN])
 

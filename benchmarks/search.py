@@ -39,7 +39,8 @@ def spec_of(folders: list[Path], seed: int) -> Any:
     """The shipped space and budget on some sessions."""
     from workbench.config import load
     from workbench.metrics.budget import read_budget
-    from workbench.tuning.plan import plan
+    from workbench.tuning.objective import Goal
+    from workbench.tuning.plan import SearchOptions, plan
     from workbench.tuning.space import read_space
 
     shipped = REPOSITORY / "configs"
@@ -49,9 +50,8 @@ def spec_of(folders: list[Path], seed: int) -> Any:
         folders,
         load(shipped / "baseline.toml", {"stack.name": "scripted"}),
         space,
-        budget,
-        ["voice_to_voice_ms_p95"],
-        seed=seed,
+        Goal(("voice_to_voice_ms_p95",), budget),
+        SearchOptions(seed=seed),
     )
 
 
@@ -61,13 +61,13 @@ def broken(folders: list[Path], trials: int) -> None:
 
     from workbench.cache import Store
     from workbench.tuning.evaluator import Evaluator
-    from workbench.tuning.objective import Objective
+    from workbench.tuning.search import Objective, run_trials
     from workbench.tuning.study import create, finished, outcome_of
 
     spec = replace(spec_of(folders, 0), sampler="random", trials=trials)
     evaluator = Evaluator(folders, spec.config, Store(None))
     study = create(spec, InMemoryStorage())
-    study.optimize(Objective(spec, evaluator, tuple(evaluator.names)), n_trials=trials)
+    run_trials(study, spec, Objective(spec, evaluator, tuple(evaluator.names)))
     overs = [found.over for trial in finished(study) if (found := outcome_of(trial))]
     kept, alone = Counter[str](), Counter[str]()
     for over in overs:
@@ -80,22 +80,23 @@ def broken(folders: list[Path], trials: int) -> None:
         print(f"| {key} | {kept[key]} | {alone[key]} |")
 
 
-def compare(folders: list[Path], trials: int, seeds: int) -> None:
+def compare(folders: list[Path], trials: int, seeds: int, first_seed: int, in_flight: int) -> None:
     """A random search of ten times the trials, then TPE and random searches with several seeds."""
     from workbench.cache import Store
     from workbench.tuning.evaluator import Evaluator
-    from workbench.tuning.objective import search
+    from workbench.tuning.search import Objective, search
     from workbench.tuning.study import outcome_of
 
-    first = spec_of(folders, 0)
+    first = replace(spec_of(folders, 0), in_flight=in_flight)
     evaluator = Evaluator(folders, first.config, Store(None))
     names = tuple(evaluator.names)
     print("| search | seed | trials | best | budget | against random |\n|---|---|---|---|---|---|")
     least = 0.0
-    runs = [("random", 10 * trials, 0), *((one, trials, seed) for one in ("tpe", "random") for seed in range(seeds))]
+    drawn = range(first_seed, first_seed + seeds)
+    runs = [("random", 10 * trials, 0), *((one, trials, seed) for one in ("tpe", "random") for seed in drawn)]
     for sampler, number, seed in runs:
         spec = replace(first, sampler=sampler, trials=number, seed=seed)
-        found = outcome_of(search(spec, evaluator, names, number))
+        found = outcome_of(search(spec, Objective(spec, evaluator, names)))
         assert found
         best = found.values[0]
         least = least or best
@@ -108,6 +109,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=500)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--in-flight", type=int, default=8, help="trials that are asked for before one is told")
     parser.add_argument("--demo", action="store_true", help="which limits random settings keep on the demo sessions")
     options = parser.parse_args()
     if options.demo:
@@ -118,7 +121,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         from made_sessions import with_room
 
-        compare(with_room(Path(temporary), SESSIONS), options.trials, options.seeds)
+        compare(with_room(Path(temporary), SESSIONS), options.trials, options.seeds, options.first, options.in_flight)
 
 
 if __name__ == "__main__":

@@ -62,10 +62,11 @@ def hour(folder: Path, minutes: float) -> list[Path]:
 def study(spec: Any, objective: Any, workers: int) -> tuple[float, float]:
     """Run a study from nothing; seconds it took (of the processor, with workers of the clock), and the best value."""
     from workbench.tuning.presence import Tickets
+    from workbench.tuning.workers import run_beside
+
     from workbench.tuning.spec import local_url
     from workbench.tuning.storage import open_storage
     from workbench.tuning.study import best, create, finished, run_trials
-    from workbench.tuning.workers import run_beside
 
     shutil.rmtree(spec.folder, ignore_errors=True)
     found = create(spec, open_storage(local_url(spec)))
@@ -104,9 +105,9 @@ def main() -> None:
     options = parser.parse_args()
 
     from search import spec_of
+    from workbench.tuning.workers import make_evaluator, settle
 
     from workbench.tuning.objective import Objective, pooled
-    from workbench.tuning.workers import make_evaluator, settle
 
     with tempfile.TemporaryDirectory() as temporary:
         os.environ["WORKBENCH_STORE"] = f"{temporary}/store"

@@ -246,8 +246,12 @@ class Store:
             self._try("set", key, _seal(key, data))
 
     def add(self, key: str, data: bytes) -> None:
-        """Take over an entry as another process encoded it."""
-        if self._open() is None:
+        """Take over an entry as another process encoded it; of two the longer, which has heard further."""
+        disk = self._open()
+        held = self._added.get(key) if disk is None else self._read(key)
+        if held is not None and len(held) >= len(data):
+            return
+        if disk is None:
             self._added[key] = data
         else:
             self._try("set", key, _seal(key, data))

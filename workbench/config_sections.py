@@ -109,11 +109,22 @@ class WorkbenchConfig:
 
 @dataclass(frozen=True)
 class StackConfig:
-    """Which models speak and hear."""
+    """Which models speak and hear, and how they draw their tokens."""
 
     name: str = knob("nano", "scripted, nano, moshi or moshi-duplex")
     models: str = knob("", "directory that holds the stack's models")
     lm: str = knob("canned", "where replies come from: canned, recorded:FILE, mlx-lm:DIRECTORY or an http:// endpoint")
+    tts_temperature: float = knob(0.6, "TTS: temperature of text and audio; 0 takes the likeliest", low=0, high=10)
+    tts_cfg: float = knob(1.0, "TTS: strength of the voice, 1 to 4 by 0.5; other models have 1 only", low=0, high=10)
+    tts_padding_max: int = knob(8, "TTS: longest wait before the next word is forced, in frames", low=0, high=1000)
+    tts_padding_initial: int = knob(2, "TTS: wait at the start of a chunk, in frames", low=0, high=1000)
+    tts_padding_final: int = knob(2, "TTS: frames spoken after the last word", low=0, high=1000)
+    tts_padding_between: int = knob(0, "TTS: wait between words, in frames", low=0, high=1000)
+    duplex_temperature: float = knob(
+        0.8, "moshi-duplex: temperature of text and audio; 0 takes the likeliest", low=0, high=10
+    )
+    duplex_top_k_text: int = knob(25, "moshi-duplex: text tokens to draw from", low=1, high=1_000_000)
+    duplex_top_k_audio: int = knob(250, "moshi-duplex: audio tokens to draw from", low=1, high=1_000_000)
 
 
 @dataclass(frozen=True)

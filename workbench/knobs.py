@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 
 from workbench.config import Config, Knob, StepCostsConfig, get
+from workbench.config_sections import StackConfig
 from workbench.files import canonical_json
 from workbench.units import frames_for_ms, ms_to_samples, seconds_to_samples
 
@@ -109,18 +110,15 @@ class StepCostKnobs:
 
 
 @dataclass(frozen=True)
-class StackKnobs:
+class StackKnobs(StackConfig):
     """Models of the stack and their options, as in the config; loaded once for all sessions of a run or a study."""
 
-    name: str
-    models: str
-    lm: str
-    stt_model_path: str
-    stt_config_path: str
-    tts_model_path: str
-    tts_config_path: str
-    tts_voice_path: str
-    quantize: int
+    stt_model_path: str = ""
+    stt_config_path: str = ""
+    tts_model_path: str = ""
+    tts_config_path: str = ""
+    tts_voice_path: str = ""
+    quantize: int = 0
 
 
 @dataclass(frozen=True)
@@ -203,9 +201,7 @@ def resolve(config: Config, acts_as: Mapping[str, Knob]) -> Knobs:
         placement=own.placement,
         echo=_echo(read),
         stack=StackKnobs(
-            name=read.stack.name,
-            models=read.stack.models,
-            lm=read.stack.lm,
+            **vars(read.stack),
             stt_model_path=assistant.stt_model_path,
             stt_config_path=assistant.stt_config_path,
             tts_model_path=assistant.tts_model_path,

@@ -8,6 +8,7 @@ import platform
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,7 +104,7 @@ def run_sessions(
     from workbench.assistants import knobs_of
     from workbench.cache import Store, default_folder
     from workbench.replay.engine import cost_source, replay
-    from workbench.replay.prefetch import Prefetcher, Task, helpers
+    from workbench.replay.prefetch import Prefetcher, hear, helpers, load_stack
     from workbench.replay.profiles import stack_profile, unknown_lm_time
     from workbench.stacks import generated, make_stack
 
@@ -113,10 +114,10 @@ def run_sessions(
     store = Store(default_folder())
     profile = stack_profile(stack, config, opened, store, progress)
     done: list[SessionRun] = []
-    tasks = [Task(session.folder, labels, config, config, profile) for session, labels in opened]
+    tasks = [(session.folder, labels, config, profile) for session, labels in opened]
     try:
-        with Prefetcher(store, helpers(stack, config)) as ahead:
-            for number in ahead.in_turn(tasks):
+        with Prefetcher(partial(load_stack, config), store, helpers(stack, config)) as ahead:
+            for number in ahead.tasks_in_order(hear, tasks):
                 session, labels = opened[number]
                 progress(session.name)
                 try:

@@ -12,7 +12,7 @@ import rustymimi
 import soundfile
 from moshi_mlx import models, run_inference, run_tts, utils
 
-from workbench.moshi.duplex import Duplex
+from workbench.moshi.duplex import Duplex, DuplexOptions
 from workbench.moshi.generate import Recipe
 from workbench.moshi.load import mimi_config
 from workbench.moshi.stt import DsmStt
@@ -74,7 +74,7 @@ def test_duplex_equals_run_inference(zoo, heard, wav, temperature):
     c = zoo(Recipe("duplex", mimi="full"))
     spied = run_reference(c, "--temp", temperature, wav)
 
-    duplex = Duplex(c, temperature=temperature)
+    duplex = Duplex(c, DuplexOptions(temperature=temperature))
     frames = heard.reshape(-1, FRAME_SAMPLES)
     stream = duplex.open()
     text, audio, pcm = [], [], []
@@ -94,7 +94,7 @@ def test_duplex_equals_run_inference(zoo, heard, wav, temperature):
 def test_duplex_quantised_equals_run_inference(zoo, heard, wav):
     c = zoo(Recipe("duplex", mimi="full", bits=8))
     spied = run_reference(c, "--temp", 0, wav)
-    stream = Duplex(c, temperature=0.0).open()
+    stream = Duplex(c, DuplexOptions(temperature=0.0)).open()
     text = []
     for frame in heard.reshape(-1, FRAME_SAMPLES):
         stream.step(frame)

@@ -14,6 +14,7 @@ from workbench.config import load, override
 from workbench.errors import WorkbenchError
 from workbench.metrics import evaluate, summarise
 from workbench.moshi.generate import Recipe
+from workbench.moshi.tts import DsmTts
 from workbench.replay.engine import cost_source, replay
 from workbench.replay.profiles import stack_profile
 from workbench.reports import first_words, write_report
@@ -196,3 +197,28 @@ def test_measuring_a_duplex_model_gives_a_whole_profile(session, duplex_config):
     assert sorted(profile.stages) == sorted(STAGES)
     assert len(profile.stages["tts"]) == session.frames
     assert min(profile.stages["tts"]) > 0
+
+
+def test_options_of_the_tts_come_from_the_config(stack_config):
+    changes = {"tts_temperature": 0.0, "tts_padding_max": 6, "tts_padding_initial": 3, "tts_padding_final": 4}
+    plain, other = (make_stack(config).stages(()).tts for config in (stack_config, override(stack_config, changes)))
+    found = other.options
+    assert (found.temperature, found.max_padding, found.initial_padding, found.final_padding) == (0.0, 6, 3, 4)
+    assert (plain.options, plain.fingerprint) == (DsmTts(plain.model.checkpoint).options, plain.fingerprint)
+    assert plain.fingerprint != other.fingerprint
+    before, after = (sum(1 for _ in tts.synthesize("one two three", 0)) for tts in (plain, other))
+    assert before != after, "padding changes how long a chunk is spoken"
+
+
+def test_options_of_the_duplex_model_come_from_the_config(session, duplex_config):
+    options = [{}, {"duplex_temperature": 0.0}, {"duplex_top_k_text": 3}, {"duplex_top_k_audio": 3}]
+    models = [make_stack(override(duplex_config, changes)).stages(()) for changes in options]
+    assert len({model.fingerprint for model in models}) == len(models)
+    said = []
+    for model in models:
+        stream = model.open(0)
+        steps = [stream.step(session.read(at, at + 1920)) for at in range(0, 40 * 1920, 1920)]
+        said.append(b"".join(step.pcm.tobytes() for step in steps if step.pcm is not None))
+    assert len(set(said)) == len(said)
+    with pytest.raises(WorkbenchError, match="duplex_top_k_audio is 100000, must be below"):
+        make_stack(override(duplex_config, {"duplex_top_k_audio": 100_000}))

@@ -1,4 +1,4 @@
-"""Workers and the servers that they share, all started for real on loopback, and a small grid for them to work on."""
+"""A database and a dask cluster, started for real on loopback, and a small study."""
 
 import os
 import shutil
@@ -18,7 +18,8 @@ from made_sessions import REPOSITORY
 
 from workbench.config import load
 from workbench.stages.scripted import ScriptedStack
-from workbench.tuning.plan import plan
+from workbench.tuning.objective import Goal
+from workbench.tuning.plan import SearchOptions, plan
 from workbench.tuning.space import parse
 from workbench.tuning.spec import Spec
 
@@ -51,7 +52,14 @@ def write_files(folder: Path, space: dict[str, object]) -> None:
 def small(recordings, name="grid", **changes) -> Spec:
     """The study as its main process puts it down."""
     baseline = load(REPOSITORY / "configs/baseline.toml", {"stack.name": "scripted"})
-    spec = plan(name, recordings, baseline, parse(SPACE, "test"), BUDGET, ["voice_to_voice_ms_p95"], sampler="grid")
+    spec = plan(
+        name,
+        recordings,
+        baseline,
+        parse(SPACE, "test"),
+        Goal(("voice_to_voice_ms_p95",), BUDGET),
+        SearchOptions(sampler="grid"),
+    )
     return replace(spec.settled(ScriptedStack().profile, {}), **changes)
 
 
@@ -126,28 +134,36 @@ def postgres() -> Iterator[Postgres]:
         shutil.rmtree(server.folder)
 
 
-SERVE = """
-import sys, optuna
-from workbench.tuning.storage import open_storage
-optuna.storages.run_grpc_proxy_server(open_storage(sys.argv[1]), host="127.0.0.1", port=int(sys.argv[2]))
-"""
-
-
 @contextmanager
-def proxy(behind: str, port: int = 0) -> Iterator[tuple[str, subprocess.Popen]]:
-    """Optuna's proxy in a process of its own, before a storage that its clients cannot see."""
-    pytest.importorskip("grpc")
-    port = port or free_port()
-    server = subprocess.Popen([sys.executable, "-c", SERVE, behind, str(port)], env=environment())
+def dask() -> Iterator[str]:
+    """A scheduler and two workers on loopback."""
+    pytest.importorskip("distributed")
+    port = free_port()
+    address = f"tcp://127.0.0.1:{port}"
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment()}
+    cli = [sys.executable, "-m"]
+    started = [
+        subprocess.Popen(
+            [*cli, "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"],
+            **quiet,
+        )
+    ]
+    options = ["--nthreads", "1", "--no-dashboard", "--no-nanny", "--host", "127.0.0.1"]
+    started += [subprocess.Popen([*cli, "distributed.cli.dask_worker", address, *options], **quiet) for _ in range(2)]
     try:
-        wait_for(lambda: server.poll() is not None or _open(port))
-        assert server.poll() is None, "the proxy has ended"
-        yield f"grpc://127.0.0.1:{port}", server
+        from distributed import Client
+
+        wait_for(lambda: _is_open(port))
+        with Client(address, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=180)
+        yield address
     finally:
-        server.kill()
-        server.wait()
+        for process in started:
+            process.kill()
+        for process in started:
+            process.wait()
 
 
-def _open(port: int) -> bool:
+def _is_open(port: int) -> bool:
     with socket.socket() as knock:
         return knock.connect_ex(("127.0.0.1", port)) == 0

@@ -16,10 +16,10 @@ from workbench.metrics.compare import NO_DIFFERENCE
 from workbench.simulation.step_costs import BESIDE, write_profile
 from workbench.stacks import make_stack
 from workbench.tuning.evaluator import Evaluator
-from workbench.tuning.goal import ANSWERED, Goal
-from workbench.tuning.objective import Objective, search
+from workbench.tuning.objective import ANSWERED, Goal
 from workbench.tuning.output.phrases import advice
-from workbench.tuning.plan import plan
+from workbench.tuning.plan import SearchOptions, plan
+from workbench.tuning.search import Objective, search
 from workbench.tuning.sensitivity import climb
 from workbench.tuning.space import parse
 
@@ -41,14 +41,19 @@ def test_the_whole_budget_is_held_against_a_config_its_objective_included():
 def test_a_second_objective_keeps_its_limit(recordings, here, baseline):
     """The front may go beyond no limit, so that the first of it cuts nobody off either."""
     config = override(baseline, {"stt_silence_ms": 880})
-    spec = plan("two", recordings[:2], config, parse(SILENCE, "t"), {CUTS: 0.0}, [LATENCY, CUTS], sampler="grid")
+    spec = plan(
+        "two",
+        recordings[:2],
+        config,
+        parse(SILENCE, "t"),
+        Goal((LATENCY, CUTS), {CUTS: 0.0}),
+        SearchOptions(sampler="grid"),
+    )
     evaluator = Evaluator(recordings[:2], config, Store(None))
-    trial = search(spec, evaluator, spec.tuning, spec.trials)
+    trial = search(spec, Objective(spec, evaluator, spec.tuning))
     assert trial.values[1] == 0.0
-    unlimited = search(
-        plan("free", recordings[:2], config, parse(SILENCE, "t"), {}, [LATENCY, CUTS], sampler="grid"),
-        evaluator, spec.tuning, spec.trials,
-    )  # fmt: skip
+    free = replace(spec, budget={})
+    unlimited = search(free, Objective(free, evaluator, free.tuning))
     assert unlimited.values[1] > 0.0, "without the limit the fastest of all is taken"
 
 
@@ -96,7 +101,7 @@ def test_no_neighbour_of_the_chosen_config_is_better(recordings, here, baseline)
     """From wherever a search ends, and on the grid of whole frames."""
     space = parse(SILENCE, "t")
     folders = recordings[:2]
-    spec = plan("climb", folders, baseline, space, {CUTS: 0.0}, [LATENCY])
+    spec = plan("climb", folders, baseline, space, Goal((LATENCY,), {CUTS: 0.0}))
     judge = Objective(spec, Evaluator(folders, baseline, Store(None)), spec.tuning).judge
     every = {ms: judge(override(baseline, {"stt_silence_ms": ms})) for ms in range(160, 1201, 80)}
     least = min((ms for ms in every if every[ms].feasible), key=lambda ms: every[ms].values[0])

@@ -9,7 +9,6 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -28,11 +27,12 @@ from workbench.errors import WorkbenchError
 from workbench.metrics.budget import check_limits, read_budget
 from workbench.tuning.evaluator import Evaluator
 from workbench.tuning.interrupts import Patience
-from workbench.tuning.objective import Objective
-from workbench.tuning.plan import plan
+from workbench.tuning.objective import Goal
+from workbench.tuning.plan import SearchOptions, plan
+from workbench.tuning.search import Objective, run_trials
 from workbench.tuning.space import GRID, parse, read_space
 from workbench.tuning.storage import open_storage
-from workbench.tuning.study import Elsewhere, again, create, finished, run_trials, wanting
+from workbench.tuning.study import create, finished
 from workbench.tuning.study import load as load_study
 
 SMALL = {
@@ -67,7 +67,9 @@ def tuned(session: Path, *arguments: str):
 
 def spec_of(session: Path, **options):
     baseline = load(REPOSITORY / "configs/baseline.toml", {"stack.name": "scripted"})
-    return plan("one", [session], baseline, parse(SMALL, "t"), {}, ["voice_to_voice_ms_p95"], **options)
+    return plan(
+        "one", [session], baseline, parse(SMALL, "t"), Goal(("voice_to_voice_ms_p95",), {}), SearchOptions(**options)
+    )
 
 
 def refused(says: str, *arguments: str) -> str:
@@ -108,16 +110,16 @@ def test_of_every_type_as_many_values_are_counted_as_are_tried():
 
 
 WRONG = {
-    "no moshi.json": (["--moshi-json", "none.json"], "none.json: no such file"),
-    "moshi.json": (["--moshi-json", "bad.json"], "bad.json: unknown key 'stt_silense_ms'"),
+    "no keys": (["--keep-keys-from", "none.json"], "none.json: no such file"),
+    "keys": (["--keep-keys-from", "bad.json"], "bad.json: unknown key 'stt_silense_ms'"),
     "prune": (["--prune"], "a test needs 8"),
-    "prune a front": (["--prune", "--pareto"], "with several objectives"),
-    "no address": (["--scheduler", "tcp://127.0.0.1:notaport"], "must be tcp://HOST:PORT"),
-    "no port": (["--scheduler", "nonsense"], "must be tcp://HOST:PORT"),
+    "prune a front": (["--prune", "--objective", "wer", "--objective", "cutin_per_hold"], "with several objectives"),
+    "no address": (["--dask", "tcp://127.0.0.1:notaport"], "must be tcp://HOST:PORT"),
+    "no port": (["--dask", "nonsense"], "must be tcp://HOST:PORT"),
     "no journal": (["--storage", "journal:/"], "cannot be opened .Is a directory."),
     "no storage": (["--storage", ""], "must be journal:PATH"),
     "in memory": (["--storage", "sqlite://"], "ends with its process"),
-    "shared memory": (["--storage", "memory:", "--workers", "2"], "seen by one process only"),
+    "proxy": (["--storage", "grpc://localhost:13000"], "must be journal:PATH or a database URL"),
     "off the steps": (["--set", "tts_chunk_chars=170", "--space", "steps.toml"], "no step of 50 from 80 reaches"),
     "resume": (["--resume"], "no such study"),
     "resume elsewhere": (["--resume", "--storage", "journal:TYPO"], "storage journal:TYPO: no such file"),
@@ -136,7 +138,7 @@ def test_what_is_wrong_is_said_before_anything_is_made(small, recordings, case):
 
 def test_a_resumed_study_reads_moshi_json_first_too(small, recordings):
     tuned(recordings[0], "--trials", "2")
-    refused("none.json: no such file", "tune", "--name", "one", "--resume", "--moshi-json", "none.json")
+    refused("none.json: no such file", "tune", "--name", "one", "--resume", "--keep-keys-from", "none.json")
 
 
 def test_twins_are_named(small, recordings):
@@ -157,7 +159,6 @@ CHANGES = {
     "space": (["--space", str(REPOSITORY / "configs/quick.toml")], "quick.toml: .* was made with another space"),
     "budget": (["--budget", "own.toml"], "unknown key|must|budget"),
     "prune": (["--prune"], "--prune: study 'one' was made without it"),
-    "pareto": (["--pareto"], "--pareto: .* was made with one objective, voice_to_voice_ms_p95"),
     "objective": (["--objective", "wer"], "--objective: .* was made with voice_to_voice_ms_p95"),
     "trials": (["--trials", "0"], "--trials is 0"),
     "session": (["{other}"], "was made with session 's0'"),
@@ -198,8 +199,6 @@ def test_resumed_by_its_journal_alone(made):
     [
         ["studies", "--storage", "journal:TYPO"],
         ["studies", "--storage", "sqlite:///TYPO"],
-        ["worker", "--storage", "journal:TYPO"],
-        ["worker", "--storage", "journal:TYPO", "--name", "one"],
         ["dashboard", "one", "--storage", "journal:TYPO"],
         ["tune", "--name", "one", "--resume", "--storage", "journal:TYPO"],
     ],
@@ -212,7 +211,6 @@ def test_a_storage_that_is_not_there_is_named_and_not_made(here, arguments):
 def test_another_file_is_no_journal(here):
     (here / "text").write_text("Dear diary\nnothing happened\n")
     refused("not a journal of studies, or damaged", "studies", "--storage", "journal:text")
-    refused("not a journal of studies, or damaged", "worker", "--storage", "journal:text")
     assert (here / "text").read_text() == "Dear diary\nnothing happened\n"
 
 
@@ -347,37 +345,6 @@ def test_fewer_trials_than_there_are_is_no_fewer(small, recordings):
     assert json.loads(run("studies", "--json").stdout)[0]["wanted"] == 4
 
 
-@pytest.mark.parametrize("sampler", ["random", "grid"])
-def test_a_worker_beside_saves_the_main_process_its_trials(small, recordings, sampler):
-    """Neither begins a trial while those at work are enough; those of the dead are given up after a while."""
-    spec = spec_of(recordings[0], sampler=sampler, trials=None if sampler == "grid" else 7)
-    study = create(spec, optuna.storages.InMemoryStorage())
-    assert wanting(study, spec) == 7
-    held = [study.ask() for _ in range(7)]
-    assert wanting(study, spec) == 0
-    study.tell(held[0], 1.0)
-    assert wanting(study, spec) == 0
-    again(study, study.get_trials()[1])
-    assert wanting(study, spec) == 1
-
-
-def test_trials_of_others_are_given_up_where_nothing_is_heard_of_them(small, recordings, monkeypatch):
-    spec = spec_of(recordings[0], sampler="random", trials=7)
-    study = create(spec, optuna.storages.InMemoryStorage())
-    for _ in range(7):
-        spec.space.suggest(study.ask())
-    now = [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    elsewhere = Elsewhere(study)
-    assert (elsewhere.running(), wanting(study, spec)) == (7, 0)
-    now[0] = 29.0
-    assert (elsewhere.running(), wanting(study, spec)) == (7, 0)
-    now[0] = 31.0
-    elsewhere.running()
-    assert wanting(study, spec) == 7
-    assert study.get_trials()[7].system_attrs["fixed_params"] == study.get_trials()[0].params
-
-
 @pytest.mark.parametrize("limit", [float("inf"), float("nan"), 10**400, True, "0.1"])
 def test_a_limit_is_a_finite_number(limit):
     with pytest.raises(WorkbenchError, match=r"here: wer is .{1,20}, must be a number"):
@@ -386,12 +353,12 @@ def test_a_limit_is_a_finite_number(limit):
 
 def test_with_prune_a_known_setting_reports_its_sessions_too(recordings):
     """It may be the best trial, whose sessions the others' are compared with."""
-    spec = replace(spec_of(recordings[0]), prune=True)
+    spec = replace(spec_of(recordings[0], trials=2), prune=True)
     objective = Objective(spec, Evaluator(recordings[:1], spec.config, Store(None)), spec.tuning)
     study = optuna.create_study()
     for _ in range(2):
         study.enqueue_trial(spec.space.point(spec.config))
-    study.optimize(objective, n_trials=2)
+    run_trials(study, spec, objective)
     assert [list(trial.intermediate_values) for trial in study.trials] == [[0], [0]]
 
 
@@ -463,52 +430,93 @@ def test_a_signal_that_means_something_else_is_left_alone():
         signal.signal(signal.SIGINT, before)
 
 
-@pytest.mark.parametrize("sampler", ["random", "grid"])
-@pytest.mark.parametrize("moment", ["before", "within", "after"])
-def test_a_trial_that_was_stopped_is_run_again(recordings, sampler, moment, recwarn):
-    """Stopped before its replay, in it, or when it has told its worth; then all goes on as if nothing had been."""
-    spec = spec_of(recordings[0], sampler=sampler, trials=None if sampler == "grid" else 7)
-    study = create(spec, optuna.storages.InMemoryStorage())
-    stop = [3]
+SAMPLERS = ["tpe", "random", "grid", "nsga2"]
+STORAGES = ["memory:", "journal:trials.journal", "sqlite:///trials.db"]
 
-    def worth(trial: optuna.Trial) -> float:
-        if moment == "before" and trial.number in stop:
-            interrupt()
-        params = spec.space.suggest(trial)
-        if moment == "within" and trial.number in stop:
-            interrupt()
-        trial.set_constraint("limit", 1.0)
-        if moment == "after" and trial.number in stop:
-            interrupt()
-        return float(params["stt_silence_ms"])
 
-    def left() -> bool:
-        return wanting(study, spec) > 0
+class Told:
+    """What a search saw: each trial's parameters, values and constraints."""
 
+    def __init__(self, study: optuna.Study) -> None:
+        self.trials = [(t.state.name, t.params, t.values, t.constraints, t.intermediate_values) for t in study.trials]
+
+
+def searched(spec, storage, scorer, stop=None) -> optuna.Study:
+    """A study run to its end, or to where ``stop`` raises."""
+    if spec.name in optuna.get_all_study_names(storage):
+        study = load_study(spec.name, storage)[0]
+    else:
+        study = create(spec, storage)
+    objective = Objective(spec, scorer, spec.tuning)
+    if stop is None:
+        run_trials(study, spec, objective)
+        return study
     with pytest.raises(KeyboardInterrupt):
-        run_trials(study, worth, left, lambda: None)
-    assert len(finished(study)) == 3
-    recwarn.clear()
-    stop.clear()
-    study.sampler = load_sampler(spec)
-    run_trials(study, worth, left, lambda: None)
-    assert not [item for item in recwarn if "constraint" in str(item.message)]
-    undisturbed = create(spec, optuna.storages.InMemoryStorage())
-    run_trials(undisturbed, worth, lambda: len(finished(undisturbed)) < 7, lambda: None)
-    if sampler == "grid":
-        points = {json.dumps(trial.params, sort_keys=True) for trial in finished(study)}
-        assert points == {json.dumps(trial.params, sort_keys=True) for trial in finished(undisturbed)}
-    elif moment != "before":
-        assert finished(study)[3].params == finished(undisturbed)[3].params
+        run_trials(study, spec, objective, stop)
+    return study
 
 
-def load_sampler(spec):
-    from workbench.tuning.samplers import make_sampler
+class Stopping:
+    """An evaluator at whose ``call``-th score Ctrl-C comes."""
 
-    return make_sampler(spec.sampler, spec.seed, spec.trials)
+    def __init__(self, evaluator: Evaluator, call: int) -> None:
+        self._evaluator, self._left = evaluator, call
+
+    def score(self, config, name):
+        self._left -= 1
+        if self._left == 0:
+            signal.raise_signal(signal.SIGINT)
+        return self._evaluator.score(config, name)
 
 
-def test_ctrl_c_while_a_trial_is_written_down_lets_it_be_written(recordings, monkeypatch):
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("url", STORAGES)
+def test_a_stopped_search_ends_as_an_undisturbed_one(here, recordings, sampler, url):
+    """Ctrl-C comes within a trial, before another, and between two: each is taken up again under its number."""
+    spec = replace(spec_of(recordings[0], sampler=sampler, trials=None if sampler == "grid" else 20), in_flight=3)
+    evaluator = Evaluator(recordings[:1], spec.config, Store(None))
+    whole = Told(searched(spec, optuna.storages.InMemoryStorage(), evaluator)).trials
+    assert len(whole) == spec.trials
+    storage = open_storage(url)
+    searched(spec, storage, Stopping(evaluator, 1), stop=lambda _: None)
+    searched(spec, storage, Stopping(evaluator, 3), stop=lambda _: None)
+    searched(spec, storage, evaluator, stop=lambda done: signal.raise_signal(signal.SIGINT))
+    study = searched(spec, storage, evaluator)
+    assert Told(study).trials == whole
+
+
+def test_a_half_drawn_trial_is_completed(recordings, monkeypatch):
+    """The second knob of each of three trials is drawn after a kill, and is what it would have been."""
+    spec = replace(spec_of(recordings[0], trials=14), in_flight=4)
+    evaluator = Evaluator(recordings[:1], spec.config, Store(None))
+    whole = Told(searched(spec, optuna.storages.InMemoryStorage(), evaluator)).trials
+    storage = optuna.storages.InMemoryStorage()
+    write, written = storage.set_trial_param, []
+
+    def kill(trial_id, name, *value):
+        written.append(name)
+        if len(written) in (6, 17, 24):
+            raise KeyboardInterrupt
+        write(trial_id, name, *value)
+
+    monkeypatch.setattr(storage, "set_trial_param", kill)
+    for _ in range(3):
+        searched(spec, storage, evaluator, stop=lambda _: None)
+    study = searched(spec, storage, evaluator)
+    assert Told(study).trials == whole
+
+
+def test_a_trial_is_asked_once_the_one_before_its_window_is_told(recordings):
+    """What Optuna knows when it draws a trial is the same for any number of workers."""
+    spec = replace(spec_of(recordings[0], sampler="random", trials=12), in_flight=3)
+    study = create(spec, optuna.storages.InMemoryStorage())
+    seen = []
+    objective = Objective(spec, Evaluator(recordings[:1], spec.config, Store(None)), spec.tuning)
+    run_trials(study, spec, objective, lambda done: seen.append((done, len(study.trials))))
+    assert seen == [(done, min(12, done + 2)) for done in range(1, 13)]
+
+
+def test_ctrl_c_while_a_trial_is_told_lets_it_be_told(recordings, monkeypatch):
     spec = spec_of(recordings[0], sampler="random", trials=4)
     storage = optuna.storages.InMemoryStorage()
     study = create(spec, storage)
@@ -521,8 +529,8 @@ def test_ctrl_c_while_a_trial_is_written_down_lets_it_be_written(recordings, mon
 
     monkeypatch.setattr(storage, "set_trial_state_values", told)
     with pytest.raises(KeyboardInterrupt):
-        run_trials(study, lambda trial: float(spec.space.suggest(trial)["stt_silence_ms"]), lambda: True, lambda: None)
-    assert [trial.state for trial in study.get_trials()] == [optuna.trial.TrialState.COMPLETE]
+        run_trials(study, spec, Objective(spec, Evaluator(recordings[:1], spec.config, Store(None)), spec.tuning))
+    assert len(finished(study)) == 1
 
 
 def test_stopped_by_ctrl_c_a_study_says_how_it_goes_on(small, recordings, monkeypatch):
@@ -566,23 +574,6 @@ def test_a_grid_that_was_killed_while_it_was_queued_is_queued_on(small, recordin
     assert json.loads(result.stdout)["trials"] == 7
 
 
-def test_a_point_that_was_given_up_is_not_waited_for(small, recordings, monkeypatch):
-    def forever(seconds: float) -> None:
-        raise AssertionError("waits for nobody")
-
-    monkeypatch.setattr("workbench.tuning.tune.time.sleep", forever)
-    Path("studies/one").mkdir(parents=True)
-    from workbench.tuning.workers import settle
-
-    spec, _ = settle(spec_of(recordings[0], sampler="grid"))
-    study = create(spec, open_storage(URL))
-    spec.write()
-    study.ask()
-    again(study, study.get_trials()[0], retries=0)
-    result = run("tune", "--name", "one", "--resume", "--json")
-    assert json.loads(result.stdout)["trials"] == 6
-
-
 def test_stopped_before_there_is_a_study_nothing_is_in_the_way(small, recordings, monkeypatch):
     from workbench.tuning import tune
 
@@ -595,6 +586,6 @@ def test_stopped_before_there_is_a_study_nothing_is_in_the_way(small, recordings
     assert (result.return_value, result.stderr) == (130, "stopped; the same command goes on\n")
     assert not Path("studies").exists()
     with monkeypatch.context() as patch:
-        patch.setattr(tune.Evaluator, "begin", stopped)
+        patch.setattr(tune, "_hear_baseline", stopped)
         assert tuned(recordings[0], "--trials", "2").stderr == "stopped; the same command goes on\n"
     assert tuned(recordings[0], "--trials", "2").return_value in (0, 1)

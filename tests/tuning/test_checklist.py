@@ -20,7 +20,7 @@ from workbench.files import read_json
 from workbench.metrics import Summary, shown
 from workbench.metrics.budget import read_budget
 from workbench.moshi_json import KEYS
-from workbench.tuning.goal import Goal, Outcome
+from workbench.tuning.objective import Goal, Outcome
 from workbench.tuning.output.checklist_commands import commands
 from workbench.tuning.output.checklist_rows import GOVERNS
 from workbench.tuning.output.phrases import nudge, spread

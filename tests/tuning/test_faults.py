@@ -1,4 +1,4 @@
-"""What the published loop's faults cost: known answers, and the sums that must hold."""
+"""What the faults of MLX-Harmony's loop cost: known answers, and the sums that must hold."""
 
 import dataclasses
 
@@ -23,7 +23,7 @@ from workbench.tuning.output.listener_comparison import (
 )
 from workbench.units import FRAME_SAMPLES as FRAME
 
-PUBLISHED = load(
+SHIPPED = load(
     REPOSITORY / "configs/baseline.toml", {"stack.name": "scripted", "listener": "mlx-harmony", "tts_chunk_chars": 60}
 )
 
@@ -38,7 +38,7 @@ def evaluator(tmp_path_factory):
     words = "what can you tell me about it"
     sounds = [Sound(1.0, 2.6, 0.05, "speech", 1, words), Sound(5.6, 6.6, 0.05, "speech", 2, words)]
     make_session(folder / "cut", sounds, 24.0)
-    return Evaluator(sorted(folder.iterdir()), PUBLISHED, Store(None))
+    return Evaluator(sorted(folder.iterdir()), SHIPPED, Store(None))
 
 
 def pcm(t: int, reply: int, chunk: int, frames: int) -> Pcm:
@@ -84,13 +84,13 @@ def test_a_chunk_that_was_stopped_before_its_first_frame_gives_nothing_up():
 
 def test_the_parts_are_those_of_the_scores(evaluator):
     names = tuple(evaluator.names)
-    faults = compare_listeners(evaluator, PUBLISHED, names)
-    scored = evaluator.scores(PUBLISHED, names)
+    faults = compare_listeners(evaluator, SHIPPED, "workbench", names)
+    scored = evaluator.scores(SHIPPED, names)
     assert faults.speech.made == sum(item.tts_audio for item in scored)
     assert faults.speech.closed + faults.speech.stopped == faults.speech.made - sum(item.played for item in scored)
     assert faults.speech.closed > 0
     assert sum(len(item.barge_ins) for item in scored) > 0
-    right = override(PUBLISHED, {"listener": "workbench"})
+    right = override(SHIPPED, {"listener": "workbench"})
     costs = {item.key: item for item in faults.costs}
     wanted = compare(scored, evaluator.scores(right, names), ["chunk_gap_ms_p95", "voice_to_voice_ms_p95"])
     assert tuple(costs[item.key].difference for item in wanted) == wanted
@@ -98,9 +98,9 @@ def test_the_parts_are_those_of_the_scores(evaluator):
 
 
 def test_the_chunker_is_among_the_faults(evaluator):
-    """Its cuts inside sentences, and without tts_chunk_sentences those inside words; put right is the corrected one."""
+    """Its cuts inside sentences, and without tts_chunk_sentences those inside words; corrected has none."""
     for changes in ({}, {"chunker": "mlx-harmony"}, {"tts_chunk_sentences": False}):
-        faults = compare_listeners(evaluator, override(PUBLISHED, changes), ("calm0", "calm1"))
+        faults = compare_listeners(evaluator, override(SHIPPED, changes), "workbench", ("calm0", "calm1"))
         costs = {item.key: item for item in faults.costs}
         before, after = costs[BORDERS].values
         torn = costs["midword_splits"].values
@@ -115,9 +115,8 @@ def test_the_chunker_is_among_the_faults(evaluator):
 
 
 def test_answers_of_one_chunk_have_no_border_to_compare(evaluator):
-    faults = compare_listeners(
-        evaluator, override(PUBLISHED, {"tts_chunk_chars": 2000, "tts_chunk_min_chars": 2000}), ("calm0",)
-    )
+    config = override(SHIPPED, {"tts_chunk_chars": 2000, "tts_chunk_min_chars": 2000})
+    faults = compare_listeners(evaluator, config, "workbench", ("calm0",))
     assert next(item.says for item in faults.costs if item.key == BORDERS) == "nothing to compare"
 
 
@@ -141,8 +140,8 @@ def test_where_the_fault_does_good_it_is_said():
     assert "| a fault | `cutin_per_hold` | 1.0 | 2.0 | worse (+0.5 to +1.5) |" in lines
     assert "| a fault | `midword_splits` | 3.0 | 0.0 | a count, not tested |" in lines
     assert "| a fault | `mic_dropped_ms_total` | 0.0 | 0.0 | the same |" in lines
-    assert "Better as published: `cutin_per_hold`, `eot_recall`; putting the loop right costs there." in lines
-    assert "Ahead as published by the figure alone: `voice_to_voice_ms_p95`; it may be chance." in lines
+    assert "Better as shipped: `cutin_per_hold`, `eot_recall`; correcting the loop costs there." in lines
+    assert "Ahead as shipped by the figure alone: `voice_to_voice_ms_p95`; it may be chance." in lines
     assert lines[-1] == (
         "Of 1.0 s of agent speech that was made, 0.3 s (35%) were never played: 0.2 s cut off where a chunk's stream "
         "is closed 0.1 s after its last step, 0.1 s given up where the user stopped the answer."
@@ -151,5 +150,5 @@ def test_where_the_fault_does_good_it_is_said():
 
 def test_nothing_is_said_of_where_no_fault_does_good():
     text = section(ListenerComparison((row("wer", (2.0, 1.0), "lower"),), 8, SpeechHeard()))
-    assert "as published:" not in text
+    assert "as shipped:" not in text
     assert text.endswith("The agent said nothing.")

@@ -12,13 +12,13 @@ from workbench.config import dump_toml, load, override
 from workbench.metrics.budget import read_budget
 from workbench.moshi_json import write_moshi_json
 from workbench.tuning.evaluator import Evaluator
-from workbench.tuning.goal import ANSWERED
-from workbench.tuning.objective import Objective
+from workbench.tuning.objective import ANSWERED, Goal
 from workbench.tuning.output.checklist import ITEMS
 from workbench.tuning.output.checklist_checks import BESIDE, run_checks
 from workbench.tuning.output.publish import publish
-from workbench.tuning.plan import plan
+from workbench.tuning.plan import SearchOptions, plan
 from workbench.tuning.result import summarise_study
+from workbench.tuning.search import Objective, run_trials
 from workbench.tuning.space import parse
 from workbench.tuning.study import create, finished
 
@@ -37,11 +37,18 @@ def done(here, recordings):
 
     budget = read_budget(REPOSITORY / "configs/budget.toml")
     baseline = load(REPOSITORY / "configs/baseline.toml", {"stack.name": "scripted"})
-    spec = plan("one", recordings[:1], baseline, parse(SPACE, "t"), budget, ["voice_to_voice_ms_p95"], trials=3)
+    spec = plan(
+        "one",
+        recordings[:1],
+        baseline,
+        parse(SPACE, "t"),
+        Goal(("voice_to_voice_ms_p95",), budget),
+        SearchOptions(trials=3),
+    )
     evaluator = Evaluator(recordings[:1], spec.config, Store(None))
     objective = Objective(spec, evaluator, spec.tuning)
     study = create(spec, InMemoryStorage())
-    study.optimize(objective, n_trials=3)
+    run_trials(study, spec, objective)
     assert len(finished(study)) == 3
     spec.folder.mkdir(parents=True)
     return summarise_study(study, spec, evaluator, objective, Quiet()), evaluator

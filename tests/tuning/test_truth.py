@@ -15,10 +15,10 @@ from workbench.metrics.budget import read_budget
 from workbench.metrics.compare import NO_DIFFERENCE
 from workbench.metrics.rows import HoldRow, SessionScores, TurnRow, Waterfall
 from workbench.tuning.evaluator import Evaluator
-from workbench.tuning.goal import Goal, Outcome
-from workbench.tuning.objective import Objective, search
-from workbench.tuning.plan import plan
+from workbench.tuning.objective import Goal, Outcome
+from workbench.tuning.plan import SearchOptions, plan
 from workbench.tuning.result import refine
+from workbench.tuning.search import Objective, run_trials, search
 from workbench.tuning.space import parse, read_space
 from workbench.tuning.split import content, split
 from workbench.tuning.study import best, create, finished, outcome_of
@@ -61,10 +61,12 @@ def planted(tmp_path_factory):
 
 def test_a_planted_truth_is_found(planted, here):
     """Must show 3: threshold within 1 dB, silence to the frame."""
-    spec = plan("planted", planted, override(BASELINE, {"stt_silence_threshold": 0.003, "stt_silence_ms": 1040}),
-                parse(TWO, "two"), BUDGET, ["voice_to_voice_ms_p95"], trials=70)  # fmt: skip
+    baseline = override(BASELINE, {"stt_silence_threshold": 0.003, "stt_silence_ms": 1040})
+    goal = Goal(("voice_to_voice_ms_p95",), BUDGET)
+    spec = plan("planted", planted, baseline, parse(TWO, "two"), goal, SearchOptions(trials=70))
     evaluator = Evaluator(planted, spec.config, Store(None))
-    found = refine(spec, search(spec, evaluator, spec.tuning, 70), Objective(spec, evaluator, spec.tuning))
+    objective = Objective(spec, evaluator, spec.tuning)
+    found = refine(spec, search(spec, objective), objective)
     assert found.assistant.stt_silence_ms == 720
     assert abs(20 * np.log10(found.assistant.stt_silence_threshold / 0.008)) < 1.0
 
@@ -73,12 +75,13 @@ def test_optuna_finds_what_enumeration_finds(planted, here):
     """Must show 2, first half: 9 × 14 points; TPE in a third of the trials."""
     space = parse(TWO, "two")
     spec = plan(
-        "two", planted[:2], override(BASELINE, {"stt_silence_ms": 720}), space, BUDGET, ["voice_to_voice_ms_p95"]
+        "two", planted[:2], override(BASELINE, {"stt_silence_ms": 720}), space, Goal(("voice_to_voice_ms_p95",), BUDGET)
     )
     evaluator = Evaluator(planted[:2], spec.config, Store(None))
     grid = replace(spec, sampler="grid", trials=space.size() + 1)
-    everything = search(grid, evaluator, spec.tuning, grid.trials)
-    learned = search(spec, evaluator, spec.tuning, space.size() // 3)
+    everything = search(grid, Objective(grid, evaluator, spec.tuning))
+    third = replace(spec, trials=space.size() // 3)
+    learned = search(third, Objective(third, evaluator, spec.tuning))
     assert learned.values[0] == everything.values[0]
     assert all(value <= 0 for value in learned.constraints.values())
     assert learned.params["stt_silence_ms"] == everything.params["stt_silence_ms"] == 720
@@ -90,38 +93,46 @@ def test_tpe_needs_a_tenth_of_the_trials_of_a_random_search(tmp_path, here):
     config = load(configs / "baseline.toml", {"stack.name": "scripted"})
     space, budget = read_space(configs / "space.toml"), read_budget(configs / "budget.toml")
     folders = with_room(tmp_path / "made", 1)
-    spec = plan("small", folders, config, space, budget, ["voice_to_voice_ms_p95"])
+    spec = plan("small", folders, config, space, Goal(("voice_to_voice_ms_p95",), budget))
     evaluator = Evaluator(folders, config, Store(None))
 
     def least(sampler: str, trials: int, seed: int) -> float:
-        found = search(replace(spec, sampler=sampler, trials=trials, seed=seed), evaluator, spec.tuning, trials)
-        outcome = outcome_of(found)
+        one = replace(spec, sampler=sampler, trials=trials, seed=seed)
+        outcome = outcome_of(search(one, Objective(one, evaluator, spec.tuning)))
         assert outcome.feasible
         return outcome.values[0]
 
     wide = least("random", 1000, 0)
-    assert sorted(least("tpe", 100, seed) for seed in range(3))[1] <= 1.02 * wide
+    assert sorted(least("tpe", 100, seed) for seed in range(5))[2] <= 1.02 * wide
     # As few at random do not get there: the target is no gift.
-    assert sorted(least("random", 100, seed) for seed in range(3))[1] > 1.02 * wide
+    assert sorted(least("random", 100, seed) for seed in range(5))[2] > 1.02 * wide
 
 
 def test_knobs_that_do_nothing_stay_as_they_were(planted, here):
     data = {"assistant": {"stt_silence_ms": TWO["assistant"]["stt_silence_ms"]},
             "workbench": {"tts_prebuffer_frames": {"type": "int", "low": 0, "high": 8}}}  # fmt: skip
     config = override(BASELINE, {"stt_silence_threshold": 0.008, "stt_silence_ms": 1040, "tts_prebuffer_frames": 1})
-    spec = plan("few", planted[:2], config, parse(data, "test"), BUDGET, ["endpoint_delay_ms_p95"], trials=40)
+    spec = plan(
+        "few",
+        planted[:2],
+        config,
+        parse(data, "test"),
+        Goal(("endpoint_delay_ms_p95",), BUDGET),
+        SearchOptions(trials=40),
+    )
     evaluator = Evaluator(planted[:2], spec.config, Store(None))
-    trial = search(spec, evaluator, spec.tuning, 40)
-    found = refine(spec, trial, Objective(spec, evaluator, spec.tuning))
+    objective = Objective(spec, evaluator, spec.tuning)
+    found = refine(spec, search(spec, objective), objective)
     # Playback has no say in when a turn is found to be over.
     assert found == override(config, {"stt_silence_ms": 720})
 
 
 def test_several_objectives_give_a_front(planted, here):
-    spec = plan("front", planted[:1], override(BASELINE, {"stt_silence_threshold": 0.008}), parse(TWO, "two"), {},
-                ["voice_to_voice_ms_p95", "cutin_per_hold"], sampler="nsga2", trials=40)  # fmt: skip
+    baseline = override(BASELINE, {"stt_silence_threshold": 0.008})
+    goal, options = Goal(("voice_to_voice_ms_p95", "cutin_per_hold"), {}), SearchOptions(sampler="nsga2", trials=40)
+    spec = plan("front", planted[:1], baseline, parse(TWO, "two"), goal, options)
     study = create(spec, optuna.storages.InMemoryStorage())
-    study.optimize(Objective(spec, Evaluator(planted[:1], spec.config, Store(None)), spec.tuning), n_trials=40)
+    run_trials(study, spec, Objective(spec, Evaluator(planted[:1], spec.config, Store(None)), spec.tuning))
     from workbench.tuning.study import front
 
     values = [tuple(trial.values) for trial in front(study)]
@@ -146,13 +157,13 @@ def test_hopeless_trials_are_broken_off_and_the_best_stays(here):
             return made(name, delay, cut=False)
 
     names = [f"s{number}" for number in range(12)]
-    spec = bare(names, "random", prune=True, tuning=tuple(names))
+    spec = bare(names, "random", prune=True, tuning=tuple(names), trials=30)
     scorer = Scores()
     study = create(spec, optuna.storages.InMemoryStorage())
     from workbench.tuning.study import make_pruner
 
     assert isinstance(make_pruner(spec), optuna.pruners.WilcoxonPruner)
-    study.optimize(Objective(spec, scorer, spec.tuning), n_trials=30)
+    run_trials(study, spec, Objective(spec, scorer, spec.tuning))
     states = [trial.state for trial in study.trials]
     assert len(finished(study)) == 30
     assert optuna.trial.TrialState.PRUNED in states
@@ -236,9 +247,9 @@ def claims(seed: int, sessions: int = 18) -> bool:
     """Whether tuning on shuffled labels claims a difference on the held-out sessions."""
     names = [f"s{number:02}" for number in range(sessions)]
     parts = split(dict.fromkeys(names, ()), seed)
-    spec = replace(bare(names), tuning=parts.tuning, held_out=parts.held_out, split=parts.kind, seed=seed)
+    spec = replace(bare(names), tuning=parts.tuning, held_out=parts.held_out, split=parts.kind, seed=seed, trials=19)
     scorer = Shuffled(seed)
-    trial = search(spec, scorer, spec.tuning, 19)
+    trial = search(spec, Objective(spec, scorer, spec.tuning))
     config = spec.space.config(spec.config, trial.params)
     before, after = ([scorer.score(one, name) for name in spec.held_out] for one in (spec.config, config))
     flattering = ([scorer.score(one, name) for name in spec.tuning] for one in (spec.config, config))

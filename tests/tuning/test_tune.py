@@ -4,16 +4,25 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from typing import get_type_hints
 
 import pytest
 from click.testing import CliRunner
 from made_sessions import REPOSITORY
+from optuna.storages import InMemoryStorage
 
+from workbench.cache import Store
 from workbench.cli import cli
 from workbench.config import AssistantConfig, load
 from workbench.errors import WorkbenchError
+from workbench.tuning.evaluator import Evaluator
+from workbench.tuning.objective import Goal
 from workbench.tuning.output.listener_comparison import FAULTS
+from workbench.tuning.plan import SearchOptions, plan
+from workbench.tuning.search import Objective, run_trials
+from workbench.tuning.space import parse
+from workbench.tuning.study import create, finished
 
 CONFIGS = [
     *("--config", str(REPOSITORY / "configs/baseline.toml")),
@@ -94,7 +103,7 @@ def test_one_command_goes_from_sessions_to_a_config_the_consumer_takes(here, rec
     assert {path.name for path in folder.iterdir()} == {"moshi.json", "tuned.toml", "checklist.md"}
 
 
-def test_what_the_published_loops_faults_cost_is_told_to_programs_too(here, recordings):
+def test_what_the_faults_cost_is_in_result_json(here, recordings):
     result = tuned(recordings, "--trials", "3", "--listener", "mlx-harmony", "--json")
     told = json.loads(result.stdout)
     assert told == {"configs": "configs/one"} | json.loads((here / "studies/one/result.json").read_text())
@@ -102,7 +111,7 @@ def test_what_the_published_loops_faults_cost_is_told_to_programs_too(here, reco
     costs = told["faults"]["costs"]
     assert [item["key"] for item in costs] == [key for _, key in FAULTS]
     for item in costs:
-        assert f"| {item['published']} | {item['put_right']} |" in text
+        assert f"| {item['shipped']} | {item['corrected']} |" in text
     assert told["faults"]["sessions"] == len(recordings)
     assert json.loads(tuned(recordings, "--name", "two", "--trials", "1", "--json").stdout)["faults"] is None
 
@@ -130,7 +139,7 @@ def test_paths_of_the_users_own_file_are_kept(here, recordings):
         "tts_voice_path": None,
     }
     (here / "moshi.json").write_text(json.dumps(own))
-    tuned(recordings, "--trials", "2", "--moshi-json", "moshi.json")
+    tuned(recordings, "--trials", "2", "--keep-keys-from", "moshi.json")
     data = json.loads((here / "configs/one/moshi.json").read_text())
     assert (data["stt_model_path"], data["quantize"], data["use_tts"]) == ("models/stt", 8, False)
     assert data["tts_voice_path"] is None
@@ -140,10 +149,10 @@ def test_paths_of_the_users_own_file_are_kept(here, recordings):
 def test_a_trials_trace_is_that_of_replay(here, recordings):
     """Must show 5: a trial's trace, replayed by the command with that trial's config, has the same digest."""
     from workbench.config import dump_toml
+    from workbench.tuning.loading import make_evaluator
     from workbench.tuning.spec import STUDIES, local_url, read_spec
     from workbench.tuning.storage import open_storage
     from workbench.tuning.study import load as load_study
-    from workbench.tuning.workers import make_evaluator
 
     tuned(recordings, "--trials", "4")
     spec = read_spec(STUDIES / "one")
@@ -160,34 +169,22 @@ def test_a_trials_trace_is_that_of_replay(here, recordings):
             assert evaluator.replay(config, entry["name"]).trace.digest == entry["digest"]
 
 
-def test_the_baseline_comes_first_and_equal_settings_are_replayed_once(here, recordings):
-    from workbench.cache import Store
-    from workbench.tuning.evaluator import Evaluator
-    from workbench.tuning.objective import Objective
-    from workbench.tuning.plan import plan
-    from workbench.tuning.space import parse
-    from workbench.tuning.study import create, finished
-
+def test_the_baseline_is_first_and_equal_settings_replay_once(here, recordings):
     space = parse({"assistant": {"stt_silence_ms": {"type": "int", "low": 641, "high": 800, "step": 1}}}, "test")
-    spec = plan(
-        "few",
-        recordings,
-        load(REPOSITORY / "configs/baseline.toml", {"stack.name": "scripted"}),
-        space,
-        {},
-        ["voice_to_voice_ms_p50"],
-    )
-    import optuna
-
-    study = create(spec, optuna.storages.InMemoryStorage())
+    baseline = load(REPOSITORY / "configs/baseline.toml", {"stack.name": "scripted"})
+    goal = Goal(("voice_to_voice_ms_p50",), {})
+    spec = plan("few", recordings, baseline, space, goal, SearchOptions(trials=12))
+    study = create(spec, InMemoryStorage())
     evaluator = Evaluator(recordings, spec.config, Store(None))
-    study.optimize(Objective(spec, evaluator, spec.tuning), n_trials=12)
+    run_trials(study, spec, Objective(spec, evaluator, spec.tuning))
     assert study.trials[0].params == {"stt_silence_ms": 700}
     assert len(finished(study)) == 12
     # 641 to 800 ms are two settings: nine frames and ten.
     assert evaluator.replays == 2 * len(recordings)
     again = Evaluator(recordings, spec.config, Store(None))
-    study.optimize(Objective(spec, again, spec.tuning), n_trials=3)
+    more = replace(spec, trials=15)
+    run_trials(study, more, Objective(more, again, spec.tuning))
+    assert len(finished(study)) == 15
     assert again.replays == 0
 
 
@@ -197,7 +194,8 @@ BAD = {
     "name": (["{session}", "--name", "../up"], "must be letters"),
     "objective": (["{session}", "--objective", "speediness"], "not a percentile or a rate"),
     "count": (["{session}", "--objective", "turns_n"], "not a percentile or a rate"),
-    "two objectives": (["{session}", "--objective", "wer", "--objective", "rtf"], "--pareto"),
+    "dask and workers": (["{session}", "--dask", "tcp://h:1", "--workers", "2"], "leave one out"),
+    "grpc": (["{session}", "--storage", "grpc://localhost:1"], "must be journal:PATH"),
     "trials": (["{session}", "--trials", "0"], "must be 1 or more"),
     "workers": (["{session}", "--workers", "0"], "must be 1 or more"),
     "storage": (["{session}", "--storage", "nowhere"], "must be journal:PATH"),
@@ -205,7 +203,7 @@ BAD = {
     "prune": (["{session}", "--prune"], "a test needs 8"),
     "costs": (["{session}", "--set", "step_costs.source=measured"], "differs each time"),
     "resume": (["--resume"], "no such study"),
-    "moshi.json": (["{session}", "--moshi-json", "none.json"], "no such file"),
+    "keys": (["{session}", "--keep-keys-from", "none.json"], "no such file"),
 }
 
 

@@ -14,8 +14,9 @@ from workbench.config import Config, load, override
 from workbench.errors import WorkbenchError
 from workbench.tuning.evaluator import Evaluator
 from workbench.tuning.inactive_knobs import find_inactive_knobs, told
-from workbench.tuning.objective import Objective
-from workbench.tuning.plan import plan
+from workbench.tuning.objective import Goal
+from workbench.tuning.plan import SearchOptions, plan
+from workbench.tuning.search import Objective, run_trials
 from workbench.tuning.space import Space, parse, read_space
 from workbench.tuning.spec import read_spec
 from workbench.tuning.study import create
@@ -141,9 +142,16 @@ def test_the_search_is_that_of_the_space_without_them(here, recordings):
     without = Space(tuple(item for item in SPACE.parameters if item.name != "barge_in_window_seconds"))
     drawn = []
     for space in (SPACE, without):
-        spec = plan("same", recordings[:2], SHIPPED, space, {}, ["endpoint_delay_ms_p50"], seed=3)
+        spec = plan(
+            "same",
+            recordings[:2],
+            SHIPPED,
+            space,
+            Goal(("endpoint_delay_ms_p50",), {}),
+            SearchOptions(seed=3, trials=25),
+        )
         study = create(spec, optuna.storages.InMemoryStorage())
-        study.optimize(Objective(spec, Evaluator(recordings[:2], SHIPPED, Store(None)), spec.tuning), n_trials=25)
+        run_trials(study, spec, Objective(spec, Evaluator(recordings[:2], SHIPPED, Store(None)), spec.tuning))
         drawn.append([(trial.params, trial.values) for trial in study.trials])
     assert drawn[0] == drawn[1]
     assert "barge_in_window_seconds" not in drawn[0][0][0]
@@ -153,13 +161,13 @@ def test_a_space_with_nothing_to_search_is_refused(recordings):
     with pytest.raises(
         WorkbenchError, match="no knob to search: stt_vad_hits: no effect with stt_vad = false"
     ) as caught:
-        plan("none", recordings, SHIPPED, parse({"assistant": HITS}, "test"), {}, ["wer"])
+        plan("none", recordings, SHIPPED, parse({"assistant": HITS}, "test"), Goal(("wer",), {}))
     assert "\n" not in str(caught.value)
 
 
 def test_an_unread_knob_may_be_outside_the_space(recordings):
     config: Config = override(SHIPPED, {"barge_in_window_seconds": 100.0})
-    assert plan("wide", recordings, config, SPACE, {}, ["wer"]).unread.keys() == {"barge_in_window_seconds"}
+    assert plan("wide", recordings, config, SPACE, Goal(("wer",), {})).unread.keys() == {"barge_in_window_seconds"}
 
 
 def test_a_study_says_what_it_did_not_search(here, recordings):

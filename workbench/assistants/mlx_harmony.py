@@ -18,6 +18,7 @@ class MlxHarmony:
     chunker = MlxHarmonyChunker()
     playout = StreamPerChunk()
     watches_chunks = True
+    corrected = "workbench"
     drops_blocks = True
 
     def acts_as(self, config: Config) -> Mapping[str, Knob]:

@@ -164,12 +164,14 @@ class Assistant(Protocol):
         playout: how it plays the chunks.
         watches_chunks: whether a listen cycle beside each chunk interrupts the answer, on the one STT; else a rule of
             :mod:`workbench.barge_in` does, beside the whole answer.
+        corrected: name of the assistant that does the same without its faults; empty where there is none.
         drops_blocks: whether its listener loses blocks while the STT is too slow.
     """
 
     chunker: Chunker
     playout: PlayoutRule
     watches_chunks: bool
+    corrected: str
     drops_blocks: bool
 
     def acts_as(self, config: Config) -> Mapping[str, Knob]:

@@ -18,6 +18,7 @@ class Workbench:
     chunker = SentenceChunker()
     playout = OneStream()
     watches_chunks = False
+    corrected = ""
     drops_blocks = False
 
     def acts_as(self, config: Config) -> Mapping[str, Knob]:

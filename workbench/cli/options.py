@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from workbench.config import Config, load, parse_assignment
+from workbench.config_sections import ASSISTANTS
 from workbench.errors import WorkbenchError
 from workbench.files import RECORDINGS, shipped
 
@@ -135,7 +136,7 @@ _CONFIG_OPTIONS = (
     ),
     click.option(
         "--listener",
-        type=click.Choice(["workbench", "mlx-harmony"]),
+        type=click.Choice(ASSISTANTS),
         help="Turn detection to simulate: `workbench` (corrected) or `mlx-harmony` (as shipped, faults included).",
     ),
     click.option("--models", metavar="FOLDER", help="Folder of the stack's models: stt/, tts/, duplex/."),

@@ -1,7 +1,10 @@
 """Moshi itself: it hears and speaks at once, a frame in and a frame out at every step."""
 
+from dataclasses import asdict, dataclass
+
 import numpy as np
 
+from workbench.errors import WorkbenchError
 from workbench.moshi.checkpoint import Checkpoint
 from workbench.moshi.codec import Codec, Pcm
 from workbench.moshi.model import Backend, Model, dialogue_condition, fingerprint, load, open_codec
@@ -10,25 +13,49 @@ from workbench.stages.protocols import DuplexStep
 from workbench.units import FRAME_SAMPLES
 
 
+@dataclass(frozen=True)
+class DuplexOptions:
+    """How tokens are drawn; the defaults are those of moshi_mlx's ``run_inference``.
+
+    Attributes:
+        temperature: of text and audio; 0 takes the likeliest.
+        top_k_text: text tokens to draw from.
+        top_k_audio: audio tokens to draw from.
+    """
+
+    temperature: float = 0.8
+    top_k_text: int = 25
+    top_k_audio: int = 250
+
+
 class Duplex:
     """A dialogue checkpoint (role ``Duplex``).
 
     Args:
         checkpoint: a duplex model.
-        temperature: of text and audio; moshi_mlx's ``run_inference`` uses 0.8.
+        options: see :class:`DuplexOptions`.
         codec: which implementation of Mimi.
+
+    Raises:
+        WorkbenchError: the model has fewer tokens than are to be drawn from.
     """
 
-    def __init__(self, checkpoint: Checkpoint, *, temperature: float = 0.8, codec: Backend = "auto") -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, options: DuplexOptions | None = None, *, codec: Backend = "auto"
+    ) -> None:
         from moshi_mlx.utils import Sampler
 
+        drawn = options or DuplexOptions()
         self.model: Model = load(checkpoint, "duplex")
+        _check(drawn, self.model)
         self.codec: Codec = open_codec(checkpoint, codec)
         self.delay_frames = max(self.model.lm.delays)
-        options = {"role": "duplex", "temperature": temperature, "codec": type(self.codec).__name__}
-        self.fingerprint = fingerprint(checkpoint, options)
-        # 25 and 250 are run_inference's.
-        self._samplers = Sampler(top_k=25, temp=temperature), Sampler(top_k=250, temp=temperature)
+        described = {"role": "duplex", "codec": type(self.codec).__name__, **asdict(drawn)}
+        self.fingerprint = fingerprint(checkpoint, described)
+        self._samplers = (
+            Sampler(top_k=drawn.top_k_text, temp=drawn.temperature),
+            Sampler(top_k=drawn.top_k_audio, temp=drawn.temperature),
+        )
         self._live = 0
 
     def open(self, seed: int | None = None) -> "DuplexStream":
@@ -55,6 +82,15 @@ class Duplex:
     def alive(self, stream: int) -> bool:
         """Whether this is still the newest stream."""
         return stream == self._live
+
+
+def _check(options: DuplexOptions, model: Model) -> None:
+    there = {"text": model.lm.cfg.text_out_vocab_size, "audio": model.lm.cfg.audio_vocab_size - 1}
+    for kind, wanted in (("text", options.top_k_text), ("audio", options.top_k_audio)):
+        if wanted >= there[kind]:
+            raise WorkbenchError(
+                f"duplex_top_k_{kind} is {wanted}, must be below {there[kind]}: this model has no more {kind} tokens"
+            )
 
 
 class DuplexStream:

@@ -73,7 +73,7 @@ class MoshiStack:
 
     Args:
         name: as in ``[stack] stack``.
-        config: names the models, the voice, and what the listener needs of the STT.
+        config: names the models, the voice, how the TTS draws its tokens, and what the listener needs of the STT.
         lm: where replies come from.
     """
 
@@ -88,8 +88,18 @@ class MoshiStack:
         self._stt = DsmStt(hears)
         if config.assistant.stt_vad:
             self._stt.require_pause_heads()
-        voice, bits = config.assistant.tts_voice_path, config.assistant.quantize
-        self._tts = DsmTts(speaks, TtsOptions(voice=voice, quantize=bits))
+        drawn = config.stack
+        options = TtsOptions(
+            voice=config.assistant.tts_voice_path,
+            quantize=config.assistant.quantize,
+            temperature=drawn.tts_temperature,
+            cfg=drawn.tts_cfg,
+            max_padding=drawn.tts_padding_max,
+            initial_padding=drawn.tts_padding_initial,
+            final_padding=drawn.tts_padding_final,
+            padding_between=drawn.tts_padding_between,
+        )
+        self._tts = DsmTts(speaks, options)
         self._lm = lm
         # A server that is asked by several at once answers each more slowly, and its times are kept.
         self.several = several(hears, speaks) and not isinstance(lm, MlxLm | EndpointLm)
@@ -112,17 +122,18 @@ class DuplexStack:
     """Moshi itself (role ``Stack``).
 
     Args:
-        config: names the model.
+        config: names the model, and how it draws its tokens.
     """
 
     name = "moshi-duplex"
     vocabulary: frozenset[str] | None = None
 
     def __init__(self, config: Config) -> None:
-        from workbench.moshi.duplex import Duplex
+        from workbench.moshi.duplex import Duplex, DuplexOptions
 
-        checkpoint = locate(config, "duplex")
-        self._duplex = Duplex(checkpoint)
+        checkpoint, drawn = locate(config, "duplex"), config.stack
+        options = DuplexOptions(drawn.duplex_temperature, drawn.duplex_top_k_text, drawn.duplex_top_k_audio)
+        self._duplex = Duplex(checkpoint, options)
         self.several = several(checkpoint)
         self.weights = {f"duplex.{part}": digest for part, digest in checkpoint.digests.items()}
         path = checkpoint.root / PROFILE

@@ -107,7 +107,7 @@ class CachedStt:
         """Begin a listen cycle; the one before it is over.
 
         Args:
-            fresh: reset all, or only what the published consumer resets.
+            fresh: reset all, or only what MLX-Harmony resets.
             prefix: frames of silence to hear first; they do not count as steps.
         """
         if fresh:

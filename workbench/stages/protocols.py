@@ -76,7 +76,7 @@ class Stt(Protocol):
         """Start a listen cycle; a stream opened earlier must not be used any more.
 
         Args:
-            fresh: everything reset; if false, only what the published consumer resets, so that state of the cycle
+            fresh: everything reset; if false, only what MLX-Harmony resets, so that state of the cycle
                 before leaks into this one (MLX-Harmony clears neither codec nor caches).
         """
         ...

@@ -5,7 +5,7 @@ store. So a trial costs what its changed knobs change, and its traces are those 
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from workbench.metrics.index import index
 from workbench.metrics.reference import Reference
 from workbench.metrics.scoring import score_parts
 from workbench.replay.engine import ReplayResult, cost_source, echo_path, replay
-from workbench.replay.prefetch import Prefetcher, Task, helpers
+from workbench.replay.prefetch import helpers
 from workbench.replay.profiles import Progress, refuse_unknown_lm_time, stack_profile
 from workbench.runs import open_labelled
 from workbench.sessions.labels import Label, only_known
@@ -140,19 +140,16 @@ class Evaluator:
             self._costs[key] = cost_source(knobs, self.profile, name)
         return self._costs[key]
 
-    def begin(self, told: Callable[[int, int], None] = lambda *_: None) -> None:
-        """Score every session under the baseline, with other processes' help where running the models takes long.
+    @property
+    def helpers(self) -> int:
+        """How many more processes on this machine are of use to hear the sessions."""
+        return helpers(self._stack, self._baseline)
 
-        Args:
-            told: is given how many sessions are done, and of how many.
-        """
-        items = [self._materials[name] for name in self.names]
-        config = self._baseline
-        tasks = [Task(item.session.folder, item.labels, config, config, self.profile) for item in items]
-        with Prefetcher(self.store, helpers(self._stack, config)) as ahead:
-            for number in ahead.in_turn(tasks):
-                told(number, len(tasks))
-                self.score(config, items[number].name)
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """Role → fingerprint of its stage on the first session; where these agree, models say the same."""
+        stages = self._materials[self.names[0]].stages
+        return {"stt": stages.stt.fingerprint, "lm": stages.lm.fingerprint, "tts": stages.tts.fingerprint}
 
     def score(self, config: Config, name: str) -> SessionScores:
         """Raw values of one session: those of :meth:`replay`, worked out as far as no other config has shown them."""
@@ -198,3 +195,8 @@ def _check_weights(stack: str, here: Mapping[str, str], wanted: Mapping[str, str
                 f"stack {stack!r}: {name} is not what the study was made with "
                 f"({here.get(name, 'none')[:8]}, not {wanted.get(name, 'none')[:8]}); use the study's models"
             )
+
+
+def hear(evaluator: Evaluator, name: str, config: Config) -> None:
+    """Job of a worker: replay a session, for what its models put into the cache."""
+    evaluator.score(config, name)

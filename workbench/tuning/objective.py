@@ -1,32 +1,152 @@
-"""The function Optuna calls: suggest, replay, score; limits become constraints."""
+"""Objectives, limits, and the outcome of a setting by them; worker processes load this and no Optuna."""
 
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
-import optuna
-from optuna.trial import FrozenTrial, TrialState
-
-from workbench.assistants import knobs_of
-from workbench.config import Config, Knob
+from workbench.config import Config
 from workbench.errors import WorkbenchError
 from workbench.metrics import SessionScores
-from workbench.metrics.definitions import BY_KEY, Points, Rate
+from workbench.metrics.budget import Budget, check_budget
+from workbench.metrics.definitions import BY_KEY, HIGHER_IS_BETTER, Points, Rate
 from workbench.metrics.summary import point_scores, pool
-from workbench.tuning.evaluator import Evaluator
-from workbench.tuning.goal import ANSWERED, SHOWN, Goal, Outcome
-from workbench.tuning.spec import Spec
-from workbench.tuning.study import best, create, finished, outcome_of
+
+ANSWERED = "turns_answered_n"
+"""Name of the limit that comes with every budget."""
+
+SILENT = 0.1
+"""Share of turns that may stay without an answer. Beyond it each further one weighs more than any limit: it counts in
+full, where a limit of the budget counts less than 1 however far it is overstepped."""
+
+SHOWN = (
+    "voice_to_voice_ms_p50",
+    "voice_to_voice_ms_p95",
+    "endpoint_delay_ms_p50",
+    "cutin_per_hold",
+    "missed_eot_rate",
+    "false_bargein_per_agent_hour",
+    "missed_bargein_rate",
+    "onset_clipped_ms_p95",
+    "stall_ratio",
+    "wer",
+)
+"""Scores kept with every trial, besides objectives and budget."""
 
 
-class Scorer(Protocol):
-    """What a trial asks: scores of one session under a config. :class:`Evaluator` in earnest."""
+@dataclass(frozen=True)
+class Goal:
+    """What is wanted.
 
-    def score(self, config: Config, name: str) -> SessionScores:
-        """Raw values of one session."""
-        ...
+    Attributes:
+        objectives: score keys; the first decides which trial is best.
+        budget: limits that the other scores must keep.
+    """
+
+    objectives: tuple[str, ...]
+    budget: Budget
+
+    @cached_property
+    def limits(self) -> dict[str, float]:
+        """The budget without what is made as small as can be anyway: the first objective, in this or another
+        percentile.
+        """
+        return {key: limit for key, limit in self.budget.items() if BY_KEY[key] is not BY_KEY[self.objectives[0]]}
+
+    def broken(self, scores: Mapping[str, float | None]) -> tuple[str, ...]:
+        """Limits of the whole budget that scores overstep, :data:`ANSWERED` among them."""
+        over = [item.key for item in check_budget(scores, self.budget)]
+        return (*over, *(key for key, share in self.constraints(scores).items() if key == ANSWERED and share > 0))
+
+    @cached_property
+    def keys(self) -> list[str]:
+        """Scores kept with every trial."""
+        return list(dict.fromkeys([*self.objectives, *self.budget, *SHOWN, "turns_n", ANSWERED]))
+
+    def outcome(self, scored: Sequence[SessionScores]) -> "Outcome":
+        """Outcome of a setting from its scores of each session."""
+        scores = pooled(self.keys, scored)
+        return Outcome(tuple(self.values(scores)), self.constraints(scores), scores)
+
+    def refused(self) -> "Outcome":
+        """Outcome of a setting that the config or a stage refuses: the worst there is."""
+        return Outcome(tuple(self.values({})), dict.fromkeys(self.limits, 1.0) or {"refused": 1.0}, {})
+
+    @property
+    def directions(self) -> list[str]:
+        """Optuna's word for each objective."""
+        return ["maximize" if key in HIGHER_IS_BETTER else "minimize" for key in self.objectives]
+
+    def values(self, scores: Mapping[str, float | None]) -> list[float]:
+        """The objectives; where there was nothing to measure, the worst there is."""
+        return [self._value(key, scores.get(key)) for key in self.objectives]
+
+    def _value(self, key: str, value: float | None) -> float:
+        if value is not None:
+            return value
+        return -math.inf if key in HIGHER_IS_BETTER else math.inf
+
+    def constraints(self, scores: Mapping[str, float | None]) -> dict[str, float]:
+        """How far each limit is overstepped, as a share of it; 0 or less is kept.
+
+        Beside the budget, nine of ten turns must be answered: who answers nobody is fast, and cuts nobody off.
+
+        What is overstepped counts ``x / (1 + x)``, so that one limit that no setting can keep does not buy the breaking
+        of all others. A score with nothing to measure oversteps nothing: there was no hold to cut into, no agent to
+        stop.
+        """
+        found = {}
+        for key, limit in self.limits.items():
+            value = scores.get(key)
+            over = 0.0 if value is None else limit - value if key in HIGHER_IS_BETTER else value - limit
+            share = over / abs(limit) if limit else over
+            found[key] = share / (1 + share) if share > 0 else share
+        if turns := scores.get("turns_n"):
+            silent = 1 - (scores.get(ANSWERED) or 0) / turns
+            found[ANSWERED] = (silent - SILENT) / SILENT
+        return found
+
+    def better(self, a: float, b: float) -> bool:
+        """Whether value ``a`` of the first objective is better than ``b``."""
+        return a > b if self.objectives[0] in HIGHER_IS_BETTER else a < b
 
 
-def pooled(keys: Iterable[str], sessions: list[SessionScores]) -> dict[str, float | None]:
+@dataclass(frozen=True)
+class Outcome:
+    """What a config is worth on the tuning sessions.
+
+    Attributes:
+        values: one per objective.
+        over: how far each limit is overstepped; 0 or less is kept.
+        scores: those kept with the trial.
+    """
+
+    values: tuple[float, ...]
+    over: Mapping[str, float]
+    scores: Mapping[str, float | None]
+
+    @property
+    def feasible(self) -> bool:
+        """Whether every limit is kept."""
+        return not self.broken
+
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """Limits that are overstepped."""
+        return tuple(key for key, value in self.over.items() if value > 0)
+
+    @property
+    def violation(self) -> float:
+        """Sum of what is overstepped."""
+        return sum(max(0.0, value) for value in self.over.values())
+
+    def no_worse(self, other: "Outcome", goal: Goal) -> bool:
+        """Whether it oversteps no more and is as good in the first objective."""
+        return self.violation <= other.violation and not goal.better(other.values[0], self.values[0])
+
+
+def pooled(keys: Iterable[str], sessions: Sequence[SessionScores]) -> dict[str, float | None]:
     """Some scores of :func:`workbench.metrics.summarise`, without the others' cost."""
     scores: dict[str, float | None] = {}
     for key in keys:
@@ -44,97 +164,36 @@ def pooled(keys: Iterable[str], sessions: list[SessionScores]) -> dict[str, floa
     return {key: scores[key] for key in keys}
 
 
-class Objective:
-    """The function Optuna calls.
-
-    Args:
-        spec: the study.
-        scorer: replays and scores.
-        sessions: names of those the search sees.
+class Scorer(Protocol):
+    """What a trial asks: scores of one session under a config. :class:`workbench.tuning.evaluator.Evaluator` gives
+    them.
     """
 
-    def __init__(self, spec: Spec, scorer: Scorer, sessions: tuple[str, ...]) -> None:
-        self._spec = spec
-        self._goal: Goal = spec.goal
-        self._scorer = scorer
-        self._sessions = sorted(sessions)
-        self._keys = list(dict.fromkeys([*spec.objectives, *spec.budget, *SHOWN, "turns_n", ANSWERED]))
-        self._known: dict[str, Outcome] = {}
-        self._read = 0
-
-    def __call__(self, trial: optuna.Trial) -> float | tuple[float, ...]:
-        """Suggest, replay, score; limits become constraints."""
-        params = self._spec.space.suggest(trial)
-        outcome, key = self._outcome(trial, params)
-        for name, over in outcome.over.items():
-            trial.set_constraint(name, over)
-        trial.set_user_attr("scored", {"key": key, "scores": dict(outcome.scores)})
-        return outcome.values if len(outcome.values) > 1 else outcome.values[0]
-
-    def _outcome(self, trial: optuna.Trial, params: Mapping[str, Knob]) -> tuple[Outcome, str]:
-        try:
-            config = self._spec.space.config(self._spec.config, params)
-            key = knobs_of(config).key
-            self._learn(trial.study)
-            if self._spec.prune or key not in self._known:
-                # With --prune each trial reports its sessions, a known one too: it may be the best, to compare with.
-                self._known[key] = self._judge(config, trial if self._spec.prune else None)
-            return self._known[key], key
-        except WorkbenchError as error:
-            trial.set_user_attr("refused", str(error))
-            return Outcome(
-                tuple(self._goal.values({})), dict.fromkeys(self._goal.limits, 1.0) or {"refused": 1.0}, {}
-            ), ""
-
-    def judge(self, config: Config) -> Outcome:
-        """Replay and score a config on the sessions that the search sees."""
-        key = knobs_of(config).key
-        if key not in self._known:
-            self._known[key] = self._judge(config, None)
-        return self._known[key]
-
-    def _judge(self, config: Config, trial: optuna.Trial | None) -> Outcome:
-        scored: list[SessionScores] = []
-        for step, name in enumerate(self._sessions):
-            scored.append(self._scorer.score(config, name))
-            if trial is not None:
-                value = pooled(self._spec.objectives, scored[-1:])[self._spec.objectives[0]]
-                if value is None:
-                    trial = None  # the sessions cannot be paired from here on
-                    continue
-                trial.report(value, step)
-                if trial.should_prune():
-                    raise optuna.TrialPruned
-        scores = pooled(self._keys, scored)
-        return Outcome(tuple(self._goal.values(scores)), self._goal.constraints(scores), scores)
-
-    def _learn(self, study: optuna.Study) -> None:
-        """Take over what other workers, or this study before it was resumed, have found out."""
-        trials = study.get_trials(deepcopy=False)
-        for trial in trials[self._read :]:
-            if (
-                trial.state == TrialState.COMPLETE
-                and (found := outcome_of(trial))
-                and trial.user_attrs["scored"]["key"]
-            ):
-                self._known.setdefault(trial.user_attrs["scored"]["key"], found)
-        unfinished = (trial.number for trial in trials[self._read :] if not trial.state.is_finished())
-        self._read = next(unfinished, len(trials))
+    def score(self, config: Config, name: str) -> SessionScores:
+        """Raw values of one session."""
+        ...
 
 
-def search(
-    spec: Spec,
-    evaluator: Evaluator,
-    sessions: tuple[str, ...],
-    trials: int,
-    told: Callable[[int], None] = lambda _: None,
-) -> FrozenTrial:
-    """A study in memory over some of the sessions; its best trial. ``told`` is given how many trials are finished."""
-    study = create(spec, optuna.storages.InMemoryStorage())
-    objective = Objective(spec, evaluator, sessions)
-    while len(finished(study)) < trials:
-        study.optimize(objective, n_trials=1)
-        told(len(finished(study)))
-        if spec.sampler == "grid" and not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-            break
-    return best(study, spec.goal)
+class Refused(WorkbenchError):
+    """A setting cannot be replayed; the trial keeps why, and the study goes on."""
+
+
+def evaluate(scorer: Scorer, goal: Goal, sessions: Sequence[str], config: Config) -> Outcome:
+    """Job of a trial: replay and score its setting on all sessions.
+
+    Raises:
+        Refused: a stage refuses the setting.
+    """
+    return goal.outcome([score_session(scorer, name, config) for name in sessions])
+
+
+def score_session(scorer: Scorer, name: str, config: Config) -> SessionScores:
+    """Job of a trial that may be pruned: one session of it.
+
+    Raises:
+        Refused: a stage refuses the setting.
+    """
+    try:
+        return scorer.score(config, name)
+    except WorkbenchError as error:
+        raise Refused(str(error)) from None

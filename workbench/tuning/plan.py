@@ -1,6 +1,7 @@
 """A study put down: its sessions opened and split, its space without knobs that nothing reads."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.config import Config
@@ -11,6 +12,7 @@ from workbench.sessions.folders import check_name
 from workbench.sessions.labels import is_labelled
 from workbench.sessions.session import Session
 from workbench.tuning.inactive_knobs import find_inactive_knobs, searched
+from workbench.tuning.objective import Goal
 from workbench.tuning.samplers import make_sampler
 from workbench.tuning.space import Space
 from workbench.tuning.spec import Spec, ref
@@ -21,42 +23,52 @@ TRIALS = 200
 """Trials of a study, unless more or fewer are asked for."""
 
 
+@dataclass(frozen=True)
+class SearchOptions:
+    """How a study searches.
+
+    Attributes:
+        sampler: as in ``--sampler``.
+        seed: of sampler, split and intervals.
+        trials: finished trials wanted; :data:`TRIALS` by default, and of a grid as many as it has points.
+        prune: whether hopeless trials are pruned session by session.
+    """
+
+    sampler: str = "tpe"
+    seed: int = 0
+    trials: int | None = None
+    prune: bool = False
+
+
 def plan(
     name: str,
     folders: Sequence[Path],
     config: Config,
     space: Space,
-    budget: dict[str, float],
-    objectives: Sequence[str],
-    *,
-    sampler: str = "tpe",
-    seed: int = 0,
-    trials: int | None = None,
-    prune: bool = False,
+    goal: Goal,
+    options: SearchOptions = SearchOptions(),
 ) -> Spec:
     """Open the sessions, split them, and put the study down; knobs that nothing reads are taken out of the space.
-
-    Args:
-        trials: finished trials wanted; :data:`TRIALS` by default, and of a grid as many as it has points.
 
     Raises:
         WorkbenchError: names the session, score, knob or option that is wrong.
     """
     check_name(name, "--name")
-    for key in objectives:
+    for key in goal.objectives:
         if not isinstance(BY_KEY.get(key), Points | Rate) or key.endswith("_n"):
             raise WorkbenchError(f"--objective {key}: not a percentile or a rate (docs/metrics.md lists them)")
-    check_trials(trials, sampler)
+    trials = options.trials
+    check_trials(trials, options.sampler)
     opened = [open_labelled(folder) for folder in folders]
     _check_twins([session for session, _ in opened])
     for session, labels in opened:
         if not is_labelled(labels):
             raise WorkbenchError(f"{session.folder}: has no labels to tune against; 'workbench label' drafts them")
-    parts = split({session.name: labels for session, labels in opened}, seed)
+    parts = split({session.name: labels for session, labels in opened}, options.seed)
     unread = find_inactive_knobs(space, config)
     space = searched(space, unread)
     first = space.point(config)
-    if sampler == "grid":
+    if options.sampler == "grid":
         space.check_grid()
         trials = space.size() + (not space.holds(first))
     spec = Spec(
@@ -67,16 +79,16 @@ def plan(
         held_out=parts.held_out,
         config=config,
         space=space,
-        objectives=tuple(objectives),
-        budget=budget,
-        sampler=sampler,
-        seed=seed,
-        prune=prune,
+        objectives=goal.objectives,
+        budget=goal.budget,
+        sampler=options.sampler,
+        seed=options.seed,
+        prune=options.prune,
         unread=unread,
         trials=TRIALS if trials is None else trials,
     )
     make_pruner(spec)
-    make_sampler(sampler, seed, spec.trials)
+    make_sampler(options.sampler, options.seed, spec.trials)
     return spec
 
 

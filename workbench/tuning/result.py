@@ -1,7 +1,7 @@
-"""What a study found: the best trial refined, surveyed, and judged on sessions that the search did not see."""
+"""Result of a study: the best trial refined, surveyed, and judged on sessions that the search did not see."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,8 +14,8 @@ from workbench.metrics import Difference, SessionScores, Summary, compare, summa
 from workbench.metrics.budget import Evidence, certify
 from workbench.metrics.definitions import BY_KEY, Points, Rate
 from workbench.tuning.evaluator import Evaluator
-from workbench.tuning.goal import SHOWN, Outcome
-from workbench.tuning.objective import Objective, search
+from workbench.tuning.objective import SHOWN, Outcome
+from workbench.tuning.search import Objective, search
 from workbench.tuning.sensitivity import Sensitivity, centre, climb, simplify, survey
 from workbench.tuning.space import Space
 from workbench.tuning.spec import Spec
@@ -23,7 +23,7 @@ from workbench.tuning.study import best, finished, front
 
 
 class Watch(Protocol):
-    """Is told how a study gets on."""
+    """Shows how a study gets on."""
 
     def step(self, what: str, done: int, total: int) -> None:
         """``done`` of ``total`` of something."""
@@ -53,9 +53,9 @@ class Ablation:
 
     Attributes:
         value: the baseline's.
-        difference: of the first objective, put back − tuned; on held-out sessions where a third was held out, else on
+        difference: of the first objective, taken back − tuned; on held-out sessions where a third was held out, else on
             the tuning sessions.
-        broken: limits that are broken on the tuning sessions with the knob put back.
+        broken: limits that are broken on the tuning sessions with the change taken back.
     """
 
     name: str
@@ -81,7 +81,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Result:
-    """What a study found.
+    """Result of a study.
 
     Attributes:
         trial: number of the best trial.
@@ -122,7 +122,7 @@ def summarise_study(
     held = None
     if spec.held_out:
         before = evaluator.scores(spec.config, spec.held_out)
-        held = _compare(spec, before, _unseen(spec, evaluator, config, watch))
+        held = _compare(spec, before, _unseen(spec, evaluator, config, objective, watch))
     done = finished(study)
     outcome = objective.judge(config)
     return Result(
@@ -161,7 +161,9 @@ def _check_measured(spec: Spec, trial: FrozenTrial) -> None:
             )
 
 
-def _unseen(spec: Spec, evaluator: Evaluator, config: Config, watch: Watch) -> list[SessionScores]:
+def _unseen(
+    spec: Spec, evaluator: Evaluator, config: Config, objective: Objective, watch: Watch
+) -> list[SessionScores]:
     """Scores of the held-out sessions under a config found without them."""
     if spec.split != "leave-one-out":
         return evaluator.scores(config, spec.held_out)
@@ -172,15 +174,11 @@ def _unseen(spec: Spec, evaluator: Evaluator, config: Config, watch: Watch) -> l
         def told(done: int, before: int = number * spec.trials) -> None:
             watch.step("trials with one session left out", before + done, total)
 
-        others = tuple(other for other in spec.tuning if other != name)
-        scored.append(evaluator.score(_search_without(spec, evaluator, others, told), name))
+        others = objective.on(tuple(other for other in spec.tuning if other != name))
+        found = refine(spec, search(spec, others, told), others)
+        scored.append(evaluator.score(found, name))
     watch.step("trials with one session left out", total, total)
     return scored
-
-
-def _search_without(spec: Spec, evaluator: Evaluator, sessions: tuple[str, ...], told: Callable[[int], None]) -> Config:
-    trial = search(spec, evaluator, sessions, spec.trials, told)
-    return refine(spec, trial, Objective(spec, evaluator, sessions))
 
 
 def refine(spec: Spec, trial: FrozenTrial, objective: Objective) -> Config:

@@ -1,5 +1,6 @@
-"""Optuna's samplers, seeded per trial: trial *n* of a study draws the same whether or not the study was resumed."""
+"""Optuna's samplers, seeded by study seed and trial number, so that a resumed study draws what it would have drawn."""
 
+import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,6 +19,9 @@ STARTUP = 24
 class PerTrial(BaseSampler):
     """Makes a fresh sampler for each trial, seeded by the study's seed and the trial's number.
 
+    A knob that is drawn by itself has a seed of its own: a trial that a kill met half-way draws the rest as it would
+    have.
+
     Args:
         make: seed → sampler.
         seed: of the study.
@@ -30,9 +34,11 @@ class PerTrial(BaseSampler):
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """See :class:`optuna.samplers.BaseSampler`."""
-        draw = np.random.SeedSequence([self._seed, trial.number]).generate_state(1)
-        self._sampler = self._make(int(draw[0]))
+        self._sampler = self._seeded(trial.number)
         self._sampler.before_trial(study, trial)
+
+    def _seeded(self, *parts: int) -> BaseSampler:
+        return self._make(int(np.random.SeedSequence([self._seed, *parts]).generate_state(1)[0]))
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """See :class:`optuna.samplers.BaseSampler`."""
@@ -48,7 +54,8 @@ class PerTrial(BaseSampler):
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         """See :class:`optuna.samplers.BaseSampler`."""
-        return self._sampler.sample_independent(study, trial, param_name, param_distribution)
+        sampler = self._seeded(trial.number, zlib.crc32(param_name.encode()))
+        return sampler.sample_independent(study, trial, param_name, param_distribution)
 
     def after_trial(
         self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
@@ -80,34 +87,6 @@ class Alternating(PerTrial):
         super().before_trial(study, trial)
 
 
-class NothingQueued(Exception):
-    """Another worker has taken the last point of the grid."""
-
-
-class Queued(BaseSampler):
-    """Of a grid: its points are queued when the study is made, and nothing is left to be drawn."""
-
-    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """See :class:`optuna.samplers.BaseSampler`."""
-        return {}
-
-    def sample_relative(
-        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        """See :class:`optuna.samplers.BaseSampler`."""
-        return {}
-
-    def sample_independent(
-        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        """There is nothing to be drawn.
-
-        Raises:
-            NothingQueued: always.
-        """
-        raise NothingQueued
-
-
 def make_sampler(name: str, seed: int, trials: int) -> BaseSampler:
     """A sampler by name.
 
@@ -131,8 +110,6 @@ def make_sampler(name: str, seed: int, trials: int) -> BaseSampler:
         )
     if name == "nsga2":
         return PerTrial(lambda draw: optuna.samplers.NSGAIISampler(seed=draw, population_size=40), seed)
-    if name == "grid":
-        return Queued()
-    if name == "random":
+    if name in ("random", "grid"):  # the points of a grid are queued: nothing is drawn
         return PerTrial(lambda draw: optuna.samplers.RandomSampler(seed=draw), seed)
     return Alternating(seed, startup)

@@ -13,7 +13,7 @@ import optuna
 from workbench.assistants import acts_alike
 from workbench.config import Config, Knob, get, override
 from workbench.errors import WorkbenchError
-from workbench.tuning.goal import Goal, Outcome
+from workbench.tuning.objective import Goal, Outcome
 from workbench.tuning.space import Parameter, Space, short
 from workbench.tuning.study import finished, outcome_of
 from workbench.units import FRAME_MS, frames_for_ms

@@ -1,14 +1,15 @@
-"""What a study is: everything that a worker needs to go on with it, and that a resumed study must still agree with.
+"""Description of a study: what its trials need, and what a resumed study must still agree with.
 
-Kept as ``studies/<name>/study.toml`` for people, with ``profile.json`` beside it, and in the study itself, as
-attributes for workers elsewhere. What a step costs is measured once, where the study begins; from then on it belongs to
-the study, as the weights do: a trial is worth the same wherever it runs, and ``workbench replay`` with its config,
-which names that ``profile.json``, gives its trace.
+Kept as ``studies/<name>/study.toml`` for people, with ``profile.json`` in the same folder, and as attributes of the
+study on its storage. What a step costs is measured once, where the study begins; from then on it belongs to the study,
+as the weights do: a trial is worth the same wherever it runs, and ``workbench replay`` with its config, which names
+that ``profile.json``, gives its trace.
 
 Format history:
     1: first published.
     2: ``profile``, digest of the cost profile, which is kept with the study, and ``weights``, those of its models.
     3: ``reference`` of each session.
+    4: ``in_flight``, and trials that are told in the order of their numbers.
 """
 
 from collections.abc import Mapping
@@ -22,18 +23,24 @@ from workbench.config import Config, override, to_dict
 from workbench.errors import WorkbenchError
 from workbench.files import canonical_json, read_json, read_toml, sha256_file, sha256_text, write_text
 from workbench.simulation.step_costs import Profile, parse_profile, read_profile, write_profile
-from workbench.tuning.goal import Goal
+from workbench.tuning.objective import Goal
 from workbench.tuning.space import Space, parse
 
 if TYPE_CHECKING:
     from workbench.sessions.session import Session
 
-FORMAT = 3
+FORMAT = 4
 STUDIES = Path("studies")
+
+IN_FLIGHT = 8
+"""Trials that are worked on at once. Optuna draws each not knowing the seven before it: few enough for the search to
+learn from nearly all, and enough for eight workers.
+"""
 
 _LACKED = {
     1: "when a study kept neither its step costs nor its weights",
     2: "when a study did not keep which labels it was scored by",
+    3: "when its trials depended on how many workers there were",
 }
 
 
@@ -93,6 +100,7 @@ class Spec:
         config: the baseline.
         prune: whether hopeless trials are broken off session by session.
         trials: finished trials wanted, the baseline's included.
+        in_flight: trials that are asked for before the first of them is told.
         profile: what the costs of all trials are drawn from; None where they are fixed, or nobody has looked yet.
         weights: of the models, name → digest.
         unread: knobs that were asked for and left out of the space, since nothing reads them, name → why.
@@ -111,6 +119,7 @@ class Spec:
     seed: int = 0
     prune: bool = False
     trials: int = 200
+    in_flight: int = IN_FLIGHT
     profile: Profile | None = None
     weights: Mapping[str, str] = field(default_factory=dict)
     unread: Mapping[str, str] = field(default_factory=dict)
@@ -144,6 +153,7 @@ class Spec:
             "sampler": self.sampler,
             "seed": self.seed,
             "trials": self.trials,
+            "in_flight": self.in_flight,
             "prune": self.prune,
             "split": self.split,
             "tuning": list(self.tuning),
@@ -221,6 +231,7 @@ def from_dict(data: Any, profile: Any, where: str) -> Spec:
             seed=data["seed"],
             prune=data["prune"],
             trials=data["trials"],
+            in_flight=data["in_flight"],
             profile=_profile(data["profile"], profile, where),
             weights=dict(data["weights"]),
             unread=dict(data.get("unread", {})),

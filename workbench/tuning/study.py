@@ -1,24 +1,19 @@
-"""The study: trials on a storage, the baseline first, the best feasible one last."""
+"""The study on its storage: made, found again, and read for its best trial."""
 
-import time
-from collections import Counter
-from collections.abc import Callable, Mapping
-from copy import copy
-from typing import Any
+from collections.abc import Mapping
 
 import optuna
-from optuna.storages import BaseStorage, RetryHeartbeatStaleTrialCallback
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from workbench.config import Knob
 from workbench.errors import WorkbenchError
 from workbench.files import canonical_json
 from workbench.simulation.step_costs import profile_to_dict
-from workbench.tuning.goal import Goal, Outcome
-from workbench.tuning.interrupts import Patience
-from workbench.tuning.samplers import NothingQueued, make_sampler
+from workbench.tuning.objective import Goal, Outcome
+from workbench.tuning.samplers import make_sampler
 from workbench.tuning.spec import STUDIES, Spec, from_dict
-from workbench.tuning.storage import HEARTBEAT, RETRIES, lost, missing, open_storage, study_names
+from workbench.tuning.storage import missing, open_storage, study_names
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 PRUNE_SESSIONS = 8
@@ -29,7 +24,7 @@ PRUNE_P = 0.02
 
 
 def outcome_of(trial: FrozenTrial) -> Outcome | None:
-    """What a finished trial found; None for one that found nothing."""
+    """Outcome of a finished trial; None for one that was pruned."""
     if trial.state != TrialState.COMPLETE or "scored" not in trial.user_attrs:
         return None
     return Outcome(tuple(trial.values), trial.constraints, trial.user_attrs["scored"]["scores"])
@@ -44,7 +39,7 @@ def look_up(name: str, url: str, resume: bool) -> None:
     if resume:
         load(name, open_storage(url, existing=True))
     elif known(name, url):
-        raise _twin(name)
+        raise _exists(name)
     elif (STUDIES / name / "study.toml").exists():
         raise WorkbenchError(
             f"{STUDIES / name}: there is a study of that name, whose trials are elsewhere; --resume with its --storage "
@@ -66,7 +61,7 @@ def _only_a_name(name: str, storage: BaseStorage) -> bool:
     return not study.user_attrs and not study.get_trials(deepcopy=False)
 
 
-def _twin(name: str) -> WorkbenchError:
+def _exists(name: str) -> WorkbenchError:
     return WorkbenchError(f"there is a study {name!r} already; --resume goes on with it")
 
 
@@ -92,7 +87,7 @@ def create(spec: Spec, storage: BaseStorage) -> optuna.Study:
             pruner=make_pruner(spec),
         )
     except optuna.exceptions.DuplicatedStudyError:
-        raise _twin(spec.name) from None
+        raise _exists(spec.name) from None
     study.set_metric_names(list(spec.objectives))
     keep(study, spec)
     queue(study, spec)
@@ -163,129 +158,10 @@ def finished(study: optuna.Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=FINISHED)
 
 
-def run_trials(
-    study: optuna.Study, objective: Callable[[optuna.Trial], Any], take: Callable[[], bool], done: Callable[[], None]
-) -> None:
-    """Run trials as long as ``take`` gives leave to begin one; ``done`` is told after each.
-
-    A trial that Ctrl-C or an error breaks off is queued again. Optuna by itself would write it down as failed, and its
-    point, or the baseline, would never be tried. A trial that was given to another, because this machine slept and gave
-    no sign of life, is the other's and does not count here.
-    """
-    with Patience() as patience:
-
-        def run(trial: optuna.Trial) -> Any:
-            try:
-                with patience.stoppable():
-                    found = objective(trial)
-            except (NothingQueued, optuna.TrialPruned):
-                raise
-            except optuna.exceptions.UpdateFinishedTrialError:
-                raise _Taken from None
-            except (Exception, KeyboardInterrupt) as error:
-                raise _BrokenOff(trial.number, error) from None
-            if study._storage.get_trial(trial._trial_id).state.is_finished():
-                raise _Taken
-            return found
-
-        while take():
-            broken = None
-            try:
-                study.optimize(run, n_trials=1, catch=(NothingQueued,))
-                done()
-            except _Taken:
-                pass
-            except _BrokenOff as off:
-                broken = off
-            if broken:  # raised out here, the error keeps what it came from
-                if not lost(broken.by):  # there the trial stays as a kill would have left it
-                    stopped = isinstance(broken.by, KeyboardInterrupt)
-                    again(study, study.get_trials(deepcopy=False)[broken.number], retries=None if stopped else RETRIES)
-                raise broken.by
-            patience.check()
-
-
-class _BrokenOff(BaseException):
-    """What broke a trial off, on its way past Optuna."""
-
-    def __init__(self, number: int, by: BaseException) -> None:
-        self.number = number
-        self.by = by
-
-
-class _Taken(BaseException):
-    """The trial is somebody else's by now; on its way past Optuna, which would take it for failed."""
-
-
-def wanting(study: optuna.Study, spec: Spec) -> int:
-    """How many trials may begin: as many as are neither finished nor at work; of a grid those that are queued.
-
-    The trials of workers whose heartbeat has stopped are queued again first.
-    """
-    optuna.storages.fail_stale_trials(study)
-    states = Counter(trial.state for trial in study.get_trials(deepcopy=False))
-    left = spec.trials - sum(states[state] for state in (*FINISHED, TrialState.RUNNING))
-    return min(left, states[TrialState.WAITING]) if spec.sampler == "grid" else max(0, left)
-
-
-_OF_A_QUEUED_TRIAL = ("fixed_params", "failed_trial", "retry_history")
-"""What a trial is queued with. The constraints that it was given before it was broken off are given anew."""
-
-
-def again(study: optuna.Study, trial: FrozenTrial, retries: int | None = RETRIES) -> None:
-    """Give a trial up that nobody works on any more, and queue it once more, unless it was so many times before."""
-    storage = study._storage
-    try:
-        if not storage.set_trial_state_values(trial._trial_id, state=TrialState.FAIL):
-            return
-    except optuna.exceptions.UpdateFinishedTrialError:
-        return
-    bare = copy(trial)
-    bare.system_attrs = {key: value for key, value in trial.system_attrs.items() if key in _OF_A_QUEUED_TRIAL}
-    RetryHeartbeatStaleTrialCallback(max_retry=retries)(study, bare)
-
-
-def take_up(study: optuna.Study) -> int:
-    """Queue again the trials of workers that were killed; nobody else may be working on the study.
-
-    Returns:
-        How many.
-    """
-    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    for trial in running:
-        again(study, trial)
-    return len(running)
-
-
-class Elsewhere:
-    """The last trials, which are with other workers, and may have been lost with them.
-
-    A database hears signs of life. Journals and Optuna's proxy know none: there a trial is given up, and queued again,
-    once it was seen running for 30 s and ten times as long as any other took. Should its worker live after all, it
-    finds its trial taken; what it would have found is the same.
-    """
-
-    def __init__(self, study: optuna.Study) -> None:
-        self._study = study
-        self._seen: dict[int, float] = {}
-
-    def running(self) -> int:
-        """How many trials others are at; those that are given up are queued again."""
-        running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        if not optuna.storages._heartbeat.is_heartbeat_enabled(self._study._storage):
-            took = [trial.duration.total_seconds() for trial in finished(self._study) if trial.duration is not None]
-            grace = max(3.0 * HEARTBEAT, 10 * max(took, default=0.0))
-            now = time.monotonic()
-            for trial in running:
-                if now - self._seen.setdefault(trial.number, now) > grace:
-                    again(self._study, trial)
-        return len(running)
-
-
 def best(study: optuna.Study, goal: Goal) -> FrozenTrial:
     """The feasible trial with the best first objective; where none is feasible, the one that oversteps least.
 
-    Of equals the earliest, so the baseline before all others; one that was begun again after a kill keeps its place.
+    Of equals the earliest, so the baseline before all others.
 
     Raises:
         WorkbenchError: no trial was finished.
@@ -296,8 +172,7 @@ def best(study: optuna.Study, goal: Goal) -> FrozenTrial:
     sign = -1.0 if goal.directions[0] == "maximize" else 1.0
 
     def rank(item: tuple[FrozenTrial, Outcome]) -> tuple[float, float, int]:
-        first = RetryHeartbeatStaleTrialCallback.retried_trial_number(item[0])
-        return item[1].violation, sign * item[1].values[0], item[0].number if first is None else first
+        return item[1].violation, sign * item[1].values[0], item[0].number
 
     return min(candidates, key=rank)[0]
 

@@ -1,131 +1,124 @@
-"""A study from its first trial to its result: begun or taken up, run on this machine, concluded."""
+"""A study from its first trial to its result: begun or resumed, its trials run here or elsewhere, and summarised."""
 
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import optuna
 
-from workbench.errors import WorkbenchError
+from workbench.execution import Dask, Here, Local, Pool
+from workbench.replay.prefetch import Prefetcher
 from workbench.replay.profiles import Progress
-from workbench.tuning.cluster import executor, fill
-from workbench.tuning.evaluator import Evaluator
+from workbench.tuning.evaluator import Evaluator, hear
 from workbench.tuning.interrupts import Patience
-from workbench.tuning.objective import Objective
-from workbench.tuning.presence import Presence, Tickets, at_work
+from workbench.tuning.loading import make_evaluator, settle, setup_elsewhere, setup_here
+from workbench.tuning.owner import leased, locked
 from workbench.tuning.result import Result, Watch, summarise_study
+from workbench.tuning.search import Objective, run_trials
 from workbench.tuning.spec import Spec, local_url
 from workbench.tuning.storage import answering, open_storage
-from workbench.tuning.study import Elsewhere, create, finished, keep, load, look_up, queue, run_trials, take_up, wanting
-from workbench.tuning.workers import make_evaluator, run_beside, settle
+from workbench.tuning.study import create, finished, keep, load, look_up, queue
 
 Finished = TypeVar("Finished")
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where a study is kept, and where its trials run.
+
+    Attributes:
+        storage: URL; the study's own journal by default.
+        workers: processes on this machine; with one the trials run in this process.
+        dask: address of a dask scheduler, whose workers run the trials instead.
+    """
+
+    storage: str | None = None
+    workers: int = 1
+    dask: str | None = None
+
+    def url(self, spec: Spec) -> str:
+        """Storage of a study."""
+        return local_url(spec) if self.storage is None else self.storage
 
 
 def tune(
     spec: Spec,
     watch: Watch,
-    *,
-    storage: str | None = None,
-    workers: int = 1,
-    resume: bool = False,
-    scheduler: str | None = None,
-    progress: Progress = lambda _: None,
     finish: Callable[[Result, Evaluator], Finished],
+    where: Where = Where(),
+    *,
+    resume: bool = False,
+    progress: Progress = lambda _: None,
 ) -> tuple[Result, Finished]:
     """Run a study to its end and judge what it found.
 
     Args:
-        spec: from :func:`plan`.
-        watch: told how it gets on.
-        storage: URL; the study's own journal by default.
-        workers: processes on this machine.
+        spec: from :func:`workbench.tuning.plan.plan`.
+        watch: shows how it gets on.
+        finish: is given the result while everything is still loaded; what it returns is handed on.
+        where: storage and workers.
         resume: go on with a study that is there.
-        scheduler: of dask, where the models are run before the trials.
-        progress: told what is being loaded.
-        finish: given the result while everything is still loaded; what it returns is handed on.
+        progress: is given what is being loaded.
 
     Raises:
-        WorkbenchError: see :func:`plan`; or the study is there already, or is not.
+        WorkbenchError: see :func:`workbench.tuning.plan.plan`; or the study is there already, or is not, or another
+            process owns it; or a worker is lost or refused.
     """
-    url = local_url(spec) if storage is None else storage
-    if url == "memory:" and workers > 1:
-        raise WorkbenchError("--storage memory: is seen by one process only; leave --workers out, or name another")
+    url = where.url(spec)
     with answering(url), ExitStack() as held:
-        # What can fail comes before anything of the study is made: the same command, put right, begins it.
+        # What can fail comes before anything of the study is made: the same command, corrected, begins it.
         look_up(spec.name, url, resume)
-        pool = held.enter_context(executor(scheduler)) if scheduler is not None else None
+        pool: Pool = Here()
+        if where.dask is not None:
+            pool = held.enter_context(Dask(where.dask))
+        elif where.workers > 1:
+            pool = held.enter_context(Local(where.workers))
         begun = None if resume else settle(spec, progress)
-        presence = held.enter_context(at_work(spec.folder))
-        study, spec, evaluator = _take_up(spec, url, progress) if begun is None else (None, *begun)
-        if pool is not None:
-            fill(pool, spec, evaluator.store, lambda done, total: watch.step("models", done, total))
-        evaluator.begin(lambda done, total: watch.step("baseline", done, total))
+        held.enter_context(locked(spec.folder, spec.name, url))
+        spec, evaluator, study = (*begun, None) if begun else _take_up(spec, url, progress)
+        held.callback(evaluator.store.close)
+        setup = setup_here(spec) if where.dask is None else setup_elsewhere(spec, evaluator)
+        if isinstance(pool, Here):
+            pool = Here(evaluator)
+        else:
+            pool.prepare(setup, evaluator.store)
+        _hear_baseline(spec, evaluator, pool, watch)
         with Patience():
             study = study or create(spec, open_storage(url))
+            check = held.enter_context(leased(study, url))
+            keep(study, spec)
+            queue(study, spec)
             spec.write()
-        objective = Objective(spec, evaluator, spec.tuning)
-        _run(study, spec, url, objective, watch, workers, presence, progress, remote=storage is not None)
+        objective = Objective(spec, evaluator, spec.tuning, pool)
+
+        def told(done: int) -> None:
+            check()
+            watch.step("trials", done, spec.trials)
+
+        told(len(finished(study)))
+        run_trials(study, spec, objective, told)
         result = summarise_study(study, spec, evaluator, objective, watch)
-        try:
-            return result, finish(result, evaluator)
-        finally:
-            evaluator.store.close()
+        return result, finish(result, evaluator)
 
 
-def _take_up(spec: Spec, url: str, progress: Progress) -> tuple[optuna.Study | None, Spec, Evaluator]:
+def _take_up(spec: Spec, url: str, progress: Progress) -> tuple[Spec, Evaluator, optuna.Study]:
     """Go on with a study, with the costs and weights it was begun with."""
     study, kept = load(spec.name, open_storage(url, existing=True))
     spec = replace(spec.resumed(kept), trials=max(spec.trials, len(finished(study))))
-    evaluator = make_evaluator(spec, progress)
-    keep(study, spec)
-    queue(study, spec)
-    return study, spec, evaluator
+    return spec, make_evaluator(spec, progress), study
 
 
-def _run(
-    study: optuna.Study,
-    spec: Spec,
-    url: str,
-    objective: Objective,
-    watch: Watch,
-    workers: int,
-    presence: Presence,
-    progress: Progress,
-    remote: bool,
-) -> None:
-    """Rounds of trials until there are enough; the trials of killed workers are queued again between rounds."""
-    tickets = Tickets(spec.folder / "tickets")
-    elsewhere = Elsewhere(study)
-
-    def told() -> None:
-        watch.step("trials", len(finished(study)), spec.trials)
-
-    while True:
-        if not remote and presence.alone():
-            take_up(study)
-        told()
-        if len(finished(study)) >= spec.trials:
-            return
-        if not (left := wanting(study, spec)):
-            if not (running := elsewhere.running()):
-                return  # a point that took too many workers with it was given up
-            progress(f"waiting for {running} of others")
-            time.sleep(1.0)
-            continue
-        tickets.issue(left)
-        if workers == 1:
-            run_trials(study, objective, lambda: wanting(study, spec) > 0 and tickets.take(), told)
-            continue
-        processes = run_beside(spec, url, tickets, workers)
-        try:
-            while any(process.is_alive() for process in processes):
-                next(process for process in processes if process.is_alive()).join(timeout=0.5)
-                told()
-        finally:
-            for process in processes:
-                process.terminate()
-        if all(process.exitcode not in (0, None) and process.exitcode > 0 for process in processes):
-            raise WorkbenchError(f"study {spec.name!r}: every worker failed, see above; --resume goes on")
+def _hear_baseline(spec: Spec, evaluator: Evaluator, pool: Pool, watch: Watch) -> None:
+    """Score every session under the baseline, with the models run by whoever runs the trials, or by helpers."""
+    tasks = [(name, spec.config) for name in evaluator.names]
+    with ExitStack() as held:
+        if isinstance(pool, Here):
+            helped = held.enter_context(Prefetcher(setup_here(spec), evaluator.store, evaluator.helpers))
+            order = helped.tasks_in_order(hear, tasks)
+        else:
+            jobs = [pool.submit(hear, *task) for task in tasks]
+            order = (number for number, job in enumerate(jobs) if job.result() is None)
+        for number in order:
+            watch.step("baseline", number, len(tasks))
+            evaluator.score(spec.config, tasks[number][0])

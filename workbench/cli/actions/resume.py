@@ -1,4 +1,4 @@
-"""The study that ``tune --resume`` goes on with: what is not said is as it was, and what is said must be that too."""
+"""The study that ``tune --resume`` goes on with: options left out keep its values, and others must agree with them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -64,8 +64,6 @@ def _asked(kept: Spec, request: "TuneRequest") -> Iterator[tuple[str, bool, str]
     given = request.given
     if "objectives" in given:
         yield "--objective", request.objectives == kept.objectives, f"with {' and '.join(kept.objectives)}"
-    if "pareto" in given:
-        yield "--pareto", len(kept.objectives) > 1, f"with one objective, {kept.objectives[0]}"
     if "sampler" in given:
         yield f"--sampler {request.sampler}", request.sampler == kept.sampler, f"with sampler {kept.sampler}"
     if "seed" in given:

@@ -1,4 +1,4 @@
-"""What ``worker``, ``studies`` and ``dashboard`` do and print."""
+"""Actions of ``studies`` and ``dashboard``."""
 
 import json
 import socket
@@ -13,34 +13,12 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from workbench.cli.progress import Bar
 from workbench.errors import WorkbenchError, install
 from workbench.files import read_json
 from workbench.tuning.spec import STUDIES, Spec, local_url, read_spec
 from workbench.tuning.storage import answering, missing, open_storage, study_names
 from workbench.tuning.study import best, finished, outcome_of
 from workbench.tuning.study import load as load_study
-
-
-def run_worker(storage: str, name: str | None, recordings: Path | None, trials: int | None, heartbeat: int) -> int:
-    """Run trials for a study elsewhere."""
-    from workbench.tuning.workers import work  # which brings the whole replay
-
-    if heartbeat < 1:
-        raise WorkbenchError(f"--heartbeat is {heartbeat}, must be 1 or more")
-    with Bar() as bar:
-        run = work(storage, name or _only_study(storage), recordings, trials, heartbeat, bar.say)
-    click.echo(f"{run} trials")
-    return 0
-
-
-def _only_study(storage: str) -> str:
-    with answering(storage):
-        names = study_names(open_storage(storage, existing=True))
-    if len(names) != 1:
-        listed = f": {', '.join(names)}" if names else ""
-        raise WorkbenchError(f"the storage holds {len(names)} studies{listed}; choose with --name")
-    return names[0]
 
 
 def show_studies(storage: str | None, as_json: bool) -> None:

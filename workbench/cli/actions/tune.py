@@ -20,18 +20,18 @@ from workbench.files import canonical_json, read_json, sha256_text, shipped
 from workbench.metrics.budget import read_budget
 from workbench.moshi_json import read_moshi_json
 from workbench.tuning.inactive_knobs import told
+from workbench.tuning.objective import Goal
 from workbench.tuning.output.phrases import advice, caveats, figure, headline, knob, verdict, warnings
 from workbench.tuning.output.publish import publish
-from workbench.tuning.plan import plan
+from workbench.tuning.plan import SearchOptions, plan
 from workbench.tuning.result import Result
 from workbench.tuning.space import read_space
 from workbench.tuning.spec import FORMAT, Spec, local_url
 from workbench.tuning.study import known
-from workbench.tuning.tune import tune
+from workbench.tuning.tune import Where, tune
 
 BASELINE, QUICK, BUDGET = (Path(f"configs/{name}.toml") for name in ("baseline", "quick", "budget"))
 OBJECTIVE = "voice_to_voice_ms_p95"
-PARETO = (OBJECTIVE, "cutin_per_hold")
 
 
 @dataclass(frozen=True)
@@ -47,16 +47,15 @@ class TuneRequest:
     space: Path
     budget: Path
     objectives: tuple[str, ...]
-    pareto: bool
     trials: int | None
     sampler: str | None
     prune: bool
     seed: int
     workers: int
     storage: str | None
-    scheduler: str | None
+    dask: str | None
     resume: bool
-    moshi_json: Path | None
+    keep_keys_from: Path | None
     as_json: bool
     given: frozenset[str]
     """Names of those that were given on the command line."""
@@ -70,22 +69,23 @@ def run_tune(folders: Sequence[Path], request: TuneRequest) -> int:
     """
     if request.workers < 1:
         raise WorkbenchError(f"--workers is {request.workers}, must be 1 or more")
-    own = read_moshi_json(request.moshi_json) if request.moshi_json else None
+    if request.dask is not None and "workers" in request.given:
+        raise WorkbenchError("--dask and --workers: trials run on one or the other; leave one out")
+    own = read_moshi_json(request.keep_keys_from) if request.keep_keys_from else None
     spec = resumed(folders, request) if request.resume else _spec(folders, request)
+    where = Where(request.storage, request.workers, request.dask)
     try:
         with Bar() as bar:
             result, folder = tune(
                 spec,
                 bar,
-                storage=request.storage,
-                workers=request.workers,
+                lambda result, evaluator: publish(result, evaluator, own),
+                where,
                 resume=request.resume,
-                scheduler=request.scheduler,
                 progress=bar.say,
-                finish=lambda result, evaluator: publish(result, evaluator, own),
             )
     except KeyboardInterrupt:
-        begun = not request.resume and known(spec.name, local_url(spec) if request.storage is None else request.storage)
+        begun = not request.resume and known(spec.name, where.url(spec))
         click.echo(err=True, nl=sys.stderr.isatty())  # after the terminal's ^C
         click.echo(f"stopped; the same command goes on{', with --resume' if begun else ''}", err=True)
         return 130
@@ -102,21 +102,12 @@ def _spec(folders: Sequence[Path], request: TuneRequest) -> Spec:
     config = build_config(
         request.config_file, request.stack, request.models, request.listener, None, request.assignments
     )
-    objectives = request.objectives or (PARETO if request.pareto else (OBJECTIVE,))
-    if len(objectives) > 1 and not request.pareto:
-        raise WorkbenchError("several --objective scores: say --pareto for their front")
-    return plan(
-        request.name,
-        folders,
-        config,
-        read_space(request.space),
-        read_budget(request.budget),
-        objectives,
-        sampler=request.sampler or ("nsga2" if len(objectives) > 1 else "tpe"),
-        seed=request.seed,
-        trials=request.trials,
-        prune=request.prune,
+    objectives = request.objectives or (OBJECTIVE,)
+    options = SearchOptions(
+        request.sampler or ("nsga2" if len(objectives) > 1 else "tpe"), request.seed, request.trials, request.prune
     )
+    goal = Goal(objectives, read_budget(request.budget))
+    return plan(request.name, folders, config, read_space(request.space), goal, options)
 
 
 DEMO_TRIALS = 40
@@ -134,17 +125,17 @@ def tune_demo(folders: Sequence[Path], config: Config) -> int:
     for section, values in (("stack", to_dict(config)["stack"]), ("step_costs", to_dict(config)["step_costs"])):
         own |= {f"{section}.{key}": value for key, value in values.items()}
     baseline = override(load(shipped(BASELINE)), own)
-    goal = (read_space(shipped(QUICK)), read_budget(shipped(BUDGET)), (OBJECTIVE,))
-    spec = plan("demo", folders, baseline, *goal, trials=DEMO_TRIALS)
+    goal = Goal((OBJECTIVE,), read_budget(shipped(BUDGET)))
+    spec = plan("demo", folders, baseline, read_space(shipped(QUICK)), goal, SearchOptions(trials=DEMO_TRIALS))
     heard = [[ref.mic, ref.reference] for ref in spec.sessions]
     spec = replace(spec, name=f"demo-{sha256_text(canonical_json([FORMAT, spec.config.fingerprint, heard]))[:8]}")
     with Bar() as bar:
         result, folder = tune(
             spec,
             bar,
+            lambda result, evaluator: publish(result, evaluator, None),
             resume=known(spec.name, local_url(spec)),
             progress=bar.say,
-            finish=lambda result, evaluator: publish(result, evaluator, None),
         )
     show_result(result, folder)
     return 0

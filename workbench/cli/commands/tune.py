@@ -1,4 +1,4 @@
-"""``tune``, ``worker``, ``studies`` and ``dashboard``."""
+"""``tune``, ``studies`` and ``dashboard``."""
 
 from pathlib import Path
 
@@ -6,29 +6,34 @@ import click
 from click.core import ParameterSource
 
 from workbench.cli.options import CONFIG_PATH, json_option, session_folders
+from workbench.config_sections import ASSISTANTS
 
 
 @click.command()
 @click.argument("sessions", nargs=-1, metavar="SESSION...")
-@click.option("--name", required=True, help="Of the study, and of its folder in configs/.")
+@click.option("--name", required=True, help="Name of the study, and of its folder in configs/.")
 @click.option(
     "--config",
     "config_file",
     type=CONFIG_PATH,
     default=Path("configs/baseline.toml"),
     show_default=True,
-    help="The baseline: TOML, or the moshi.json that your assistant has.",
+    help="Baseline: TOML, or the moshi.json that your assistant has.",
 )
 @click.option("--set", "assignments", multiple=True, metavar="KNOB=VALUE", help="Change the baseline; repeatable.")
-@click.option("--stack", metavar="NAME", help="Which models speak and hear.")
+@click.option("--stack", metavar="NAME", help="Models that hear, think and speak.")
 @click.option("--models", metavar="DIR", help="Directory of the stack's models.")
-@click.option("--listener", type=click.Choice(["workbench", "mlx-harmony"]), help="Whose listen loop.")
+@click.option(
+    "--listener",
+    type=click.Choice(ASSISTANTS),
+    help="Turn detection to simulate: `workbench` (corrected) or `mlx-harmony` (as shipped, faults included).",
+)
 @click.option(
     "--space",
     type=CONFIG_PATH,
     default=Path("configs/space.toml"),
     show_default=True,
-    help="What is searched.",
+    help="Search space: knobs and the values to try.",
 )
 @click.option(
     "--budget",
@@ -37,12 +42,15 @@ from workbench.cli.options import CONFIG_PATH, json_option, session_folders
     show_default=True,
     help="Limits that the tuned config must keep.",
 )
-@click.option("--objective", "objectives", multiple=True, metavar="SCORE", help="[default: voice_to_voice_ms_p95]")
 @click.option(
-    "--pareto", is_flag=True, help="Look for the front of all --objective scores (or of latency and cut-ins)."
+    "--objective",
+    "objectives",
+    multiple=True,
+    metavar="SCORE",
+    help="Score to improve; several ask for their Pareto front.  [default: voice_to_voice_ms_p95]",
 )
 @click.option(
-    "--trials", type=int, help="Finished trials wanted, the baseline's included.  [default: 200; grid: all its points]"
+    "--trials", type=int, help="Number of trials, the baseline's included.  [default: 200; grid: all its points]"
 )
 @click.option(
     "--sampler",
@@ -52,17 +60,26 @@ from workbench.cli.options import CONFIG_PATH, json_option, session_folders
 @click.option(
     "--prune",
     is_flag=True,
-    help="Break hopeless trials off, session by session (Wilcoxon); none before one has kept the budget.",
+    help="Prune hopeless trials session by session (Wilcoxon test); none before one has kept the budget.",
 )
 @click.option(
-    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of sampler, split and intervals."
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    help="Seed of sampler, split, intervals.",
 )
-@click.option("--workers", type=int, default=1, show_default=True, help="Processes on this machine.")
-@click.option("--storage", metavar="URL", help="postgresql://..., grpc://HOST:PORT or journal:PATH.")
-@click.option("--scheduler", metavar="URL", help="tcp://HOST:PORT of a dask scheduler that runs the models first.")
-@click.option("--resume", is_flag=True, help="Go on with a study; all but --name (and --storage) may be left out.")
+@click.option("--workers", type=int, default=1, show_default=True, help="Processes on this machine that run trials.")
+@click.option("--dask", metavar="URL", help="Scheduler whose workers run the trials instead: tcp://HOST:PORT.")
 @click.option(
-    "--moshi-json", type=click.Path(path_type=Path), help="Keep the model paths of this file, whatever the baseline."
+    "--storage", metavar="URL", help="Where trials are kept: journal:PATH, postgresql://... or sqlite:///PATH."
+)
+@click.option("--resume", is_flag=True, help="Go on with a study; options left out keep the study's value.")
+@click.option(
+    "--keep-keys-from",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Your moshi.json: model paths and other keys that are not tuned are taken from it.",
 )
 @json_option
 def tune(sessions: tuple[str, ...], **options: object) -> int:
@@ -72,21 +89,6 @@ def tune(sessions: tuple[str, ...], **options: object) -> int:
     source = click.get_current_context().get_parameter_source
     given = frozenset(name for name in options if source(name) is not ParameterSource.DEFAULT)
     return run_tune(session_folders(sessions), TuneRequest(**options, given=given))  # type: ignore[arg-type]
-
-
-@click.command()
-@click.option(
-    "--storage", required=True, metavar="URL", help="The study's: postgresql://..., grpc://..., journal:PATH."
-)
-@click.option("--name", help="Of the study; needed where the storage holds several.")
-@click.option("--recordings", type=click.Path(path_type=Path), help="Where this machine has the sessions.")
-@click.option("--trials", type=click.IntRange(min=1), help="Leave after so many.")
-@click.option("--heartbeat", type=int, default=10, show_default=True, help="Seconds between signs of life.")
-def worker(storage: str, name: str | None, recordings: Path | None, trials: int | None, heartbeat: int) -> int:
-    """Help with a study from this machine, until it has its trials."""
-    from workbench.cli.actions.studies import run_worker
-
-    return run_worker(storage, name, recordings, trials, heartbeat)
 
 
 @click.command()
@@ -111,4 +113,4 @@ def dashboard(study: str, storage: str | None, host: str, port: int) -> None:
     run_dashboard(study, storage, host, port)
 
 
-COMMANDS = (tune, worker, studies, dashboard)
+COMMANDS = (tune, studies, dashboard)

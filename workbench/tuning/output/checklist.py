@@ -7,8 +7,8 @@ from typing import Any
 
 from workbench.metrics import Summary
 from workbench.metrics.compare import NO_DIFFERENCE
-from workbench.tuning.goal import ANSWERED
 from workbench.tuning.inactive_knobs import told
+from workbench.tuning.objective import ANSWERED
 from workbench.tuning.output.checklist_checks import Check
 from workbench.tuning.output.checklist_commands import commands
 from workbench.tuning.output.checklist_rows import key_table, named, workbench_table
@@ -47,7 +47,7 @@ def checklist(
         suggestions: hotmic's, one per session.
         replayed: what hotmic's values score on the tuning sessions.
         kept: the user's own ``moshi.json``.
-        faults: what the published loop costs, where that is the listener.
+        faults: what the faults of the assistant cost, where it has any.
         folder: where ``moshi.json`` and ``tuned.toml`` are.
         found: what was checked just now.
     """
@@ -154,7 +154,7 @@ def _listener(result: Result, faults: ListenerComparison | None) -> str:
     if faults is None:
         return (
             "## Whose listen loop\n\nThese values were tuned on the `workbench` listener: pre-roll, reset, flush, a "
-            "queue without a bound. MLX-Harmony's published loop has none of them. For the assistant as published "
+            "queue without a bound. MLX-Harmony's loop has none of them. For the assistant as shipped "
             "tune with `--listener mlx-harmony`."
         )
     return section(faults)

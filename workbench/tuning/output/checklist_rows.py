@@ -96,7 +96,7 @@ def workbench_table(result: Result) -> str:
         "## Knobs that only the workbench has",
         "",
         "MLX-Harmony has no key for these; they are in `tuned.toml` and never in `moshi.json`. A figure that rests on "
-        "one of them cannot be had from the assistant as published.",
+        "one of them cannot be had from the assistant as shipped.",
         "",
         f"| knob | measured | with it, {where} | why |",
         "|---|---|---|---|",

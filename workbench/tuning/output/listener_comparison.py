@@ -1,4 +1,4 @@
-"""What the published listen loop's faults cost: its figures beside those of the loop put right, same knobs."""
+"""What the faults of an assistant cost: its scores compared with those of the corrected one, same knobs."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -36,24 +36,24 @@ FAULTS = (
 
 @dataclass(frozen=True)
 class FaultCost:
-    """One fault: the score under the published loop and under the loop put right.
+    """One fault: the score as shipped and corrected.
 
     Attributes:
-        published, put_right: for people, with intervals.
+        shipped, corrected: for people, with intervals.
         values: of both.
-        difference: put right − published, paired by session; None for a count, which is not tested.
+        difference: corrected − shipped, paired by session; None for a count, which is not tested.
     """
 
     fault: str
     key: str
-    published: str
-    put_right: str
+    shipped: str
+    corrected: str
     values: tuple[float | None, float | None]
     difference: Difference | None
 
     @property
     def says(self) -> str:
-        """What putting it right does."""
+        """What correcting it does."""
         if self.difference is not None:
             return verdict(self.difference)
         if None in self.values:
@@ -61,8 +61,8 @@ class FaultCost:
         return "the same" if self.values[0] == self.values[1] else "a count, not tested"
 
     @property
-    def is_better_published(self) -> bool:
-        """Whether the figure as published is the better one, shown or not."""
+    def is_better_shipped(self) -> bool:
+        """Whether the figure as shipped is the better one, shown or not."""
         before, after = self.values
         if before is None or after is None:
             return False
@@ -98,7 +98,7 @@ class ListenerComparison:
 
     Attributes:
         sessions: how many were replayed.
-        speech: of the published loop.
+        speech: as shipped.
     """
 
     costs: tuple[FaultCost, ...]
@@ -106,9 +106,11 @@ class ListenerComparison:
     speech: SpeechHeard
 
 
-def compare_listeners(evaluator: Evaluator, config: Config, sessions: tuple[str, ...]) -> ListenerComparison:
-    """Replay a config under both listeners."""
-    sides = (config, override(config, {"workbench.listener": "workbench", "workbench.chunker": "workbench"}))
+def compare_listeners(
+    evaluator: Evaluator, config: Config, corrected: str, sessions: tuple[str, ...]
+) -> ListenerComparison:
+    """Replay a config under its assistant and under the one that ``corrected`` names."""
+    sides = (config, override(config, {"workbench.listener": corrected, "workbench.chunker": corrected}))
     scored = [evaluator.scores(side, sessions) for side in sides]
     summaries = [evaluator.summary(side, sessions, bootstrap=True) for side in sides]
     speech = [spoken(evaluator.replay(side, name).trace for name in sessions) for side in sides]
@@ -155,27 +157,27 @@ def _spoken(reply: ReplyEvents) -> Counter[str]:
 def section(faults: ListenerComparison) -> str:
     """The checklist's section, as Markdown."""
     rows = [
-        f"| {item.fault} | {item.key if item.key == BORDERS else f'`{item.key}`'} | {item.published} | "
-        f"{item.put_right} | {item.says} |"
+        f"| {item.fault} | {item.key if item.key == BORDERS else f'`{item.key}`'} | {item.shipped} | "
+        f"{item.corrected} | {item.says} |"
         for item in faults.costs
     ]
     number = "1 session" if faults.sessions == 1 else f"{faults.sessions} sessions"
     lines = [
-        "## What the published loop's faults cost",
+        "## What the faults of the loop cost",
         "",
-        "These values were tuned on MLX-Harmony's loop as published, faults included. The same knobs on the loop put "
-        f"right (listener `workbench`, chunker `corrected`), over all {number}; the last column compares the two "
+        "These values were tuned on the loop as shipped, faults included. The same knobs on the corrected loop "
+        f"(listener `workbench`), over all {number}; the last column compares the two "
         "session by session:",
         "",
-        "| fault | shows in | as published | put right | putting it right is |",
+        "| fault | shows in | as shipped | corrected | correcting it is |",
         "|---|---|---|---|---|",
         *rows,
     ]
-    ahead = [item for item in faults.costs if item.is_better_published]
+    ahead = [item for item in faults.costs if item.is_better_shipped]
     if better := [f"`{item.key}`" for item in ahead if item.is_shown]:
-        lines += ["", f"Better as published: {', '.join(better)}; putting the loop right costs there."]
+        lines += ["", f"Better as shipped: {', '.join(better)}; correcting the loop costs there."]
     if chance := [f"`{item.key}`" for item in ahead if not item.is_shown]:
-        lines += ["", f"Ahead as published by the figure alone: {', '.join(chance)}; it may be chance."]
+        lines += ["", f"Ahead as shipped by the figure alone: {', '.join(chance)}; it may be chance."]
     return "\n".join([*lines, "", _lost(faults.speech)])
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import tomli_w
 
+from workbench.assistants import assistant
 from workbench.config import dump_toml
 from workbench.files import pretty_json, write_text
 from workbench.metrics import Summary
@@ -42,11 +43,8 @@ def publish(result: Result, evaluator: Evaluator, own: Mapping[str, Any] | None,
     folder = configs / spec.name
     folder.mkdir(parents=True, exist_ok=True)
     names = tuple(sorted(ref.name for ref in spec.sessions))
-    faults = (
-        compare_listeners(evaluator, result.config, names)
-        if result.config.workbench.listener == "mlx-harmony"
-        else None
-    )
+    corrected = assistant(result.config.workbench.listener).corrected
+    faults = compare_listeners(evaluator, result.config, corrected, names) if corrected else None
     suggestions = [suggest(evaluator.material(name).session) for name in names]
     replayed = evaluator.summary(by_rule(spec.config, suggestions), spec.tuning)
     write_moshi_json(folder / "moshi.json", result.config, kept)
