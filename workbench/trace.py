@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from workbench.errors import WorkbenchError
-from workbench.files import write_text
+from workbench.files import parse_json, write_text
 from workbench.units import SAMPLE_RATE
 
 FORMAT = 1
@@ -363,10 +363,7 @@ def read_trace(path: Path) -> Trace:
 
 
 def _parse_line(path: Path, number: int, line: str) -> dict[str, Any]:
-    try:
-        data = json.loads(line)
-    except ValueError:
-        raise WorkbenchError(f"{path}: line {number}: not JSON") from None
+    data = parse_json(line, f"{path}: line {number}")
     if not isinstance(data, dict):
         raise WorkbenchError(f"{path}: line {number}: must be a JSON object")
     return data

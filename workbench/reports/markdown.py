@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable, Sequence
 
+from workbench.errors import printable
+
 _ACTIVE = re.compile(r"([\\`*_\[\]<>|~$&#])")
 
 
@@ -11,8 +13,10 @@ def escape(text: str) -> str:
 
     >>> escape("a|b *c*")
     'a\\|b \\*c\\*'
+    >>> escape("a\x1b[2Jb")
+    'a\\\\x1b\\[2Jb'
     """
-    return _ACTIVE.sub(r"\\\1", " ".join(text.split()))
+    return _ACTIVE.sub(r"\\\1", printable(" ".join(text.split())))
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from workbench.config import Config
-from workbench.errors import WorkbenchError
+from workbench.errors import WorkbenchError, printable
 
 if TYPE_CHECKING:
     from workbench.moshi.checkpoint import Checkpoint
@@ -23,7 +23,7 @@ def list_known() -> None:
     from workbench.moshi.hub import KNOWN
 
     for name, known in KNOWN.items():
-        click.echo(f"{name:11} {known.kind:7} {known.repo:27} {known.note}")
+        click.echo(printable(f"{name:11} {known.kind:7} {known.repo:27} {known.note}"))
     click.echo("\nworkbench models pull NAME FOLDER downloads one (several GB).")
     click.echo("workbench models init FOLDER --kind stt --size full generates one of the same size, to time a machine.")
 
@@ -49,7 +49,7 @@ def list_folder(folder: Path) -> None:
             files = ", ".join(p.name for p in (c.weights, c.mimi) if p)
             click.echo(f"{root}  {c.kind}  {files}" + ("  generated, without meaning" if c.generated else ""))
         except WorkbenchError as error:
-            click.echo(f"{root}  unusable: {error}")
+            click.echo(printable(f"{root}  unusable: {error}"))
 
 
 def pull_and_check(name: str, folder: Path, voices: tuple[str, ...]) -> int:
@@ -57,7 +57,7 @@ def pull_and_check(name: str, folder: Path, voices: tuple[str, ...]) -> int:
     from workbench.moshi.hub import pull
 
     for path in pull(name, folder, voices=voices):
-        click.echo(str(path))
+        click.echo(printable(str(path)))
     return check_folders([folder])
 
 
@@ -72,11 +72,11 @@ def check_folders(folders: Sequence[Path]) -> int:
             lines = check(c)
         except WorkbenchError as error:
             failed = 1
-            click.echo(f"bad  {error}")
+            click.echo(printable(f"bad  {error}"))
             continue
         click.echo(f"ok   {folder}: {c.kind}" + (", generated, without meaning" if c.generated else ""))
         for line in lines:
-            click.echo(f"       {line}")
+            click.echo(printable(f"       {line}"))
     return failed
 
 
@@ -86,7 +86,7 @@ def generate(folder: Path, kind: str, size: str, seed: int, bits: int | None, mi
 
     recipe = Recipe(cast(Any, kind), cast(Any, size), seed, cast(Any, mimi), bits)
     for path in init(folder, recipe):
-        click.echo(f"{path.stat().st_size / 1e6:10.2f} MB  {path}")
+        click.echo(printable(f"{path.stat().st_size / 1e6:10.2f} MB  {path}"))
 
 
 def list_voices(folder: Path) -> None:
@@ -100,12 +100,12 @@ def list_voices(folder: Path) -> None:
     if not found:
         raise WorkbenchError(f"{folder}: has no voices (*{c.voice_suffix}); `models pull … --voice NAME` gets one")
     for path in found:
-        click.echo(f"{path.name.removesuffix(c.voice_suffix):40} {path}")
+        click.echo(printable(f"{path.name.removesuffix(c.voice_suffix):40} {path}"))
 
 
 def _say_generated(c: "Checkpoint") -> None:
     if c.generated:
-        click.echo(f"note: {c.root}: generated, without meaning", err=True)
+        click.echo(printable(f"note: {c.root}: generated, without meaning"), err=True)
 
 
 def _tts(c: "Checkpoint") -> "Checkpoint":
@@ -126,10 +126,10 @@ def check_voices(files: Sequence[Path], tts: Path | None) -> int:
             v = voices.check(path, model)
         except WorkbenchError as error:
             failed = 1
-            click.echo(f"bad  {error}")
+            click.echo(printable(f"bad  {error}"))
             continue
         origin = ", ".join(f"{k} {x}" for k, x in sorted(v.metadata.items())) or "no metadata"
-        click.echo(f"ok   {path}: {v.frames} frames of {v.dim}, standard deviation {v.std:.3f}, {origin}")
+        click.echo(printable(f"ok   {path}: {v.frames} frames of {v.dim}, standard deviation {v.std:.3f}, {origin}"))
     return failed
 
 
@@ -144,9 +144,9 @@ def audition(folder: Path, names: Sequence[str], text: str | None, out: Path, se
     for take in audition(model, names, text or AUDITION, out, seed):
         for line in [row(take)] if rows else [HEADER, row(take)]:
             rows.append(line)
-            click.echo(line)
+            click.echo(printable(line))
     (out / "voices.txt").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    click.echo(f"\n{len(names)} FLAC files and voices.txt in {out}")
+    click.echo("\n" + printable(f"{len(names)} FLAC files and voices.txt in {out}"))
 
 
 def examine(config: Config, steps: int, profile_path: Path | None, as_json: bool) -> int:
