@@ -27,7 +27,7 @@ from workbench.replay.engine import replay
 from workbench.runs import agent_blocks, open_labelled
 from workbench.simulation.step_costs import ProfileCosts, make_profile
 from workbench.stacks import make_stack
-from workbench.trace import format_event
+from workbench.trace_file import format_event
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
 

@@ -30,9 +30,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from tests.recording.conftest import RATE, Sound, find, noise, start_sound, track
 from tests.recording.crashes import Listener, crash
+from workbench.recording.devices import Device, StreamSettings
 from workbench.recording.finalize import finish
-from workbench.recording.portaudio import Device, StreamSettings
-from workbench.recording.recorder import Recorder, RecordingPlan
+from workbench.recording.plan import RecordingPlan
+from workbench.recording.recorder import Recorder
 from workbench.sessions.folders import PARTIAL
 from workbench.sessions.session import open_session
 from workbench.units import FRAME_SAMPLES

@@ -32,6 +32,8 @@ import os
 import shutil
 import tempfile
 import time
+from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -59,30 +61,38 @@ def hour(folder: Path, minutes: float) -> list[Path]:
     return found
 
 
-def study(spec: Any, objective: Any, workers: int) -> tuple[float, float]:
-    """Run a study from nothing; seconds it took (of the processor, with workers of the clock), and the best value."""
-    from workbench.tuning.presence import Tickets
-    from workbench.tuning.workers import run_beside
-
+def study(spec: Any, objective: Any) -> tuple[float, float]:
+    """Run a study from nothing on its journal; processor seconds of this process, and of the clock."""
+    from workbench.tuning.search import run_trials
     from workbench.tuning.spec import local_url
     from workbench.tuning.storage import open_storage
-    from workbench.tuning.study import best, create, finished, run_trials
+    from workbench.tuning.study import create, finished
 
     shutil.rmtree(spec.folder, ignore_errors=True)
     found = create(spec, open_storage(local_url(spec)))
     spec.write()
-    tickets = Tickets(spec.folder / "tickets")
-    tickets.issue(spec.trials)
-    clock = time.perf_counter if workers else time.process_time
-    begun = clock()
-    if workers:
-        for process in run_beside(spec, local_url(spec), tickets, workers):
-            process.join()
-    else:
-        run_trials(found, objective, tickets.take, lambda: None)
-    taken = clock() - begun
+    begun = time.process_time(), time.perf_counter()
+    run_trials(found, spec, objective)
+    taken = time.process_time() - begun[0], time.perf_counter() - begun[1]
     assert len(finished(found)) == spec.trials
-    return taken, best(found, spec.goal).values[0]
+    return taken
+
+
+def with_workers(spec: Any, workers: int) -> float:
+    """Run a study as ``--workers`` does, loading included; seconds of the clock."""
+    from workbench.execution import Local
+    from workbench.tuning.loading import make_evaluator, setup_here
+    from workbench.tuning.search import Objective
+
+    evaluator = make_evaluator(spec)
+    begun = time.perf_counter()
+    with ExitStack() as held:
+        pool = None
+        if workers > 1:
+            pool = held.enter_context(Local(workers))
+            pool.prepare(setup_here(spec), evaluator.store)
+        study(spec, Objective(spec, evaluator, spec.tuning, pool))
+        return time.perf_counter() - begun
 
 
 class Constant:
@@ -101,13 +111,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=500)
     parser.add_argument("--minutes", type=float, default=60.0)
-    parser.add_argument("--workers", type=int, default=0, metavar="PAIRS", help="also 1 and 2 processes, in turns")
+    parser.add_argument("--workers", type=int, default=0, metavar="PAIRS", help="also --workers 1 and 2, in turns")
+    parser.add_argument("--workers-only", action="store_true", help="without studies on an empty and a full cache")
     options = parser.parse_args()
 
     from search import spec_of
-    from workbench.tuning.workers import make_evaluator, settle
 
-    from workbench.tuning.objective import Objective, pooled
+    from workbench.tuning.loading import make_evaluator, settle
+    from workbench.tuning.objective import pooled
+    from workbench.tuning.search import Objective
 
     with tempfile.TemporaryDirectory() as temporary:
         os.environ["WORKBENCH_STORE"] = f"{temporary}/store"
@@ -128,27 +140,34 @@ def main() -> None:
         def row(what: str, taken: float, note: str = "") -> None:
             print(f"| {what} | {taken:.1f} | {taken / options.trials * 1000:.1f} | {note} |", flush=True)
 
-        class Known(Objective):
+        outcome = Objective(spec, constant, names).judge(baseline)  # type: ignore[arg-type]
+
+        class Known:
             """Even the pooling is left out."""
 
-            def _judge(self, config: Any, trial: Any) -> Any:
-                return outcome
+            def prepare(self, setup: Any, store: Any) -> None:
+                """There is nothing to be made."""
 
-        outcome = Objective(spec, constant, names).judge(baseline)  # type: ignore[arg-type]
-        flat, _ = study(spec, Known(spec, constant, names), 0)  # type: ignore[arg-type]
+            def submit(self, function: Any, *arguments: Any) -> Any:
+                """One and the same outcome."""
+                future: Future[Any] = Future()
+                future.set_result(outcome)
+                return future
+
+        flat, _ = study(spec, Objective(spec, constant, names, Known()))  # type: ignore[arg-type]
         row("constant objective", flat, f"pooling scores would add {pooling * 1000:.1f} ms")
-        empty, _ = study(spec, Objective(spec, evaluator, names), 0)
-        row("store empty", empty, f"{empty / flat:.2f}× constant")
-        evaluator = make_evaluator(spec)
-        full, best = study(spec, Objective(spec, evaluator, names), 0)
-        row("store full", full, f"{full / flat:.2f}× constant; {evaluator.replays} replays; best {best:.1f} ms")
+        if not options.workers_only:
+            empty, _ = study(spec, Objective(spec, evaluator, names))
+            row("store empty", empty, f"{empty / flat:.2f}× constant")
+            evaluator = make_evaluator(spec)
+            full, _ = study(spec, Objective(spec, evaluator, names))
+            row("store full", full, f"{full / flat:.2f}× constant; {evaluator.replays} replays")
         ratios = []
         for _ in range(options.workers):
-            one, _ = study(spec, None, 1)
-            two, _ = study(spec, None, 2)
+            one, two = with_workers(spec, 1), with_workers(spec, 2)
             ratios.append(one / two)
-            row("1 worker process", one)
-            row("2 worker processes", two, f"{ratios[-1]:.2f}× of one; median {median(ratios):.2f}×")
+            row("--workers 1", one)
+            row("--workers 2", two, f"{ratios[-1]:.2f}× of one; median {median(ratios):.2f}×")
 
 
 if __name__ == "__main__":

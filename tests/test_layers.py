@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "workbench"
 FLOORS = (
     "errors units arrays files file_forms config_sections config knobs moshi_json cache execution",
     "sessions trace",
+    "trace_file",
     "recording metrics simulation",
     "stages",
     "barge_in moshi",

@@ -44,8 +44,8 @@ class WorkbenchError(Exception):
 def install(extra: str) -> str:
     """How to get an optional part of this package, which is installed from its own folder.
 
-    >>> install("grpc")
-    "in the project's folder: .venv/bin/pip install -e '.[grpc]'"
+    >>> install("dask")
+    "in the project's folder: .venv/bin/pip install -e '.[dask]'"
     """
     return f"in the project's folder: .venv/bin/pip install -e '.[{extra}]'"
 

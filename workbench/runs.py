@@ -25,7 +25,8 @@ from workbench.sessions.session import Session, open_session
 from workbench.sessions.tracks import write_track
 from workbench.simulation.step_costs import Profile, measured_beside
 from workbench.stages.protocols import Stack
-from workbench.trace import Remark, Trace, read_trace, write_trace
+from workbench.trace import Remark, Trace
+from workbench.trace_file import read_trace, trace_digest, write_trace
 from workbench.units import SAMPLE_RATE
 
 if TYPE_CHECKING:
@@ -263,7 +264,7 @@ def read_run(folder: Path) -> Run:
             raise WorkbenchError(f"{path}: {entry.folder} holds session {session.name!r}, not {entry.name!r}")
         trace_path = folder / f"{entry.name}.trace.jsonl"
         trace = read_trace(trace_path)
-        if trace.digest != entry.digest:
+        if trace_digest(trace) != entry.digest:
             raise WorkbenchError(f"{trace_path}: is not the trace of this run, by the digest in run.json; replay again")
         sessions.append(SessionRun(session, labels, trace, entry.digest))
     known = frozenset(form.vocabulary) if form.vocabulary is not None else None

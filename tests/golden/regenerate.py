@@ -13,7 +13,7 @@ from typing import Any
 from workbench.files import pretty_json, write_text
 from workbench.metrics import evaluate, summarise
 from workbench.sessions.labels import read_labels
-from workbench.trace import read_trace
+from workbench.trace_file import read_trace
 
 HERE = Path(__file__).parent
 

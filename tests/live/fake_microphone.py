@@ -17,16 +17,19 @@ from workbench.live.loudspeaker import SimulatedOpenPlayback, SimulatedPlayback
 from workbench.live.microphone import LiveMicrophone
 from workbench.metrics import evaluate
 from workbench.recording.callbacks import Speaker
+from workbench.recording.devices import Device, StreamSettings
 from workbench.recording.finalize import finish
 from workbench.recording.observer import Clock, RecordingObserver
-from workbench.recording.portaudio import Device, InputCallback, OutputCallback, StreamSettings
-from workbench.recording.recorder import Recorder, RecordingPlan
+from workbench.recording.plan import RecordingPlan
+from workbench.recording.portaudio import InputCallback, OutputCallback
+from workbench.recording.recorder import Recorder
 from workbench.replay.engine import cost_source, replay
 from workbench.sessions.labels import Label
 from workbench.sessions.session import Session
 from workbench.stacks import make_stack
 from workbench.stages.protocols import DuplexModel, Stages
-from workbench.trace import Event, in_order, read_trace
+from workbench.trace import Event, in_order
+from workbench.trace_file import read_trace
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE, samples_to_seconds
 
 SETTLING = 25

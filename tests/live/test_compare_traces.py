@@ -14,7 +14,8 @@ from workbench.live.compare_traces import Exchange, exchanges, pair
 from workbench.sessions.folders import LIVE_TRACE
 from workbench.sessions.session import Session, open_session, write_manifest
 from workbench.sessions.tracks import write_track
-from workbench.trace import Header, Pcm, Play, Tokens, Trace, Transcript, write_trace
+from workbench.trace import Header, Pcm, Play, Tokens, Trace, Transcript
+from workbench.trace_file import write_trace
 from workbench.units import FRAME_SAMPLES
 
 from .fake_microphone import Simulated, record_live, run_live

@@ -33,10 +33,9 @@ from workbench.trace import (
     Underrun,
     Word,
     Xrun,
-    format_event,
     in_order,
-    read_trace,
 )
+from workbench.trace_file import format_event, read_trace
 
 HEADER = Header("s", 0, playout=2400, stack="scripted", costs="live")
 TALK: list[Event] = [

@@ -6,7 +6,8 @@ import pytest
 
 from workbench.metrics import frontier
 from workbench.metrics.definitions import BY_KEY, HIGHER_IS_BETTER, MEASURES, PERCENTS, Points, Rate, Total
-from workbench.trace import EVENTS, Header, format_trace, read_trace
+from workbench.trace import Header
+from workbench.trace_file import EVENTS, format_trace, read_trace
 
 DOCS = Path(__file__).parents[2] / "docs"
 METRICS = (DOCS / "metrics.md").read_text(encoding="utf-8")

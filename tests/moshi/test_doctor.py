@@ -45,7 +45,7 @@ def test_doctor_says_all_there_is_to_say(models, tmp_path, monkeypatch):
         "after a reset 12 of 12 steps equal a fresh start",
         "MLX-Harmony's own reset changes 12 of 12 steps",
         "generated weights, right in shape and without meaning",
-        f"measured beside other work (load 99.0 on {os.cpu_count()} cores): look again when nothing else runs",
+        f"measured beside other work (load 99.0 on {os.cpu_count()} cores): run it again when nothing else runs",
         "verdict",
     ):
         assert line in out
@@ -81,7 +81,7 @@ def test_doctor_as_json():
 def test_doctor_mistakes(tmp_path):
     assert run("doctor", "--models", tmp_path / "none")[0] == 2
     assert "holds no stt/, tts/ or duplex/" in run("doctor", "--models", tmp_path)[1]
-    assert "needs models to measure" in run("doctor", "--profile", tmp_path / "p")[1]
+    assert "no models to measure" in run("doctor", "--profile", tmp_path / "p")[1]
 
 
 @pytest.mark.parametrize(

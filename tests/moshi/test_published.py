@@ -30,7 +30,8 @@ from workbench.moshi.repository import FALLBACKS, published
 from workbench.moshi.stream import TokenStream
 from workbench.moshi.stt import DsmStt
 from workbench.moshi.tts import DsmTts, TtsOptions
-from workbench.sessions.session import write_manifest, write_track
+from workbench.sessions.session import write_manifest
+from workbench.sessions.tracks import write_track
 
 REFUSED = {"hibiki-1b-pytorch-bf16", "tts-0.75b-en-public"}
 """What moshi_mlx 0.3.0 itself does not load."""

@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from workbench.arrays import Audio
-from workbench.recording.portaudio import Device, InputCallback, StreamSettings
-from workbench.recording.recorder import Recorder, RecordingPlan
+from workbench.recording.devices import Device, StreamSettings
+from workbench.recording.plan import RecordingPlan
+from workbench.recording.portaudio import InputCallback
+from workbench.recording.recorder import Recorder
 
 from .conftest import RATE
 

@@ -54,7 +54,8 @@ def test_a_device_that_was_busy_from_the_start_is_not_listed_and_the_line_says_s
 def test_a_device_that_becomes_busy_is_said_to_be(lone: Sound, tmp_path: Path) -> None:
     """PortAudio has listed it; then another program takes it."""
     script = (
-        "from workbench.recording.portaudio import find_device, open_input, stream_settings\n"
+        "from workbench.recording.devices import find_device, stream_settings\n"
+        "from workbench.recording.portaudio import open_input\n"
         "from workbench.errors import WorkbenchError\n"
         "how = stream_settings(find_device('lone_mic', 'input'), 'input')\n"
         "print('listed', flush=True); input()\n"

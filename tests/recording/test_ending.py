@@ -260,7 +260,7 @@ def test_a_sound_server_that_ends_between_opening_and_beginning(own_sound: Sound
     """As while the model of a live recording warms up. PortAudio never comes back from starting the stream."""
     script = (
         "import sys\n"
-        "from workbench.recording.portaudio import find_device, stream_settings\n"
+        "from workbench.recording.devices import find_device, stream_settings\n"
         "from workbench.errors import WorkbenchError\n"
         "from workbench.recording import recorder\n"
         "from workbench.recording.meter import PlainView\n"

@@ -50,10 +50,10 @@ def test_no_device(sound: Sound, tmp_path: Path) -> None:
 def test_a_busy_device_is_said_in_words() -> None:
     """PortAudio's own error for it; ``test_busy.py`` has a device that really is."""
     sounddevice = pytest.importorskip("sounddevice", exc_type=OSError)
-    from workbench.recording.portaudio import _reason
+    from workbench.recording.devices import reason_of
 
     error = sounddevice.PortAudioError("Error opening InputStream: Device unavailable", -9985)
-    assert _reason(error) == "busy or gone; close the program that uses it, or choose another with --device"
+    assert reason_of(error) == "busy or gone; close the program that uses it, or choose another with --device"
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_devices_are_listed_with_what_will_be_done(sound: Sound, tmp_path: Path)
 
 def test_a_devices_name_is_no_markup(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from workbench.cli.actions import devices
-    from workbench.recording.portaudio import Device, StreamSettings
+    from workbench.recording.devices import Device, StreamSettings
 
     device = Device(3, "brack[usb] [/]", "host[x]", 1, 0, RATE, True, False)
     monkeypatch.setattr(devices, "devices", lambda: [device])

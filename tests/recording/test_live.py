@@ -20,7 +20,8 @@ from workbench.replay.engine import cost_source, replay
 from workbench.sessions.folders import PARTIAL
 from workbench.sessions.session import Session, open_session
 from workbench.stacks import make_stack
-from workbench.trace import BargeIn, Cancel, Commit, Done, Pcm, Play, Steps, Transcript, Underrun, read_trace
+from workbench.trace import BargeIn, Cancel, Commit, Done, Pcm, Play, Steps, Transcript, Underrun
+from workbench.trace_file import read_trace
 from workbench.units import FRAME_SAMPLES
 
 from .conftest import RATE, ROOT, Noise, Sound

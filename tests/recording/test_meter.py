@@ -23,7 +23,8 @@ from workbench.recording import meter
 from workbench.recording.finalize import finish
 from workbench.recording.loop import _run
 from workbench.recording.meter import PlainView, state
-from workbench.recording.recorder import Recorder, StopReason
+from workbench.recording.plan import StopReason
+from workbench.recording.recorder import Recorder
 from workbench.recording.terminal import Keyboard
 from workbench.recording.view import LastingView
 from workbench.sessions.folders import PARTIAL

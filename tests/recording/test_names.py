@@ -9,9 +9,9 @@ from workbench.cli.actions import record as module
 from workbench.cli.actions.record import RecordRequest
 from workbench.config import Config
 from workbench.errors import WorkbenchError
-from workbench.recording.portaudio import Device, StreamSettings
-from workbench.recording.recorder import RecordingPlan
-from workbench.recording.tape import NameTakenError
+from workbench.recording.devices import Device, StreamSettings
+from workbench.recording.plan import RecordingPlan
+from workbench.recording.tape_folder import NameTakenError
 from workbench.recording.view import View
 from workbench.sessions.session import open_session
 

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from workbench.errors import WorkbenchError
-from workbench.recording.finalize import cut_off, finish
+from workbench.recording.finalize import finish
 from workbench.recording.levels import GateMeter, LevelMeter
 from workbench.recording.ring import BlockRing
 from workbench.recording.tape import TapeWriter
+from workbench.recording.tape_folder import cut_off
 from workbench.recording.writer import TrackWriter, Writer
 from workbench.sessions.folders import PARTIAL, is_recording, recover_command
 from workbench.sessions.session import open_session

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from workbench.errors import WorkbenchError
-from workbench.recording.finalize import DAMAGED, cut_off, finish
+from workbench.recording.finalize import DAMAGED, finish
 from workbench.recording.observer import LIVE
+from workbench.recording.tape_folder import cut_off
 from workbench.sessions.folders import MANIFEST, PARTIAL
 from workbench.sessions.session import Session, open_session
 

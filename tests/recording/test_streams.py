@@ -9,9 +9,9 @@ import pytest
 import soundfile
 
 from workbench.errors import WorkbenchError
-from workbench.recording.finalize import alignment
+from workbench.recording.alignment import alignment
+from workbench.recording.devices import Device, StreamSettings, one_stream
 from workbench.recording.levels import GateMeter, LevelMeter
-from workbench.recording.portaudio import Device, StreamSettings, one_stream
 from workbench.recording.ring import BlockRing
 from workbench.recording.tape import TapeWriter, open_tape
 from workbench.recording.writer import TrackWriter, Writer

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.errors import WorkbenchError
-from workbench.recording.finalize import cut_off, finish
+from workbench.recording.finalize import finish
 from workbench.recording.resample import Fitter, dequantise, quantise
 from workbench.recording.ring import BlockRing
 from workbench.recording.tape import TapeWriter, pack, unpack
+from workbench.recording.tape_folder import cut_off
 from workbench.sessions.folders import PARTIAL
 from workbench.sessions.labels import read_labels
 from workbench.sessions.session import open_session

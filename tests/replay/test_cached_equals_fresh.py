@@ -14,6 +14,7 @@ from workbench.replay.engine import cost_source, replay
 from workbench.stages.lm import CannedLm
 from workbench.stages.protocols import Stages, SttStep
 from workbench.stages.scripted import ScriptedStack, ScriptedTts
+from workbench.trace_file import trace_digest
 
 from ..conftest import MakeSession
 
@@ -72,7 +73,7 @@ def digest(made, changes: dict[str, object], store: Store) -> str:  # type: igno
     config = override(Config(), {"stack.name": "scripted"} | changes)
     stages = Stages(Mindful(), CannedLm(), ScriptedTts())
     costs = cost_source(knobs_of(config), ScriptedStack().profile, session.name)
-    return replay(session, stages, knobs_of(config), costs, store).trace.digest
+    return trace_digest(replay(session, stages, knobs_of(config), costs, store).trace)
 
 
 SETTINGS = [

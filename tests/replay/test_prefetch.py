@@ -19,6 +19,7 @@ from workbench.sessions.session import open_session, write_manifest
 from workbench.sessions.tracks import write_track
 from workbench.simulation.step_costs import Profile
 from workbench.stacks import make_stack
+from workbench.trace_file import trace_digest
 from workbench.units import SAMPLE_RATE
 
 from ..conftest import MakeSession
@@ -51,7 +52,7 @@ def trace(task: Task, store: Store, stages=None) -> str:
     session, labels = open_labelled(task.folder)
     stages = stages or make_stack(task.config).stages(labels)
     costs = cost_source(knobs_of(task.config), task.profile, session.name)
-    return replay(session, stages, knobs_of(task.config), costs, store).trace.digest
+    return trace_digest(replay(session, stages, knobs_of(task.config), costs, store).trace)
 
 
 def until(what) -> None:

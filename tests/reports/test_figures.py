@@ -17,8 +17,8 @@ from workbench.metrics.rows import PARTS
 from workbench.reports import write_report
 from workbench.reports.drawing import DPI, OWNER_COLOURS, SKY, WIDTH, figure
 from workbench.reports.figures import MOST_BARS, OWNERS, draw_latency, draw_waterfall, owners
-from workbench.reports.staves import FLOOR_DBFS, Story, buffer_levels, tell
 from workbench.reports.timeline import _LANES, _LEFT, _RIGHT, _TITLE, Heading, draw_timeline
+from workbench.reports.timeline_data import FLOOR_DBFS, TimelineData, buffer_levels, timeline_data
 from workbench.runs import score_run
 from workbench.sessions.labels import Label
 from workbench.trace import Cancel, Commit, Done, Header, Play, Trace
@@ -146,8 +146,8 @@ def test_level_is_the_recordings_and_with_an_echo_the_agents_too(tmp_path):
     run, scored, _ = make_run(tmp_path, questions(tmp_path))
     item, found = run.sessions[1], scored[1]
     agent = run.folder / "held.agent.flac"
-    clean = tell(item.session, item.trace, found, agent, (), item.session.samples)
-    echoed = tell(item.session, item.trace, found, agent, ((960, 10 ** (-30 / 20)),), item.session.samples)
+    clean = timeline_data(item.session, item.trace, found, agent, (), item.session.samples)
+    echoed = timeline_data(item.session, item.trace, found, agent, ((960, 10 ** (-30 / 20)),), item.session.samples)
     own = 20 * np.log10(item.session.levels)
     assert clean.level == pytest.approx(np.maximum(own, FLOOR_DBFS), abs=1e-4)
     start, _ = echoed.audible[-1]
@@ -160,8 +160,8 @@ def test_level_is_the_recordings_and_with_an_echo_the_agents_too(tmp_path):
 def test_markers_tell_a_cut_in_from_a_commit(tmp_path):
     run, scored, _ = make_run(tmp_path, questions(tmp_path), barge_in=True)
     item = run.sessions[1]
-    story = tell(item.session, item.trace, scored[1], run.folder / "held.agent.flac", (), item.session.samples)
-    found = [(marker.name, marker.bad) for marker in story.markers]
+    data = timeline_data(item.session, item.trace, scored[1], run.folder / "held.agent.flac", (), item.session.samples)
+    found = [(marker.name, marker.bad) for marker in data.markers]
     assert found[:3] == [("cut-in", True), ("barge-in: speech", False), ("commit", False)]
 
 
@@ -173,9 +173,9 @@ def test_a_commit_that_ended_no_turn_is_marked_and_listed(tmp_path):
     def told(*labels):
         taken = replace(run, sessions=(replace(item, labels=labels),))
         scored, summary = score_run(taken)
-        story = tell(item.session, item.trace, scored[0], run.folder / "s.agent.flac", (), item.session.samples)
+        data = timeline_data(item.session, item.trace, scored[0], run.folder / "s.agent.flac", (), item.session.samples)
         write_report(taken, scored, summary)
-        return scored[0], [(marker.name, marker.bad) for marker in story.markers]
+        return scored[0], [(marker.name, marker.bad) for marker in data.markers]
 
     assert told(*item.labels)[1] == [("commit", False)]
     noise = replace(item.labels[0], kind="noise", turn=None)
@@ -192,8 +192,8 @@ def test_a_commit_that_ended_no_turn_is_marked_and_listed(tmp_path):
 def test_a_note_is_a_line_and_leaves_the_turn_whole(tmp_path):
     labels = [Label(SECOND, 5 * SECOND, "speech", 1), Label(3 * SECOND, 3 * SECOND, "note"),
               Label(7 * SECOND, 9 * SECOND, "note")]  # fmt: skip
-    story = Story(np.zeros(125), (), (), (), (), (), (), (), ())
-    draw_timeline(tmp_path / "t.png", Heading("s", "", None, False), story, labels, 10 * SECOND)
+    data = TimelineData(np.zeros(125), (), (), (), (), (), (), (), ())
+    draw_timeline(tmp_path / "t.png", Heading("s", "", None, False), data, labels, 10 * SECOND)
     drawn = picture(tmp_path / "t.png")[..., :3]
     inch = (WIDTH - _LEFT - _RIGHT) / 10
     top, height = _LANES["labels"]

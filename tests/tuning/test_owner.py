@@ -62,7 +62,7 @@ def test_a_database_has_one_owner(here, recordings):
             [sys.executable, "-c", HOLD, server.url], env=environment(), stdout=subprocess.PIPE, text=True
         )
         assert holder.stdout.readline() == "held\n"
-        says = rf"^study 'grid' is being worked on by process {holder.pid} on .* its lease ends in \d+ s"
+        says = rf"^study 'grid' is being worked on by process {holder.pid} on .* \(its lease ends in \d+ s"
         with pytest.raises(WorkbenchError, match=says) as caught, leased(study, server.url):
             pass
         assert "\n" not in str(caught.value)

@@ -165,7 +165,8 @@ def test_a_worker_whose_models_differ_is_refused_by_name(here):
 def nano_session(folder: Path) -> Path:
     """A word of a demo session with its answer's time, so that nano is soon through."""
     from workbench.sessions.labels import Label, write_labels
-    from workbench.sessions.session import open_session, write_manifest, write_track
+    from workbench.sessions.session import open_session, write_manifest
+    from workbench.sessions.tracks import write_track
     from workbench.units import SAMPLE_RATE
 
     demo = open_session(REPOSITORY / "recordings/barge-in-short")

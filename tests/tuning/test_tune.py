@@ -16,6 +16,7 @@ from workbench.cache import Store
 from workbench.cli import cli
 from workbench.config import AssistantConfig, load
 from workbench.errors import WorkbenchError
+from workbench.trace_file import trace_digest
 from workbench.tuning.evaluator import Evaluator
 from workbench.tuning.objective import Goal
 from workbench.tuning.output.listener_comparison import FAULTS
@@ -166,7 +167,7 @@ def test_a_trials_trace_is_that_of_replay(here, recordings):
         manifest = json.loads((here / out / "run.json").read_text())
         assert manifest["fingerprint"] == config.fingerprint
         for entry in manifest["sessions"]:
-            assert evaluator.replay(config, entry["name"]).trace.digest == entry["digest"]
+            assert trace_digest(evaluator.replay(config, entry["name"]).trace) == entry["digest"]
 
 
 def test_the_baseline_is_first_and_equal_settings_replay_once(here, recordings):

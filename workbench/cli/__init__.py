@@ -15,14 +15,16 @@ from workbench.cli.commands.cache import cache
 from workbench.cli.commands.compare import compare
 from workbench.cli.commands.demo import demo
 from workbench.cli.commands.devices import devices
+from workbench.cli.commands.doctor import doctor
 from workbench.cli.commands.import_ import import_
 from workbench.cli.commands.label import label
-from workbench.cli.commands.models import doctor, models, voices
+from workbench.cli.commands.models import models
 from workbench.cli.commands.record import record
 from workbench.cli.commands.replay import replay
 from workbench.cli.commands.score import score
 from workbench.cli.commands.sessions import sessions
 from workbench.cli.commands.tune import COMMANDS as TUNE
+from workbench.cli.commands.voices import voices
 from workbench.cli.options import HelpfulGroup
 from workbench.errors import WorkbenchError, in_one_line, printable
 

@@ -17,7 +17,8 @@ from workbench.live.microphone import LiveMicrophone
 from workbench.recording.callbacks import Speaker
 from workbench.recording.observer import LIVE, Clock
 from workbench.stages.protocols import DuplexModel, Stages
-from workbench.trace import Dropped, Event, Header, format_event
+from workbench.trace import Dropped, Event, Header
+from workbench.trace_file import format_event
 from workbench.units import FRAME_RATE
 
 _BEHIND_SECONDS = 1.0

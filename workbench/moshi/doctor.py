@@ -74,7 +74,7 @@ def packages() -> Iterator[Finding]:
 
 def audio() -> Iterator[Finding]:
     """PortAudio, and what its default devices can do; only recording needs them."""
-    from workbench.recording.portaudio import find_device, stream_settings
+    from workbench.recording.devices import find_device, stream_settings
 
     for kind in ("input", "output"):
         try:

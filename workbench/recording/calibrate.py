@@ -10,7 +10,8 @@ that do not overlap) it is the middle, in dB, of the widest such range.
 looks safer than it is; both error rates given here are of 80 ms frames.
 """
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,15 +19,28 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.arrays import Audio, Floats
-from workbench.recording.levels import dbfs
+from workbench.errors import WorkbenchError
+from workbench.recording.callbacks import InputTap
+from workbench.recording.devices import StreamSettings
+from workbench.recording.levels import DEAD, dbfs
+from workbench.recording.portaudio import close, open_input, start
+from workbench.recording.resample import Fitter
+from workbench.recording.ring import BlockRing
 from workbench.sessions.tracks import frame_rms
-from workbench.units import FRAME_SAMPLES, SAMPLE_RATE
+from workbench.units import FRAME_SAMPLES, SAMPLE_RATE, seconds_to_samples
 
 _VAD_RATE, _VAD_CHUNK = 16_000, 512
 _VAD_SPEECH = 0.5
 _LEAST_SPEECH_FRAMES = 10
 """Fewer than this (0.8 s) is no speech to go by."""
 _GRID_DBFS = np.arange(-800, 1) / 10
+
+_RING_SLOTS = 125
+_WARM_UP_SECONDS = 1.5
+"""Given up at first: microphones click and hunt for their gain."""
+_GET_READY_SECONDS = 1.0
+"""Given up between "be quiet" and "speak": people take a moment."""
+_PATIENCE_SECONDS = 5.0
 
 _HOTMIC_BLOCK = 8_000
 _HOTMIC_LAST = 400
@@ -93,6 +107,44 @@ class Calibration:
                 f"{threshold.missed_speech} of {len(self.speech)} speech frames do not)"
             )
         return [*out, f"in the config: stt_silence_threshold = {self.suggested.value:.3g}"]
+
+
+def guided(how: StreamSettings, quiet_seconds: float, speech_seconds: float, say: Callable[[str], None]) -> Calibration:
+    """Ask for silence, then for speech, and calibrate.
+
+    Raises:
+        WorkbenchError: the device cannot be opened, or gives no audio or nothing but zeros.
+    """
+    ring = BlockRing(_RING_SLOTS, how.frames, how.channels)
+    stream = open_input(how, InputTap(ring))
+    fitter = Fitter(how.rate, how.channels)
+
+    def hear(seconds: float) -> Audio:
+        parts: list[Audio] = []
+        wanted, heard_at = seconds_to_samples(seconds), time.monotonic()
+        while sum(len(part) for part in parts) < wanted:
+            while len(ring):
+                parts.append(fitter(ring.audio()))
+                ring.pop()
+                heard_at = time.monotonic()
+            if time.monotonic() - heard_at > _PATIENCE_SECONDS:
+                raise WorkbenchError(f"input device {how.device.name!r} gives no audio; choose another with --device")
+            time.sleep(0.02)
+        return np.concatenate(parts)[:wanted]
+
+    try:
+        start(stream, f"input device {how.device.name!r}")
+        say(f"calibration: be quiet for {quiet_seconds:g} s")
+        hear(_WARM_UP_SECONDS)
+        quiet = hear(quiet_seconds)
+        say(f"calibration: now speak as you will to the assistant, for {speech_seconds:g} s")
+        hear(_GET_READY_SECONDS)
+        spoken = hear(speech_seconds)
+    finally:
+        close(stream)
+    if not quiet.any() and not spoken.any():
+        raise WorkbenchError(f"input device {how.device.name!r} gives nothing but digital zeros: it {DEAD}")
+    return calibrate(quiet, spoken)
 
 
 def calibrate(quiet: Audio, spoken: Audio) -> Calibration:

@@ -3,24 +3,24 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from statistics import median
 from typing import Any, BinaryIO
 
-import numpy as np
 import soundfile
 
 from workbench import __version__
 from workbench.errors import WorkbenchError
 from workbench.files import sha256_file, sync, write_text
+from workbench.recording.alignment import alignment, filled, holes_of, placed
 from workbench.recording.levels import DEAD
 from workbench.recording.live_trace import LiveLog, causal_offset, live_trace, read_log
 from workbench.recording.notes import echo_remarks, remarks
 from workbench.recording.resample import Pcm24
-from workbench.recording.tape import Tape, lock_tape, open_tape, remove_empty, zeros
+from workbench.recording.tape import Tape, open_tape
+from workbench.recording.tape_folder import lock_tape, remove_empty
 from workbench.sessions.echo_path import round_trip
 from workbench.sessions.folders import (
     EVENTS,
@@ -28,15 +28,12 @@ from workbench.sessions.folders import (
     LIVE_TRACE,
     MANIFEST,
     PARTIAL,
-    find_sessions,
-    is_recording,
     recover_command,
 )
 from workbench.sessions.labels import Label, write_labels
 from workbench.sessions.session import Session, open_session, write_manifest
 from workbench.sessions.tracks import write_track
-from workbench.trace import write_trace
-from workbench.units import SAMPLE_RATE, samples_to_seconds
+from workbench.trace_file import write_trace
 
 _LITTLE_BYTES = 1 << 18
 
@@ -191,71 +188,6 @@ def _read_log(tape: Tape) -> tuple[LiveLog | None, tuple[str, ...]]:
         return None, (f"{what}: the session is made without the live trace",)
 
 
-def alignment(tape: Tape) -> dict[str, Any]:
-    """How the agent track lies on the microphone's clock, from the time stamps of both streams.
-
-    Returns:
-        ``agent_offset``: microphone sample at which the agent's first sample sounded; ``agent_offset_spread``: how far
-        the per-second figures lie apart, in samples; ``drift_ppm`` between the two converters' clocks (over a minute
-        at least). Empty without an agent track or without time stamps.
-    """
-    both = zip(tape.offsets.get("mic", []), tape.offsets.get("agent", []), strict=False)
-    apart = [agent - mic for mic, agent in both]
-    if not apart:
-        return {}
-    found: dict[str, Any] = {
-        "agent_offset": round(median(apart)),
-        "agent_offset_spread": round(max(apart) - min(apart), 1),
-    }
-    if len(apart) >= 60:
-        seconds = np.linspace(0.0, samples_to_seconds(tape.samples["mic"]), len(apart))
-        found["drift_ppm"] = round(float(np.polyfit(seconds, apart, 1)[0]) / SAMPLE_RATE * 1e6, 1)
-    return found
-
-
-def holes_of(tape: Tape, track: str) -> list[tuple[int, int]]:
-    """Holes of a track as (tape sample before which it lies, samples missing), in order."""
-    found = [e for e in tape.events if e["event"] == "hole" and e["track"] == track]
-    return sorted((event["sample"], event["samples"]) for event in found)
-
-
-def filled(blocks: Iterator[Pcm24], holes: Sequence[tuple[int, int]]) -> Iterator[Pcm24]:
-    """A track with zeros where samples are missing.
-
-    >>> [part.tolist() for part in filled(iter([np.array([1, 2], np.int32), np.array([3], np.int32)]), [(1, 2)])]
-    [[1], [0, 0], [2], [3]]
-    """
-    here, left = 0, list(holes)
-    for block in blocks:
-        start = 0
-        while left and left[0][0] < here + len(block):
-            at, missing = left.pop(0)
-            yield block[start : at - here]
-            yield from zeros(missing)
-            start = at - here
-        yield block[start:]
-        here += len(block)
-    for _, missing in left:
-        yield from zeros(missing)
-
-
-def placed(blocks: Iterator[Pcm24], offset: int, samples: int) -> Iterator[Pcm24]:
-    """A track moved by ``offset`` samples, cut or filled with zeros to ``samples``.
-
-    >>> [part.tolist() for part in placed(iter([np.array([1, 2, 3], np.int32)]), 1, 6)]
-    [[0], [1, 2, 3], [0, 0]]
-    """
-    here = min(max(0, offset), samples)
-    yield from zeros(here)
-    skip = max(0, -offset)
-    for block in blocks:
-        kept = block[skip:][: samples - here]
-        skip = max(0, skip - len(block))
-        here += len(kept)
-        yield kept
-    yield from zeros(samples - here)
-
-
 def _write(path: Path, blocks: Iterator[Pcm24]) -> bool:
     """Write 24-bit FLAC; returns whether it holds anything but zeros.
 
@@ -298,15 +230,3 @@ def _damaged(tape: Tape) -> list[dict[str, Any]]:
         for track, spans in tape.damaged.items()
         for start, end in spans
     ]
-
-
-def cut_off(recordings: Path) -> list[Path]:
-    """Sessions in a folder whose recording was not finished, and that nobody records or finishes now; by name."""
-    if not recordings.is_dir():
-        return []
-    return [path for path in find_sessions(recordings) if is_cut_off(path)]
-
-
-def is_cut_off(folder: Path) -> bool:
-    """Whether there is a tape here that nobody works on."""
-    return (folder / PARTIAL).exists() and not is_recording(folder)

@@ -31,8 +31,8 @@ from workbench.trace import (
     Word,
     Xrun,
     in_order,
-    parse_event,
 )
+from workbench.trace_file import parse_event
 from workbench.units import FRAME_SAMPLES
 
 Holes = Sequence[tuple[int, int]]

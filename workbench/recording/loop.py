@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from workbench.errors import WorkbenchError
 from workbench.recording.finalize import FinishedRecording, NothingRecordedError, finish
-from workbench.recording.recorder import Recorder, RecordingPlan, StopReason
+from workbench.recording.plan import RecordingPlan, StopReason
+from workbench.recording.recorder import Recorder
 from workbench.recording.view import LastingView, View
 
 _LOOK_SECONDS = 0.05

@@ -1,8 +1,8 @@
-"""Microphone and loudspeaker through PortAudio: the only module that imports sounddevice.
+"""Streams of PortAudio: opened, started and closed for microphone and loudspeaker.
 
-Microphone and loudspeaker are one duplex stream where PortAudio handles both in one go (:func:`one_stream`): on JACK,
-and for one device that does both. Their sample counters are then locked. On JACK it has to be so, because the clock of
-each stream begins when that stream is opened.
+Microphone and loudspeaker are one duplex stream where PortAudio handles both in one go
+(:func:`workbench.recording.devices.one_stream`): on JACK, and for one device that does both. Their sample counters are
+then locked. On JACK it has to be so, because the clock of each stream begins when that stream is opened.
 
 Elsewhere they are two streams whose time stamps are of one clock. PortAudio runs a duplex stream through ALSA with a
 loop of its own, and ``benchmarks/one_stream.py`` shows what becomes of it on PulseAudio. With blocks of a fixed size,
@@ -14,19 +14,16 @@ buffer between the two.
 """
 
 import atexit
-import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any, Protocol, TypeVar
 
 from workbench.arrays import Audio
 from workbench.errors import WorkbenchError
 from workbench.recording.clock_steps import ClockSteps
-from workbench.units import FRAME_MS, SAMPLE_RATE
+from workbench.recording.devices import StreamSettings, load_sounddevice, quiet, reason_of
 
 T = TypeVar("T")
 
@@ -35,7 +32,6 @@ InputCallback = Callable[[Audio, float, int, float], None]
 OutputCallback = Callable[[Audio, float, int, float], None]
 """As for input, but the block is to be filled, and the stamp is when its first sample leaves the converter."""
 
-_RATES = (48_000, 44_100, 96_000, 32_000, 16_000)
 _LATENCY_SECONDS = {"input": 0.24, "output": 0.48}
 """Device buffering asked for. A late callback then costs nothing, and a recording is in no hurry; on a machine with
 seven busy programs per core, 0.16 s of output ran dry twice in a minute."""
@@ -46,64 +42,8 @@ _BEGIN_SECONDS, _CLOSE_SECONDS = 10.0, 5.0
 _LEFT: list["Stream"] = []
 """Streams inside which a thread still hangs: touched no more, but kept, because PortAudio may yet call back."""
 
-_JACK, _ALSA = "JACK Audio Connection Kit", "ALSA"
-"""Names of host APIs."""
-
 _steps = ClockSteps()
 """One for all streams, so that their stamps stay on one clock."""
-
-_HIDDEN = "; one that another program holds is not seen: close that first" if sys.platform == "linux" else ""
-"""On ALSA, PortAudio leaves out a device that it cannot open while it looks at what there is."""
-
-
-@dataclass(frozen=True)
-class Device:
-    """One PortAudio device."""
-
-    index: int
-    name: str
-    host: str
-    inputs: int
-    outputs: int
-    rate: int
-    is_default_input: bool
-    is_default_output: bool
-
-
-@dataclass(frozen=True)
-class StreamSettings:
-    """How a device will be opened, and what is done to fit it to 24 kHz mono."""
-
-    device: Device
-    kind: str
-    rate: int
-    channels: int
-    latency: float = 0.0
-    """Buffering asked for, in seconds; 0 is what a recording wants."""
-
-    @property
-    def frames(self) -> int:
-        """Samples per 80 ms block at the device's rate: 1920 at 24 kHz."""
-        return self.rate * FRAME_MS // 1000
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether the samples pass unchanged."""
-        return self.rate == SAMPLE_RATE and self.channels == 1
-
-    @property
-    def words(self) -> str:
-        """What will be done, for people."""
-        if self.is_exact:
-            return "24 kHz mono, sample for sample"
-        steps = []
-        if self.channels > 1:
-            steps.append(
-                f"{self.channels} channels {'mixed to mono' if self.kind == 'input' else 'get the same signal'}"
-            )
-        if self.rate != SAMPLE_RATE:
-            steps.append(f"{self.rate / 1000:g} kHz {'to' if self.kind == 'input' else 'from'} 24 kHz by soxr")
-        return ", ".join(steps)
 
 
 class Stream(Protocol):
@@ -157,130 +97,6 @@ class _Side:
             self._stream.close()
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep what PortAudio and ALSA print on stderr about every device they try from the user."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
-
-
-def _sounddevice() -> Any:
-    try:
-        import sounddevice
-    except OSError as error:
-        if "PortAudio" not in str(error):
-            raise
-        raise WorkbenchError(
-            "PortAudio is not installed: 'apt install libportaudio2' on Debian, 'brew install portaudio' on a Mac"
-        ) from None
-    return sounddevice
-
-
-def devices() -> list[Device]:
-    """All devices PortAudio sees, in its order.
-
-    Raises:
-        WorkbenchError: PortAudio is missing.
-    """
-    sd = _sounddevice()
-    hosts = sd.query_hostapis()
-    default_input, default_output = sd.default.device
-    found = []
-    for index, entry in enumerate(sd.query_devices()):
-        found.append(
-            Device(
-                index=index,
-                name=entry["name"],
-                host=hosts[entry["hostapi"]]["name"],
-                inputs=entry["max_input_channels"],
-                outputs=entry["max_output_channels"],
-                rate=round(entry["default_samplerate"]),
-                is_default_input=index == default_input,
-                is_default_output=index == default_output,
-            )
-        )
-    return found
-
-
-def find_device(wanted: str | None, kind: str) -> Device:
-    """The device of a kind (``input`` or ``output``) by number, name or part of its name; the default for None.
-
-    Raises:
-        WorkbenchError: there is none, none of that name, or more than one that fits.
-    """
-    able = [device for device in devices() if (device.inputs if kind == "input" else device.outputs) > 0]
-    if not able:
-        raise WorkbenchError(f"no audio {kind} device: plug one in, then look at 'workbench devices'")
-    if wanted is None:
-        chosen = [d for d in able if (d.is_default_input if kind == "input" else d.is_default_output)] or able[:1]
-    elif wanted.isdecimal():
-        chosen = [device for device in able if device.index == int(wanted)]
-    else:
-        chosen = [device for device in able if device.name == wanted] or [
-            device for device in able if wanted.lower() in device.name.lower()
-        ]
-    if not chosen:
-        raise WorkbenchError(f"no audio {kind} device {wanted!r} ('workbench devices' lists them){_HIDDEN}")
-    if len(chosen) > 1:
-        names = ", ".join(f"{device.index} {device.name}" for device in chosen[:4])
-        raise WorkbenchError(f"{kind} device {wanted!r} fits several ({names}): give its number or whole name")
-    return chosen[0]
-
-
-def stream_settings(device: Device, kind: str, rate: int | None = None) -> StreamSettings:
-    """The nearest to 24 kHz mono that a device can do.
-
-    Args:
-        device: what to open.
-        kind: ``input`` or ``output``.
-        rate: use this rate and no other.
-
-    Raises:
-        WorkbenchError: the device cannot be opened at all.
-    """
-    sd = _sounddevice()
-    check = sd.check_input_settings if kind == "input" else sd.check_output_settings
-    most = device.inputs if kind == "input" else device.outputs
-    rates = (rate,) if rate else (SAMPLE_RATE, device.rate, *_RATES)
-    problem = "it takes none of the usual rates"
-    for candidate in rates:
-        for channels in sorted({1, min(2, most), most}):
-            try:
-                with _quiet():
-                    check(device=device.index, channels=channels, samplerate=candidate, dtype="float32")
-            except sd.PortAudioError as error:
-                problem = _reason(error)
-            else:
-                return StreamSettings(device, kind, candidate, channels)
-    at = f" at {rate} Hz" if rate else ""
-    raise WorkbenchError(
-        f"{kind} device {device.name!r} cannot be opened{at}: {problem} ('workbench devices' lists others)"
-    )
-
-
-def one_stream(microphone: StreamSettings, loudspeaker: StreamSettings) -> bool:
-    """Whether the two are to be opened as one duplex stream.
-
-    Raises:
-        WorkbenchError: no stream does both, and the time stamps of two could not be compared.
-    """
-    mic, speaker = microphone.device, loudspeaker.device
-    if (mic.host == _JACK) != (speaker.host == _JACK):
-        raise WorkbenchError(
-            f"microphone on {mic.host} and loudspeaker on {speaker.host} have no clock in common: "
-            "choose both from one of them with --device and --output"
-        )
-    if mic.host == _JACK:
-        return True  # one rate, that of the server
-    return mic.index == speaker.index and mic.host != _ALSA and microphone.rate == loudspeaker.rate
-
-
 def open_input(how: StreamSettings, callback: InputCallback) -> Stream:
     """Open a microphone; nothing flows before ``start``.
 
@@ -292,7 +108,7 @@ def open_input(how: StreamSettings, callback: InputCallback) -> Stream:
         began = perf_counter()
         callback(block, _steps.taken_out(time.inputBufferAdcTime, time.currentTime), status._flags, began)
 
-    return _Side(_open(_sounddevice().InputStream, [how], on_block))
+    return _Side(_open(load_sounddevice().InputStream, [how], on_block))
 
 
 def open_output(how: StreamSettings, callback: OutputCallback) -> Stream:
@@ -306,7 +122,7 @@ def open_output(how: StreamSettings, callback: OutputCallback) -> Stream:
         began = perf_counter()
         callback(block, _steps.taken_out(time.outputBufferDacTime, time.currentTime), status._flags, began)
 
-    return _Side(_open(_sounddevice().OutputStream, [how], on_block))
+    return _Side(_open(load_sounddevice().OutputStream, [how], on_block))
 
 
 def open_duplex(
@@ -329,7 +145,7 @@ def open_duplex(
         played(free, _steps.taken_out(time.outputBufferDacTime, now), status._flags, began)
         heard(block, _steps.taken_out(time.inputBufferAdcTime, now), status._flags, perf_counter())
 
-    stream = _open(_sounddevice().Stream, [microphone, loudspeaker], on_block)
+    stream = _open(load_sounddevice().Stream, [microphone, loudspeaker], on_block)
     return _Side(stream, 0), _Side(stream, 1)
 
 
@@ -348,7 +164,7 @@ def start(stream: Stream, name: str) -> None:
         _LEFT.append(stream)
         raise WorkbenchError(f"{name} did not begin within {_BEGIN_SECONDS:g} s") from None
     except Exception as error:  # PortAudio's, mostly
-        raise WorkbenchError(f"{name} did not begin: {_reason(error)}") from None
+        raise WorkbenchError(f"{name} did not begin: {reason_of(error)}") from None
 
 
 def close(stream: Stream) -> None:
@@ -414,24 +230,9 @@ def _open(make: Any, both: Sequence[StreamSettings], on_block: Any) -> Any:
 
     names = " and ".join(f"{how.kind} device {how.device.name!r}" for how in both)
     try:
-        with _quiet():
+        with quiet():
             return _within(_BEGIN_SECONDS, work)
     except TimeoutError:
         raise WorkbenchError(f"{names}: did not open within {_BEGIN_SECONDS:g} s") from None
-    except _sounddevice().PortAudioError as error:
-        raise WorkbenchError(f"{names}: {_reason(error)}") from None
-
-
-def _reason(error: Exception) -> str:
-    """PortAudio's message in words that say what to do."""
-    text = str(error.args[0]) if error.args else str(error)
-    code = error.args[1] if len(error.args) > 1 else None
-    if code == -9985 or "busy" in text.lower():
-        return "busy or gone; close the program that uses it, or choose another with --device"
-    if code == -9997:
-        return "it does not do this sample rate"
-    if code == -9998:
-        return "it does not have that many channels"
-    if code == -9999 and len(error.args) > 2:
-        return str(error.args[2][2]).lower()  # the system's own words
-    return text.rstrip(".")
+    except load_sounddevice().PortAudioError as error:
+        raise WorkbenchError(f"{names}: {reason_of(error)}") from None

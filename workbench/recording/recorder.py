@@ -5,22 +5,21 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from workbench.errors import WorkbenchError
 from workbench.recording.callbacks import Feeder, InputTap, OutputTap, Speaker
+from workbench.recording.devices import StreamSettings
 from workbench.recording.levels import GateMeter, LevelMeter
 from workbench.recording.observer import Clock, RecordingObserver
+from workbench.recording.plan import RecordingPlan, StopReason
 from workbench.recording.portaudio import (
     InputCallback,
     OutputCallback,
     Stream,
-    StreamSettings,
     close,
     open_duplex,
     open_input,
@@ -48,46 +47,6 @@ _CATCH_UP_SECONDS = 0.5
 _URGENT = -10
 _BYTES_PER_SECOND = SAMPLE_RATE * 3 * 2
 """Disk that a second of one track takes while the take is finished: the tape and the FLAC beside it, at worst."""
-
-
-@dataclass(frozen=True)
-class RecordingPlan:
-    """What to record.
-
-    Attributes:
-        folder: the session to make.
-        play: audio that goes out while the microphone comes in.
-        output: where it goes; given if ``play`` or ``follower`` is.
-        seconds: length of the session; None is until stopped.
-        gate: (threshold, silence_ms, min_speech_ms) of the listener that the meter shows.
-        about: provenance.
-    """
-
-    folder: Path
-    input: StreamSettings
-    gate: tuple[float, float, float]
-    play: Path | None = None
-    output: StreamSettings | None = None
-    one_stream: bool = False
-    """Microphone and loudspeaker are opened as one stream (``audio.one_stream``)."""
-    seconds: float | None = None
-    calibration: Mapping[str, Any] | None = None
-    about: Mapping[str, Any] | None = None
-    follower: RecordingObserver | None = None
-    """Who hears along and may speak."""
-
-
-@dataclass(frozen=True)
-class StopReason:
-    """Why a take ended.
-
-    Attributes:
-        as_asked: False when something went wrong; what was heard until then is kept.
-        why: in words.
-    """
-
-    as_asked: bool
-    why: str
 
 
 Opener = tuple[Callable[[StreamSettings, InputCallback], Stream], Callable[[StreamSettings, OutputCallback], Stream]]
@@ -316,15 +275,3 @@ def _device_facts(how: StreamSettings) -> dict[str, Any]:
         "channels": how.channels,
         "fit": how.words,
     }
-
-
-def ensure_new(folder: Path) -> None:
-    """Refuse a session name that is taken, or has a file in place of its folder, before anything is opened for it.
-
-    Raises:
-        WorkbenchError: names the folder.
-    """
-    if folder.parent.exists() and not folder.parent.is_dir():
-        raise WorkbenchError(f"{folder.parent}: is not a folder; choose one with --dir")
-    if folder.exists():
-        raise WorkbenchError(f"{folder}: the name is taken; choose another with --name")

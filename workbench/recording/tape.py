@@ -14,14 +14,10 @@ The folder ``.recording`` inside the session holds
 What can be trusted of it afterwards is ``salvage``'s to say.
 """
 
-import fcntl
 import json
 import os
-import shutil
-import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -45,21 +41,16 @@ from workbench.recording.integrity import (
     read_lines,
 )
 from workbench.recording.resample import Pcm24
-from workbench.sessions.folders import EVENTS, LOCK, PARTIAL, check_name
+from workbench.recording.tape_folder import lock_tape, make_folder, remove_empty
+from workbench.sessions.folders import EVENTS, PARTIAL, check_name
 from workbench.units import SAMPLE_RATE, samples_to_seconds
 
 JOURNAL = "journal.jsonl"
 _READ = 10 * SAMPLE_RATE
-_LOCK_TRIES = 10
-"""Every 50 ms: whoever only asks whether a session is being recorded holds the lock for a moment."""
 _APART = 10 * SAMPLE_RATE
 """Tracks of one recording do not end further apart than this; a journal that says so is damaged."""
 _UNCHECKED_SECONDS = 3.0
 """More than this cannot come after the journal's last line unless the disk was slow, or the journal is not whole."""
-
-
-class NameTakenError(WorkbenchError):
-    """There is something of this name."""
 
 
 def pack(pcm: Pcm24) -> bytes:
@@ -99,7 +90,7 @@ class TapeWriter:
         self.session = session
         self.samples = dict.fromkeys(tracks, 0)
         self._crc = dict.fromkeys(tracks, 0)
-        _make_folder(session)
+        make_folder(session)
         folder = session / PARTIAL
         try:
             folder.mkdir()
@@ -158,50 +149,6 @@ class TapeWriter:
         """Close all files and give the lock back."""
         self.end()
         self.lock.close()
-
-
-def _make_folder(session: Path) -> None:
-    try:
-        session.parent.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise WorkbenchError(f"{session.parent}: is not a folder; choose one with --dir") from None
-    except OSError as error:
-        raise WorkbenchError(f"{session.parent}: cannot be made ({error.strerror})") from None
-    try:
-        session.mkdir()
-    except FileExistsError:
-        raise NameTakenError(f"{session}: the name is taken; choose another with --name") from None
-    except OSError as error:
-        raise WorkbenchError(f"{session}: cannot be made ({error.strerror})") from None
-
-
-def lock_tape(session: Path) -> BinaryIO:
-    """Lock a tape for this process, until the file is closed.
-
-    Raises:
-        WorkbenchError: there is no tape, or another process records or finishes it right now.
-        OSError: the folder cannot be written.
-    """
-    folder = session / PARTIAL
-    if not folder.is_dir():
-        raise WorkbenchError(f"{session}: no recording to finish here")
-    lock = (folder / LOCK).open("ab")
-    for _ in range(_LOCK_TRIES):
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(0.05)
-        else:
-            return lock
-    lock.close()
-    raise WorkbenchError(f"{session}: is being recorded right now, or finished by another command; wait for that")
-
-
-def remove_empty(session: Path) -> None:
-    """Remove a tape that holds no audio, and its folder where nothing else is in there."""
-    shutil.rmtree(session / PARTIAL, ignore_errors=True)
-    with suppress(OSError):
-        session.rmdir()
 
 
 @dataclass(frozen=True)

@@ -125,6 +125,6 @@ def hear(loaded: LoadedStack, folder: Path, labels: tuple[Label, ...], config: C
         config: the knobs.
         profile: step costs, where they are drawn from one.
     """
-    session = open_session(folder)
-    knobs = knobs_of(config)
-    replay(session, loaded.stack.stages(labels), knobs, cost_source(knobs, profile, session.name), loaded.store)
+    session, knobs = open_session(folder), knobs_of(config)
+    costs = cost_source(knobs, profile, session.name)
+    replay(session, loaded.stack.stages(labels), knobs, costs, loaded.store)

@@ -30,7 +30,7 @@ from workbench.reports.drawing import (
     text_inches,
     write_within,
 )
-from workbench.reports.staves import FLOOR_DBFS, Marker, Story
+from workbench.reports.timeline_data import FLOOR_DBFS, Marker, TimelineData
 from workbench.sessions.labels import Label
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE
 
@@ -65,7 +65,7 @@ class Heading:
     echo: bool
 
 
-def draw_timeline(path: Path, heading: Heading, story: Story, labels: Sequence[Label], samples: int) -> None:
+def draw_timeline(path: Path, heading: Heading, data: TimelineData, labels: Sequence[Label], samples: int) -> None:
     """Draw ``samples`` of a session."""
     seconds = samples / SAMPLE_RATE
     line = seconds if seconds <= _SINGLE else _LINE
@@ -75,7 +75,7 @@ def draw_timeline(path: Path, heading: Heading, story: Story, labels: Sequence[L
         drawn.text(0.15 / WIDTH, 1 - 0.25 / full, heading.name, fontsize=12, va="center")
         drawn.text(1 - 0.15 / WIDTH, 1 - 0.25 / full, heading.facts, color=FAINT, va="center", ha="right")
         for number in range(lines):
-            _Line(drawn, _TITLE + number * _LINE_HEIGHT, number * line, line, seconds).draw(heading, story, labels)
+            _Line(drawn, _TITLE + number * _LINE_HEIGHT, number * line, line, seconds).draw(heading, data, labels)
 
 
 class _Line:
@@ -93,12 +93,12 @@ class _Line:
         for area in self.lanes.values():
             area.set_xlim(begin, self.end)
 
-    def draw(self, heading: Heading, story: Story, labels: Sequence[Label]) -> None:
-        self._microphone(heading, story)
+    def draw(self, heading: Heading, data: TimelineData, labels: Sequence[Label]) -> None:
+        self._microphone(heading, data)
         self._labels(labels)
-        self._agent(story)
-        self._buffer(story)
-        self._markers(story.markers)
+        self._agent(data)
+        self._buffer(data)
+        self._markers(data.markers)
         for name, words in (
             ("mic", "mic + echo\ndBFS" if heading.echo else "mic\ndBFS"),
             ("labels", "labels"),
@@ -115,7 +115,7 @@ class _Line:
         a, b = max(self.begin, start / SAMPLE_RATE), min(self.end, stop / SAMPLE_RATE)
         return (a, b) if a < b else None
 
-    def _microphone(self, heading: Heading, story: Story) -> None:
+    def _microphone(self, heading: Heading, data: TimelineData) -> None:
         area = self.lanes["mic"]
         bare(area, "left")
         area.set_ylim(FLOOR_DBFS, 0)
@@ -123,16 +123,16 @@ class _Line:
         area.tick_params(labelsize=SMALL)
         area.grid(axis="y", color=GRID, zorder=0)
         first = True
-        for start, stop in story.gates:
+        for start, stop in data.gates:
             if seen := self._seen(start, stop):
                 area.axvspan(*seen, color=BLUE, alpha=0.13, linewidth=0, zorder=1)
                 if first and (seen[1] - seen[0]) * self.inches > text_inches("gate open"):
                     area.text(seen[0], -3, " gate open", color=BLUE, fontsize=SMALL, va="top", ha="left")
                     first = False
         frame = FRAME_SAMPLES / SAMPLE_RATE
-        a, b = int(self.begin / frame), min(len(story.level), int(self.end / frame) + 1)
+        a, b = int(self.begin / frame), min(len(data.level), int(self.end / frame) + 1)
         times = [i * frame for i in range(a, b + 1)]
-        level = story.level[a:b]
+        level = data.level[a:b]
         area.stairs(level, times, baseline=FLOOR_DBFS, fill=True, color="#b9b9b9", zorder=2)
         area.stairs(level, times, baseline=None, color=INK, linewidth=0.9, zorder=3)
         if heading.threshold is not None:
@@ -166,21 +166,21 @@ class _Line:
                 area.plot([seen[0]] * 2, [0, 1], color=INK, linewidth=1.8, solid_capstyle="butt", zorder=4)
             area.plot(seen, [0.96, 0.96], color=INK, linewidth=1.8, solid_capstyle="butt", zorder=4)
 
-    def _agent(self, story: Story) -> None:
+    def _agent(self, data: TimelineData) -> None:
         area = self._lane("agent")
-        for start, stop in story.thinks:
+        for start, stop in data.thinks:
             if seen := self._seen(start, stop):
                 area.plot(seen, [0.5, 0.5], color=FAINT, linewidth=1, linestyle=(0, (1, 1.5)), zorder=1)
-        for start, stop in story.plays:
+        for start, stop in data.plays:
             self._box(area, start, stop, LIGHT_GREEN)
-        for start, stop, text in story.captions:
+        for start, stop, text in data.captions:
             if seen := self._seen(start, stop):
                 going_on = "… " if start / SAMPLE_RATE < self.begin else ""
                 write_within(area, *seen, going_on + text, self.inches)
-        for start, stop in story.audible:
+        for start, stop in data.audible:
             if seen := self._seen(start, stop):
                 area.plot(seen, [0.04, 0.04], color=GREEN, linewidth=3, solid_capstyle="butt", zorder=3)
-        for start, stop in story.underruns:
+        for start, stop in data.underruns:
             if seen := self._seen(start, stop):
                 area.axvspan(*seen, color=RED, linewidth=0, zorder=4)
 
@@ -197,21 +197,21 @@ class _Line:
             box.set_zorder(2)
             area.add_patch(box)
 
-    def _buffer(self, story: Story) -> None:
+    def _buffer(self, data: TimelineData) -> None:
         area = self.lanes["buffer"]
         bare(area, "left", "bottom")
-        most = max((level for _, level in story.buffer), default=0)
+        most = max((level for _, level in data.buffer), default=0)
         area.set_ylim(0, max(4, most) * 1.08)
         area.yaxis.set_major_locator(MaxNLocator(2, integer=True))
         area.xaxis.set_major_locator(MultipleLocator(5 if self.length > 25 else 2 if self.length > 8 else 1))
         area.tick_params(labelsize=SMALL)
         area.xaxis.set_major_formatter("{x:g} s")
-        if story.buffer:
-            times = [t / SAMPLE_RATE for t, _ in story.buffer]
-            levels = [level for _, level in story.buffer]
+        if data.buffer:
+            times = [t / SAMPLE_RATE for t, _ in data.buffer]
+            levels = [level for _, level in data.buffer]
             area.fill_between(times, levels, step="post", color=GREEN, alpha=0.35, linewidth=0)
             area.step(times, levels, where="post", color=GREEN, linewidth=1)
-        for start, stop in story.underruns:
+        for start, stop in data.underruns:
             if seen := self._seen(start, stop):
                 area.axvspan(*seen, color=RED, alpha=0.8, linewidth=0)
 

@@ -83,15 +83,15 @@ def _draw(run: Run, scored: Sequence[SessionScores]) -> Iterator[str]:
 
 
 def _timeline(run: Run, item: SessionRun, found: SessionScores) -> str:
-    from workbench.reports.staves import dbfs, tell
     from workbench.reports.timeline import LONGEST, Heading, draw_timeline
+    from workbench.reports.timeline_data import dbfs, timeline_data
 
     session, assistant = item.session, run.config.assistant
     agent = run.folder / f"{session.name}.agent.flac"
     heard = item.trace.header.echo and agent.exists()
     taps = echo_path(knobs_of(run.config).echo, session) if heard else ()
     stop = min(session.samples, LONGEST)
-    story = tell(session, item.trace, found, agent, taps, stop)
+    data = timeline_data(session, item.trace, found, agent, taps, stop)
     length = f"{session.samples / SAMPLE_RATE:.1f} s"
     facts = f"the first {LONGEST // SAMPLE_RATE} s of {length}" if stop < session.samples else length
     if item.trace.header.echo and not heard:
@@ -105,5 +105,5 @@ def _timeline(run: Run, item: SessionRun, found: SessionScores) -> str:
         echo=bool(taps),
     )
     name = f"figures/{session.name}.timeline.png"
-    draw_timeline(run.folder / name, heading, story, item.labels, stop)
+    draw_timeline(run.folder / name, heading, data, item.labels, stop)
     return name

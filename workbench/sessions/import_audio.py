@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import soundfile
-
 from workbench.errors import WorkbenchError
 from workbench.files import sha256_file
 from workbench.sessions.audio_files import AudioFile, open_audio
@@ -200,8 +198,8 @@ def _new_folder(folder: Path) -> Iterator[Path]:
             yield hidden
             os.rename(hidden, folder)
         done = True
-    except (OSError, soundfile.SoundFileError) as error:
-        raise WorkbenchError(f"{folder}: cannot be written ({error})") from None
+    except OSError as error:
+        raise WorkbenchError(f"{folder}: cannot be written ({error.strerror or error})") from None
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
         for parent in [] if done else made:

@@ -1,5 +1,6 @@
 """Audio of a track: mono FLAC at 24 kHz, written whole or not at all, and the level of its frames."""
 
+import errno
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,15 +71,23 @@ def write_track(path: Path, blocks: Iterator[npt.NDArray[Any]], subtype: str = "
 
     Returns:
         Samples written.
+
+    Raises:
+        OSError: names the file.
     """
     samples = 0
-    with (
-        replacing(path) as beside,
-        soundfile.SoundFile(beside, "w", SAMPLE_RATE, 1, subtype=subtype, format="FLAC") as file,
-    ):
-        for block in blocks:
-            file.write(_whole(block, 16 if subtype == "PCM_16" else 24) if block.dtype.kind == "f" else block)
-            samples += len(block)
+    try:
+        with (
+            replacing(path) as temporary,
+            soundfile.SoundFile(temporary, "w", SAMPLE_RATE, 1, subtype=subtype, format="FLAC") as file,
+        ):
+            for block in blocks:
+                file.write(_whole(block, 16 if subtype == "PCM_16" else 24) if block.dtype.kind == "f" else block)
+                samples += len(block)
+    except soundfile.SoundFileError as error:
+        # libsndfile does not tell why the system refused; where nothing else is known it is the disk.
+        why = f"cannot be written, libsndfile reports {getattr(error, 'error_string', error)!r}: is the disk full?"
+        raise OSError(errno.EIO, why, str(path)) from None
     return samples
 
 

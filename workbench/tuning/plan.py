@@ -60,7 +60,7 @@ def plan(
     trials = options.trials
     check_trials(trials, options.sampler)
     opened = [open_labelled(folder) for folder in folders]
-    _check_twins([session for session, _ in opened])
+    _check_names([session for session, _ in opened])
     for session, labels in opened:
         if not is_labelled(labels):
             raise WorkbenchError(f"{session.folder}: has no labels to tune against; 'workbench label' drafts them")
@@ -108,12 +108,10 @@ def check_trials(trials: int | None, sampler: str) -> None:
         raise WorkbenchError(f"--trials is {trials}, must be 1 or more")
 
 
-def _check_twins(sessions: Sequence[Session]) -> None:
+def _check_names(sessions: Sequence[Session]) -> None:
     seen: dict[str, Path] = {}
     for session in sessions:
         other = seen.get(session.name)
-        if other is not None and other.resolve() == session.folder.resolve():
-            raise WorkbenchError(f"{session.folder}: given twice; leave one out")
         if other is not None:
             raise WorkbenchError(
                 f"{other} and {session.folder}: two sessions have the name {session.name!r}; rename one"

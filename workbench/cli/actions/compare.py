@@ -13,7 +13,8 @@ from workbench.errors import WorkbenchError, printable
 from workbench.live.compare_traces import Exchange, Pairing, exchanges, pair
 from workbench.runs import run_sessions
 from workbench.sessions.session import Live, Session, open_session
-from workbench.trace import Heard, read_trace
+from workbench.trace import Heard
+from workbench.trace_file import read_trace
 from workbench.units import FRAME_SAMPLES, samples_to_ms, samples_to_seconds
 
 

@@ -5,7 +5,7 @@ import json
 import click
 
 from workbench.errors import WorkbenchError
-from workbench.recording.portaudio import devices, stream_settings
+from workbench.recording.devices import devices, stream_settings
 
 
 def show_devices(as_json: bool) -> None:

@@ -14,13 +14,13 @@ from workbench.cli.options import session_folder
 from workbench.config import Config
 from workbench.errors import WorkbenchError, printable
 from workbench.recording.callbacks import check_playable
-from workbench.recording.finalize import FinishedRecording, cut_off, finish, is_cut_off
+from workbench.recording.devices import StreamSettings, find_device, one_stream, stream_settings
+from workbench.recording.finalize import FinishedRecording, finish
 from workbench.recording.loop import Recorded, record, signals
 from workbench.recording.meter import MeterView, PlainView
 from workbench.recording.observer import RecordingObserver
-from workbench.recording.portaudio import StreamSettings, find_device, one_stream, stream_settings
-from workbench.recording.recorder import RecordingPlan, ensure_new
-from workbench.recording.tape import NameTakenError
+from workbench.recording.plan import RecordingPlan
+from workbench.recording.tape_folder import NameTakenError, cut_off, ensure_new, is_cut_off
 from workbench.recording.view import View
 from workbench.sessions.folders import check_name, recover_command
 from workbench.sessions.session import open_session
@@ -172,7 +172,7 @@ def _say_fit(how: StreamSettings, out: StreamSettings | None, play: Path | None,
 
 
 def _calibrate(how: StreamSettings) -> Mapping[str, Any]:
-    from workbench.recording.listen import guided
+    from workbench.recording.calibrate import guided
 
     found = guided(how, _QUIET_SECONDS, _SPEECH_SECONDS, lambda text: click.echo(text, err=True))
     for line in found.lines():

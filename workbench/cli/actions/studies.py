@@ -2,7 +2,6 @@
 
 import json
 import socket
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,9 +9,9 @@ from typing import Any
 
 import click
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
+from workbench.cli.progress import Output
 from workbench.errors import WorkbenchError, install
 from workbench.files import read_json
 from workbench.tuning.spec import STUDIES, Spec, local_url, read_spec
@@ -42,7 +41,7 @@ def show_studies(storage: str | None, as_json: bool) -> None:
             _worth(row["tuned"], row["tuned_feasible"]),
             str(row["sessions"]),
         )
-    Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
+    Output(120).print(table)
 
 
 def _worth(value: float | None, feasible: bool | None) -> str:

@@ -63,7 +63,7 @@ def record(
     recover: bool,
     folder: Path,
 ) -> int:
-    """Record a session from the microphone, on request while a file is played or the assistant runs.
+    """Record a session from the microphone; --play plays a file meanwhile, --live runs the assistant.
 
     --live runs the stack of --config and --stack on the microphone and keeps its trace with the session; 'workbench
     compare' compares it with a replay. Without --live the config only gives the meter its threshold.

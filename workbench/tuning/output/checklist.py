@@ -28,7 +28,7 @@ ITEMS = (
 )
 """(key in ``checklist_checks.ticks`` and in ``checklist_commands.commands``, what must hold)."""
 
-NO_MODEL = "no model was run and none is named: give `tune` your own file, `--moshi-json FILE`"
+NO_MODEL = "no model was run and none is named: give `tune` your own file, `--keep-keys-from FILE`"
 
 
 def checklist(

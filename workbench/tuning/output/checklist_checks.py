@@ -67,7 +67,7 @@ def _chunks(result: Result, evaluator: Evaluator) -> Check:
 def _voice(result: Result, kept: Mapping[str, Any]) -> Check:
     voice = voice_of(result, kept)
     if voice is None:
-        return Check(None, "none is named: give `tune` your own file, `--moshi-json FILE`")
+        return Check(None, "none is named: give `tune` your own file, `--keep-keys-from FILE`")
     path, tts = voice
     if not path.is_file():
         return Check(None, f"{path} is not on this machine")

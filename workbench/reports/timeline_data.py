@@ -35,7 +35,7 @@ class Marker:
 
 
 @dataclass(frozen=True)
-class Story:
+class TimelineData:
     """One session as a timeline shows it.
 
     Attributes:
@@ -61,7 +61,9 @@ class Story:
     markers: tuple[Marker, ...]
 
 
-def tell(session: Session, trace: Trace, scores: SessionScores, agent: Path, taps: Taps, stop: int) -> Story:
+def timeline_data(
+    session: Session, trace: Trace, scores: SessionScores, agent: Path, taps: Taps, stop: int
+) -> TimelineData:
     """Gather what a timeline shows.
 
     Args:
@@ -74,7 +76,7 @@ def tell(session: Session, trace: Trace, scores: SessionScores, agent: Path, tap
     """
     found = index(trace)
     replies = list(found.replies.values())
-    return Story(
+    return TimelineData(
         level=dbfs(_levels(session, agent, taps, stop)),
         gates=tuple(_gates(trace, found)),
         plays=tuple((play.t, play.t + play.samples) for reply in replies for play in reply.plays),
