@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from workbench.errors import printable
 from workbench.metrics import Summary, shown
 from workbench.metrics.budget import Evidence, certify
 from workbench.metrics.definitions import BY_KEY, HIGHER_IS_BETTER, Points
@@ -120,4 +119,4 @@ def _hours(hours: float) -> str:
 def notes(data: Material) -> Iterator[str]:
     """Notes on the scores, such as bounds for events that never happened."""
     if data.summary.notes:
-        yield from ("## Notes", "", *(f"- {printable(note)}" for note in data.summary.notes), "")
+        yield from ("## Notes", "", *(f"- {note}" for note in data.summary.notes), "")
