@@ -57,7 +57,7 @@ class SentenceChunker:
         """See :class:`Chunker`."""
         limit = knobs.max_chars if knobs.max_chars > 0 else len(buffer) + 1
         if knobs.sentences:
-            # What comes next tells a full stop from a decimal point; at the end of the reply the rest goes out anyway.
+            # A space after it sets a full stop apart from a decimal point; at the end the rest goes out anyway.
             for at in sentence_ends(buffer):
                 if knobs.min_chars <= at <= limit:
                     return at
