@@ -3,11 +3,13 @@
 Import this only inside the function that reads the file: it loads pydantic.
 """
 
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from workbench.errors import WorkbenchError
+from workbench.files import read_json
 
 _LONGEST_US = 3_600e6
 
@@ -102,3 +104,15 @@ def check_form(form: type[Checked], data: Any, where: str, hint: str) -> Checked
         expected = _EXPECTED.get(first["type"]) or first["msg"].lower().replace("input should", "must")
         expected = expected.format_map(first.get("ctx", {}))
         raise WorkbenchError(f"{where}: {place or 'the file'} {expected}; {hint}") from None
+
+
+def read_run_json(folder: Path) -> RunForm:
+    """Read and check a run's manifest.
+
+    Raises:
+        WorkbenchError: not a run, or a key is missing or of another type.
+    """
+    path = folder / "run.json"
+    if not path.exists():
+        raise WorkbenchError(f"{folder}: not a run, run.json is missing ('workbench replay' makes one)")
+    return check_form(RunForm, read_json(path), str(path), "replay the sessions again")

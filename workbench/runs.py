@@ -17,7 +17,7 @@ import numpy as np
 from workbench.arrays import Audio
 from workbench.config import Config, get, knobs, override, to_dict
 from workbench.errors import WorkbenchError
-from workbench.files import pretty_json, read_json, write_text
+from workbench.files import pretty_json, write_text
 from workbench.metrics import SessionScores, Summary, agent_intervals, evaluate, summarise, write_scores
 from workbench.sessions.folders import check_name
 from workbench.sessions.labels import Label, only_known, read_labels
@@ -30,7 +30,6 @@ from workbench.trace_file import read_trace, trace_digest, write_trace
 from workbench.units import SAMPLE_RATE
 
 if TYPE_CHECKING:
-    from workbench.file_forms import RunForm
     from workbench.replay.engine import ReplayResult
     from workbench.replay.profiles import Progress
 
@@ -265,6 +264,8 @@ def read_run(folder: Path) -> Run:
     Raises:
         WorkbenchError: not a run, or a trace or session is missing.
     """
+    from workbench.file_forms import read_run_json
+
     path = folder / "run.json"
     form = read_run_json(folder)
     flat = {f"{section}.{knob}": value for section, values in form.config.items() for knob, value in values.items()}
@@ -289,17 +290,3 @@ def read_run(folder: Path) -> Run:
     known = frozenset(form.vocabulary) if form.vocabulary is not None else None
     machine = form.profile.machine if form.profile else ""
     return Run(folder, config, tuple(sessions), (), known, machine, form.generated, tuple(form.notes))
-
-
-def read_run_json(folder: Path) -> "RunForm":
-    """Read and check a run's manifest.
-
-    Raises:
-        WorkbenchError: not a run, or a key is missing or of another type.
-    """
-    from workbench.file_forms import RunForm, check_form
-
-    path = folder / "run.json"
-    if not path.exists():
-        raise WorkbenchError(f"{folder}: not a run, run.json is missing ('workbench replay' makes one)")
-    return check_form(RunForm, read_json(path), str(path), "replay the sessions again")
