@@ -1,10 +1,12 @@
 """Stacks by name: the stages of each. Constructors are lazy: naming a stack loads nothing."""
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from workbench.config import Config
 from workbench.errors import WorkbenchError
+from workbench.knobs import StackKnobs
 from workbench.stages.protocols import Stack, TextLm
 
 if TYPE_CHECKING:
@@ -54,6 +56,19 @@ STACKS: dict[str, Callable[[Config], Stack]] = {
     "nano": _nano,
     "scripted": _scripted,
 }
+
+
+def unread(name: str) -> frozenset[str]:
+    """Knobs of the models that a stack does not read, by bare name; none where there is no such stack."""
+    all_of_them = {item.name for item in fields(StackKnobs)} - {"name"}
+    duplex = {item for item in all_of_them if item.startswith("duplex_")}
+    found = {
+        "scripted": all_of_them,
+        "nano": duplex,
+        "moshi": duplex,
+        "moshi-duplex": all_of_them - duplex - {"models"},
+    }
+    return frozenset(found.get(name, ()))
 
 
 def generated(config: Config) -> bool:
