@@ -259,7 +259,7 @@ def test_of_several_folders_one_without_a_session_is_left_out(folder: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "names", [["."], ["made", "."], [".", "other"], ["made", "other"]], ids=lambda names: "+".join(names)
+    "names", [["."], ["made", "."], [".", "other"], ["made", "other", "made"]], ids=lambda names: "+".join(names)
 )
 def test_a_folder_of_sessions_stands_for_its_sessions(
     folder: Path, make_session: MakeSession, names: list[str]
