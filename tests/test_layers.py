@@ -20,7 +20,7 @@ FLOORS = (
     "stacks assistants",
     "dialogue",
     "replay live",
-    "runs",
+    "runs idle_knobs",
     "tuning",
     "reports",
     "notebook cli",

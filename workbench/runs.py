@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.arrays import Audio
-from workbench.config import Config, get, knobs, override, to_dict
+from workbench.config import Config, knobs, override, to_dict
 from workbench.errors import WorkbenchError
 from workbench.files import pretty_json, write_text
 from workbench.metrics import SessionScores, Summary, agent_intervals, evaluate, summarise, write_scores
@@ -131,7 +131,7 @@ def run_sessions(
         store.close()
     if not done:
         raise WorkbenchError(failed[0][1])
-    notes = tuple(filter(None, [unknown_lm_time(stack, profile), _without_effect(config)]))
+    notes = tuple(filter(None, [unknown_lm_time(stack, profile), *_idle(config)]))
     write_text(out / "run.json", pretty_json(_manifest(config, stack, profile, done) | {"notes": list(notes)}))
     machine = profile.machine if profile else ""
     return Run(out, config, tuple(done), tuple(failed), stack.vocabulary, machine, generated(config), notes)
@@ -180,23 +180,11 @@ def score_run(run: Run) -> tuple[tuple[SessionScores, ...], Summary]:
     return tuple(scored), summary
 
 
-def _without_effect(config: Config) -> str:
-    """The knobs that were set and do nothing, in one line; empty where there are none."""
-    from workbench.assistants import acts_alike
-    from workbench.stacks import unread
+def _idle(config: Config) -> list[str]:
+    """A line for each knob that is set and does nothing; ``enabled`` is for the assistant alone."""
+    from workbench.idle_knobs import idle
 
-    names, never = [], unread(config.stack.name)
-    for path, knob in knobs().items():
-        name = path.partition(".")[2]
-        if get(config, path) == knob.default or name == "enabled":  # which a config for the assistant has to set
-            continue
-        try:
-            if name in never or acts_alike(config, override(config, {path: knob.default})):
-                names.append(name)
-        except WorkbenchError:  # the default is refused beside the other settings, so this value matters
-            continue
-    who = f"stack {config.stack.name} and listener {config.workbench.listener}"
-    return f"no effect with {who} and the other settings: {', '.join(names)}" if names else ""
+    return list(idle(config, (path for path in knobs() if path != "assistant.enabled")))
 
 
 def _remarks(run: Run) -> Iterator[str]:

@@ -1,11 +1,12 @@
 """Stacks by name: the stages of each. Constructors are lazy: naming a stack loads nothing."""
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from workbench.config import Config, knobs
+from workbench.config import Config
 from workbench.errors import WorkbenchError
-from workbench.knobs import DUPLEX_STACKS
+from workbench.knobs import StackKnobs
 from workbench.stages.protocols import Stack, TextLm
 
 if TYPE_CHECKING:
@@ -57,35 +58,21 @@ STACKS: dict[str, Callable[[Config], Stack]] = {
 }
 
 
-_MODEL_KEYS = (
-    "models",
-    "stt_model_path",
-    "stt_config_path",
-    "tts_model_path",
-    "tts_config_path",
-    "tts_voice_path",
-    "quantize",
-)
-
-_DUPLEX_KNOBS = frozenset({"tts_prebuffer_frames", "playout_ms", "seed", "timing"})
-"""Knobs of ``[assistant]`` and ``[workbench]`` that a model which hears and speaks at once has a use for."""
-
 WITHOUT_LM = {"scripted": "it answers from its own table", "moshi-duplex": "its model hears and speaks at once"}
 """Stacks that have no use for ``[stack] lm``, and why."""
 
 
-def unread(stack: str) -> frozenset[str]:
-    """Names of the knobs that a stack does not read, whatever their settings.
-
-    >>> "quantize" in unread("scripted"), "quantize" in unread("nano")
-    (True, False)
-    """
-    if stack == "scripted":
-        return frozenset(_MODEL_KEYS)
-    if stack in DUPLEX_STACKS:
-        names = {path.partition(".")[2] for path in knobs() if path.startswith(("assistant.", "workbench."))}
-        return frozenset(names - _DUPLEX_KNOBS)
-    return frozenset()
+def unread(name: str) -> frozenset[str]:
+    """Knobs of the models that a stack does not read, by bare name; none where there is no such stack."""
+    all_of_them = {item.name for item in fields(StackKnobs)} - {"name"}
+    duplex = {item for item in all_of_them if item.startswith("duplex_")}
+    found = {
+        "scripted": all_of_them,
+        "nano": duplex,
+        "moshi": duplex,
+        "moshi-duplex": all_of_them - duplex - {"models"},
+    }
+    return frozenset(found.get(name, ()))
 
 
 def generated(config: Config) -> bool:

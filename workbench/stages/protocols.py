@@ -1,4 +1,4 @@
-"""The roles a stack fills, as protocols. One file per role; ``stacks.py`` says which make up a stack.
+"""Protocols of the roles that a stack fills; ``stacks.py`` says which stages make up a stack.
 
 The output of a stage is a pure function of its input, weights, options and seed; its costs stand elsewhere
 (``simulation/step_costs.py``). Each stage names itself by a ``fingerprint``: a digest of code version, weights and
@@ -17,7 +17,7 @@ from workbench.simulation.step_costs import Profile
 
 @dataclass(frozen=True, slots=True)
 class SttStep:
-    """What one frame brought out of the STT.
+    """Output of the STT for one frame.
 
     Attributes:
         piece: text, with a leading space where a word begins; empty on most frames.
@@ -161,7 +161,7 @@ class Stages:
 
 @dataclass(frozen=True, slots=True)
 class DuplexStep:
-    """What one frame brought out of a model that hears and speaks at once.
+    """Output of a duplex model, which hears and speaks at once, for one frame.
 
     Attributes:
         piece: the agent's own text, with a leading space where a word begins; empty on most frames.
