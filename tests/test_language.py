@@ -23,19 +23,22 @@ def commands(group: click.Group, path: str = "workbench") -> Iterator[tuple[str,
             yield from commands(command, f"{path} {name}")
 
 
+COMMANDS = list(commands(cli))
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_a_document_has_no_retired_word(document: Path) -> None:
     lines = document.read_text(encoding="utf-8").splitlines()
     assert [f"{number}: {line}" for number, line in enumerate(lines, 1) if RETIRED.search(line)] == []
 
 
-@pytest.mark.parametrize(("path", "command"), commands(cli), ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(("path", "command"), COMMANDS, ids=lambda value: value if isinstance(value, str) else "")
 def test_a_help_text_has_no_retired_word(path: str, command: click.Command) -> None:
     texts = [command.help or "", *(option.help or "" for option in command.params if isinstance(option, click.Option))]
     assert [text for text in texts if RETIRED.search(text)] == []
 
 
-@pytest.mark.parametrize(("path", "command"), commands(cli), ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(("path", "command"), COMMANDS, ids=lambda value: value if isinstance(value, str) else "")
 def test_a_help_text_begins_with_a_capital_or_a_name(path: str, command: click.Command) -> None:
     for option in command.params:
         if isinstance(option, click.Option):
