@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from workbench.config import Config
+from workbench.config import Config, knobs
 from workbench.errors import WorkbenchError
+from workbench.knobs import DUPLEX_STACKS
 from workbench.stages.protocols import Stack, TextLm
 
 if TYPE_CHECKING:
@@ -56,6 +57,37 @@ STACKS: dict[str, Callable[[Config], Stack]] = {
 }
 
 
+_MODEL_KEYS = (
+    "models",
+    "stt_model_path",
+    "stt_config_path",
+    "tts_model_path",
+    "tts_config_path",
+    "tts_voice_path",
+    "quantize",
+)
+
+_DUPLEX_KNOBS = frozenset({"tts_prebuffer_frames", "playout_ms", "seed", "timing"})
+"""Knobs of ``[assistant]`` and ``[workbench]`` that a model which hears and speaks at once has a use for."""
+
+WITHOUT_LM = {"scripted": "it answers from its own table", "moshi-duplex": "its model hears and speaks at once"}
+"""Stacks that have no use for ``[stack] lm``, and why."""
+
+
+def unread(stack: str) -> frozenset[str]:
+    """Names of the knobs that a stack does not read, whatever their settings.
+
+    >>> "quantize" in unread("scripted"), "quantize" in unread("nano")
+    (True, False)
+    """
+    if stack == "scripted":
+        return frozenset(_MODEL_KEYS)
+    if stack in DUPLEX_STACKS:
+        names = {path.partition(".")[2] for path in knobs() if path.startswith(("assistant.", "workbench."))}
+        return frozenset(names - _DUPLEX_KNOBS)
+    return frozenset()
+
+
 def generated(config: Config) -> bool:
     """Whether the models that the config names were written by ``models init``; False where they are not here."""
     roles: dict[str, tuple[Kind, ...]] = {"moshi": ("stt", "tts"), "nano": ("stt", "tts"), "moshi-duplex": ("duplex",)}
@@ -76,4 +108,9 @@ def make_stack(config: Config) -> Stack:
     name = config.stack.name
     if name not in STACKS:
         raise WorkbenchError(f"stack.name is {name!r}, must be one of {', '.join(sorted(STACKS))}")
+    if name in WITHOUT_LM and config.stack.lm != "canned":
+        raise WorkbenchError(
+            f"[stack] lm is {config.stack.lm!r}, which has no effect with stack {name}: "
+            f"{WITHOUT_LM[name]}; leave lm out"
+        )
     return STACKS[name](config)

@@ -194,8 +194,11 @@ CASES: dict[str, tuple[Break, str]] = {
     "budget key": (budget("[budget]\nlatency = 3\n"), "unknown score 'latency'"),
     "budget limit": (budget('[budget]\nwer = "low"\n'), "wer is 'low', must be a number"),
     "no profile file": (knob("profile=none.json"), "none.json: no such file"),
-    "profile is something else": (profile("{}"), "not a cost profile"),
-    "profile lacks a stage": (profile('{"format": 1, "stages": {"stt": [1]}}'), "stages.stt_reset must be a list"),
+    "profile is something else": (profile("{}"), "format is missing; measure a cost profile"),
+    "profile lacks a stage": (
+        profile('{"format": 1, "stages": {"stt": [1]}}'),
+        "stages.stt_reset is missing; it must be a list",
+    ),
     "no run": (lambda folder: ["score", "reports/none"], "not a run"),
     "edited trace": (trace("edit"), "digest differs"),
     "empty trace": (trace("empty"), "the first line must be the header"),
