@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "workbench"
 
 FLOORS = (
-    "errors units arrays files config_sections config knobs moshi_json cache execution",
+    "errors units arrays files file_forms config_sections config knobs moshi_json cache execution",
     "sessions trace",
     "trace_file",
     "recording metrics simulation",
@@ -20,7 +20,7 @@ FLOORS = (
     "stacks assistants",
     "dialogue",
     "replay live",
-    "runs",
+    "runs idle_knobs",
     "tuning",
     "reports",
     "notebook cli",

@@ -1,4 +1,4 @@
-"""What the stages said, kept by content: weights and code version, options, input.
+"""Cache of stage outputs, keyed by content: weights and code version, options, input.
 
 A value is found under a digest of everything it depends on, so nothing in here can be stale; it can only be missing,
 and then the stage is run again. On disk it is a ``diskcache`` (SQLite and files: several processes may use one store at
@@ -8,9 +8,12 @@ once, and the least recently used entries go when it is full); in front of it, t
 import hashlib
 import json
 import os
+import re
+import shutil
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -46,19 +49,89 @@ def key_of(*parts: Any) -> str:
     return hashlib.sha256(_encode(parts).encode()).hexdigest()
 
 
-def _forgiving(act: Callable[..., Any], *arguments: Any) -> Any:
-    """Read or write an entry; None where the disk is full or another process holds the database.
+_SEAL_BYTES = 32
 
-    The store is a memo: missing an entry costs time, never a result.
+_BUSY = ("locked", "busy", "readonly", "unable to open", "disk is full", "disk full", "too many")
+"""Words of SQLite errors that say something about now, not about the file: the database is left alone."""
+
+_VALUE_FOLDER = re.compile(r"[0-9a-f]{2}")
+"""First level of the folders in which ``diskcache`` keeps large values."""
+
+
+def _seal(key: str, data: bytes) -> bytes:
+    """Value as it is written: a checksum over key and bytes, then the bytes."""
+    return _checksum(key, data) + data
+
+
+def _unseal(key: str, sealed: Any) -> bytes | None:
+    """The bytes of a value; None where it is damaged, or not a value of this store."""
+    if not isinstance(sealed, bytes) or _checksum(key, sealed[_SEAL_BYTES:]) != sealed[:_SEAL_BYTES]:
+        return None
+    return sealed[_SEAL_BYTES:]
+
+
+def _checksum(key: str, data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=_SEAL_BYTES, key=hashlib.sha256(key.encode()).digest()).digest()
+
+
+def private_folder(path: Path) -> Path:
+    """Make a folder that only its owner can read and write, with the folders above it.
+
+    A folder that is there and holds files of somebody else's choice keeps its mode.
     """
-    import sqlite3
+    if not path.is_dir():
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    elif path.stat().st_mode & 0o077 and path.stat().st_uid == os.getuid() and _only_ours(path):
+        path.chmod(0o700)
+    return path
 
+
+def _only_ours(folder: Path) -> bool:
+    return all(_is_ours(item) or item.suffix == ".jsonl" for item in folder.iterdir())
+
+
+def _is_ours(item: Path) -> bool:
+    return item.name.startswith("cache.db") or bool(_VALUE_FOLDER.fullmatch(item.name) and item.is_dir())
+
+
+def _remove_files(folder: Path) -> None:
+    """Remove the database and the values beside it, and nothing else: the folder may be one that the user named."""
+    for item in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if item.is_symlink() or not _is_ours(item):
+            continue
+        if item.is_dir():
+            shutil.rmtree(item, ignore_errors=True)
+        else:
+            item.unlink(missing_ok=True)
+
+
+@cache
+def _raw_disk() -> Any:
+    """Class of the values on disk; made here because importing ``diskcache`` takes longer than a short replay."""
     import diskcache
 
-    try:
-        return act(*arguments)
-    except (OSError, sqlite3.OperationalError, diskcache.Timeout):
-        return None
+    class RawDisk(diskcache.Disk):  # type: ignore[misc]
+        """Bytes only: what a row calls a pickle is never loaded, and no path leaves the folder."""
+
+        def get(self, key: Any, raw: bool) -> Any:
+            return key if raw else None
+
+        def fetch(self, mode: Any, filename: Any, value: Any, read: bool) -> bytes | None:
+            if isinstance(filename, str):
+                path = Path(self._directory, filename)
+                return path.read_bytes() if self._is_inside(filename) and path.is_file() else None
+            return bytes(value) if isinstance(value, bytes | memoryview) else None
+
+        def remove(self, filename: Any) -> None:
+            if isinstance(filename, str) and self._is_inside(filename):
+                super().remove(filename)
+
+        def _is_inside(self, filename: str) -> bool:
+            # Not a link either: the folder is ours alone, but it may have been open to others once.
+            root = os.path.realpath(self._directory)
+            return os.path.realpath(os.path.join(root, filename)) == os.path.join(root, filename)
+
+    return RawDisk
 
 
 @dataclass(frozen=True)
@@ -96,22 +169,54 @@ class Store:
     def _open(self) -> Any:
         """The disk part, opened when first needed: importing and opening it costs more than a whole short replay."""
         if self._disk is None and self.folder is not None:
-            import sqlite3
-
-            import diskcache
-
             try:
-                self._disk = diskcache.Cache(
-                    str(self.folder),
-                    size_limit=self._limit,
-                    eviction_policy="least-recently-used",
-                    disk_min_file_size=1 << 15,
-                )
-            except (OSError, sqlite3.DatabaseError) as error:
+                private_folder(self.folder)
+                try:
+                    self._disk = self._database()
+                except Exception as error:  # a damaged database shows itself in many ways, all of them mended alike
+                    if isinstance(error, OSError) or any(word in str(error) for word in _BUSY):
+                        raise
+                    _remove_files(self.folder)
+                    self._disk = self._database()
+            except Exception as error:
                 raise WorkbenchError(
                     f"{self.folder}: the store cannot be opened ({error}); set WORKBENCH_STORE to another folder"
                 ) from None
         return self._disk
+
+    def _database(self) -> Any:
+        import diskcache
+
+        return diskcache.Cache(
+            str(self.folder),
+            size_limit=self._limit,
+            eviction_policy="least-recently-used",
+            disk=_raw_disk(),
+            disk_min_file_size=1 << 15,
+        )
+
+    def _try(self, name: str, *arguments: Any) -> Any:
+        """Use the database; None where the disk is full or another process holds it.
+
+        The store is a memo: missing an entry costs time, never a result. A damaged database is begun anew.
+        """
+        import sqlite3
+
+        import diskcache
+
+        try:
+            return getattr(self._open(), name)(*arguments)
+        except (OSError, diskcache.Timeout):
+            return None
+        except sqlite3.Error as error:
+            if not any(word in str(error) for word in _BUSY):
+                self._begin_anew()
+            return None
+
+    def _begin_anew(self) -> None:
+        self.close()
+        if self.folder is not None:
+            _remove_files(self.folder)
 
     def get(self, key: str, decode: Callable[[bytes], Value]) -> Value | None:
         """The value under ``key``, or None."""
@@ -119,32 +224,37 @@ class Store:
             self._memory.move_to_end(key)
             value: Value = held[0]
             return value
-        disk = self._open()
-        data = self._added.get(key) if disk is None else _forgiving(disk.get, key)
+        data = self._added.get(key) if self._open() is None else self._read(key)
         if data is None:
             return None
         value = decode(data)
         self._keep(key, value, len(data))
         return value
 
+    def _read(self, key: str) -> bytes | None:
+        sealed = self._try("get", key)
+        data = _unseal(key, sealed)
+        if data is None and sealed is not None:
+            self._try("delete", key)  # cut short by a power cut, or not written by this version
+        return data
+
     def put(self, key: str, value: Any, encode: Callable[[Any], bytes]) -> None:
         """Keep ``value``; a value that cannot be written (disk full) is kept in this process only."""
         data = encode(value)
         self._keep(key, value, len(data))
-        disk = self._open()
-        if disk is not None:
-            _forgiving(disk.set, key, data)
+        if self._open() is not None:
+            self._try("set", key, _seal(key, data))
 
     def add(self, key: str, data: bytes) -> None:
         """Take over an entry as another process encoded it; of two the longer, which has heard further."""
         disk = self._open()
-        held = self._added.get(key) if disk is None else _forgiving(disk.get, key)
+        held = self._added.get(key) if disk is None else self._read(key)
         if held is not None and len(held) >= len(data):
             return
         if disk is None:
             self._added[key] = data
         else:
-            _forgiving(disk.set, key, data)
+            self._try("set", key, _seal(key, data))
 
     def _keep(self, key: str, value: Any, size: int) -> None:
         if (old := self._memory.pop(key, None)) is not None:
@@ -157,21 +267,48 @@ class Store:
 
     def usage(self) -> Usage:
         """Entries and bytes on disk."""
-        disk = self._open()
-        if disk is None or self.folder is None:
+        if self._open() is None or self.folder is None:
             return Usage(Path(), len(self._memory), self._held, _MEMORY_LIMIT)
-        return Usage(self.folder, len(disk), int(disk.volume()), self._limit)
+        return Usage(self.folder, self._try("__len__") or 0, int(self._try("volume") or 0), self._limit)
 
     def clear(self) -> int:
-        """Forget everything; returns how many entries went from disk."""
+        """Forget everything, whatever state the files are in; returns how many entries went from disk."""
         self._memory.clear()
         self._added.clear()
         self._held = 0
-        disk = self._open()
-        return 0 if disk is None else int(disk.clear())
+        if self.folder is None:
+            return 0
+        gone = None
+        if self.folder.is_dir():
+            try:
+                gone = self._try("clear")
+            except WorkbenchError:  # held by another process, or not readable: the files go all the same
+                gone = None
+            if gone is None:
+                self._begin_anew()
+        self._open()
+        return int(gone or 0)
 
     def close(self) -> None:
         """Let go of the files."""
         if self._disk is not None:
             self._disk.close()
             self._disk = None
+
+
+class CarrierStore(Store):
+    """A cache in memory that hands out what was put into it since it was last asked."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self._new: dict[str, bytes] = {}
+
+    def put(self, key: str, value: Any, encode: Callable[[Any], bytes]) -> None:
+        """See :class:`Store`."""
+        self._new[key] = encode(value)
+        super().put(key, value, encode)
+
+    def take_new(self) -> dict[str, bytes]:
+        """Entries by key, as they are encoded."""
+        new, self._new = self._new, {}
+        return new

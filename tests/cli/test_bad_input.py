@@ -184,9 +184,9 @@ CASES: dict[str, tuple[Break, str]] = {
         knob("listener=mlx-harmony", "barge_in=true", "tts_stream=true"),
         "tts_stream with barge_in",
     ),
-    "no such stack": (lambda folder: ["replay", str(folder), "--stack", "gpt"], "stack.stack is 'gpt'"),
+    "no such stack": (lambda folder: ["replay", str(folder), "--stack", "gpt"], "stack.name is 'gpt'"),
     "no such listener": (lambda folder: ["replay", str(folder), "--listener", "me"], "'me' is not one of"),
-    "no config file": (lambda folder: ["replay", str(folder), "--config", "no.toml"], "no.toml: no such config file"),
+    "no config file": (lambda folder: ["replay", str(folder), "--config", "no.toml"], "no.toml: no such file"),
     "config is not TOML": (config("[assistant\n"), "not valid TOML"),
     "config section": (config("[assistent]\nbarge_in = true\n"), "unknown key 'assistent'"),
     "config key": (config("[assistant]\nbarge = true\n"), "unknown key 'assistant.barge'"),
@@ -194,8 +194,11 @@ CASES: dict[str, tuple[Break, str]] = {
     "budget key": (budget("[budget]\nlatency = 3\n"), "unknown score 'latency'"),
     "budget limit": (budget('[budget]\nwer = "low"\n'), "wer is 'low', must be a number"),
     "no profile file": (knob("profile=none.json"), "none.json: no such file"),
-    "profile is something else": (profile("{}"), "not a cost profile"),
-    "profile lacks a stage": (profile('{"format": 1, "stages": {"stt": [1]}}'), "stages.stt_reset must be a list"),
+    "profile is something else": (profile("{}"), "format is missing; measure a cost profile"),
+    "profile lacks a stage": (
+        profile('{"format": 1, "stages": {"stt": [1]}}'),
+        "stages.stt_reset is missing; it must be a list",
+    ),
     "no run": (lambda folder: ["score", "reports/none"], "not a run"),
     "edited trace": (trace("edit"), "digest differs"),
     "empty trace": (trace("empty"), "the first line must be the header"),
@@ -259,7 +262,7 @@ def test_of_several_folders_one_without_a_session_is_left_out(folder: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "names", [["."], ["made", "."], [".", "other"], ["made", "other"]], ids=lambda names: "+".join(names)
+    "names", [["."], ["made", "."], [".", "other"], ["made", "other", "made"]], ids=lambda names: "+".join(names)
 )
 def test_a_folder_of_sessions_stands_for_its_sessions(
     folder: Path, make_session: MakeSession, names: list[str]

@@ -22,12 +22,13 @@ def knobs_of(config: Config) -> Knobs:
     Raises:
         WorkbenchError: the simulated assistant refuses the settings.
     """
-    takes_turns = config.stack.name not in DUPLEX_STACKS
-    return knobs.resolve(config, assistant(config.workbench.listener).acts_as(config) if takes_turns else {})
+    if config.stack.name in DUPLEX_STACKS:
+        return knobs.resolve(config, knobs.DUPLEX_ACTS_AS)
+    return knobs.resolve(config, assistant(config.workbench.listener).acts_as(config))
 
 
 def acts_alike(a: Config, b: Config) -> bool:
-    """Whether no replay can tell two configs apart: 700 ms of silence acts as 720.
+    """Whether two configs give the same replays: 700 ms of silence acts as 720.
 
     Raises:
         WorkbenchError: see :func:`knobs_of`.

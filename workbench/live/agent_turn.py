@@ -1,7 +1,7 @@
 """One live answer on one audio stream, while the microphone is watched for an interruption.
 
 So the assistant ``workbench`` answers; ``chunk_turn.py`` has MLX-Harmony's way. Who thinks, who speaks and, in a
-``shared`` placement, the STT beside them take turns as the scheduler of a replay has them do.
+``shared`` placement, the STT in the background take turns as the scheduler of a replay has them do.
 """
 
 import itertools
@@ -103,7 +103,7 @@ class OneStreamTurn:
                 mic.catch_up(0)
         if stopped is not None:
             answer = truncate(answer, stopped.at, playback.playout)
-        return AnswerResult(playback.observed(answer), self._generator.text, stopped, whole)
+        return AnswerResult(playback.observed(answer), self._generator.text, stopped, whole, self._generator.remark)
 
     def _background(self) -> list[Process]:
         """The STT, where it shares the device."""

@@ -59,7 +59,7 @@ def _words(labels: tuple[Label, ...]) -> list[_ScriptedWord]:
 
 
 SOUND = 0.01
-"""A frame of this RMS (-40 dBFS) is sound, where there are no labels to tell words by."""
+"""A frame of this RMS (-40 dBFS) is sound, where no labels say where words are."""
 
 _SOUND_FRAMES = 5
 """Frames of sound to a word: 0.4 s."""
@@ -161,8 +161,8 @@ class ScriptedStack:
     def __init__(self) -> None:
         self.weights: dict[str, str] = {}
         costs = {stage: (ms_to_samples(ms),) for stage, ms in COSTS_MS.items()}
-        self.profile: Profile | None = Profile(costs, "made up, for tests")
         self._lm = CannedLm()
+        self.profile: Profile | None = Profile(costs, "made up, for tests", self._lm.fingerprint)
         self._tts = ScriptedTts()
 
     def stages(self, labels: tuple[Label, ...]) -> Stages:

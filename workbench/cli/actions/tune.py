@@ -8,12 +8,11 @@ from pathlib import Path
 
 import click
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
 from workbench.cli.actions.resume import resumed
 from workbench.cli.options import build_config
-from workbench.cli.progress import Bar
+from workbench.cli.progress import Bar, Output
 from workbench.config import Config, load, override, to_dict
 from workbench.errors import WorkbenchError
 from workbench.files import canonical_json, read_json, sha256_text, shipped
@@ -26,7 +25,7 @@ from workbench.tuning.output.publish import publish
 from workbench.tuning.plan import SearchOptions, plan
 from workbench.tuning.result import Result
 from workbench.tuning.space import read_space
-from workbench.tuning.spec import FORMAT, Spec, local_url
+from workbench.tuning.spec import FORMAT, StudySpec, local_url
 from workbench.tuning.study import known
 from workbench.tuning.tune import Where, tune
 
@@ -96,7 +95,7 @@ def run_tune(folders: Sequence[Path], request: TuneRequest) -> int:
     return 1 if result.over_budget else 0
 
 
-def _spec(folders: Sequence[Path], request: TuneRequest) -> Spec:
+def _spec(folders: Sequence[Path], request: TuneRequest) -> StudySpec:
     if not folders:
         raise WorkbenchError("no sessions given ('workbench sessions' lists them); --resume alone can do without")
     config = build_config(
@@ -143,7 +142,7 @@ def tune_demo(folders: Sequence[Path], config: Config) -> int:
 
 def show_result(result: Result, folder: Path) -> None:
     """Print the claim, the changes and the figures."""
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    console = Output(120)
     spec = result.spec
     judged = result.held_out or result.tuning
     table = Table("score", "baseline", "tuned", "difference", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
@@ -171,7 +170,7 @@ def show_result(result: Result, folder: Path) -> None:
     console.print(f"{result.trials} trials; configs and checklist: {folder}", soft_wrap=True, markup=False)
 
 
-def _before(spec: Spec, name: str) -> str:
+def _before(spec: StudySpec, name: str) -> str:
     from workbench.config import get
 
     return knob(get(spec.config, name))
