@@ -42,7 +42,7 @@ class Evidence:
         bound: what the figure may be at 95 %, on the bad side; None where nothing says.
         certified: the bound is within the limit.
         more_hours: further hours of sessions like these that would certify it, should the figure stay as it is; 0 if
-            certified, None where more of the same will not help or it cannot be told.
+            certified, None where more of the same will not help or the number is unknown.
     """
 
     key: str
