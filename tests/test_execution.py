@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from workbench.cache import Store
+from workbench.cache import CarrierStore, Store
 from workbench.errors import WorkbenchError
-from workbench.execution import CarrierStore, Here, Local, WorkerLost
+from workbench.execution import Here, Local, WorkerLost
 
 from . import jobs
 
@@ -116,7 +116,7 @@ OWNER = """
 import sys
 from pathlib import Path
 from tests import jobs
-from workbench.cache import Store
+from workbench.cache import CarrierStore, Store
 from workbench.execution import Local
 if __name__ == "__main__":
     with Local(1) as pool:

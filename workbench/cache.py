@@ -294,3 +294,21 @@ class Store:
         if self._disk is not None:
             self._disk.close()
             self._disk = None
+
+
+class CarrierStore(Store):
+    """A cache in memory that hands out what was put into it since it was last asked."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self._new: dict[str, bytes] = {}
+
+    def put(self, key: str, value: Any, encode: Callable[[Any], bytes]) -> None:
+        """See :class:`Store`."""
+        self._new[key] = encode(value)
+        super().put(key, value, encode)
+
+    def take_new(self) -> dict[str, bytes]:
+        """Entries by key, as they are encoded."""
+        new, self._new = self._new, {}
+        return new

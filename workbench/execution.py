@@ -13,7 +13,7 @@ import os
 import pickle
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from multiprocessing import connection, get_context, parent_process, resource_tracker
@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from workbench.cache import Store
+from workbench.cache import CarrierStore, Store
 from workbench.errors import WorkbenchError, install
 
 TRIES = 3
@@ -41,16 +41,11 @@ class WorkerLost(WorkbenchError):
     """A job ended every process that it was given to."""
 
 
-class Pool(Protocol):
+class JobPool(Protocol):
     """Where jobs run."""
 
     def prepare(self, setup: Setup, store: Store) -> None:
-        """Say what jobs need, before the first is submitted.
-
-        Args:
-            setup: makes it, once in each process.
-            store: cache of this process; what jobs compute for the cache gets there.
-        """
+        """Say what jobs need, before the first is submitted; what they compute for the cache gets into ``store``."""
         ...
 
     def submit(self, function: Callable[..., Found], *arguments: Any) -> Future[Found]:
@@ -66,7 +61,7 @@ class _Deferred(Future[Found]):
         self._work = work
 
     def result(self, timeout: float | None = None) -> Found:
-        """The result; ``timeout`` is not looked at."""
+        """The result; ``timeout`` is ignored."""
         if not self.done():
             self.set_result(self._work())
         return super().result()
@@ -83,11 +78,11 @@ class Here:
         self._state = state
 
     def prepare(self, setup: Setup, store: Store) -> None:
-        """See :class:`Pool`."""
+        """See :class:`JobPool`."""
         self._state = setup(store) if self._state is None else self._state
 
     def submit(self, function: Callable[..., Found], *arguments: Any) -> Future[Found]:
-        """See :class:`Pool`."""
+        """See :class:`JobPool`."""
         return _Deferred(lambda: function(self._state, *arguments))
 
 
@@ -114,11 +109,11 @@ class Local(AbstractContextManager["Local"]):
         return [item.process.pid for item in self._started if item.process.is_alive() and item.process.pid]
 
     def prepare(self, setup: Setup, store: Store) -> None:
-        """See :class:`Pool`; the processes use the store's folder."""
+        """See :class:`JobPool`; the processes use the store's folder."""
         self._setup, self._folder = setup, store.folder
 
     def submit(self, function: Callable[..., Found], *arguments: Any) -> Future[Found]:
-        """See :class:`Pool`."""
+        """See :class:`JobPool`."""
         return self._threads.submit(self._run, function, arguments)
 
     def _run(self, function: Callable[..., Found], arguments: tuple[Any, ...]) -> Found:
@@ -177,11 +172,10 @@ class _Process:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
-    def call(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[bool, Any]:
+    def call(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
         """Run a job: whether it went well, and what it gave or raised."""
         self._pipe.send((function, arguments))
-        answer: tuple[bool, Any] = self._pipe.recv()
-        return answer
+        return self._pipe.recv()
 
     def kill(self) -> None:
         """End it."""
@@ -215,24 +209,6 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-class CarrierStore(Store):
-    """A cache in memory that hands out what was put into it since it was last asked."""
-
-    def __init__(self) -> None:
-        super().__init__(None)
-        self._new: dict[str, bytes] = {}
-
-    def put(self, key: str, value: Any, encode: Callable[[Any], bytes]) -> None:
-        """See :class:`workbench.cache.Store`."""
-        self._new[key] = encode(value)
-        super().put(key, value, encode)
-
-    def take_new(self) -> dict[str, bytes]:
-        """Entries by key, as they are encoded."""
-        new, self._new = self._new, {}
-        return new
-
-
 class Dask(AbstractContextManager["Dask"]):
     """The workers of a dask scheduler. What they compute for the cache comes back with each result.
 
@@ -263,14 +239,14 @@ class Dask(AbstractContextManager["Dask"]):
             raise WorkbenchError(f"--dask {address}: the scheduler has no workers; start 'dask worker' first") from None
 
     def prepare(self, setup: Setup, store: Store) -> None:
-        """See :class:`Pool`; every worker gets the setup once."""
+        """See :class:`JobPool`; every worker gets the setup once."""
         packed = pickle.dumps(setup)
         self._key = hashlib.sha256(packed).hexdigest()
         self._setup = self._client.scatter(packed, broadcast=True, hash=False)
         self._store = store
 
     def submit(self, function: Callable[..., Found], *arguments: Any) -> Future[Found]:
-        """See :class:`Pool`."""
+        """See :class:`JobPool`."""
         job = self._client.submit(_run_there, self._key, self._setup, function, arguments, pure=False)
         found: Future[Found] = _Deferred(lambda: self._receive(job))
         found.add_done_callback(lambda done: job.cancel() if done.cancelled() else None)
@@ -285,8 +261,7 @@ class Dask(AbstractContextManager["Dask"]):
             raise WorkerLost(f"--dask {self._address}: a job ended every worker that it was given to") from None
         except ImportError as error:
             raise WorkbenchError(f"--dask {self._address}: a worker lacks a package ({error})") from None
-        entries: Mapping[str, bytes] = new
-        for key, data in entries.items():
+        for key, data in new.items():
             self._store.add(key, data)
         return found
 

@@ -184,7 +184,7 @@ CASES: dict[str, tuple[Break, str]] = {
         knob("listener=mlx-harmony", "barge_in=true", "tts_stream=true"),
         "tts_stream with barge_in",
     ),
-    "no such stack": (lambda folder: ["replay", str(folder), "--stack", "gpt"], "stack.stack is 'gpt'"),
+    "no such stack": (lambda folder: ["replay", str(folder), "--stack", "gpt"], "stack.name is 'gpt'"),
     "no such listener": (lambda folder: ["replay", str(folder), "--listener", "me"], "'me' is not one of"),
     "no config file": (lambda folder: ["replay", str(folder), "--config", "no.toml"], "no.toml: no such file"),
     "config is not TOML": (config("[assistant\n"), "not valid TOML"),

@@ -21,7 +21,7 @@ from workbench.stages.scripted import ScriptedStack
 from workbench.tuning.objective import Goal
 from workbench.tuning.plan import SearchOptions, plan
 from workbench.tuning.space import parse
-from workbench.tuning.spec import Spec
+from workbench.tuning.spec import StudySpec
 
 BUDGET = {"cutin_per_hold": 0.1, "missed_eot_rate": 0.1}
 SPACE = {
@@ -49,7 +49,7 @@ def write_files(folder: Path, space: dict[str, object]) -> None:
     (folder / "budget.toml").write_text(tomli_w.dumps({"budget": BUDGET}))
 
 
-def small(recordings, name="grid", **changes) -> Spec:
+def small(recordings, name="grid", **changes) -> StudySpec:
     """The study as its main process puts it down."""
     baseline = load(REPOSITORY / "configs/baseline.toml", {"stack.name": "scripted"})
     spec = plan(

@@ -20,7 +20,7 @@ from workbench.tuning.loading import load_evaluator, make_evaluator, settle, set
 from workbench.tuning.objective import Goal
 from workbench.tuning.plan import SearchOptions, plan
 from workbench.tuning.space import parse
-from workbench.tuning.spec import Spec, from_dict, local_url, read_spec
+from workbench.tuning.spec import StudySpec, from_dict, local_url, read_spec
 from workbench.tuning.storage import open_storage
 from workbench.tuning.study import create
 from workbench.tuning.study import load as load_study
@@ -29,7 +29,7 @@ SPACE = {"assistant": {"stt_silence_ms": {"type": "frames", "low": 640, "high": 
 OBJECTIVE = "voice_to_voice_ms_p50"
 
 
-def asked(sessions, stack: str = "scripted", **changes) -> Spec:
+def asked(sessions, stack: str = "scripted", **changes) -> StudySpec:
     baseline = load(REPOSITORY / "configs/baseline.toml", {"stack.name": stack} | changes)
     return plan("one", sessions, baseline, parse(SPACE, "test"), Goal((OBJECTIVE,), {}), SearchOptions(sampler="grid"))
 
@@ -42,7 +42,7 @@ def run(*arguments: str):
     return CliRunner().invoke(cli, arguments, catch_exceptions=False, standalone_mode=False)
 
 
-def value(spec: Spec, evaluator: Evaluator) -> float | None:
+def value(spec: StudySpec, evaluator: Evaluator) -> float | None:
     return evaluator.summary(spec.config, evaluator.names).scores[OBJECTIVE]
 
 

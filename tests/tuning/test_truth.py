@@ -212,13 +212,13 @@ SHUFFLED = override(BASELINE, {"stt_silence_ms": 720})
 
 def bare(names: list[str], sampler: str = "tpe", **changes):
     """A study over sessions that are not on disk."""
-    from workbench.tuning.spec import SessionRef, Spec
+    from workbench.tuning.spec import SessionRef, StudySpec
 
     space = parse({"assistant": {"stt_silence_ms": {"type": "frames", "low": 160, "high": 1600}}}, "test")
     parts = split(dict.fromkeys(names, ()), 0)
     refs = tuple(SessionRef(name, name, "", "") for name in names)
-    spec = Spec("bare", refs, parts.kind, parts.tuning, parts.held_out, SHUFFLED, space, ("voice_to_voice_ms_p95",), {},
-                sampler=sampler)  # fmt: skip
+    objectives = ("voice_to_voice_ms_p95",)
+    spec = StudySpec("bare", refs, parts.kind, parts.tuning, parts.held_out, SHUFFLED, space, objectives, {}, sampler)
     return replace(spec, **changes)
 
 

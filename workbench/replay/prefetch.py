@@ -48,7 +48,7 @@ class Prefetcher(ExitStack):
     """Helpers, from when they are first needed to the end of the context.
 
     Args:
-        setup: of the helpers, see :class:`workbench.execution.Pool`.
+        setup: of the helpers, see :class:`workbench.execution.JobPool`.
         store: cache that they fill; one that is not on disk cannot be shared, and nobody helps.
         most: helpers.
         patience: seconds that work takes here before they are asked.

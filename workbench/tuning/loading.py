@@ -11,10 +11,10 @@ from workbench.errors import WorkbenchError
 from workbench.execution import Setup
 from workbench.replay.profiles import Progress
 from workbench.tuning.evaluator import Evaluator
-from workbench.tuning.spec import Spec
+from workbench.tuning.spec import StudySpec
 
 
-def settle(spec: Spec, progress: Progress = lambda _: None) -> tuple[Spec, Evaluator]:
+def settle(spec: StudySpec, progress: Progress = lambda _: None) -> tuple[StudySpec, Evaluator]:
     """Begin a study: load what it needs, and make step costs, measured here if need be, and weights a part of it.
 
     Raises:
@@ -28,7 +28,7 @@ def settle(spec: Spec, progress: Progress = lambda _: None) -> tuple[Spec, Evalu
     return spec.settled(evaluator.profile, evaluator.weights), evaluator
 
 
-def make_evaluator(spec: Spec, progress: Progress = lambda _: None) -> Evaluator:
+def make_evaluator(spec: StudySpec, progress: Progress = lambda _: None) -> Evaluator:
     """Load what a study that was begun needs; sessions, step costs and weights must be those it was begun with.
 
     Raises:
@@ -39,7 +39,7 @@ def make_evaluator(spec: Spec, progress: Progress = lambda _: None) -> Evaluator
     return load_evaluator(spec, Store(default_folder()), progress)
 
 
-def load_evaluator(spec: Spec, store: Store, progress: Progress = lambda _: None) -> Evaluator:
+def load_evaluator(spec: StudySpec, store: Store, progress: Progress = lambda _: None) -> Evaluator:
     """Load a study's evaluator; in worker processes as it is, the owner having looked at the sessions.
 
     Raises:
@@ -64,12 +64,12 @@ class Parcel:
     files: tuple[tuple[str, bytes], ...]
 
 
-def setup_here(spec: Spec) -> Setup:
+def setup_here(spec: StudySpec) -> Setup:
     """Setup of worker processes on this machine."""
     return partial(load_evaluator, spec)
 
 
-def setup_elsewhere(spec: Spec, evaluator: Evaluator) -> Setup:
+def setup_elsewhere(spec: StudySpec, evaluator: Evaluator) -> Setup:
     """Setup of workers on other machines: the sessions travel, the models must be there."""
     parcels = []
     for ref in spec.sessions:
@@ -82,7 +82,7 @@ _unpacked: list[tempfile.TemporaryDirectory[str]] = []
 """Of the study that this worker is at: removed with the next one's, or with the process."""
 
 
-def _unpack(spec: Spec, parcels: tuple[Parcel, ...], fingerprints: dict[str, str], store: Store) -> Evaluator:
+def _unpack(spec: StudySpec, parcels: tuple[Parcel, ...], fingerprints: dict[str, str], store: Store) -> Evaluator:
     _unpacked[:] = [tempfile.TemporaryDirectory()]
     refs = []
     for number, (ref, parcel) in enumerate(zip(spec.sessions, parcels, strict=True)):

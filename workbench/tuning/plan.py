@@ -15,7 +15,7 @@ from workbench.tuning.inactive_knobs import find_inactive_knobs, searched
 from workbench.tuning.objective import Goal
 from workbench.tuning.samplers import make_sampler
 from workbench.tuning.space import Space
-from workbench.tuning.spec import Spec, ref
+from workbench.tuning.spec import StudySpec, ref
 from workbench.tuning.split import split
 from workbench.tuning.study import make_pruner
 
@@ -47,7 +47,7 @@ def plan(
     space: Space,
     goal: Goal,
     options: SearchOptions = SearchOptions(),
-) -> Spec:
+) -> StudySpec:
     """Open the sessions, split them, and put the study down; knobs that nothing reads are taken out of the space.
 
     Raises:
@@ -71,7 +71,7 @@ def plan(
     if options.sampler == "grid":
         space.check_grid()
         trials = space.size() + (not space.holds(first))
-    spec = Spec(
+    spec = StudySpec(
         name=name,
         sessions=tuple(ref(session) for session, _ in opened),
         split=parts.kind,

@@ -18,7 +18,7 @@ from workbench.tuning.objective import SHOWN, Outcome
 from workbench.tuning.search import Objective, search
 from workbench.tuning.sensitivity import Sensitivity, centre, climb, simplify, survey
 from workbench.tuning.space import Space
-from workbench.tuning.spec import Spec
+from workbench.tuning.spec import StudySpec
 from workbench.tuning.study import best, finished, front
 
 
@@ -94,7 +94,7 @@ class Result:
         front: of a study with several objectives.
     """
 
-    spec: Spec
+    spec: StudySpec
     trials: int
     pruned: int
     trial: int
@@ -109,7 +109,7 @@ class Result:
 
 
 def summarise_study(
-    study: optuna.Study, spec: Spec, evaluator: Evaluator, objective: Objective, watch: Watch
+    study: optuna.Study, spec: StudySpec, evaluator: Evaluator, objective: Objective, watch: Watch
 ) -> Result:
     """Choose, centre, survey, compare."""
     goal = spec.goal
@@ -141,13 +141,13 @@ def summarise_study(
     )
 
 
-def _point(spec: Spec, trial: FrozenTrial) -> Point:
+def _point(spec: StudySpec, trial: FrozenTrial) -> Point:
     config = spec.space.config(spec.config, trial.params)
     settings = {item.name: get(config, item.path) for item in spec.space.parameters}
     return Point(trial.number, tuple(trial.values), settings)
 
 
-def _check_measured(spec: Spec, trial: FrozenTrial) -> None:
+def _check_measured(spec: StudySpec, trial: FrozenTrial) -> None:
     """Refuse to judge by a score that no trial had.
 
     Raises:
@@ -162,7 +162,7 @@ def _check_measured(spec: Spec, trial: FrozenTrial) -> None:
 
 
 def _unseen(
-    spec: Spec, evaluator: Evaluator, config: Config, objective: Objective, watch: Watch
+    spec: StudySpec, evaluator: Evaluator, config: Config, objective: Objective, watch: Watch
 ) -> list[SessionScores]:
     """Scores of the held-out sessions under a config found without them."""
     if spec.split != "leave-one-out":
@@ -181,7 +181,7 @@ def _unseen(
     return scored
 
 
-def refine(spec: Spec, trial: FrozenTrial, objective: Objective) -> Config:
+def refine(spec: StudySpec, trial: FrozenTrial, objective: Objective) -> Config:
     """From the best trial to the config: no neighbour is better, no change brings nothing, and floats lie in the middle
     of their range.
     """
@@ -202,7 +202,7 @@ def space_without(space: Space, baseline: Config, config: Config) -> Space:
     return Space(tuple(item for item in space.parameters if get(config, item.path) != get(baseline, item.path)))
 
 
-def ablate(spec: Spec, evaluator: Evaluator, config: Config, objective: Objective) -> tuple[Ablation, ...]:
+def ablate(spec: StudySpec, evaluator: Evaluator, config: Config, objective: Objective) -> tuple[Ablation, ...]:
     """What each single change is good for: the tuned config against itself with that knob as it was."""
     sessions = spec.held_out if spec.split == "held-out" else spec.tuning
     tuned = evaluator.scores(config, sessions)
@@ -219,7 +219,7 @@ def ablate(spec: Spec, evaluator: Evaluator, config: Config, objective: Objectiv
     return tuple(found)
 
 
-def _compare(spec: Spec, before: list[SessionScores], after: list[SessionScores]) -> Comparison:
+def _compare(spec: StudySpec, before: list[SessionScores], after: list[SessionScores]) -> Comparison:
     keys = list(dict.fromkeys([*spec.objectives, *spec.budget, *SHOWN]))
     comparable = [key for key in keys if isinstance(BY_KEY[key], Points | Rate)]
     comparable = [key for key in comparable if not isinstance(m := BY_KEY[key], Points) or key in m.keys]

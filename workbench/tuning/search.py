@@ -15,11 +15,11 @@ from optuna.trial import FrozenTrial, TrialState
 from workbench.assistants import knobs_of
 from workbench.config import Config
 from workbench.errors import WorkbenchError
-from workbench.execution import Here, Pool
+from workbench.execution import Here, JobPool
 from workbench.metrics import SessionScores
 from workbench.tuning.interrupts import Patience
 from workbench.tuning.objective import Outcome, Refused, Scorer, evaluate, pooled, score_session
-from workbench.tuning.spec import Spec
+from workbench.tuning.spec import StudySpec
 from workbench.tuning.study import best, create, finished, outcome_of
 
 Told = Callable[[int], None]
@@ -47,7 +47,7 @@ class Objective:
         pool: scores the trials; this process by default.
     """
 
-    def __init__(self, spec: Spec, scorer: Scorer, sessions: tuple[str, ...], pool: Pool | None = None) -> None:
+    def __init__(self, spec: StudySpec, scorer: Scorer, sessions: tuple[str, ...], pool: JobPool | None = None) -> None:
         self._spec = spec
         self._goal = spec.goal
         self._scorer = scorer
@@ -132,7 +132,7 @@ class Objective:
         return self._goal.outcome(scored)
 
 
-def run_trials(study: optuna.Study, spec: Spec, objective: Objective, told: Told = lambda _: None) -> None:
+def run_trials(study: optuna.Study, spec: StudySpec, objective: Objective, told: Told = lambda _: None) -> None:
     """Run trials until the study has those that it is to have.
 
     Trials that were running when a search was stopped or killed are taken up again first, under their numbers. One that
@@ -169,7 +169,7 @@ def run_trials(study: optuna.Study, spec: Spec, objective: Objective, told: Told
             patience.check()
 
 
-def _is_left(study: optuna.Study, spec: Spec) -> bool:
+def _is_left(study: optuna.Study, spec: StudySpec) -> bool:
     """Whether there is a trial to ask for: of a grid one of those that are queued."""
     return spec.sampler != "grid" or bool(study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
 
@@ -188,7 +188,7 @@ def _tell(study: optuna.Study, objective: Objective, handed: _Handed, patience: 
     study.tell(trial, outcome.values)
 
 
-def search(spec: Spec, objective: Objective, told: Told = lambda _: None) -> FrozenTrial:
+def search(spec: StudySpec, objective: Objective, told: Told = lambda _: None) -> FrozenTrial:
     """Best trial of a study in memory over the objective's sessions."""
     study = create(spec, optuna.storages.InMemoryStorage())
     run_trials(study, spec, objective, told)

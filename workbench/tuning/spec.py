@@ -88,7 +88,7 @@ def ref(session: "Session") -> SessionRef:
 
 
 @dataclass(frozen=True)
-class Spec:
+class StudySpec:
     """A study.
 
     Attributes:
@@ -139,7 +139,7 @@ class Spec:
         """Where the study's cost profile is kept."""
         return self.folder / "profile.json"
 
-    def settled(self, profile: Profile | None, weights: Mapping[str, str]) -> "Spec":
+    def settled(self, profile: Profile | None, weights: Mapping[str, str]) -> "StudySpec":
         """The study with what its trials draw costs from, named in its config, and the weights they run on."""
         config = override(self.config, {"step_costs.profile": self.profile_path.as_posix()}) if profile else self.config
         return replace(self, config=config, profile=profile, weights=dict(weights))
@@ -171,7 +171,7 @@ class Spec:
             write_profile(self.profile_path, self.profile)
         write_text(self.folder / "study.toml", tomli_w.dumps(self.to_dict()))
 
-    def resumed(self, kept: "Spec") -> "Spec":
+    def resumed(self, kept: "StudySpec") -> "StudySpec":
         """This study, as it was asked for anew, with the costs and weights of ``kept``, as it was begun.
 
         What may have changed is how many trials it is to have, and where its sessions are.
@@ -186,7 +186,7 @@ class Spec:
         self._check_same(kept)
         return self.settled(kept.profile, kept.weights)
 
-    def _check_same(self, other: "Spec") -> None:
+    def _check_same(self, other: "StudySpec") -> None:
         mine, theirs = self.to_dict(), other.to_dict()
         for spec in (mine, theirs):
             for key in ("trials", "profile", "weights", "unread"):
@@ -200,8 +200,8 @@ class Spec:
                 )
 
 
-def from_dict(data: Any, profile: Any, where: str) -> Spec:
-    """The inverse of :meth:`Spec.to_dict`.
+def from_dict(data: Any, profile: Any, where: str) -> StudySpec:
+    """The inverse of :meth:`StudySpec.to_dict`.
 
     Args:
         data: the study.
@@ -217,7 +217,7 @@ def from_dict(data: Any, profile: Any, where: str) -> Spec:
         raise WorkbenchError(f"{where}: not a study of format {FORMAT}; tune under a new --name")
     try:
         flat = {f"{section}.{knob}": v for section, values in data["config"].items() for knob, v in values.items()}
-        return Spec(
+        return StudySpec(
             name=data["name"],
             sessions=tuple(SessionRef(**item) for item in data["sessions"]),
             split=data["split"],
@@ -249,12 +249,12 @@ def _profile(digest: str, data: Any, where: str) -> Profile | None:
     return profile
 
 
-def local_url(spec: Spec) -> str:
+def local_url(spec: StudySpec) -> str:
     """Where a study is kept if nothing else is said."""
     return f"journal:{spec.folder / 'journal.log'}"
 
 
-def read_spec(folder: Path) -> Spec:
+def read_spec(folder: Path) -> StudySpec:
     """Read ``study.toml`` of a study's folder, and the profile beside it where it is there.
 
     Raises:

@@ -12,7 +12,7 @@ from workbench.files import canonical_json
 from workbench.simulation.step_costs import profile_to_dict
 from workbench.tuning.objective import Goal, Outcome
 from workbench.tuning.samplers import make_sampler
-from workbench.tuning.spec import STUDIES, Spec, from_dict
+from workbench.tuning.spec import STUDIES, StudySpec, from_dict
 from workbench.tuning.storage import missing, open_storage, study_names
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -69,7 +69,7 @@ def _no_study(name: str) -> WorkbenchError:
     return WorkbenchError(f"the storage has no study {name!r} ('workbench studies' lists them)")
 
 
-def create(spec: Spec, storage: BaseStorage) -> optuna.Study:
+def create(spec: StudySpec, storage: BaseStorage) -> optuna.Study:
     """Make the study on its storage, and queue what is to be tried first.
 
     Raises:
@@ -94,7 +94,7 @@ def create(spec: Spec, storage: BaseStorage) -> optuna.Study:
     return study
 
 
-def queue(study: optuna.Study, spec: Spec) -> None:
+def queue(study: optuna.Study, spec: StudySpec) -> None:
     """Queue the baseline, and after it a whole grid if that is the sampler: points that were not, before a kill."""
     trials = study.get_trials(deepcopy=False)
     queued = {_spelling(trial.system_attrs["fixed_params"]) for trial in trials if "fixed_params" in trial.system_attrs}
@@ -108,14 +108,14 @@ def _spelling(point: Mapping[str, Knob]) -> tuple[tuple[str, Knob], ...]:
     return tuple(sorted(point.items()))
 
 
-def keep(study: optuna.Study, spec: Spec) -> None:
+def keep(study: optuna.Study, spec: StudySpec) -> None:
     """Write down in a study what it is, for :func:`load`."""
     if spec.profile is not None:
         study.set_user_attr("profile", profile_to_dict(spec.profile))
     study.set_user_attr("spec", spec.to_dict())
 
 
-def load(name: str, storage: BaseStorage) -> tuple[optuna.Study, Spec]:
+def load(name: str, storage: BaseStorage) -> tuple[optuna.Study, StudySpec]:
     """Take a study from its storage.
 
     Raises:
@@ -136,7 +136,7 @@ def load(name: str, storage: BaseStorage) -> tuple[optuna.Study, Spec]:
     return study, spec
 
 
-def make_pruner(spec: Spec) -> optuna.pruners.BasePruner:
+def make_pruner(spec: StudySpec) -> optuna.pruners.BasePruner:
     """Wilcoxon over sessions where it was asked for, else none.
 
     Raises:

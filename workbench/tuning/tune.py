@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import optuna
 
-from workbench.execution import Dask, Here, Local, Pool
+from workbench.execution import Dask, Here, JobPool, Local
 from workbench.replay.prefetch import Prefetcher
 from workbench.replay.profiles import Progress
 from workbench.tuning.evaluator import Evaluator, hear
@@ -16,7 +16,7 @@ from workbench.tuning.loading import make_evaluator, settle, setup_elsewhere, se
 from workbench.tuning.owner import leased, locked
 from workbench.tuning.result import Result, Watch, summarise_study
 from workbench.tuning.search import Objective, run_trials
-from workbench.tuning.spec import Spec, local_url
+from workbench.tuning.spec import StudySpec, local_url
 from workbench.tuning.storage import answering, open_storage
 from workbench.tuning.study import create, finished, keep, load, look_up, queue
 
@@ -37,13 +37,13 @@ class Where:
     workers: int = 1
     dask: str | None = None
 
-    def url(self, spec: Spec) -> str:
+    def url(self, spec: StudySpec) -> str:
         """Storage of a study."""
         return local_url(spec) if self.storage is None else self.storage
 
 
 def tune(
-    spec: Spec,
+    spec: StudySpec,
     watch: Watch,
     finish: Callable[[Result, Evaluator], Finished],
     where: Where = Where(),
@@ -69,7 +69,7 @@ def tune(
     with answering(url), ExitStack() as held:
         # What can fail comes before anything of the study is made: the same command, corrected, begins it.
         look_up(spec.name, url, resume)
-        pool: Pool = Here()
+        pool: JobPool = Here()
         if where.dask is not None:
             pool = held.enter_context(Dask(where.dask))
         elif where.workers > 1:
@@ -102,14 +102,14 @@ def tune(
         return result, finish(result, evaluator)
 
 
-def _take_up(spec: Spec, url: str, progress: Progress) -> tuple[Spec, Evaluator, optuna.Study]:
+def _take_up(spec: StudySpec, url: str, progress: Progress) -> tuple[StudySpec, Evaluator, optuna.Study]:
     """Go on with a study, with the costs and weights it was begun with."""
     study, kept = load(spec.name, open_storage(url, existing=True))
     spec = replace(spec.resumed(kept), trials=max(spec.trials, len(finished(study))))
     return spec, make_evaluator(spec, progress), study
 
 
-def _hear_baseline(spec: Spec, evaluator: Evaluator, pool: Pool, watch: Watch) -> None:
+def _hear_baseline(spec: StudySpec, evaluator: Evaluator, pool: JobPool, watch: Watch) -> None:
     """Score every session under the baseline, with the models run by whoever runs the trials, or by helpers."""
     tasks = [(name, spec.config) for name in evaluator.names]
     with ExitStack() as held:

@@ -14,7 +14,7 @@ from workbench.sessions.session import open_session
 from workbench.tuning.inactive_knobs import find_inactive_knobs, searched
 from workbench.tuning.plan import check_trials
 from workbench.tuning.space import read_space
-from workbench.tuning.spec import STUDIES, SessionRef, Spec, read_spec
+from workbench.tuning.spec import STUDIES, SessionRef, StudySpec, read_spec
 from workbench.tuning.storage import missing, open_storage
 from workbench.tuning.study import load
 
@@ -30,7 +30,7 @@ _CONFIG = {
 }
 
 
-def resumed(folders: Sequence[Path], request: "TuneRequest") -> Spec:
+def resumed(folders: Sequence[Path], request: "TuneRequest") -> StudySpec:
     """The study as it is, with the number of trials that is asked for now.
 
     Raises:
@@ -47,7 +47,7 @@ def resumed(folders: Sequence[Path], request: "TuneRequest") -> Spec:
     return replace(kept, config=_config(kept, request), sessions=_sessions(kept, folders), trials=trials)
 
 
-def _kept(folders: Sequence[Path], request: "TuneRequest") -> Spec:
+def _kept(folders: Sequence[Path], request: "TuneRequest") -> StudySpec:
     """From its folder, whose files must be its own; from its storage where sessions or a storage are given."""
     check_name(request.name, "--name")
     own = STUDIES / request.name
@@ -59,7 +59,7 @@ def _kept(folders: Sequence[Path], request: "TuneRequest") -> Spec:
     return load(request.name, open_storage(url, existing=True))[1]
 
 
-def _asked(kept: Spec, request: "TuneRequest") -> Iterator[tuple[str, bool, str]]:
+def _asked(kept: StudySpec, request: "TuneRequest") -> Iterator[tuple[str, bool, str]]:
     """Options that were given: how, whether they say what the study says, and what that is."""
     given = request.given
     if "objectives" in given:
@@ -82,7 +82,7 @@ def _asked(kept: Spec, request: "TuneRequest") -> Iterator[tuple[str, bool, str]
         yield options, False, f"with {knob} = {_shown(get(kept.config, knob))}, not {_shown(get(config, knob))}"
 
 
-def _config(kept: Spec, request: "TuneRequest") -> Config:
+def _config(kept: StudySpec, request: "TuneRequest") -> Config:
     """The baseline that is asked for: from a file, or the study's own, with what else is said."""
     if "config_file" in request.given:
         return build_config(
@@ -101,7 +101,7 @@ def _shown(value: Knob) -> str:
     return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
-def _sessions(kept: Spec, folders: Sequence[Path]) -> tuple[SessionRef, ...]:
+def _sessions(kept: StudySpec, folders: Sequence[Path]) -> tuple[SessionRef, ...]:
     """The study's sessions, where they are now."""
     if not folders:
         return kept.sessions

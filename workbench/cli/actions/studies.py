@@ -13,7 +13,7 @@ from rich.table import Table
 from workbench.cli.progress import Output
 from workbench.errors import WorkbenchError, printable
 from workbench.files import read_json
-from workbench.tuning.spec import STUDIES, Spec, local_url, read_spec
+from workbench.tuning.spec import STUDIES, StudySpec, local_url, read_spec
 from workbench.tuning.storage import answering, missing, open_storage, study_names
 from workbench.tuning.study import best, finished, outcome_of
 from workbench.tuning.study import load as load_study
@@ -59,7 +59,7 @@ def _studies_here() -> list[dict[str, Any]]:
     return _rows([partial(row, path) for path in found])
 
 
-def url_here(spec: Spec) -> str:
+def url_here(spec: StudySpec) -> str:
     """Storage of a study whose trials are in its own folder.
 
     Raises:
@@ -109,7 +109,7 @@ def _row(name: str, url: str) -> dict[str, Any]:
     }
 
 
-def _result(spec: Spec) -> dict[str, Any] | None:
+def _result(spec: StudySpec) -> dict[str, Any] | None:
     """Result of the study's last complete run; None if there is none in this folder."""
     path = spec.folder / "result.json"
     return read_json(path) if path.exists() else None

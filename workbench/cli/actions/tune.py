@@ -25,7 +25,7 @@ from workbench.tuning.output.publish import publish
 from workbench.tuning.plan import SearchOptions, plan
 from workbench.tuning.result import Result
 from workbench.tuning.space import read_space
-from workbench.tuning.spec import FORMAT, Spec, local_url
+from workbench.tuning.spec import FORMAT, StudySpec, local_url
 from workbench.tuning.study import known
 from workbench.tuning.tune import Where, tune
 
@@ -95,7 +95,7 @@ def run_tune(folders: Sequence[Path], request: TuneRequest) -> int:
     return 1 if result.over_budget else 0
 
 
-def _spec(folders: Sequence[Path], request: TuneRequest) -> Spec:
+def _spec(folders: Sequence[Path], request: TuneRequest) -> StudySpec:
     if not folders:
         raise WorkbenchError("no sessions given ('workbench sessions' lists them); --resume alone can do without")
     config = build_config(
@@ -170,7 +170,7 @@ def show_result(result: Result, folder: Path) -> None:
     console.print(f"{result.trials} trials; configs and checklist: {folder}", soft_wrap=True, markup=False)
 
 
-def _before(spec: Spec, name: str) -> str:
+def _before(spec: StudySpec, name: str) -> str:
     from workbench.config import get
 
     return knob(get(spec.config, name))

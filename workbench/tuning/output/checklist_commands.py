@@ -8,7 +8,7 @@ from typing import Any
 from workbench.errors import WorkbenchError
 from workbench.moshi_json import moshi_json
 from workbench.tuning.result import Result
-from workbench.tuning.spec import Spec
+from workbench.tuning.spec import StudySpec
 
 BUDGET = "budget.toml"
 """The study's limits, in its folder, for commands that hold a run to them."""
@@ -16,7 +16,7 @@ BUDGET = "budget.toml"
 _PATHS = ("stt_model_path", "stt_config_path", "tts_model_path", "tts_config_path")
 
 
-def budget_path(spec: Spec) -> Path:
+def budget_path(spec: StudySpec) -> Path:
     """Where a study's limits are."""
     return spec.folder / BUDGET
 

@@ -13,7 +13,7 @@ from workbench.simulation.step_costs import measured_beside
 from workbench.stacks import GENERATED, generated
 from workbench.tuning.result import Comparison, Result
 from workbench.tuning.sensitivity import Nudge, Range
-from workbench.tuning.spec import Spec
+from workbench.tuning.spec import StudySpec
 from workbench.units import FRAME_MS, frames_for_ms
 
 
@@ -206,7 +206,7 @@ def warnings(comparison: Comparison) -> list[str]:
     return [text for item in comparison.evidence if (text := evidence(item))]
 
 
-def caveats(spec: Spec) -> list[str]:
+def caveats(spec: StudySpec) -> list[str]:
     """What must be known before any figure is read: models without meaning, step costs of a busy machine."""
     found = measured_beside(spec.profile.machine) if spec.profile else ""
     again = "for figures of a quiet machine 'workbench cache --clear-profiles', and tune under a new --name"
