@@ -8,15 +8,13 @@ once, and the least recently used entries go when it is full); in front of it, t
 import hashlib
 import json
 import os
-import re
-import shutil
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from workbench.cache_files import private_folder, raw_disk, remove_files, seal, unseal
 from workbench.errors import WorkbenchError
 
 DEFAULT_LIMIT = 4 << 30
@@ -49,89 +47,8 @@ def key_of(*parts: Any) -> str:
     return hashlib.sha256(_encode(parts).encode()).hexdigest()
 
 
-_SEAL_BYTES = 32
-
 _BUSY = ("locked", "busy", "readonly", "unable to open", "disk is full", "disk full", "too many")
 """Words of SQLite errors that say something about now, not about the file: the database is left alone."""
-
-_VALUE_FOLDER = re.compile(r"[0-9a-f]{2}")
-"""First level of the folders in which ``diskcache`` keeps large values."""
-
-
-def _seal(key: str, data: bytes) -> bytes:
-    """Value as it is written: a checksum over key and bytes, then the bytes."""
-    return _checksum(key, data) + data
-
-
-def _unseal(key: str, sealed: Any) -> bytes | None:
-    """The bytes of a value; None where it is damaged, or not a value of this store."""
-    if not isinstance(sealed, bytes) or _checksum(key, sealed[_SEAL_BYTES:]) != sealed[:_SEAL_BYTES]:
-        return None
-    return sealed[_SEAL_BYTES:]
-
-
-def _checksum(key: str, data: bytes) -> bytes:
-    return hashlib.blake2b(data, digest_size=_SEAL_BYTES, key=hashlib.sha256(key.encode()).digest()).digest()
-
-
-def private_folder(path: Path) -> Path:
-    """Make a folder that only its owner can read and write, with the folders above it.
-
-    A folder that is there and holds files of somebody else's choice keeps its mode.
-    """
-    if not path.is_dir():
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    elif path.stat().st_mode & 0o077 and path.stat().st_uid == os.getuid() and _only_ours(path):
-        path.chmod(0o700)
-    return path
-
-
-def _only_ours(folder: Path) -> bool:
-    return all(_is_ours(item) or item.suffix == ".jsonl" for item in folder.iterdir())
-
-
-def _is_ours(item: Path) -> bool:
-    return item.name.startswith("cache.db") or bool(_VALUE_FOLDER.fullmatch(item.name) and item.is_dir())
-
-
-def _remove_files(folder: Path) -> None:
-    """Remove the database and the values beside it, and nothing else: the folder may be one that the user named."""
-    for item in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if item.is_symlink() or not _is_ours(item):
-            continue
-        if item.is_dir():
-            shutil.rmtree(item, ignore_errors=True)
-        else:
-            item.unlink(missing_ok=True)
-
-
-@cache
-def _raw_disk() -> Any:
-    """Class of the values on disk; made here because importing ``diskcache`` takes longer than a short replay."""
-    import diskcache
-
-    class RawDisk(diskcache.Disk):  # type: ignore[misc]
-        """Bytes only: what a row calls a pickle is never loaded, and no path leaves the folder."""
-
-        def get(self, key: Any, raw: bool) -> Any:
-            return key if raw else None
-
-        def fetch(self, mode: Any, filename: Any, value: Any, read: bool) -> bytes | None:
-            if isinstance(filename, str):
-                path = Path(self._directory, filename)
-                return path.read_bytes() if self._is_inside(filename) and path.is_file() else None
-            return bytes(value) if isinstance(value, bytes | memoryview) else None
-
-        def remove(self, filename: Any) -> None:
-            if isinstance(filename, str) and self._is_inside(filename):
-                super().remove(filename)
-
-        def _is_inside(self, filename: str) -> bool:
-            # Not a link either: the folder is ours alone, but it may have been open to others once.
-            root = os.path.realpath(self._directory)
-            return os.path.realpath(os.path.join(root, filename)) == os.path.join(root, filename)
-
-    return RawDisk
 
 
 @dataclass(frozen=True)
@@ -176,7 +93,7 @@ class Store:
                 except Exception as error:  # a damaged database shows itself in many ways, all of them mended alike
                     if isinstance(error, OSError) or any(word in str(error) for word in _BUSY):
                         raise
-                    _remove_files(self.folder)
+                    remove_files(self.folder)
                     self._disk = self._database()
             except Exception as error:
                 raise WorkbenchError(
@@ -191,7 +108,7 @@ class Store:
             str(self.folder),
             size_limit=self._limit,
             eviction_policy="least-recently-used",
-            disk=_raw_disk(),
+            disk=raw_disk(),
             disk_min_file_size=1 << 15,
         )
 
@@ -216,7 +133,7 @@ class Store:
     def _begin_anew(self) -> None:
         self.close()
         if self.folder is not None:
-            _remove_files(self.folder)
+            remove_files(self.folder)
 
     def get(self, key: str, decode: Callable[[bytes], Value]) -> Value | None:
         """The value under ``key``, or None."""
@@ -233,7 +150,7 @@ class Store:
 
     def _read(self, key: str) -> bytes | None:
         sealed = self._try("get", key)
-        data = _unseal(key, sealed)
+        data = unseal(key, sealed)
         if data is None and sealed is not None:
             self._try("delete", key)  # cut short by a power cut, or not written by this version
         return data
@@ -243,7 +160,7 @@ class Store:
         data = encode(value)
         self._keep(key, value, len(data))
         if self._open() is not None:
-            self._try("set", key, _seal(key, data))
+            self._try("set", key, seal(key, data))
 
     def add(self, key: str, data: bytes) -> None:
         """Take over an entry as another process encoded it; of two the longer, which has heard further."""
@@ -254,7 +171,7 @@ class Store:
         if disk is None:
             self._added[key] = data
         else:
-            self._try("set", key, _seal(key, data))
+            self._try("set", key, seal(key, data))
 
     def _keep(self, key: str, value: Any, size: int) -> None:
         if (old := self._memory.pop(key, None)) is not None:

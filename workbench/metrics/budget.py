@@ -107,6 +107,17 @@ def unmeasured(scores: Mapping[str, float | None], budget: Budget) -> list[str]:
     return [key for key in budget if scores.get(key) is None]
 
 
+def nothing_answered(scores: Mapping[str, float | None]) -> str:
+    """Why no budget is kept, in one line, where the user took turns and not one was answered; empty elsewhere.
+
+    >>> nothing_answered({"turns_n": 3, "turns_answered_n": 0})
+    'none of 3 turns was answered: no limit is kept by silence'
+    """
+    turns = scores.get("turns_n") or 0
+    silent = turns > 0 and not scores.get("turns_answered_n")
+    return f"none of {turns:g} turn{'s' * (turns != 1)} was answered: no limit is kept by silence" if silent else ""
+
+
 def certify(summary: Summary, budget: Budget) -> list[Evidence]:
     """Say of each budgeted figure whether the data is enough to hold it to its limit.
 

@@ -8,7 +8,8 @@ from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
-from workbench.cache import Store, cache_folder, key_of, private_folder
+from workbench.cache import Store, cache_folder, key_of
+from workbench.cache_files import private_folder
 from workbench.errors import WorkbenchError
 from workbench.simulation.step_costs import Timer
 from workbench.stages.protocols import ReplyRemark, TextLm, TimedLm
