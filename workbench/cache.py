@@ -1,4 +1,4 @@
-"""What the stages said, kept by content: weights and code version, options, input.
+"""Cache of stage outputs, keyed by content: weights and code version, options, input.
 
 A value is found under a digest of everything it depends on, so nothing in here can be stale; it can only be missing,
 and then the stage is run again. On disk it is a ``diskcache`` (SQLite and files: several processes may use one store at

@@ -84,7 +84,7 @@ class BargeInKnobs:
     Attributes:
         rule: name of the rule, see :mod:`workbench.barge_in`.
         frames: frames of speech that interrupt.
-        window: samples for which MLX-Harmony's watch waits for speech beside each chunk.
+        window: samples for which MLX-Harmony's watch waits for speech during each chunk.
     """
 
     rule: str
@@ -162,7 +162,7 @@ class Knobs:
 
     @cached_property
     def key(self) -> str:
-        """Text that is equal for configs that no replay of one stack can tell apart."""
+        """Text that is equal for configs whose replays on one stack are equal."""
         return canonical_json(asdict(replace(self, stack=None, names=None)))  # type: ignore[arg-type]
 
 

@@ -143,8 +143,8 @@ def _open_all(
         except WorkbenchError as error:
             failed.append((str(folder), str(error)))
             continue
-        if twin := next((other.folder for other, _ in opened if other.name == session.name), None):
-            failed.append((str(folder), f"{folder}: has the name of {twin}, {session.name!r}; rename one"))
+        if same := next((other.folder for other, _ in opened if other.name == session.name), None):
+            failed.append((str(folder), f"{folder}: has the name of {same}, {session.name!r}; rename one"))
             continue
         opened.append((session, labels))
     return opened, failed

@@ -1,4 +1,4 @@
-"""Which stages make up a stack. Constructors are lazy: naming a stack loads nothing."""
+"""Stacks by name: the stages of each. Constructors are lazy: naming a stack loads nothing."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from workbench.moshi.sizes import Kind
 
 GENERATED = "Generated weights: right in shape and in what a step costs, without meaning. Only times say anything."
-"""What must be said before any figure of theirs is read."""
+"""Warning that stands before every figure of theirs."""
 
 
 def _scripted(config: Config) -> Stack:
@@ -75,5 +75,5 @@ def make_stack(config: Config) -> Stack:
     """
     name = config.stack.name
     if name not in STACKS:
-        raise WorkbenchError(f"stack.stack is {name!r}, must be one of {', '.join(sorted(STACKS))}")
+        raise WorkbenchError(f"stack.name is {name!r}, must be one of {', '.join(sorted(STACKS))}")
     return STACKS[name](config)

@@ -186,7 +186,7 @@ CASES: dict[str, tuple[Break, str]] = {
     ),
     "no such stack": (lambda folder: ["replay", str(folder), "--stack", "gpt"], "stack.stack is 'gpt'"),
     "no such listener": (lambda folder: ["replay", str(folder), "--listener", "me"], "'me' is not one of"),
-    "no config file": (lambda folder: ["replay", str(folder), "--config", "no.toml"], "no.toml: no such config file"),
+    "no config file": (lambda folder: ["replay", str(folder), "--config", "no.toml"], "no.toml: no such file"),
     "config is not TOML": (config("[assistant\n"), "not valid TOML"),
     "config section": (config("[assistent]\nbarge_in = true\n"), "unknown key 'assistent'"),
     "config key": (config("[assistant]\nbarge = true\n"), "unknown key 'assistant.barge'"),
@@ -259,7 +259,7 @@ def test_of_several_folders_one_without_a_session_is_left_out(folder: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "names", [["."], ["made", "."], [".", "other"], ["made", "other"]], ids=lambda names: "+".join(names)
+    "names", [["."], ["made", "."], [".", "other"], ["made", "other", "made"]], ids=lambda names: "+".join(names)
 )
 def test_a_folder_of_sessions_stands_for_its_sessions(
     folder: Path, make_session: MakeSession, names: list[str]

@@ -15,7 +15,7 @@ from workbench.moshi.codec import MlxCodec, RustyCodec
 from workbench.moshi.generate import Recipe
 from workbench.moshi.load import build_mimi, mimi_config
 from workbench.moshi.model import open_codec
-from workbench.moshi.tensors import Spec, write
+from workbench.moshi.tensors import TensorSpec, write
 from workbench.units import FRAME_SAMPLES
 
 BOOKS = 8
@@ -150,7 +150,7 @@ def small(tmp_path_factory):
     root = tmp_path_factory.mktemp("small")
     config = sizes.mimi_config("tiny", BOOKS)
     config["transformer"]["num_layers"] = 0
-    specs = [Spec(n, "F32", s) for n, s in sorted(layout.mimi_table(config).items())]
+    specs = [TensorSpec(n, "F32", s) for n, s in sorted(layout.mimi_table(config).items())]
     write(root / "mimi.safetensors", specs, generate._values(specs, 5), {})
     (root / "mimi_config.json").write_text(json.dumps(config))
     (root / "config.json").write_text('{"mimi_name": "mimi.safetensors"}')

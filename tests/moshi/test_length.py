@@ -38,7 +38,7 @@ def test_tokens_equal_lm_gen_beyond_the_ring(zoo, kind):
         gen.step(mx.array(heard[0])[None])
 
     reset_caches(lm)
-    stream = TokenStream(lm, text_sampler=sampler, audio_sampler=sampler, key=PrivateKey(11))
+    stream = TokenStream(lm, samplers=(sampler, sampler), key=PrivateKey(11))
     got = []
     for row in heard:
         text = stream.step(row)
@@ -58,9 +58,7 @@ def test_a_context_ring_attends_to_what_a_growing_cache_would(zoo):
 
     def run(cache):
         lm.transformer_cache = cache
-        stream = TokenStream(
-            lm, text_sampler=utils.Sampler(temp=0), audio_sampler=utils.Sampler(temp=0), key=PrivateKey(0)
-        )
+        stream = TokenStream(lm, samplers=(utils.Sampler(temp=0), utils.Sampler(temp=0)), key=PrivateKey(0))
         out = []
         for row in heard:
             stream.step(row)

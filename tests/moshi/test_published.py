@@ -350,7 +350,7 @@ def test_every_naming_and_width_loads_with_moshi_mlx_tokens(mlx, width, small_co
     wanted = [gen.step(mx.array([frame]))[0].item() for frame in codes]
 
     ours = load(find(root), kind(c))
-    stream = TokenStream(ours.lm, text_sampler=text, audio_sampler=audio, key=ours.key.copy())
+    stream = TokenStream(ours.lm, samplers=(text, audio), key=ours.key.copy())
     assert [stream.step(frame) for frame in codes] == wanted
 
 

@@ -14,7 +14,7 @@ from workbench.errors import WorkbenchError
 from workbench.recording.finalize import DAMAGED, finish
 from workbench.recording.observer import LIVE
 from workbench.recording.tape_folder import cut_off
-from workbench.sessions.folders import MANIFEST, PARTIAL
+from workbench.sessions.folders import MANIFEST, PARTIAL, is_recording
 from workbench.sessions.session import Session, open_session
 
 from .test_tape import SECOND, ramp, samples, write
@@ -146,7 +146,11 @@ def test_a_damaged_log_of_the_assistant_costs_the_live_trace_only(tmp_path: Path
     tape.close()
     pcm = '{"event":"pcm","t":0,"reply":0,"chunk":0,"ready":[],"voiced":"1","lead":0}\n'
     unmade = "plays what no line made"
-    cases = {"junk\n": "line 2: not JSON", play: f"line 2: {unmade}", pcm + play: f"line 3: {unmade}"}
+    cases = {
+        "junk\n": "line 2: not valid JSON (Expecting value: line 1 column 1 (char 0))",
+        play: f"line 2: {unmade}",
+        pcm + play: f"line 3: {unmade}",
+    }
     for number, (lines, says) in enumerate(cases.items()):
         folder = tmp_path / f"t{number}"
         shutil.copytree(tmp_path / "s", folder)
@@ -254,3 +258,22 @@ def test_any_damage_ends_in_a_session_or_in_one_line(tmp_path: Path) -> None:
         assert kept <= left
         shutil.rmtree(folder, ignore_errors=True)
     assert failed < 5, "a flipped bit may make the header a later version's"
+
+
+@pytest.mark.parametrize("name", ["journal.jsonl", "events.jsonl", "header.json", "mic.s24", "lock", "live.jsonl"])
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_a_tape_with_a_pipe_or_device_is_refused(tmp_path: Path, name: str, make: Callable[[Path], None]) -> None:
+    write(tmp_path / "s").close()
+    (tmp_path / "s" / PARTIAL / name).unlink(missing_ok=True)
+    make(tmp_path / "s" / PARTIAL / name)
+    with pytest.raises(WorkbenchError, match=f"{name}: is a pipe, socket or device, must be a file"):
+        finish(tmp_path / "s")
+    assert is_recording(tmp_path / "s") is False
+
+
+def test_a_journal_larger_than_any_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "s").close()
+    with (tmp_path / "s" / PARTIAL / "journal.jsonl").open("r+b") as file:
+        file.truncate(1 << 33)  # a hole: it takes no room
+    with pytest.raises(WorkbenchError, match=r"journal.jsonl: 8590 MB are too much"):
+        finish(tmp_path / "s")

@@ -220,7 +220,7 @@ def duplex(folder: Path, lag: int, gain: float, shake: int = 0, seconds: int = 2
 def test_the_way_from_loudspeaker_to_microphone_is_given_as_knobs(tmp_path: Path) -> None:
     (remark,) = duplex(tmp_path / "s", lag=480, gain=0.1)
     assert remark.startswith("the loudspeaker is heard 20.0 ms later at -20.0 dB (5 windows of 4 s)")
-    assert remark.endswith('in the config: echo = "config", echo_delay_ms = 20.0, echo_gain_db = -20.0')
+    assert remark.endswith('in the config under [echo]: path = "config", echo_delay_ms = 20.0, echo_gain_db = -20.0')
     (unsteady,) = duplex(tmp_path / "u", lag=480, gain=0.1, shake=480)
     assert unsteady.endswith("20.0 ms apart): too unsteady to be replayed as an echo path")
     (once,) = duplex(tmp_path / "o", lag=480, gain=0.1, seconds=6)

@@ -218,7 +218,7 @@ def test_a_study_kept_elsewhere_is_not_begun_here(here, recordings):
     spec.write()
     create(spec, open_storage("sqlite:///elsewhere.db"))
     listed = run("studies")
-    assert "its trials are not in it; say with --storage where they are" in listed.stderr
+    assert "its trials are not in this folder; name their storage with --storage" in listed.stderr
     assert not (here / "studies/one/journal.log").exists()
     assert json.loads(run("studies", "--json", "--storage", "sqlite:///elsewhere.db").stdout)[0]["name"] == "one"
     with closing(sqlite3.connect("elsewhere.db")) as database:

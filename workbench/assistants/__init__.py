@@ -27,7 +27,7 @@ def knobs_of(config: Config) -> Knobs:
 
 
 def acts_alike(a: Config, b: Config) -> bool:
-    """Whether no replay can tell two configs apart: 700 ms of silence acts as 720.
+    """Whether two configs give the same replays: 700 ms of silence acts as 720.
 
     Raises:
         WorkbenchError: see :func:`knobs_of`.

@@ -146,7 +146,7 @@ class MlxHarmonyListener:
         self.cycle: ListenCycle | None = None
 
     def watch(self, closed: Callable[[], int | None]) -> None:
-        """Listen beside a chunk: the loop is left alone with the first block that it would hear after that.
+        """Listen during a chunk: the loop is left alone with the first block that it would hear after that.
 
         Args:
             closed: gives when the chunk is over, once that is known.
@@ -155,7 +155,7 @@ class MlxHarmonyListener:
 
     def run(self, environment: Environment | None = None) -> ListenCycle:
         """Run the call to its end, with the device to itself."""
-        run_until_done([self.process()], world=environment)
+        run_until_done([self.process()], environment=environment)
         assert self.cycle is not None
         return self.cycle
 
@@ -217,7 +217,7 @@ class MlxHarmonyListener:
         return closed is not None and moment > closed
 
     def _alone(self) -> ListenCycle:
-        """A watch is left to itself; nobody knows what becomes of it."""
+        """The watch outlives its chunk: what becomes of it is not known."""
         closed = self._closed() if self._closed is not None else None
         assert closed is not None
         self._now = max(self._now, closed + 1)

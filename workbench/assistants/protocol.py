@@ -1,4 +1,4 @@
-"""What an assistant is, and what its listen loop works with."""
+"""Protocol of an assistant, and the types that its listen loop works with."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -56,8 +56,8 @@ class ListenCycle:
 
     Attributes:
         reason: ``silence``, ``pause`` or ``limit`` when the turn was ended; ``timeout`` when no speech came;
-            ``end`` when the session ended; ``overrun`` when skipping cannot tell the cycle (blocks were lost);
-            ``left`` when nobody waits for its outcome any more.
+            ``end`` when the session ended; ``overrun`` when skipping does not give the cycle (blocks were lost);
+            ``left`` when its chunk ended before it.
         ended: when the loop was done, computing included.
         last: frame that decided; -1 if none did.
         gate: frame at which the gate opened; -1 if it did not.
@@ -162,8 +162,8 @@ class Assistant(Protocol):
     Attributes:
         chunker: how it cuts a reply.
         playout: how it plays the chunks.
-        watches_chunks: whether a listen cycle beside each chunk interrupts the answer, on the one STT; else a rule of
-            :mod:`workbench.barge_in` does, beside the whole answer.
+        watches_chunks: whether a listen cycle during each chunk interrupts the answer, on the one STT; else a rule of
+            :mod:`workbench.barge_in` does, during the whole answer.
         corrected: name of the assistant that does the same without its faults; empty where there is none.
         drops_blocks: whether its listener loses blocks while the STT is too slow.
     """

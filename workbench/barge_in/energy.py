@@ -1,4 +1,4 @@
-"""Rule ``energy``: so many loud frames in a row, the agent's own echo included."""
+"""Rule ``energy``: a number of loud frames in a row, the agent's own echo included."""
 
 from workbench.knobs import BargeInKnobs
 

@@ -1,6 +1,6 @@
-"""MLX-Harmony's own rule (branch ``moshi-dev``): any text that a listen cycle beside a chunk brings stops the agent.
+"""MLX-Harmony's own rule (branch ``moshi-dev``): text that a listen cycle during a chunk brings stops the agent.
 
-It is not to choose from: the cycle beside each chunk (the watch) is part of how MLX-Harmony answers.
+It cannot be chosen for another assistant: the cycle during each chunk (the watch) is part of how MLX-Harmony answers.
 """
 
 from typing import Protocol

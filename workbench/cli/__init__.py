@@ -12,6 +12,7 @@ import click
 from workbench import __version__
 from workbench.cli.commands.cache import cache
 from workbench.cli.commands.compare import compare
+from workbench.cli.commands.dashboard import dashboard
 from workbench.cli.commands.demo import demo
 from workbench.cli.commands.devices import devices
 from workbench.cli.commands.doctor import doctor
@@ -22,7 +23,8 @@ from workbench.cli.commands.record import record
 from workbench.cli.commands.replay import replay
 from workbench.cli.commands.score import score
 from workbench.cli.commands.sessions import sessions
-from workbench.cli.commands.tune import COMMANDS as TUNE
+from workbench.cli.commands.studies import studies
+from workbench.cli.commands.tune import tune
 from workbench.cli.commands.voices import voices
 from workbench.cli.options import HelpfulGroup
 from workbench.errors import WorkbenchError, in_one_line, printable
@@ -36,7 +38,7 @@ def cli() -> None:
 
 cli.add_section("Record and label", (record, import_, sessions, label))
 cli.add_section("Replay and score", (demo, replay, score, compare))
-cli.add_section("Tune", TUNE)
+cli.add_section("Tune", (tune, studies, dashboard))
 cli.add_section("Models", (models, voices))
 cli.add_section("This machine", (devices, doctor, cache))
 

@@ -1,1 +1,1 @@
-"""What a user turn and an answer are, for the replay and for the live run."""
+"""User turns and answers, for the replay and for the live run."""

@@ -1,8 +1,8 @@
-"""What a model that hears and speaks at once did, told as events while it goes on.
+"""Events of a duplex model, which hears and speaks at once, made while it goes on.
 
-What it says is one stream without end; for the scores it is cut into answers where it was silent for almost a second.
+Its speech is one stream without end; for the scores it is cut into answers where it was silent for almost a second.
 The moment it decides to speak, with its first text or its first sound, stands in the trace as the ``commit`` that an
-endpointer would have made, with the reason ``model``. Replay and live run tell it by the code in here.
+endpointer would have made, with the reason ``model``. Replay and live run share this code.
 """
 
 from array import array
@@ -26,7 +26,7 @@ PAUSE_FRAMES = 12
 """0.96 s of silence end an answer: longer than a pause between sentences, shorter than waiting for a reply."""
 
 BLOCK_STEPS = 125
-"""Steps are told in blocks of 10 s: a run may go on for hours, or be cut off at any moment."""
+"""Steps go into the trace in blocks of 10 s: a run may go on for hours, or be cut off at any moment."""
 
 
 def job_of(step: int) -> tuple[int, int]:
@@ -119,7 +119,7 @@ class _Utterance:
 
 
 class DuplexEventBuilder:
-    """Tells a conversation: steps and frames in, events out.
+    """Builds the events of a conversation from steps and frames.
 
     Args:
         costs: of the steps; see :func:`job_of`.
@@ -165,7 +165,7 @@ class DuplexEventBuilder:
         while self._open is None and self._text and self._text[0].step <= number - PAUSE_FRAMES:
             self._text.popleft()
         if not self.steps % BLOCK_STEPS:
-            self._tell_steps()
+            self._add_steps()
 
     def _add(self, number: int, done: int, pcm: Audio) -> None:
         loud = np.abs(pcm) >= AUDIBLE
@@ -186,15 +186,15 @@ class DuplexEventBuilder:
         utterance.text = [text for text in self._text if utterance.begin <= text.step < self._before]
         self._text = deque(text for text in self._text if text.step >= self._before)
         self._over.append(utterance)
-        self._tell()
+        self._add_utterances()
 
     def sounded(self, frame: int, at: int) -> None:
         """A frame went out when the device asked for it; frames come in order, some may be lost on the way."""
         self._latest = frame
         self._sounded.append((frame, at))
-        self._tell()
+        self._add_utterances()
 
-    def _tell(self, all_of_them: bool = False) -> None:
+    def _add_utterances(self, all_of_them: bool = False) -> None:
         while self._over and (all_of_them or self._over[0].last <= self._latest):
             utterance = self._over.popleft()
             its = [item for item in self._sounded if utterance.frame <= item[0] <= utterance.last]
@@ -204,7 +204,7 @@ class DuplexEventBuilder:
         while self._sounded and self._sounded[0][0] < wanted:
             self._sounded.popleft()
 
-    def _tell_steps(self) -> None:
+    def _add_steps(self) -> None:
         block = (self.steps - 1) // BLOCK_STEPS
         costs = self._costs.draw("tts", block, self.steps - block * BLOCK_STEPS)
         self._events.append(Heard(self._done, block * BLOCK_STEPS * FRAME_SAMPLES, frame_end(self.steps - 1)))
@@ -213,7 +213,7 @@ class DuplexEventBuilder:
     def end(self) -> None:
         """It is over, in the middle of whatever it was saying."""
         if self.steps % BLOCK_STEPS:
-            self._tell_steps()
+            self._add_steps()
         if self._open is not None:
             self._close(self._open)
-        self._tell(all_of_them=True)
+        self._add_utterances(all_of_them=True)

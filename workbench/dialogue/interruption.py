@@ -1,4 +1,4 @@
-"""What goes on while the agent speaks: the STT beside the answer, and a rule that decides when the user interrupts."""
+"""Barge-in while the agent speaks: the rule that decides, and the STT that goes on in the background."""
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator

@@ -1,7 +1,7 @@
 """One live answer on one audio stream, while the microphone is watched for an interruption.
 
 So the assistant ``workbench`` answers; ``chunk_turn.py`` has MLX-Harmony's way. Who thinks, who speaks and, in a
-``shared`` placement, the STT beside them take turns as the scheduler of a replay has them do.
+``shared`` placement, the STT in the background take turns as the scheduler of a replay has them do.
 """
 
 import itertools

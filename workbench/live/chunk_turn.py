@@ -1,4 +1,4 @@
-"""One live answer with an audio stream per chunk that is closed early, and beside each chunk a watch of its own.
+"""One live answer with an audio stream per chunk that is closed early, and a watch of its own during each chunk.
 
 So MLX-Harmony answers. The times are those of :class:`workbench.replay.watched_answer.WatchedAnswer`; here each step
 is done when its turn has come. The watch needs the device that speaks, and hears with the one STT, which is not reset.
@@ -46,7 +46,7 @@ class StreamPerChunkTurn:
                 processes = [generator.think(history), self._speak_cuts()]
                 run_until_done(processes, {"device": self._turn.at}, self._environment)
             else:
-                run_until_done([generator.think(history)], world=self._environment)
+                run_until_done([generator.think(history)], environment=self._environment)
                 stopped = self._speak_chunks()
         except SessionOver:
             whole = False
@@ -73,7 +73,7 @@ class StreamPerChunkTurn:
         for spoken in self._generator.chunks:
             spoken.handed = max(spoken.handed, free)
             if not self._is_watched:
-                run_until_done([self._speak(spoken, never)], world=self._environment)
+                run_until_done([self._speak(spoken, never)], environment=self._environment)
             elif (stopped := self._speak_watched(spoken)) is not None:
                 return stopped
             assert spoken.closed is not None
@@ -93,7 +93,7 @@ class StreamPerChunkTurn:
 
         try:
             watch = loop.process("device" if self._knobs.one_device else "stt")
-            run_until_done([self._speak(spoken, stop), watch], world=self._environment)
+            run_until_done([self._speak(spoken, stop), watch], environment=self._environment)
         finally:
             stt.close(hears)
         assert loop.cycle is not None

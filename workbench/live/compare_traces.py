@@ -1,9 +1,9 @@
-"""In what two traces of one session differ: turn by turn, as a person would ask.
+"""Differences between two traces of one session, turn by turn.
 
 A live run and its replay agree where the turns begin and end at the same frames and hold the same words. When their
-answers come they differ: live they took what they took and went through real buffers; the replay draws costs.
+answers come they differ: live they took real time and went through real buffers; the replay draws costs.
 
-A model that hears and speaks at once takes no turns. What is put side by side is then what it said: an utterance in
+A model that hears and speaks at once takes no turns. Its utterances are compared: an utterance in
 place of a turn, from the frame that made it speak, with its own words.
 """
 

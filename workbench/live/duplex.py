@@ -1,8 +1,8 @@
 """A live run of a model that hears and speaks at once: a frame in, a frame out, for as long as the session goes on.
 
-Nobody takes turns here. The model takes one step with each frame of the microphone, in the order in which they come,
-and what it says goes to a loudspeaker that never closes. As in its replay (``conversing.py``) the steps are made into
-events by ``utterances.py``; an utterance is written down when it is over and all of it has been played.
+The model takes no turns: it takes one step with each frame of the microphone, in the order in which they come,
+and what it says goes to a loudspeaker that never closes. As in its replay, ``dialogue/duplex_events.py``
+makes events of the steps; an utterance is written down when it is over and all of it has been played.
 """
 
 import threading
@@ -22,7 +22,7 @@ _WARM_STEPS = 8
 
 _REST_FRAMES = round(FRAME_RATE)
 """Frames that still wait when the session ends are heard, up to a second of them: a model that keeps up then hears the
-whole session, and one that is far behind ends at once, since nobody would hear what it says."""
+whole session, and one that is far behind ends at once, since it would not be heard."""
 
 
 class LiveDuplex:
@@ -53,7 +53,7 @@ class LiveDuplex:
 
     @property
     def doing(self) -> str:
-        """``listening``, ``speaking`` or ``over``, for whoever shows it."""
+        """``listening``, ``speaking`` or ``over``, to be shown."""
         return "over" if self._is_over else "speaking" if self._builder.is_speaking else "listening"
 
     @property

@@ -1,4 +1,4 @@
-"""What lets the scheduler run live: frames come by themselves, and jobs take what they take."""
+"""Environment of a live run for the scheduler: frames come by themselves, and jobs take what they take."""
 
 from workbench.live.generation import SessionOver
 from workbench.live.loudspeaker import Playback

@@ -36,7 +36,7 @@ class LiveParts:
         stages: LM and TTS.
         mic: watched meanwhile.
         playback: clock and loudspeaker.
-        listening: whose STT goes on beside the answer, or watches.
+        listening: whose STT goes on during the answer, or watches.
     """
 
     assistant: Assistant
@@ -78,7 +78,7 @@ class AnswerGenerator:
         reply: number of the answer.
 
     Attributes:
-        tokens: what the LM said until now.
+        tokens: of the reply, as far as it came.
         chunks: what was cut of it until now; each is filled while it is spoken.
     """
 
@@ -93,7 +93,7 @@ class AnswerGenerator:
 
     @property
     def text(self) -> str:
-        """What the LM said until now."""
+        """The reply, as far as it came."""
         return "".join(self.tokens)
 
     @property

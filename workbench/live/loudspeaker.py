@@ -81,7 +81,7 @@ class Playback(Protocol):
         ...
 
     def forget(self) -> None:
-        """Nobody will ask any more what the steps until now cost."""
+        """Drop the costs of the steps until now."""
         ...
 
 

@@ -23,9 +23,6 @@ _LEADS = 125
 """Frames whose arrival says how late it is at least: 10 s, so that a drift between two clocks is followed."""
 
 
-_FAR = 1 << 60
-
-
 @dataclass
 class _Stream:
     """Frames of an answer that are queued in a row.
@@ -48,8 +45,7 @@ def _ticks() -> int:
 class DevicePlayback:
     """See :class:`workbench.live.loudspeaker.Playback`.
 
-    The times at which frames went out are those of the agent tape: ``recording.livetrace`` lays them on the session's
-    clock when the recording is finished and it is known how the two tracks lie.
+    Frames go out at times of the agent tape; ``recording/live_trace.py`` lays them on the session's clock later.
 
     Args:
         prebuffer: frames in hand before playback starts.
@@ -74,7 +70,7 @@ class DevicePlayback:
         self._lock = threading.Lock()
         self._played: dict[int, int] = {}
         self._made_at: dict[int, int] = {}
-        self._least = -_FAR
+        self._least = -(1 << 60)
 
     def open(self, clock: Clock, speaker: Speaker) -> None:
         """The devices are there."""
@@ -241,7 +237,7 @@ class DevicePlayback:
         over, frames = self.over(answer), self._heard()
         chunk_of, frame_of = owners([len(chunk.audio.speech.frame_steps) for chunk in answer.chunks])
         played = np.asarray(sorted(frames), dtype=np.int64)
-        at = np.asarray([frames[number] for number in played.tolist()], dtype=np.int64)
+        at = np.asarray([frames[number] for number in sorted(frames)], dtype=np.int64)
         self._streams, self._last, self._frames, self._stopped_at, self._is_open = [], -1, 0, None, False
         self._held.clear()
         end = self.now() if over is None else over

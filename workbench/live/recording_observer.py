@@ -1,4 +1,4 @@
-"""The assistant as the companion of a recording: a thread, a log, and a word on how it keeps up."""
+"""The assistant during a recording: its thread, its log, and how far it is behind."""
 
 import json
 import threading

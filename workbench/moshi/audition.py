@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from workbench.arrays import Audio
 from workbench.errors import WorkbenchError
 from workbench.moshi.checkpoint import Checkpoint
-from workbench.moshi.codec import Pcm
 from workbench.sessions.tracks import write_track
 from workbench.units import SAMPLE_RATE
 
@@ -76,7 +76,7 @@ def _stem(voice: str) -> str:
     return Path(voice).name.split("@")[0].removesuffix(".safetensors") or voice
 
 
-def _take(voice: str, path: Path, pcm: Pcm, words: int, taken: float) -> Take:
+def _take(voice: str, path: Path, pcm: Audio, words: int, taken: float) -> Take:
     seconds = len(pcm) / SAMPLE_RATE
     audible = np.flatnonzero(np.abs(pcm) >= AUDIBLE)
     level = float(np.sqrt(np.mean(np.square(pcm, dtype=np.float64))))

@@ -17,7 +17,7 @@ from workbench.files import sha256_file
 from workbench.moshi import judge
 from workbench.moshi.layout import MIMI_202407
 from workbench.moshi.repository import CONFIG, file_names, read_config, short
-from workbench.moshi.sizes import Config, Kind, mimi_codebooks
+from workbench.moshi.sizes import Kind, ModelConfig, mimi_codebooks
 from workbench.moshi.tensors import read_header
 
 _REQUIRED = (
@@ -49,9 +49,9 @@ class Checkpoint:
 
     root: Path
     kind: Kind
-    config: Config
+    config: ModelConfig
     mimi: Path
-    mimi_config: Config
+    mimi_config: ModelConfig
     published_mimi: bool
     weights: Path | None
     tokenizer: Path | None
@@ -112,7 +112,7 @@ def find(root: Path, config_path: Path | None = None) -> Checkpoint:
     return Checkpoint(root, _kind(config), config, mimi, mimi_config, published, weights, tokenizer, mlx_named, bits)
 
 
-def _named(root: Path, config_path: Path, config: Config, key: str) -> Path:
+def _named(root: Path, config_path: Path, config: ModelConfig, key: str) -> Path:
     """The file that ``config[key]`` names, or the first of moshi_mlx's own names that is there."""
     names = file_names(config, key, config_path)
     for name in names:
@@ -122,13 +122,13 @@ def _named(root: Path, config_path: Path, config: Config, key: str) -> Path:
     raise WorkbenchError(f"{root}: {' or '.join(names)} {hint}")
 
 
-def _kind(config: Config) -> Kind:
+def _kind(config: ModelConfig) -> Kind:
     if config.get("tts_config") is not None:
         return "tts"
     return "duplex" if config["dep_q"] else "stt"
 
 
-def _check_config(path: Path, c: Config) -> None:
+def _check_config(path: Path, c: ModelConfig) -> None:
     """What moshi_mlx's reading of ``config.json`` asks of it; what its values amount to is :mod:`judge`'s."""
     for key in _REQUIRED:
         if key not in c:
@@ -159,7 +159,7 @@ def _check_conditioner(where: str, conditioner: object) -> None:
             raise WorkbenchError(f"{where}: {kind}.{key} is missing")
 
 
-def _numbers(path: Path, c: Config, section: str, keys: tuple[str, ...], *, required: bool) -> None:
+def _numbers(path: Path, c: ModelConfig, section: str, keys: tuple[str, ...], *, required: bool) -> None:
     if not isinstance(c[section], dict):
         raise WorkbenchError(f"{path}: {section} is {short(c[section])}, must be an object")
     for key in keys:
@@ -172,14 +172,14 @@ def _numbers(path: Path, c: Config, section: str, keys: tuple[str, ...], *, requ
             raise WorkbenchError(f"{path}: {section}.{key} is {short(value)}, must be seconds")
 
 
-def _mimi_config(root: Path, weights: Path) -> tuple[Config, bool]:
+def _mimi_config(root: Path, weights: Path) -> tuple[ModelConfig, bool]:
     """Mimi's configuration and whether it is the published one. The number of codebooks is the file's own."""
     header = read_header(weights)
     books = sum(n.startswith("quantizer.") and n.endswith("embedding_sum") for n in header.shapes)
     described = root / "mimi_config.json"
     config = dict(MIMI_202407)
     if described.exists():
-        config = cast(Config, _merge(MIMI_202407, read_config(root, described), described, ""))
+        config = cast(ModelConfig, _merge(MIMI_202407, read_config(root, described), described, ""))
         layers = config["transformer"]["num_layers"]
         if layers > len(header.shapes):
             raise WorkbenchError(

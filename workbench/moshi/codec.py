@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from workbench.arrays import Audio
 from workbench.units import FRAME_SAMPLES
 
 if TYPE_CHECKING:
     from workbench.moshi.state import Slot
 
-Pcm = npt.NDArray[np.float32]
 Codes = npt.NDArray[np.uint32]
 
 POSITIONS_PER_FRAME = 2
@@ -50,15 +50,15 @@ class Codec(Protocol):
     chunk_frames: int
     concurrent: bool
 
-    def encode(self, pcm: Pcm) -> Codes:
+    def encode(self, pcm: Audio) -> Codes:
         """Codes (n, codebooks) of ``pcm``, float32 of shape (1920 n,)."""
         ...
 
-    def encode_raw(self, pcm: Pcm) -> npt.NDArray[Any]:
+    def encode_raw(self, pcm: Audio) -> npt.NDArray[Any]:
         """What the package's own ``encode_step`` returns for one frame, for the contract audit; no bookkeeping."""
         ...
 
-    def decode(self, codes: Codes) -> Pcm:
+    def decode(self, codes: Codes) -> Audio:
         """PCM (1920,) of one frame's codes, (codebooks,)."""
         ...
 
@@ -90,7 +90,7 @@ class RustyCodec:
         self.codebooks = codebooks
         self.rollovers = 0
         self._weights, self._frames = str(weights), positions // POSITIONS_PER_FRAME
-        self._heard: deque[Pcm] = deque(maxlen=reach)
+        self._heard: deque[Audio] = deque(maxlen=reach)
         self._said: deque[Codes] = deque(maxlen=reach)
         self._new()
 
@@ -103,7 +103,7 @@ class RustyCodec:
         )
         self._encoded = self._decoded = 0
 
-    def encode(self, pcm: Pcm) -> Codes:
+    def encode(self, pcm: Audio) -> Codes:
         """Codes (n, codebooks) of ``pcm``, float32 of shape (1920 n,)."""
         frames = len(pcm) // FRAME_SAMPLES
         if self._encoded + frames > self._frames:
@@ -113,15 +113,15 @@ class RustyCodec:
         self._encoded += frames
         return self._encode(pcm)
 
-    def encode_raw(self, pcm: Pcm) -> npt.NDArray[Any]:
+    def encode_raw(self, pcm: Audio) -> npt.NDArray[Any]:
         """What ``rustymimi.Tokenizer.encode_step`` returns, (1, codebooks, frames)."""
         raw: npt.NDArray[Any] = self._tokenizer.encode_step(np.ascontiguousarray(pcm)[None, None])
         return raw
 
-    def _encode(self, pcm: Pcm) -> Codes:
+    def _encode(self, pcm: Audio) -> Codes:
         return np.ascontiguousarray(self.encode_raw(pcm)[0].T)
 
-    def decode(self, codes: Codes) -> Pcm:
+    def decode(self, codes: Codes) -> Audio:
         """PCM (1920,) of one frame's codes, (codebooks,)."""
         if self._decoded + 1 > self._frames:
             self._roll_over()
@@ -129,9 +129,9 @@ class RustyCodec:
         self._decoded += 1
         return self._decode(codes)
 
-    def _decode(self, codes: Codes) -> Pcm:
-        pcm: Pcm = self._tokenizer.decode_step(np.ascontiguousarray(codes, np.uint32)[None, :, None])
-        frame: Pcm = pcm[0, 0]
+    def _decode(self, codes: Codes) -> Audio:
+        pcm: Audio = self._tokenizer.decode_step(np.ascontiguousarray(codes, np.uint32)[None, :, None])
+        frame: Audio = pcm[0, 0]
         return frame
 
     def reset(self) -> None:
@@ -177,23 +177,23 @@ class MlxCodec:
         self.mimi = load_mimi(config, weights, codebooks)
         self._encoder: list[Slot] = []
 
-    def encode(self, pcm: Pcm) -> Codes:
+    def encode(self, pcm: Audio) -> Codes:
         """Codes (n, codebooks) of ``pcm``, float32 of shape (1920 n,)."""
         frames = pcm.reshape(-1, FRAME_SAMPLES)
         return np.stack([self.encode_raw(f)[0, :, 0] for f in frames])
 
-    def encode_raw(self, pcm: Pcm) -> npt.NDArray[Any]:
+    def encode_raw(self, pcm: Audio) -> npt.NDArray[Any]:
         """What ``Mimi.encode_step`` returns, (1, codebooks, 1)."""
         import mlx.core as mx
 
         return np.array(self.mimi.encode_step(mx.array(pcm)[None, None]))
 
-    def decode(self, codes: Codes) -> Pcm:
+    def decode(self, codes: Codes) -> Audio:
         """PCM (1920,) of one frame's codes, (codebooks,)."""
         import mlx.core as mx
 
         pcm = np.array(self.mimi.decode_step(mx.array(codes.astype(np.uint32))[None, :, None]))
-        frame: Pcm = pcm[0, 0].astype(np.float32, copy=False)
+        frame: Audio = pcm[0, 0].astype(np.float32, copy=False)
         return frame
 
     def reset(self) -> None:

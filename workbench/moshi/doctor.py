@@ -14,10 +14,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from workbench.arrays import Audio
 from workbench.config import Config
 from workbench.errors import WorkbenchError
 from workbench.moshi.checkpoint import Checkpoint, check, find
-from workbench.moshi.codec import Pcm
 from workbench.moshi.judge import cannot_step
 from workbench.moshi.repository import is_model
 from workbench.moshi.sizes import Kind
@@ -25,7 +25,7 @@ from workbench.moshi.stack import locate
 from workbench.moshi.stt import DsmStt
 from workbench.units import FRAME_SAMPLES
 
-State = Literal["ok", "note", "bad"]
+Verdict = Literal["ok", "note", "bad"]
 
 PINNED = {"moshi_mlx": "0.3.0", "rustymimi": "0.4.1"}
 """The versions whose behaviour this package has been written and tested against."""
@@ -42,7 +42,7 @@ class Finding:
     """
 
     area: str
-    state: State
+    state: Verdict
     text: str
 
     def __str__(self) -> str:
@@ -58,7 +58,7 @@ def packages() -> Iterator[Finding]:
             yield Finding("packages", "bad", f"{package} is not installed")
             continue
         wanted = PINNED.get(package)
-        state: State = "ok" if wanted in (None, found) else "note"
+        state: Verdict = "ok" if wanted in (None, found) else "note"
         yield Finding("packages", state, f"{package} {found}" + ("" if state == "ok" else f", tested with {wanted}"))
     try:
         import mlx.core as mx
@@ -177,7 +177,7 @@ def _expect(checkpoint: Checkpoint, what: str, value: Any, shape: tuple[int, ...
     return Finding("contract", "ok" if good else "bad", text if good else f"{text}, must be {shape} {dtype}")
 
 
-def probe(frames: int, seed: int = 0) -> Pcm:
+def probe(frames: int, seed: int = 0) -> Audio:
     """Bursts of noise at speech level, float32 of shape (1920 frames,): something for a model to hear."""
     rng = np.random.Generator(np.random.Philox(seed))
     envelope = np.repeat(rng.random(frames * 4), FRAME_SAMPLES // 4)

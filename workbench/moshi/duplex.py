@@ -4,9 +4,10 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from workbench.arrays import Audio
 from workbench.errors import WorkbenchError
 from workbench.moshi.checkpoint import Checkpoint
-from workbench.moshi.codec import Codec, Pcm
+from workbench.moshi.codec import Codec
 from workbench.moshi.model import Backend, Model, dialogue_condition, fingerprint, load, open_codec
 from workbench.moshi.stream import TokenStream, reset_caches
 from workbench.stages.protocols import DuplexStep
@@ -72,8 +73,7 @@ class Duplex:
         key = self.model.key.copy() if seed is None else PrivateKey(seed)
         tokens = TokenStream(
             self.model.lm,
-            text_sampler=self._samplers[0],
-            audio_sampler=self._samplers[1],
+            samplers=self._samplers,
             key=key,
             condition=dialogue_condition(self.model.lm),
         )
@@ -99,7 +99,7 @@ class DuplexStream:
     def __init__(self, duplex: Duplex, number: int, tokens: TokenStream) -> None:
         self._duplex, self._number, self._tokens = duplex, number, tokens
 
-    def step(self, frame: Pcm) -> DuplexStep:
+    def step(self, frame: Audio) -> DuplexStep:
         """Hear one frame, float32 of shape (1920,), and say one.
 
         Raises:

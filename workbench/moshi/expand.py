@@ -17,7 +17,7 @@ from workbench.errors import WorkbenchError
 from workbench.files import sha256_file
 from workbench.moshi.checkpoint import Checkpoint
 from workbench.moshi.layout import MIMI_202407, mimi_table
-from workbench.moshi.tensors import Shape, Spec, write
+from workbench.moshi.tensors import Shape, TensorSpec, write
 
 _FAR = 1e4
 """First coordinate of codebook entries that must never be chosen."""
@@ -36,7 +36,7 @@ def expanded(checkpoint: Checkpoint) -> Path:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         table = mimi_table(MIMI_202407 | {"quantizer_nq": checkpoint.mimi_config["quantizer_nq"]})
-        specs = [Spec(name, "F32", shape) for name, shape in sorted(table.items())]
+        specs = [TensorSpec(name, "F32", shape) for name, shape in sorted(table.items())]
         write(path, specs, _padded(specs, _read(checkpoint.mimi)), {"expanded_from": checkpoint.mimi.name})
     return path
 
@@ -61,7 +61,7 @@ def _read(path: Path) -> dict[str, npt.NDArray[Any]]:
     return {name: np.array(value.astype(mx.float32)) for name, value in mx.load(str(path)).items()}
 
 
-def _padded(specs: list[Spec], small: dict[str, npt.NDArray[Any]]) -> Iterator[npt.NDArray[Any]]:
+def _padded(specs: list[TensorSpec], small: dict[str, npt.NDArray[Any]]) -> Iterator[npt.NDArray[Any]]:
     for spec in specs:
         yield _pad(spec.name, spec.shape, small.get(spec.name))
 

@@ -20,8 +20,8 @@ from workbench.errors import WorkbenchError
 from workbench.files import replacing
 from workbench.moshi import sizes, spm
 from workbench.moshi.layout import MIMI_202407, Table, lm_table, mimi_table
-from workbench.moshi.sizes import Config, Kind, Size
-from workbench.moshi.tensors import ITEM_BYTES, Spec, save, to_bf16, write
+from workbench.moshi.sizes import Kind, ModelConfig, Size
+from workbench.moshi.tensors import ITEM_BYTES, TensorSpec, save, to_bf16, write
 
 VOICE_FRAMES = 125
 """Length of a published voice: 10 s at 12.5 Hz."""
@@ -83,7 +83,7 @@ def init(directory: Path, recipe: Recipe) -> list[Path]:
 
 
 def _write(directory: Path, r: Recipe) -> None:
-    config: Config = {"generated": {"seed": r.seed, "size": r.size}, "mimi_name": "mimi-generated.safetensors"}
+    config: ModelConfig = {"generated": {"seed": r.seed, "size": r.size}, "mimi_name": "mimi-generated.safetensors"}
     codebooks = 32 if r.size == "full" else 8
     if r.kind != "mimi":
         lm = _lm(r)
@@ -102,7 +102,7 @@ def _write(directory: Path, r: Recipe) -> None:
     _put(directory / "config.json", (json.dumps(config, indent=1) + "\n").encode())
 
 
-def _lm(r: Recipe) -> Config:
+def _lm(r: Recipe) -> ModelConfig:
     lm = sizes.lm_config(r.kind, r.size)
     lm["card"] = sizes.mimi_config(r.mimi or r.size, 1)["quantizer_bins"]
     if r.kind == "stt":
@@ -117,32 +117,34 @@ def _put(path: Path, data: bytes) -> None:
         beside.write_bytes(data)
 
 
-def write_lm(path: Path, config: Config, r: Recipe) -> None:
+def write_lm(path: Path, config: ModelConfig, r: Recipe) -> None:
     """Write an LM's weights: bfloat16, PyTorch- or MLX-named, or quantised."""
     specs = lm_specs(config, r)
     write(path, specs, _values(specs, r.seed), {})
 
 
-def lm_specs(config: Config, r: Recipe) -> list[Spec]:
+def lm_specs(config: ModelConfig, r: Recipe) -> list[TensorSpec]:
     """The tensors of an LM's file, in order; a TTS has those of its conditions in float32, as the published one."""
     if r.mlx_named:
         from workbench.moshi.load import lm_shapes
 
-        return [Spec(n, d, s) for n, (d, s) in sorted(lm_shapes(config, r.bits).items())]
+        return [TensorSpec(n, d, s) for n, (d, s) in sorted(lm_shapes(config, r.bits).items())]
     wide = "F32" if r.kind == "tts" else "BF16"
-    specs = [Spec(n, wide if n.startswith("condition_provider.") else "BF16", s) for n, s in lm_table(config).items()]
+    specs = [
+        TensorSpec(n, wide if n.startswith("condition_provider.") else "BF16", s) for n, s in lm_table(config).items()
+    ]
     return sorted(specs, key=lambda spec: (-ITEM_BYTES[spec.dtype], spec.name))
 
 
-def write_mimi(directory: Path, name: str, config: Config, seed: int) -> None:
+def write_mimi(directory: Path, name: str, config: ModelConfig, seed: int) -> None:
     """Write Mimi's float32 weights, and its ``mimi_config.json`` where it is not the published size."""
-    specs = [Spec(n, "F32", s) for n, s in sorted(mimi_table(config).items())]
+    specs = [TensorSpec(n, "F32", s) for n, s in sorted(mimi_table(config).items())]
     write(directory / name, specs, _values(specs, seed), {})
     if config != MIMI_202407 | {"quantizer_nq": config["quantizer_nq"]}:
         _put(directory / "mimi_config.json", (json.dumps(config, indent=1) + "\n").encode())
 
 
-def write_voice(directory: Path, name: str, config: Config, seed: int) -> Path:
+def write_voice(directory: Path, name: str, config: ModelConfig, seed: int) -> Path:
     """Write ``voices/<name>.<sig>@<epoch>.safetensors``: ``speaker_wavs`` (1, dim, 125) float32, std 0.7."""
     dim = config["conditioners"]["speaker_wavs"]["tensor"]["dim"]
     sig, epoch = config["model_id"]["sig"], config["model_id"]["epoch"]
@@ -165,7 +167,7 @@ def _generator(seed: int, name: str) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=key))
 
 
-def _values(specs: list[Spec], seed: int) -> Iterator[npt.NDArray[Any]]:
+def _values(specs: list[TensorSpec], seed: int) -> Iterator[npt.NDArray[Any]]:
     shapes: Table = {s.name: s.shape for s in specs}
     for s in specs:
         if s.dtype == "U32":
@@ -179,7 +181,7 @@ def _is_quantiser(name: str, shapes: Table) -> bool:
     return name.endswith(".scales") or (name.endswith(".biases") and name[:-7] + ".scales" in shapes)
 
 
-def _quantiser(s: Spec, shapes: Table) -> npt.NDArray[Any]:
+def _quantiser(s: TensorSpec, shapes: Table) -> npt.NDArray[Any]:
     """Scales and offsets that spread uniform codes over ± sqrt(3 / inputs), like an unquantised weight."""
     stem, part = s.name.rsplit(".", 1)
     packed = shapes[stem + ".weight"][-1]

@@ -9,10 +9,10 @@ from typing import TypeVar
 
 import numpy as np
 
+from workbench.arrays import Audio
 from workbench.config import StepCostsConfig
 from workbench.errors import WorkbenchError
 from workbench.moshi.checkpoint import Checkpoint
-from workbench.moshi.codec import Pcm
 from workbench.moshi.doctor import Finding, probe
 from workbench.moshi.sizes import Kind
 from workbench.simulation.step_costs import Profile, make_profile
@@ -67,7 +67,7 @@ def measure(models: Mapping[Kind, Checkpoint], steps: int, voice: str = "") -> T
     return t
 
 
-def _stt(checkpoint: Checkpoint, frames: Pcm, t: Timings) -> Callable[[Pcm], object]:
+def _stt(checkpoint: Checkpoint, frames: Audio, t: Timings) -> Callable[[Audio], object]:
     from workbench.moshi.stt import DsmStt
 
     stt = t.time("stt_load", lambda: DsmStt(checkpoint))
@@ -95,7 +95,7 @@ def _tts(checkpoint: Checkpoint, steps: int, voice: str, t: Timings) -> Callable
     return partial(next, speech)
 
 
-def _duplex(checkpoint: Checkpoint, frames: Pcm, t: Timings) -> None:
+def _duplex(checkpoint: Checkpoint, frames: Audio, t: Timings) -> None:
     from workbench.moshi.duplex import Duplex
 
     duplex = t.time("duplex_load", lambda: Duplex(checkpoint))

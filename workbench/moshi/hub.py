@@ -10,7 +10,7 @@ from pathlib import Path
 
 from workbench.errors import WorkbenchError
 from workbench.moshi.repository import CONFIG, FALLBACKS, default_config, file_names, inside, read_config
-from workbench.moshi.sizes import Config, Kind
+from workbench.moshi.sizes import Kind, ModelConfig
 
 VOICE_REPO = "kyutai/tts-voices"
 
@@ -74,7 +74,7 @@ def pull(name: str, directory: Path, *, voices: tuple[str, ...] = ()) -> Iterato
         yield _download(VOICE_REPO, voice, directory / "voices")
 
 
-def _config(repo: str, directory: Path) -> Config | None:
+def _config(repo: str, directory: Path) -> ModelConfig | None:
     """The repository's configuration; None where it has none, and moshi_mlx's own stands for it."""
     try:
         _download(repo, CONFIG, directory)
@@ -88,7 +88,7 @@ def _config(repo: str, directory: Path) -> Config | None:
     return read_config(directory)
 
 
-def _suffix(config: Config) -> str:
+def _suffix(config: ModelConfig) -> str:
     model_id = config.get("model_id")
     model_id = model_id if isinstance(model_id, dict) else {}
     return f".{model_id.get('sig')}@{model_id.get('epoch')}.safetensors"

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import WorkbenchError
 from workbench.moshi.layout import lm_table, mimi_table
 from workbench.moshi.repository import CONFIG, short
-from workbench.moshi.sizes import Config
-from workbench.moshi.tensors import NOT_IN_MLX, Header, Shape, compare, find_not_finite, read_header
+from workbench.moshi.sizes import ModelConfig
+from workbench.moshi.tensors import NOT_IN_MLX, Shape, TensorHeader, compare, find_not_finite, read_header
 
 if TYPE_CHECKING:
     from workbench.moshi.checkpoint import Checkpoint
@@ -126,7 +126,7 @@ def tokenizer(c: "Checkpoint", notes: list[str]) -> str:
     return f"tokenizer  {c.tokenizer.name}: {pieces} pieces"
 
 
-def cannot_step(c: Config) -> str | None:
+def cannot_step(c: ModelConfig) -> str | None:
     """Why moshi_mlx, which builds such a model, fails at its first step; None where nothing speaks against it."""
     delays, own, books = c["delays"], c["dep_q"], c["n_q"]
     if not isinstance(delays, list) or not all(type(d) is int and d >= 0 for d in delays[1:]):
@@ -139,7 +139,7 @@ def cannot_step(c: Config) -> str | None:
     return None
 
 
-def _bounded(c: "Checkpoint", header: Header) -> None:
+def _bounded(c: "Checkpoint", header: TensorHeader) -> None:
     """Refuse more parts than the file has tensors, before they are built."""
     assert c.weights is not None
     where, most = c.root / CONFIG, len(header.shapes)
@@ -153,13 +153,13 @@ def _bounded(c: "Checkpoint", header: Header) -> None:
         raise WorkbenchError(f"{where}: depformer_weights_per_step_schedule goes beyond {_MAX_SCHEDULE}")
 
 
-def _loadable(path: Path, header: Header) -> None:
+def _loadable(path: Path, header: TensorHeader) -> None:
     for name, dtype in header.dtypes.items():
         if dtype in NOT_IN_MLX:
             raise WorkbenchError(f"{path}: tensor {name} is {dtype}, which MLX does not load")
 
 
-def _filled(c: "Checkpoint", header: Header) -> set[str]:
+def _filled(c: "Checkpoint", header: TensorHeader) -> set[str]:
     """Build the model and fill it, lazily; the names of the tensors it takes from the file."""
     from mlx.utils import tree_flatten
 
@@ -179,7 +179,7 @@ def _filled(c: "Checkpoint", header: Header) -> set[str]:
     return set(shapes) if c.mlx_named else set(_table(c.config)) & set(header.shapes) or set(header.shapes)
 
 
-def _table(config: Config) -> dict[str, Shape]:
+def _table(config: ModelConfig) -> dict[str, Shape]:
     """Names and shapes of the PyTorch-named file; empty for what only moshi_mlx understands."""
     try:
         return lm_table(config)
@@ -198,7 +198,7 @@ def _config_refused(c: "Checkpoint", error: Exception) -> str:
     return f"{where}: moshi_mlx cannot build it ({_first_line(error)})"
 
 
-def _weights_refused(c: "Checkpoint", header: Header, shapes: dict[str, Shape], error: Exception) -> str:
+def _weights_refused(c: "Checkpoint", header: TensorHeader, shapes: dict[str, Shape], error: Exception) -> str:
     path, cut = c.weights, c.config.get("text_card_out")
     assert path is not None
     rows = header.shapes.get("text_linear.weight", (0,))[0]
@@ -218,7 +218,7 @@ def _weights_refused(c: "Checkpoint", header: Header, shapes: dict[str, Shape], 
     return f"{path}: moshi_mlx cannot load it ({_first_line(error)})"
 
 
-def _bits(header: Header) -> int | None:
+def _bits(header: TensorHeader) -> int | None:
     """4 or 8 for a file quantised as moshi_mlx reads it (groups of 32 or 64), 0 for another way, None for none."""
     for name, shape in header.shapes.items():
         packed = header.shapes.get(name.removesuffix(".scales") + ".weight", ())
@@ -264,7 +264,7 @@ def _not_finite(path: Path, changed: int, names: tuple[str, ...]) -> str | None:
     return find_not_finite(path, read_header(path), names)
 
 
-def _line(role: str, path: Path, header: Header, more: str) -> str:
+def _line(role: str, path: Path, header: TensorHeader, more: str) -> str:
     dtypes = "/".join(sorted(set(header.dtypes.values())))
     return f"{role:9}  {path.name}: {len(header.shapes)} tensors, {header.size / 1e6:.1f} MB {dtypes}, {more}"
 

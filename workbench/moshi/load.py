@@ -17,7 +17,7 @@ from moshi_mlx import models
 from moshi_mlx.models.mimi import Mimi, MimiConfig
 from moshi_mlx.modules import SeanetConfig, TransformerConfig
 
-from workbench.moshi.tensors import Header, Shape, read_header
+from workbench.moshi.tensors import Shape, TensorHeader, read_header
 
 REFERENCE_SEED = 299792458
 """Seed of moshi_mlx's own ``run_inference`` and ``run_tts``."""
@@ -108,7 +108,7 @@ def load_lm(raw: dict[str, Any], weights: Path, *, mlx_named: bool, bits: int | 
     return model
 
 
-def all_quantised(header: Header) -> bool:
+def all_quantised(header: TensorHeader) -> bool:
     """Whether a file has quantised projections of cross-attention."""
     return any(name.endswith(f"{_CROSS}.scales") for name in header.shapes)
 

@@ -10,14 +10,14 @@ from typing import Any, Literal, get_args
 from workbench.moshi.layout import MIMI_202407
 from workbench.moshi.repository import FALLBACKS, published
 
-Config = dict[str, Any]
+ModelConfig = dict[str, Any]
 
 Kind = Literal["stt", "tts", "duplex", "mimi"]
 Size = Literal["tiny", "full"]
 KINDS: tuple[str, ...] = get_args(Kind)
 SIZES: tuple[str, ...] = get_args(Size)
 
-_TINY: Config = {
+_TINY: ModelConfig = {
     "dim": 256,
     "num_heads": 4,
     "num_layers": 2,
@@ -31,13 +31,13 @@ _TINY: Config = {
 }
 
 
-def lm_config(kind: Kind, size: Size) -> Config:
+def lm_config(kind: Kind, size: Size) -> ModelConfig:
     """The LM's part of ``config.json``: everything but the names of files."""
     c = {key: value for key, value in published(kind).items() if key not in FALLBACKS}
     return c if size == "full" else c | _TINY | _tiny(kind, c)
 
 
-def _tiny(kind: Kind, published: Config) -> Config:
+def _tiny(kind: Kind, published: ModelConfig) -> ModelConfig:
     if kind == "stt":
         return {"n_q": 8, "delays": [0] * 9}
     if kind == "duplex":
@@ -63,12 +63,12 @@ def _tiny(kind: Kind, published: Config) -> Config:
     }
 
 
-def mimi_codebooks(c: Config) -> int:
+def mimi_codebooks(c: ModelConfig) -> int:
     """Codebooks an LM of this configuration needs from Mimi: the more of those it hears and those it says."""
     return max(int(c["dep_q"]), int(c["n_q"]) - int(c["dep_q"]))
 
 
-def mimi_config(size: Size, codebooks: int) -> Config:
+def mimi_config(size: Size, codebooks: int) -> ModelConfig:
     """Mimi as published, or one with 1/16 of the filters that moshi_mlx (not rustymimi) can load."""
     c = copy.deepcopy(MIMI_202407)
     c["quantizer_nq"] = codebooks

@@ -18,7 +18,7 @@ from moshi_mlx.utils import Sampler
 
 from workbench.moshi.load import PrivateKey
 
-Tokens = npt.NDArray[np.int32]
+TokenIds = npt.NDArray[np.int32]
 
 NEW_WORD, PAD = 0, 3
 """Text tokens without text: a word begins (or ends) here; nothing happens."""
@@ -32,8 +32,7 @@ class TokenStream:
 
     Args:
         model: the LM; its caches hold the run's past, so one run per model at a time.
-        text_sampler: draws text tokens.
-        audio_sampler: draws audio tokens.
+        samplers: of text tokens and of audio tokens.
         key: random state of this run.
         condition: added to every step's input.
         cross: source of the cross-attention, where the model has one.
@@ -45,16 +44,15 @@ class TokenStream:
         self,
         model: Lm,
         *,
-        text_sampler: Sampler,
-        audio_sampler: Sampler,
+        samplers: tuple[Sampler, Sampler],
         key: PrivateKey,
         condition: ConditionTensor | None = None,
         cross: mx.array | None = None,
         on_text: Callable[[int], int] | None = None,
-        on_audio: Callable[[Tokens], None] | None = None,
+        on_audio: Callable[[TokenIds], None] | None = None,
     ) -> None:
         self._model, self._key = model, key
-        self._samplers = text_sampler, audio_sampler
+        self._samplers = samplers
         self._condition, self._cross = condition, cross
         self._on_text, self._on_audio = on_text, on_audio
         self._own, self._delays = model.dep_q, list(model.delays)
@@ -63,17 +61,17 @@ class TokenStream:
 
     def copy(self) -> "TokenStream":
         """The run as it is now; the model's caches are not part of it."""
-        twin = copy.copy(self)
-        twin._key = self._key.copy()
-        twin._said, twin._heard = self._said.copy(), self._heard.copy()
-        return twin
+        other = copy.copy(self)
+        other._key = self._key.copy()
+        other._said, other._heard = self._said.copy(), self._heard.copy()
+        return other
 
     def clear(self) -> None:
         """Back to before the first step. The model's caches are not touched."""
         self.steps = 0
         self.text: int = self._model.cfg.text_out_vocab_size  # the token that stands before the first
         # Newest last; a codebook's delay says how far back to look.
-        self._said: deque[Tokens] = deque(maxlen=self._span + 1)
+        self._said: deque[TokenIds] = deque(maxlen=self._span + 1)
         self._heard: deque[Sequence[int]] = deque(maxlen=self._span + 1)
         self.hidden: mx.array | None = None
         self._heads: list[mx.array] = []
@@ -127,7 +125,7 @@ class TokenStream:
         assert self._on_text is not None
         token[:] = mx.array([[self._on_text(int(token.item()))]])
 
-    def audio(self) -> Tokens | None:
+    def audio(self) -> TokenIds | None:
         """The newest frame that all own codebooks have reached, (dep_q,), or None before there is one."""
         if self.steps - 1 - self._span < 0:
             return None

@@ -13,9 +13,10 @@ from typing import Literal
 
 import numpy as np
 
+from workbench.arrays import Audio
 from workbench.errors import WorkbenchError
 from workbench.moshi.checkpoint import Checkpoint
-from workbench.moshi.codec import Codec, Codes, Pcm
+from workbench.moshi.codec import Codec, Codes
 from workbench.moshi.model import Backend, Model, dialogue_condition, fingerprint, load, open_codec
 from workbench.moshi.state import State, of_caches, put_back, size, take
 from workbench.moshi.stream import TokenStream, reset_caches
@@ -34,7 +35,7 @@ CONSUMER: frozenset[Part] = frozenset({"history"})
 
 
 @dataclass(frozen=True)
-class Word:
+class HeardWord:
     """A transcribed word.
 
     Attributes:
@@ -99,8 +100,7 @@ class DsmStt:
         key = self.model.key.copy() if self._seed is None else PrivateKey(self._seed)
         return TokenStream(
             self.model.lm,
-            text_sampler=self._sampler,
-            audio_sampler=self._sampler,
+            samplers=(self._sampler, self._sampler),
             key=key,
             condition=dialogue_condition(self.model.lm),
         )
@@ -147,7 +147,7 @@ class DsmStt:
         self._tokens = kept[1].copy()
         return DsmSttStream(self, self._live)
 
-    def encode_ahead(self, pcm: Pcm) -> Iterator[Codes]:
+    def encode_ahead(self, pcm: Audio) -> Iterator[Codes]:
         """Codes of ``pcm`` by chunks, (n, codebooks) each; one chunk ahead in a thread if :attr:`overlap`."""
         size = self.codec.chunk_frames * FRAME_SAMPLES
         chunks = [pcm[i : i + size] for i in range(0, len(pcm), size)]
@@ -186,7 +186,7 @@ class DsmSttStream:
         self._stt, self._number = stt, number
         self._tokens = stt._tokens
 
-    def step(self, frame: Pcm, at: int = 0) -> SttStep:
+    def step(self, frame: Audio, at: int = 0) -> SttStep:
         """Hear one frame.
 
         Args:
@@ -201,7 +201,7 @@ class DsmSttStream:
             raise ValueError(f"a frame has shape ({FRAME_SAMPLES},), not {frame.shape}")
         return self.steps(frame)[0]
 
-    def steps(self, pcm: Pcm) -> list[SttStep]:
+    def steps(self, pcm: Audio) -> list[SttStep]:
         """Hear frames that are all known already: the same steps, sooner.
 
         rustymimi encodes a chunk of frames in half the time of single ones, and without Python's lock.
@@ -232,16 +232,16 @@ class DsmSttStream:
         return self.steps(np.zeros(self._stt.flush_frames * FRAME_SAMPLES, np.float32))
 
 
-def words(steps: Sequence[SttStep], delay_frames: int) -> list[Word]:
+def words(steps: Sequence[SttStep], delay_frames: int) -> list[HeardWord]:
     """Join pieces to words; a piece with a leading space begins one.
 
     >>> words([SttStep(" he"), SttStep(""), SttStep("llo"), SttStep(" you")], 1)
-    [Word(text='hello', frame=0), Word(text='you', frame=2)]
+    [HeardWord(text='hello', frame=0), HeardWord(text='you', frame=2)]
     """
-    found: list[Word] = []
+    found: list[HeardWord] = []
     for i, step in enumerate(steps):
         if step.piece.startswith(" ") or (step.piece and not found):
-            found.append(Word(step.piece.strip(), max(0, i - delay_frames)))
+            found.append(HeardWord(step.piece.strip(), max(0, i - delay_frames)))
         elif step.piece:
-            found[-1] = Word(found[-1].text + step.piece, found[-1].frame)
+            found[-1] = HeardWord(found[-1].text + step.piece, found[-1].frame)
     return [w for w in found if w.text]

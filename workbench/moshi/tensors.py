@@ -45,7 +45,7 @@ Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Header:
+class TensorHeader:
     """What a safetensors file says about itself.
 
     Attributes:
@@ -72,7 +72,7 @@ class Header:
         return sum(map(self.bytes_of, self.shapes))
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: Path) -> TensorHeader:
     """Read and check the header of ``path``.
 
     Raises:
@@ -111,7 +111,7 @@ def _refuse_other_formats(path: Path, start: bytes) -> None:
         raise WorkbenchError(f"{path}: too short for a safetensors file ({len(start)} bytes)")
 
 
-def _parse(path: Path, text: bytes, available: int) -> Header:
+def _parse(path: Path, text: bytes, available: int) -> TensorHeader:
     try:
         raw = json.loads(text.decode())
         metadata = raw.pop("__metadata__", None)
@@ -138,7 +138,7 @@ def _parse(path: Path, text: bytes, available: int) -> Header:
         spans[name] = (offsets[0], offsets[1])
     unused = available - _used(path, spans, available)
     first = 8 + len(text)
-    return Header(
+    return TensorHeader(
         {n: tuple(shape) for n, (_, shape, _) in entries.items()},
         {n: dtype for n, (dtype, _, _) in entries.items()},
         metadata,
@@ -170,7 +170,7 @@ def _used(path: Path, spans: dict[str, tuple[int, int]], available: int) -> int:
     return total
 
 
-def find_not_finite(path: Path, header: Header, names: Iterable[str]) -> str | None:
+def find_not_finite(path: Path, header: TensorHeader, names: Iterable[str]) -> str | None:
     """The first tensor, by name, with a value that is NaN or infinite; None if there is none.
 
     Reads all data: half a second per gigabyte once it is in memory. Parts of the file that were never written read as
@@ -239,7 +239,7 @@ def _more(names: list[str]) -> str:
 
 
 @dataclass(frozen=True)
-class Spec:
+class TensorSpec:
     """One tensor to write: its name, safetensors dtype and shape."""
 
     name: str
@@ -252,7 +252,7 @@ class Spec:
         return math.prod(self.shape) * ITEM_BYTES[self.dtype]
 
 
-def write(path: Path, specs: Iterable[Spec], data: Iterator[npt.NDArray[Any]], metadata: dict[str, str]) -> None:
+def write(path: Path, specs: Iterable[TensorSpec], data: Iterator[npt.NDArray[Any]], metadata: dict[str, str]) -> None:
     """Write tensors one after another, so that no more than one is in memory.
 
     The bytes depend only on the arguments: names are written in the given order. The file is written beside
@@ -283,7 +283,7 @@ def write(path: Path, specs: Iterable[Spec], data: Iterator[npt.NDArray[Any]], m
 def save(path: Path, tensors: dict[str, npt.NDArray[Any]], metadata: dict[str, str] | None = None) -> None:
     """Write float32 ``tensors``, sorted by name."""
     names = sorted(tensors)
-    specs = [Spec(n, "F32", tuple(tensors[n].shape)) for n in names]
+    specs = [TensorSpec(n, "F32", tuple(tensors[n].shape)) for n in names]
     write(path, specs, (tensors[n].astype("<f4") for n in names), metadata or {})
 
 

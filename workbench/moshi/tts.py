@@ -14,14 +14,15 @@ from typing import Any, Literal
 
 import numpy as np
 
+from workbench.arrays import Audio
 from workbench.errors import WorkbenchError
 from workbench.files import sha256_file
 from workbench.moshi import text as normalise
 from workbench.moshi import voices
 from workbench.moshi.checkpoint import Checkpoint
-from workbench.moshi.codec import Codec, Pcm
+from workbench.moshi.codec import Codec
 from workbench.moshi.model import Backend, Model, fingerprint, load, open_codec
-from workbench.moshi.stream import ZERO, Tokens, TokenStream, reset_caches
+from workbench.moshi.stream import ZERO, TokenIds, TokenStream, reset_caches
 
 INERT = {
     "n_q": "stored, never read",
@@ -213,7 +214,7 @@ def _conditions(tts: Any, voice: Path, options: TtsOptions) -> tuple[Any, Any]:
     return ConditionTensor(mx.stack([total], axis=0)), sources[0]
 
 
-class Synthesis(Iterator[Pcm | None]):
+class Synthesis(Iterator[Audio | None]):
     """One chunk being spoken: each item is one LM step, a PCM frame (1920,) or None.
 
     Attributes:
@@ -227,13 +228,12 @@ class Synthesis(Iterator[Pcm | None]):
         from moshi_mlx.utils import Sampler
 
         self._tts, self._number, self._state = tts, number, state
-        self.tokens: list[Tokens] = []
+        self.tokens: list[TokenIds] = []
         self.steps = 0
         self._closed = False
         self._stream = TokenStream(
             tts.model.lm,
-            text_sampler=Sampler(temp=tts.options.temperature),
-            audio_sampler=Sampler(temp=tts.options.temperature),
+            samplers=(Sampler(temp=tts.options.temperature), Sampler(temp=tts.options.temperature)),
             key=key,
             condition=tts._condition,
             cross=tts._cross,
@@ -257,7 +257,7 @@ class Synthesis(Iterator[Pcm | None]):
         fed: int = self._tts._tts.machine.process(self.steps, self._state, token)[0]
         return fed
 
-    def _on_audio(self, said: Tokens) -> None:
+    def _on_audio(self, said: TokenIds) -> None:
         for k, delay in enumerate(self._tts.model.lm.delays[: len(said)]):
             if self.steps < delay + self._tts.delay_steps:
                 said[k] = ZERO
@@ -267,7 +267,7 @@ class Synthesis(Iterator[Pcm | None]):
         last = None if end is None else end + self._tts.delay_steps + options.final_padding
         return self._closed or self.steps >= options.max_steps or (last is not None and self.steps >= last)
 
-    def __next__(self) -> Pcm | None:
+    def __next__(self) -> Audio | None:
         """One LM step.
 
         Raises:

@@ -12,9 +12,11 @@ import soundfile
 
 from workbench.arrays import Audio
 from workbench.errors import WorkbenchError
+from workbench.files import check_file
 from workbench.recording.gaps import STARVED
 from workbench.recording.resample import Fitter, dequantise, quantise
 from workbench.recording.ring import BlockRing
+from workbench.sessions.audio_files import check_info, check_whole
 from workbench.units import SAMPLE_RATE
 
 _READ_FRAMES = 16_384
@@ -203,15 +205,19 @@ def check_playable(path: Path) -> str:
     """Look at a file to be played; returns what will be done to it, empty for nothing.
 
     Raises:
-        WorkbenchError: it is missing, empty or not audio.
+        WorkbenchError: it is missing, empty, cut off, not audio, shorter than a frame or longer than a day.
     """
+    if not path.exists():
+        raise WorkbenchError(f"{path}: no such file; --play takes what libsndfile reads (WAV, FLAC, Ogg, MP3)")
+    check_file(path)
+    check_whole(path)
     try:
         info = soundfile.info(path)
-    except (OSError, soundfile.SoundFileError):
-        problem = "cannot be decoded" if path.exists() else "no such file"
-        raise WorkbenchError(f"{path}: {problem}; --play takes what libsndfile reads (WAV, FLAC, Ogg, MP3)") from None
-    if not info.frames:
-        raise WorkbenchError(f"{path}: holds no audio")
+    except (OSError, soundfile.SoundFileError, TypeError):  # TypeError: headerless
+        raise WorkbenchError(
+            f"{path}: cannot be decoded; --play takes what libsndfile reads (WAV, FLAC, Ogg, MP3)"
+        ) from None
+    check_info(path, info)
     steps = [f"{info.channels} channels mixed to mono"] if info.channels > 1 else []
     steps += [f"{info.samplerate / 1000:g} kHz to 24 kHz by soxr"] if info.samplerate != SAMPLE_RATE else []
     return ", ".join(steps)

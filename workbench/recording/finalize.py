@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -15,9 +15,10 @@ from workbench import __version__
 from workbench.errors import WorkbenchError
 from workbench.files import sha256_file, sync, write_text
 from workbench.recording.alignment import alignment, filled, holes_of, placed
+from workbench.recording.bandwidth import Stretch, stretches
 from workbench.recording.levels import DEAD
 from workbench.recording.live_trace import LiveLog, causal_offset, live_trace, read_log
-from workbench.recording.notes import echo_remarks, remarks
+from workbench.recording.notes import echo_remarks, microphone_remarks, remarks
 from workbench.recording.resample import Pcm24
 from workbench.recording.tape import Tape, open_tape
 from workbench.recording.tape_folder import lock_tape, remove_empty
@@ -34,6 +35,7 @@ from workbench.sessions.labels import Label, write_labels
 from workbench.sessions.session import Session, open_session, write_manifest
 from workbench.sessions.tracks import write_track
 from workbench.trace_file import write_trace
+from workbench.units import SAMPLE_RATE
 
 _LITTLE_BYTES = 1 << 18
 
@@ -153,7 +155,8 @@ def _make(folder: Path, tape: Tape, device: Mapping[str, Any]) -> tuple[Session,
         track: _write(folder / file, placed(filled(tape.read(track), holes[track]), offsets[track], samples))
         for track, file in tracks.items()
     }
-    events = _events(tape, holes, offsets, samples)
+    bands = stretches(folder / tracks["mic"])
+    events = sorted(_events(tape, holes, offsets, samples) + _band_events(bands), key=lambda event: event["sample"])
     write_text(folder / EVENTS, "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in events))
     notes = [Label(e["sample"], e["sample"], "note", None, e.get("text", "")) for e in events if e["event"] == "mark"]
     if notes:
@@ -175,7 +178,13 @@ def _make(folder: Path, tape: Tape, device: Mapping[str, Any]) -> tuple[Session,
     )
     muted = not (heard["mic"] or tape.damaged["mic"])
     dead = (f"mic.flac holds nothing but digital zeros: the microphone {DEAD}",) if muted else ()
-    said = (*dead, *remarks(tape, events, offsets["agent"]), *problems, *echo_remarks(about.get("round_trip")))
+    said = (
+        *dead,
+        *microphone_remarks(bands, events, device.get("source")),
+        *remarks(tape, events, offsets["agent"]),
+        *problems,
+        *echo_remarks(about.get("round_trip")),
+    )
     return session, said, not (tape.problems or problems or any(tape.damaged.values()))
 
 
@@ -222,6 +231,15 @@ def _events(
             placed_event["samples"] = place(event["sample"] + event["samples"], track) - placed_event["sample"]
         out.append(placed_event)
     return sorted(out, key=lambda event: event["sample"])
+
+
+def _band_events(bands: Sequence[Stretch]) -> list[dict[str, Any]]:
+    """Where the bandwidth changes, or is short of the whole from the beginning."""
+    return [
+        {"sample": band.start, "event": "bandwidth", "hz": band.limit or SAMPLE_RATE // 2}
+        for number, band in enumerate(bands)
+        if number or band.limit
+    ]
 
 
 def _damaged(tape: Tape) -> list[dict[str, Any]]:

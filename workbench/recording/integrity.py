@@ -40,6 +40,7 @@ _FIELDS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     "stalled": {"seconds": _NUMBER, "cause": (str,)},
     "pause": {"samples": _WHOLE},
     "mark": {"text": (str,)},
+    "moved": {"source": (str,), "rate": _WHOLE},
 }
 """What is read of each kind of event, and of what type it must be."""
 
@@ -96,7 +97,7 @@ def read_lines(path: Path) -> list[JournalLine]:
 def _object(line: str) -> JournalLine:
     try:
         value = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 

@@ -82,7 +82,7 @@ def read_log(tape: Path) -> LiveLog | None:
     try:
         first = json.loads(lines[0])
         header, config = Header(**first["header"]), dict(first["config"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise WorkbenchError(f"{path}: line 1: must hold header and config") from None
     events = tuple(parse_event(line, path, number) for number, line in enumerate(lines[1:], 2))
     frames = {(e.reply, e.chunk): min(len(e.ready), len(e.voiced)) for e in events if isinstance(e, Pcm)}

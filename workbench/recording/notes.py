@@ -1,11 +1,12 @@
 """What a finished recording has to say about itself, for people."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from workbench.recording.bandwidth import Stretch
 from workbench.recording.tape import Tape
 from workbench.sessions.folders import EVENTS
-from workbench.units import samples_to_ms, samples_to_seconds
+from workbench.units import SAMPLE_RATE, samples_to_ms, samples_to_seconds
 
 _SURE_WINDOWS = 2
 """Windows that must hear the loudspeaker: one may be chance, since two voices of one pitch correlate as well."""
@@ -53,6 +54,43 @@ def remarks(tape: Tape, events: list[dict[str, Any]], agent_offset: int) -> tupl
     return tuple(said)
 
 
+def microphone_remarks(
+    bands: Sequence[Stretch], events: Sequence[Mapping[str, Any]], source: Mapping[str, Any] | None
+) -> tuple[str, ...]:
+    """Whether another microphone took over in mid-recording, or this one leaves out the upper part of the sound.
+
+    Args:
+        bands: bandwidths of the microphone track.
+        events: of the session.
+        source: ``name`` and ``rate`` of the sound server's source at the beginning, where they are known.
+    """
+    said = []
+    if source is not None and 0 < source["rate"] < SAMPLE_RATE:
+        said.append(
+            f"the microphone ({source['name']}) runs at {source['rate'] / 1000:g} kHz behind the sound server: "
+            f"nothing above {source['rate'] / 2000:g} kHz is heard"
+        )
+    elif bands and bands[0].limit:
+        said.append(
+            f"the microphone gives nothing above {bands[0].limit / 1000:g} kHz: a headset at "
+            f"{bands[0].limit / 500:g} kHz behind the sound server? Levels and models differ with another one"
+        )
+    for event in events:
+        if event["event"] == "moved":
+            rate = f", {event['rate'] / 1000:g} kHz" if event["rate"] else ""
+            said.append(
+                f"the sound server moved the recording to another microphone ({event['source']}{rate}) before "
+                f"{samples_to_seconds(event['sample']):.1f} s: levels before and after are not of one device; "
+                f"marked in {EVENTS}"
+            )
+    for band in bands[1:]:
+        said.append(
+            f"the bandwidth changes to {(band.limit or SAMPLE_RATE // 2) / 1000:g} kHz at "
+            f"{samples_to_seconds(band.start):.1f} s: another microphone took over? Marked in {EVENTS}"
+        )
+    return tuple(said)
+
+
 def echo_remarks(found: Mapping[str, Any] | None) -> tuple[str, ...]:
     """The way from loudspeaker to microphone as the knobs that put it into a replay; see ``roundtrip``."""
     if found is None:
@@ -66,5 +104,5 @@ def echo_remarks(found: Mapping[str, Any] | None) -> tuple[str, ...]:
         return (f"{heard}): too little of it to be replayed as an echo path",)
     if shake > _STEADY_MS or not 0 <= delay <= 2000 or not -120 <= gain <= 20:
         return (f"{heard}, {shake:.1f} ms apart): too unsteady to be replayed as an echo path",)
-    knobs = f'echo = "config", echo_delay_ms = {delay:.1f}, echo_gain_db = {gain:.1f}'
-    return (f"{heard}); for replays of recordings in this room, in the config: {knobs}",)
+    knobs = f'path = "config", echo_delay_ms = {delay:.1f}, echo_gain_db = {gain:.1f}'
+    return (f"{heard}); for replays of recordings in this room, in the config under [echo]: {knobs}",)

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,6 +28,7 @@ from workbench.recording.portaudio import (
     start,
 )
 from workbench.recording.ring import BlockRing
+from workbench.recording.sound_server import Source, SourceWatch
 from workbench.recording.tape import TapeWriter
 from workbench.recording.writer import TrackWriter, Writer
 from workbench.sessions.folders import PARTIAL
@@ -84,6 +86,7 @@ class Recorder:
             raise
         self.lock = tape.lock
         self.writer = Writer(tape, self.lines, self.levels, limit, plan.follower, plan.one_stream)
+        self._sources = SourceWatch(self._source_moved)
         self._heard = 0
         self._heard_at = self._looked_at = time.monotonic()
         self._behind_since: float | None = None
@@ -131,7 +134,12 @@ class Recorder:
             self._feeder.start()
         for stream, name in zip(self._streams, self._names, strict=True):
             start(stream, name)
+        self._sources.start()
         self._heard_at = self._looked_at = time.monotonic()
+
+    def _source_moved(self, before: Source, after: Source) -> None:
+        if self.writer.ready.is_set():
+            self.writer.note("moved", source=after.name, rate=after.rate, cause=f"the sound server left {before.name}")
 
     def _begin(self, follower: RecordingObserver, speaker: Speaker) -> None:
         clock = Clock(self._now, self._agent_offset, self._output_latency)
@@ -210,6 +218,7 @@ class Recorder:
     def stop(self) -> dict[str, Any]:
         """Stop the streams, write what is left, close the tape; returns what was learned about the devices."""
         latencies = [round(stream.latency, 3) for stream in self._streams]
+        self._sources.stop()
         self._close_streams()
         if self._feeder is not None and self._feeder.is_alive():
             self._feeder.stop()
@@ -231,6 +240,8 @@ class Recorder:
                 "p99": round(times.percentile(0.99) * 1000, 2),
                 "max": round(times.longest * 1000, 2),
             }
+        if self._sources.first is not None:
+            facts["source"] = asdict(self._sources.first)
         return facts | self.writer.counts
 
     @property

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from workbench.errors import WorkbenchError
+from workbench.files import check_file
 from workbench.sessions.folders import LOCK, PARTIAL, find_sessions, is_recording
 
+_MOST_BYTES = 1 << 28
+"""Largest journal, list of events or log of an assistant that is read: those of a day have some 100 MB at most."""
 _LOCK_TRIES = 10
 """Every 50 ms: a process that only asks whether a session is being recorded holds the lock for a moment."""
 
@@ -55,12 +58,16 @@ def lock_tape(session: Path) -> BinaryIO:
     """Lock a tape for this process, until the file is closed.
 
     Raises:
-        WorkbenchError: there is no tape, or another process records or finishes it right now.
+        WorkbenchError: there is no tape, something in it is no file or too large to be the recorder's, or another
+            process records or finishes it right now.
         OSError: the folder cannot be written.
     """
     folder = session / PARTIAL
     if not folder.is_dir():
         raise WorkbenchError(f"{session}: no recording to finish here")
+    for path in sorted(folder.iterdir()):
+        if not path.is_dir():
+            check_file(path, None if path.suffix == ".s24" else _MOST_BYTES)
     lock = (folder / LOCK).open("ab")
     for _ in range(_LOCK_TRIES):
         try:

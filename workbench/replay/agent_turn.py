@@ -40,7 +40,7 @@ class AgentTurnRunner:
         knobs: its options.
         stages: LM and TTS.
         mic: where the agent may be heard.
-        listening: the other half, whose STT goes on beside the answer; its cost source is that of all stages.
+        listening: the other half, whose STT goes on during the answer; its cost source is that of all stages.
         store: cache of the stages' outputs.
     """
 

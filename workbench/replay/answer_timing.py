@@ -76,7 +76,7 @@ class AnswerTiming:
         ]
 
     def scheduled(self) -> Timing:
-        """By the scheduler, whoever shares the device."""
+        """By the scheduler, with all that shares the device."""
         tokens: list[int] = []
         chunks: list[TimedChunk] = []
         lm, tts = ("device", "device") if self._knobs.one_device else ("lm", "tts")

@@ -1,7 +1,7 @@
 """The replay of a model that hears and speaks at once: a frame in, a frame out, no turns given from outside.
 
-The model is one executor: frame *k* can be used from its end on, its step begins when the step before it is over, and
-its PCM is queued for a loudspeaker that never closes. ``utterances.py`` makes answers and events of it.
+The model is one device: frame *k* can be used from its end on, its step begins when the step before it is over, and
+its PCM is queued for a loudspeaker that never closes. ``dialogue/duplex_events.py`` makes answers and events of it.
 """
 
 import json
@@ -49,7 +49,7 @@ class DuplexReplay:
         self._echo = np.zeros(session.samples if taps else 0, dtype=np.float32)
         self._placed = 0
         self._events: list[Event] = []
-        self._told = DuplexEventBuilder(costs, self._playout, self._events)
+        self._builder = DuplexEventBuilder(costs, self._playout, self._events)
         self.played: list[tuple[int, Audio]] = []
 
     def run(self) -> list[Event]:
@@ -59,16 +59,16 @@ class DuplexReplay:
             begun = max(frame_end(number), done)
             group, job = job_of(number)
             done = begun + int(self._costs.draw("tts", group, job + 1)[job])
-            self._told.stepped(begun, done, step)
+            self._builder.stepped(begun, done, step)
             if step.pcm is not None:
                 self.played.append((-1, step.pcm))
                 self._place(self._stream.queue(done))
         self._place(self._stream.flush())
-        self._told.end()
+        self._builder.end()
         return self._events
 
     def _steps(self) -> Iterator[DuplexStep]:
-        """What the model said, remembered or asked for; without the end of the last step where that is remembered."""
+        """Steps of the model, from the cache or run now."""
         where = [self._session.mic.sha256, self._duplex.fingerprint, self._seed]
         if self._taps:  # what it hears depends on when it was heard
             where += [list(self._taps), self._costs.name, self._costs.digest, self._session.name]
@@ -100,7 +100,7 @@ class DuplexReplay:
         for at in requests:
             sounds, pcm = at + self._playout, self.played[self._placed][1]
             self.played[self._placed] = (sounds, pcm)
-            self._told.sounded(self._placed, at)
+            self._builder.sounded(self._placed, at)
             self._placed += 1
             for delay, gain in self._taps:
                 begin = sounds + delay

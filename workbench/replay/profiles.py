@@ -1,4 +1,4 @@
-"""Which cost profile a replay draws from, and how this machine's own is measured."""
+"""Cost profiles: the one that a replay draws from, and how this machine's own is measured."""
 
 import os
 import platform
@@ -31,7 +31,7 @@ from workbench.stages.protocols import Stack, Stages, Stt
 from workbench.units import FRAME_SAMPLES
 
 Progress = Callable[[str], None]
-"""Is told what is being done."""
+"""Takes a line that says what is being done."""
 
 _SESSIONS = 3
 """Sessions that a profile is measured on: some thousand steps, and no wait before the first replay of many."""
@@ -102,7 +102,7 @@ def stack_profile(
 
 
 def other_work() -> str:
-    """How busy the machine was in the last minute; empty where there was a core for everybody, or nobody can tell."""
+    """How busy the machine was in the last minute; empty where there were cores enough, or the load is not known."""
     try:
         load, cores = os.getloadavg()[0], os.cpu_count() or 1
     except OSError:

@@ -1,4 +1,4 @@
-"""An answer of MLX-Harmony's in a replay: a listen cycle beside each chunk (the watch) may stop it."""
+"""An answer of MLX-Harmony's in a replay: a listen cycle during each chunk (the watch) may stop it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -22,13 +22,13 @@ Sounds = Callable[[Answer], list[tuple[int, Audio]]]
 
 
 class WatchedAnswer:
-    """An answer with a watch beside each chunk.
+    """An answer with a watch during each chunk.
 
     The two share the device. The watch hears the agent, and the agent's timing depends on the watch: they are worked
     out in turn until neither changes, which they do from the front, since nothing depends on what comes later.
 
     A watch that is still in speech when its chunk ends is left alone here, and what it heard until then the model has
-    heard; in MLX-Harmony it goes on beside the next one, on the same model.
+    heard; in MLX-Harmony it goes on during the next one, on the same model.
 
     Args:
         rule: how chunks are played.

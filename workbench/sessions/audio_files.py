@@ -113,7 +113,10 @@ def open_audio(path: Path, work: Path, take_part: bool, notes: list[str]) -> Aud
         raise WorkbenchError(f"{path}: is a folder, must be an audio file")
     if check_file(path) == 0:
         raise WorkbenchError(f"{path}: is empty")
-    length = _check_length(path, take_part)
+    try:
+        length = audio_length(path) if take_part else check_whole(path)
+    except WorkbenchError as error:
+        raise WorkbenchError(f"{error}; --truncated takes what is there") from None
     try:
         info, readable = soundfile.info(_source(path, length, take_part)), path
     except TypeError:
@@ -121,7 +124,7 @@ def open_audio(path: Path, work: Path, take_part: bool, notes: list[str]) -> Aud
     except (OSError, soundfile.SoundFileError):
         info, readable, length = *_by_ffmpeg(path, work, notes), None
     encoding = f"{info.format} {info.subtype}" if readable == path else "converted by ffmpeg"
-    _check_info(path, info)
+    check_info(path, info)
     if length is not None and take_part and length.declared not in (None, length.there):
         notes.append(f"{path}: {_damage(length)}; taken as far as it goes, {info.frames / info.samplerate:.3f} s")
     return AudioFile(
@@ -136,12 +139,17 @@ def _source(path: Path, length: Length | None, take_part: bool) -> Any:
     return Patched(path, length.patches) if take_part and length is not None and differs else path
 
 
-def _check_length(path: Path, take_part: bool) -> Length | None:
+def check_whole(path: Path) -> Length | None:
+    """Refuse a file whose header declares another length than is there; returns the length.
+
+    Raises:
+        WorkbenchError: names the file and both lengths.
+    """
     length = audio_length(path)
-    if length is not None and length.declared not in (None, length.there) and not take_part:
-        raise WorkbenchError(f"{path}: damaged, {_damage(length)}; --truncated takes what is there")
-    if lacks_its_end(path) and not take_part:
-        raise WorkbenchError(f"{path}: damaged, the last page of the Ogg file is missing; --truncated takes the rest")
+    if length is not None and length.declared not in (None, length.there):
+        raise WorkbenchError(f"{path}: damaged, {_damage(length)}")
+    if lacks_its_end(path):
+        raise WorkbenchError(f"{path}: damaged, the last page of the Ogg file is missing")
     return length
 
 
@@ -153,7 +161,12 @@ def _damage(length: Length) -> str:
     return f"{state}: the header says {declared} bytes of audio, {length.there} are there"
 
 
-def _check_info(path: Path, info: Any) -> None:
+def check_info(path: Path, info: Any) -> None:
+    """Refuse rates and lengths that no recording has.
+
+    Raises:
+        WorkbenchError: names the file and the figure.
+    """
     if info.frames <= 0:
         raise WorkbenchError(f"{path}: holds no audio")
     if not _LEAST_RATE <= info.samplerate <= _MOST_RATE:

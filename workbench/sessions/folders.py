@@ -24,8 +24,11 @@ LOCK = "lock"
 def is_recording(folder: Path) -> bool:
     """Whether a process records or finishes this session right now."""
     try:
-        with (folder / PARTIAL / LOCK).open("rb") as lock:
+        lock = os.open(folder / PARTIAL / LOCK, os.O_RDONLY | os.O_NONBLOCK)  # a pipe in its place is not waited for
+        try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        finally:
+            os.close(lock)
     except BlockingIOError:
         return True
     except OSError:

@@ -129,7 +129,7 @@ def open_session(folder: Path) -> Session:
     folder = Path(folder)
     if not folder.is_dir():
         raise WorkbenchError(f"{folder}: no such session folder ('workbench sessions' lists them)")
-    if not (folder / MANIFEST).exists():
+    if not os.path.lexists(folder / MANIFEST):
         if (folder / PARTIAL).exists():
             raise WorkbenchError(why_unfinished(folder))
         raise WorkbenchError(f"{folder}: not a session, {MANIFEST} is missing ('workbench import' makes one)")

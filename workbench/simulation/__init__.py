@@ -1,1 +1,1 @@
-"""The simulated world: devices, step costs, microphone and loudspeaker on an integer sample clock."""
+"""The simulated environment: devices, step costs, microphone and loudspeaker on an integer sample clock."""

@@ -1,4 +1,4 @@
-"""What runs beside what: model jobs on devices, on the virtual clock.
+"""Scheduler of model jobs on devices, on the virtual clock.
 
 A device does one job at a time, in the order in which the jobs became ready, and never breaks one off. A process is a
 generator that yields :class:`Job` and is sent back when that job ended. :func:`run_until_done` is the scheduler; the
@@ -32,7 +32,7 @@ a job ended is not to be relied on."""
 
 
 class Environment(Protocol):
-    """What a live run is in: things come by themselves, and jobs take what they take."""
+    """Surroundings of a live run: things come by themselves, and jobs take what they take."""
 
     def come(self, until: int | None) -> None:
         """Let come what comes before the job that may begin then; None: no process has one, so wait for something."""
@@ -69,24 +69,24 @@ def queued(ready: npt.ArrayLike, costs: npt.ArrayLike, free: int = 0) -> Times:
     return ended
 
 
-def sharing_device(begun: int, costs: Times, ready: Times, beside: Times) -> Times:
+def sharing_device(begun: int, costs: Times, ready: Times, background: Times) -> Times:
     """When each job of a chain ended, if jobs that become ready at known times share its device.
 
     What :func:`run_until_done` gives for the two processes, without running them: a job of the chain becomes ready when
-    the one before it ended; the device takes what became ready first, and of two at once the job from beside.
+    the one before it ended; the device takes what became ready first, and of two at once the background job.
 
     Args:
         begun: when the chain may begin; until then the device does what came before.
         costs: of the chain's jobs.
-        ready: of the jobs beside it, ascending; each waits for the one before it.
-        beside: their costs.
+        ready: of the background jobs, ascending; each waits for the one before it.
+        background: their costs.
 
     >>> sharing_device(0, np.array([50, 50]), np.array([10, 60]), np.array([30, 30])).tolist()
     [50, 130]
     """
     ended: list[int] = []
     free, now, other = begun, begun, 0
-    waits, takes = ready.tolist(), beside.tolist()
+    waits, takes = ready.tolist(), background.tolist()
     last = len(waits)
     turn = waits[0] if last else 0
     for cost in costs.tolist():
@@ -101,14 +101,14 @@ def sharing_device(begun: int, costs: Times, ready: Times, beside: Times) -> Tim
 
 
 def run_until_done(
-    processes: Sequence[Process], busy: Mapping[str, int] | None = None, world: Environment | None = None
+    processes: Sequence[Process], busy: Mapping[str, int] | None = None, environment: Environment | None = None
 ) -> None:
     """Run processes to their end. Jobs are done in the order of ``ready``; of equals, the process named first wins.
 
     Args:
         processes: what is to be done.
         busy: until when a device still does what came before.
-        world: if given, what comes may let a waiting process go on, and tells when a job ended.
+        environment: of a live run; what comes may let a waiting process go on, and jobs take what they take.
     """
     free = dict(busy or {})
     waiting: dict[int, Job | None] = {}
@@ -116,19 +116,19 @@ def run_until_done(
         _advance(waiting, index, process, None)
     while waiting:
         next_job = _first(waiting)
-        if world is not None:
-            world.come(next_job[0] if next_job else None)
+        if environment is not None:
+            environment.come(next_job[0] if next_job else None)
             _wake(waiting, processes, None)
             next_job = _first(waiting)
         if next_job is None:
-            if world is None:
+            if environment is None:
                 return
             continue
         index = next_job[1]
         job = waiting[index]
         assert job is not None
         begun = max(job.ready, free.get(job.device, 0))
-        ended = free[job.device] = begun + job.cost if world is None else world.ended(begun, job.cost)
+        ended = free[job.device] = begun + job.cost if environment is None else environment.ended(begun, job.cost)
         _advance(waiting, index, processes[index], ended)
         _wake(waiting, processes, ended, but=index)
 

@@ -1,9 +1,9 @@
-"""What each model step costs on the virtual clock, in samples.
+"""Costs of model steps on the virtual clock, in samples.
 
 * ``profile``: drawn from what the stages took on some machine, with a counter-based generator keyed by session, stage
   and job, so that tails show up and the same job costs the same in every replay and every trial;
 * ``fixed``: a table in the config;
-* ``measured``: what the stages really took just now, for checking a profile. Not reproducible, and said so.
+* ``measured``: what the stages really took just now, for checking a profile. Not reproducible.
 
 A profile is a small JSON file, ``{"format": 1, "machine": …, "stages": {"stt": [µs, …], …}}``, each list sorted.
 """
@@ -36,7 +36,7 @@ _NO_ITEM = object()
 
 
 class CostSource(Protocol):
-    """Where costs come from."""
+    """Source of step costs."""
 
     name: str
     digest: str
@@ -47,7 +47,7 @@ class CostSource(Protocol):
 
 
 class Timer(Protocol):
-    """Times the steps of a stage, where somebody wants to know."""
+    """Timer of the steps of a stage."""
 
     def timed(self, stage: str, group: int, job: int) -> AbstractContextManager[None]:
         """Context in which one step runs."""

@@ -1,4 +1,4 @@
-"""Speaking: the PCM of one chunk and the steps it took, computed once and kept in the store."""
+"""Speech of chunks: PCM and the steps it took, computed once and kept in the store."""
 
 import json
 from collections.abc import Sequence
@@ -54,7 +54,7 @@ def _decode(data: bytes) -> SpokenChunk:
 
 
 def speech_of(pcm: Audio, frame_steps: Sequence[int], steps: int, key: str = "") -> SpokenChunk:
-    """What there is to say of spoken PCM.
+    """Frames, voicing and lead of spoken PCM.
 
     Args:
         pcm: float32 of shape (1920 · frames,).

@@ -53,7 +53,7 @@ class SentenceChunker:
         limit = knobs.max_chars if knobs.max_chars > 0 else len(buffer) + 1
         if knobs.sentences:
             for at, char in enumerate(buffer[:limit], 1):
-                # What comes next tells a full stop from a decimal point; at the end the rest goes out anyway.
+                # A space after it sets a full stop apart from a decimal point; at the end the rest goes out anyway.
                 if char in STOPS and at >= knobs.min_chars and buffer[at : at + 1].isspace():
                     return at
         if len(buffer) <= limit:

@@ -1,4 +1,4 @@
-"""Where replies come from."""
+"""Language models that do not run in this process, and the cached form of all."""
 
 import json
 import re

@@ -46,7 +46,7 @@ def continuous(ready: Times, prebuffer: int) -> Playout:
 
 
 class OpenStream:
-    """:func:`continuous`, frame by frame: when each is asked for, as soon as that can be told.
+    """:func:`continuous`, frame by frame: when each is asked for, as soon as that is known.
 
     Args:
         prebuffer: frames that must be there before the first is played.

@@ -1,8 +1,8 @@
 """The roles a stack fills, as protocols. One file per role; ``stacks.py`` says which make up a stack.
 
-What a stage says is a pure function of its input, weights, options and seed; what it costs is not its business (see
-``costs.py``). Each stage names itself by a ``fingerprint``: a digest of code version, weights and options, under which
-its outputs are kept. Two stages with one fingerprint give the same outputs for the same inputs.
+The output of a stage is a pure function of its input, weights, options and seed; its costs stand elsewhere
+(``simulation/step_costs.py``). Each stage names itself by a ``fingerprint``: a digest of code version, weights and
+options, under which its outputs are kept. Two stages with one fingerprint give the same outputs for the same inputs.
 """
 
 from collections.abc import Iterator
@@ -171,11 +171,11 @@ class Stack(Protocol):
     """Loads once, serves every session.
 
     Attributes:
-        name: as in ``[stack] stack``.
+        name: as in ``[stack] name``.
         weights: model name → digest of its weights, for ``run.json``.
         profile: cost profile that comes with the stack, or None where it must be measured.
         vocabulary: all words the stack knows, or None where any word can be said.
-        several: whether copies of it in other processes say more in the same time; what fills the memory, or a GPU,
+        several: whether copies of it in other processes do more in the same time; what fills the memory, or a GPU,
             does not.
     """
 

@@ -59,7 +59,7 @@ def _words(labels: tuple[Label, ...]) -> list[_ScriptedWord]:
 
 
 SOUND = 0.01
-"""A frame of this RMS (-40 dBFS) is sound, where there are no labels to tell words by."""
+"""A frame of this RMS (-40 dBFS) is sound, where no labels say where words are."""
 
 _SOUND_FRAMES = 5
 """Frames of sound to a word: 0.4 s."""

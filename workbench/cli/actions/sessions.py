@@ -17,8 +17,8 @@ from workbench.units import samples_to_seconds
 
 
 @dataclass(frozen=True)
-class Row:
-    """Row of the list."""
+class SessionRow:
+    """SessionRow of the list."""
 
     name: str
     seconds: float
@@ -83,15 +83,15 @@ def _named(names: Sequence[str]) -> tuple[list[Path], list[str]]:
     return list(found.values()), problems
 
 
-def _row(folder: Path) -> Row:
+def _row(folder: Path) -> SessionRow:
     session = open_session(folder)
     labels = read_labels(session.labels_path, session.samples) if session.has_labels else ()
     source = (session.labels_source or "unmarked") if is_labelled(labels) else None
     seconds = samples_to_seconds(session.samples)
-    return Row(folder.name, seconds, tuple(session.tracks), source, len(turns(labels)), session.echo is not None)
+    return SessionRow(folder.name, seconds, tuple(session.tracks), source, len(turns(labels)), session.echo is not None)
 
 
-def _print_rows(rows: Iterable[Row], verified: bool) -> None:
+def _print_rows(rows: Iterable[SessionRow], verified: bool) -> None:
     from rich.table import Table
     from rich.text import Text
 

@@ -1,8 +1,6 @@
-"""Actions of ``studies`` and ``dashboard``."""
+"""What ``workbench studies`` does and prints."""
 
 import json
-import socket
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,10 +8,10 @@ from typing import Any
 
 import click
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
-from workbench.errors import WorkbenchError, install
+from workbench.cli.progress import Output
+from workbench.errors import WorkbenchError, printable
 from workbench.files import read_json
 from workbench.tuning.spec import STUDIES, StudySpec, local_url, read_spec
 from workbench.tuning.storage import answering, missing, open_storage, study_names
@@ -42,7 +40,7 @@ def show_studies(storage: str | None, as_json: bool) -> None:
             _worth(row["tuned"], row["tuned_feasible"]),
             str(row["sessions"]),
         )
-    Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
+    Output(120).print(table)
 
 
 def _worth(value: float | None, feasible: bool | None) -> str:
@@ -56,15 +54,20 @@ def _studies_here() -> list[dict[str, Any]]:
 
     def row(path: Path) -> dict[str, Any]:
         spec = read_spec(path.parent)
-        return _row(spec.name, _url_here(spec))
+        return _row(spec.name, url_here(spec))
 
     return _rows([partial(row, path) for path in found])
 
 
-def _url_here(spec: StudySpec) -> str:
+def url_here(spec: StudySpec) -> str:
+    """Storage of a study whose trials are in its own folder.
+
+    Raises:
+        WorkbenchError: they are not.
+    """
     url = local_url(spec)
     if missing(url):
-        raise WorkbenchError(f"{spec.folder}: its trials are not in it; say with --storage where they are")
+        raise WorkbenchError(f"{spec.folder}: its trials are not in this folder; name their storage with --storage")
     return url
 
 
@@ -75,13 +78,13 @@ def _studies_in(storage: str) -> list[dict[str, Any]]:
 
 
 def _rows(wanted: Sequence[Callable[[], dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Those that can be read; the others, older ones among them, are named."""
+    """Rows of the studies that can be read; the others are named on stderr."""
     rows = []
     for read in wanted:
         try:
             rows.append(read())
         except WorkbenchError as error:
-            click.echo(f"note: {error}", err=True)
+            click.echo(printable(f"note: {error}"), err=True)
     return rows
 
 
@@ -107,29 +110,6 @@ def _row(name: str, url: str) -> dict[str, Any]:
 
 
 def _result(spec: StudySpec) -> dict[str, Any] | None:
-    """What the study left behind for programs when it was last run to its end; None where it was not, or not here."""
+    """Result of the study's last complete run; None if there is none in this folder."""
     path = spec.folder / "result.json"
     return read_json(path) if path.exists() else None
-
-
-def run_dashboard(name: str, storage: str | None, host: str, port: int) -> None:
-    """Serve optuna-dashboard until it is stopped."""
-    url = _url_here(read_spec(STUDIES / name)) if storage is None else storage
-    try:
-        import optuna_dashboard
-    except ImportError:
-        raise WorkbenchError(f"the dashboard needs a package; {install('dashboard')}") from None
-    with answering(url):
-        backend = open_storage(url, existing=True)
-        load_study(name, backend)
-    _check_free(host, port)
-    click.echo(f"http://{host}:{port}/ shows study {name}; Ctrl-C stops")
-    optuna_dashboard.run_server(backend, host=host, port=port)
-
-
-def _check_free(host: str, port: int) -> None:
-    try:
-        socket.create_server((host, port)).close()
-    except (OSError, UnicodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        raise WorkbenchError(f"cannot listen on {host}:{port} ({why}); choose with --host and --port") from None

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import click
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
 from workbench.cli.actions.resume import resumed
 from workbench.cli.options import build_config
-from workbench.cli.progress import Bar
+from workbench.cli.progress import Bar, Output
 from workbench.config import Config, load, override, to_dict
 from workbench.errors import WorkbenchError
 from workbench.files import canonical_json, read_json, sha256_text, shipped
@@ -143,7 +142,7 @@ def tune_demo(folders: Sequence[Path], config: Config) -> int:
 
 def show_result(result: Result, folder: Path) -> None:
     """Print the claim, the changes and the figures."""
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    console = Output(120)
     spec = result.spec
     judged = result.held_out or result.tuning
     table = Table("score", "baseline", "tuned", "difference", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)

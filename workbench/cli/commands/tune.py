@@ -1,4 +1,4 @@
-"""``tune``, ``studies`` and ``dashboard``."""
+"""``workbench tune``."""
 
 from pathlib import Path
 
@@ -21,8 +21,8 @@ from workbench.config_sections import ASSISTANTS
     help="Baseline: TOML, or the moshi.json that your assistant has.",
 )
 @click.option("--set", "assignments", multiple=True, metavar="KNOB=VALUE", help="Change the baseline; repeatable.")
-@click.option("--stack", metavar="NAME", help="Models that hear, think and speak.")
-@click.option("--models", metavar="DIR", help="Directory of the stack's models.")
+@click.option("--stack", metavar="NAME", help="Models to run: nano, scripted, moshi or moshi-duplex.")
+@click.option("--models", metavar="FOLDER", help="Folder of the stack's models: stt/, tts/, duplex/.")
 @click.option(
     "--listener",
     type=click.Choice(ASSISTANTS),
@@ -55,7 +55,7 @@ from workbench.config_sections import ASSISTANTS
 @click.option(
     "--sampler",
     type=click.Choice(["tpe", "gp", "nsga2", "random", "grid"]),
-    help="[default: tpe; nsga2 with several objectives]",
+    help="Sampler of settings.  [default: tpe; nsga2 with several objectives]",
 )
 @click.option(
     "--prune",
@@ -89,28 +89,3 @@ def tune(sessions: tuple[str, ...], **options: object) -> int:
     source = click.get_current_context().get_parameter_source
     given = frozenset(name for name in options if source(name) is not ParameterSource.DEFAULT)
     return run_tune(session_folders(sessions), TuneRequest(**options, given=given))  # type: ignore[arg-type]
-
-
-@click.command()
-@click.option("--storage", metavar="URL", help="List those of a storage instead of studies/.")
-@json_option
-def studies(storage: str | None, as_json: bool) -> None:
-    """List studies: trials, the best trial, the tuned config, both on the tuning sessions."""
-    from workbench.cli.actions.studies import show_studies
-
-    show_studies(storage, as_json)
-
-
-@click.command()
-@click.argument("study")
-@click.option("--storage", metavar="URL", help="Where the study is kept; its own journal by default.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
-@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="Where to listen.")
-def dashboard(study: str, storage: str | None, host: str, port: int) -> None:
-    """Open optuna-dashboard on a study."""
-    from workbench.cli.actions.studies import run_dashboard
-
-    run_dashboard(study, storage, host, port)
-
-
-COMMANDS = (tune, studies, dashboard)

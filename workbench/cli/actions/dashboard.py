@@ -1,0 +1,34 @@
+"""What ``workbench dashboard`` does and prints."""
+
+import socket
+
+import click
+
+from workbench.cli.actions.studies import url_here
+from workbench.errors import WorkbenchError, install, printable
+from workbench.tuning.spec import STUDIES, read_spec
+from workbench.tuning.storage import answering, open_storage
+from workbench.tuning.study import load as load_study
+
+
+def run_dashboard(name: str, storage: str | None, host: str, port: int) -> None:
+    """Serve optuna-dashboard until it is stopped."""
+    url = url_here(read_spec(STUDIES / name)) if storage is None else storage
+    try:
+        import optuna_dashboard
+    except ImportError:
+        raise WorkbenchError(f"the dashboard needs a package; {install('dashboard')}") from None
+    with answering(url):
+        backend = open_storage(url, existing=True)
+        load_study(name, backend)
+    _check_free(host, port)
+    click.echo(printable(f"http://{host}:{port}/ shows study {name}; Ctrl-C stops"))
+    optuna_dashboard.run_server(backend, host=host, port=port)
+
+
+def _check_free(host: str, port: int) -> None:
+    try:
+        socket.create_server((host, port)).close()
+    except (OSError, UnicodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise WorkbenchError(f"cannot listen on {host}:{port} ({why}); choose others with --host and --port") from None
