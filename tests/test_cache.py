@@ -28,7 +28,7 @@ def test_round_trip_in_memory_and_on_disk(tmp_path: Path) -> None:
     assert Store(tmp_path / "store").get("a", json.loads) == [1, 2]
 
 
-def test_keys_tell_parts_apart() -> None:
+def test_keys_keep_parts_apart() -> None:
     assert key_of("a", "bc") != key_of("ab", "c")
     assert key_of("a", None) != key_of("a", "null")
     assert key_of({"x": 1, "y": 2}) == key_of({"y": 2, "x": 1})

@@ -65,7 +65,7 @@ def test_text_is_read_as_the_knob_wants_it() -> None:
     assert get(config, "assistant.stt_silence_threshold") == 0.01
 
 
-def test_whole_numbers_are_fine_where_a_number_is_wanted_and_not_the_other_way() -> None:
+def test_whole_numbers_pass_as_numbers_but_not_the_reverse() -> None:
     assert get(override(Config(), {"stt_max_seconds": 5}), "stt_max_seconds") == 5.0
     with pytest.raises(WorkbenchError, match="must be a whole number"):
         override(Config(), {"stt_silence_ms": 560.0})

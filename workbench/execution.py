@@ -6,6 +6,8 @@ when a job runs, never what it gives.
 
 A process of this machine does one job at a time, so that one that dies costs only that job: it is started anew, and the
 job submitted again. It ignores Ctrl-C, which is its parent's to answer, and ends with its parent.
+
+Longer than 300 lines because the three pools share one contract, which is read best side by side.
 """
 
 import hashlib

@@ -170,7 +170,7 @@ knobs = st.builds(
 
 
 @pytest.mark.parametrize("cost", [1500, 9000])
-def test_published_loop_starts_and_stops_where_its_description_does(cost: int) -> None:
+def test_mlx_harmony_cycles_equal_their_description(cost: int) -> None:
     @settings(max_examples=200, deadline=None)
     @given(scenes(cost), knobs, st.integers(0, 9000))
     def check(scene: Scene, options: ListenKnobs, started: int) -> None:
@@ -240,7 +240,7 @@ def test_a_hold_of_640_ms(silence_ms: int, inside: bool) -> None:
         assert (24 <= cycle.last < 32) == inside
 
 
-def test_published_loop_clips_what_counts_towards_min_speech_and_the_corrected_one_does_not() -> None:
+def test_mlx_harmony_clips_the_onset_and_workbench_does_not() -> None:
     scene = hold_scene(80)
     assert skipping(scene, OPTIONS, 0, 0).fed[0] == 14
     cycle = run_listen_cycle(Ears(scene), scene.gate(), scene.costs, OPTIONS, NextListen(0), 0)

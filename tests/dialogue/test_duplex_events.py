@@ -50,7 +50,7 @@ def of(events: list[Event], kind: type) -> list:  # type: ignore[type-arg]
     return [event for event in events if isinstance(event, kind)]
 
 
-def test_an_utterance_is_told_whole() -> None:
+def test_an_utterance_is_reported_whole() -> None:
     """Two steps bring nothing yet; its text begins before its sound; a silence of eleven frames is a part of it."""
     events = told(steps_of(3 * "." + "A.xB" + 10 * "." + "*", before=2))
     assert of(events, Listen) == [Listen(0)]
@@ -65,7 +65,7 @@ def test_an_utterance_is_told_whole() -> None:
     assert of(events, Underrun) == []
 
 
-def test_twelve_silent_frames_end_it_and_text_belongs_to_what_comes_after_it() -> None:
+def test_twelve_silent_frames_end_an_utterance() -> None:
     events = told(steps_of("x" + 5 * "." + "A" + 6 * "." + "x"))
     assert [event.reply for event in of(events, Commit)] == [0, 1]
     assert of(events, Tokens) == [Tokens(frame_end(6) + COST, 1, "A", (frame_end(6) + COST,))]
@@ -97,7 +97,7 @@ def test_frames_that_were_lost_on_their_way_out_are_not_played() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, BLOCK_STEPS - 1, BLOCK_STEPS, BLOCK_STEPS + 1, 3 * BLOCK_STEPS])
-def test_steps_are_told_in_blocks_without_gap_or_overlap(count: int) -> None:
+def test_steps_come_in_blocks_without_gap_or_overlap(count: int) -> None:
     events = told(steps_of(count * "."))
     blocks = -(-count // BLOCK_STEPS)
     assert [len(event.costs) for event in of(events, Steps)] == [

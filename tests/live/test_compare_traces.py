@@ -81,9 +81,7 @@ def test_another_setting_is_another_replay(live_session: Path) -> None:
     assert "l: 0 of " in shown.output
 
 
-def test_utterances_of_a_model_that_takes_no_turns_are_put_side_by_side(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_duplex_utterances_are_compared_pairwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from workbench.moshi.generate import Recipe, init
 
     monkeypatch.chdir(tmp_path)

@@ -61,7 +61,7 @@ def test_what_it_says_is_on_the_agent_track_where_the_trace_says(tmp_path: Path)
     assert all(text.times[0] <= said[text.reply].ready[0] for text in texts)
 
 
-def test_every_step_is_told_and_what_it_cost(tmp_path: Path) -> None:
+def test_every_step_is_logged_with_its_cost(tmp_path: Path) -> None:
     recorded, _ = record(tmp_path, Parrot(step_seconds=0.002), pace=0.012)
     costs = [cost for event in of(recorded, Steps) for cost in event.costs]
     assert len(costs) == recorded.frames
@@ -69,7 +69,7 @@ def test_every_step_is_told_and_what_it_cost(tmp_path: Path) -> None:
     assert max(event.end for event in of(recorded, Heard)) == recorded.frames * FRAME_SAMPLES
 
 
-def test_one_that_is_slower_than_its_frames_starves_the_loudspeaker_and_says_so(tmp_path: Path) -> None:
+def test_a_slow_model_starves_the_loudspeaker_and_says_so(tmp_path: Path) -> None:
     recorded, remarks = record(tmp_path, Parrot(step_seconds=0.008), pace=0.004)
     assert remarks[-1].startswith("the assistant was up to ")
     assert remarks[-1].endswith("slower than real time here; nothing is missing from the recording")
@@ -118,9 +118,7 @@ def test_one_far_behind_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "the assistant was stopped: it was 3 s behind the microphone; the recording went on" in remarks
 
 
-def test_a_full_disk_ends_it_and_writes_nothing_after_half_a_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_ends_the_log_after_half_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wrote = LiveAssistantObserver._write
     lines: list[str] = []
 
@@ -136,7 +134,7 @@ def test_a_full_disk_ends_it_and_writes_nothing_after_half_a_line(
     assert len(lines) == 4
 
 
-def test_what_is_over_is_told_while_it_goes_on() -> None:
+def test_finished_answers_are_logged_while_it_goes_on() -> None:
     session = open_session(RECORDINGS / "barge-in")
     config = override(CONFIG, {"step_costs.source": "fixed"})
     live = Simulated(session, (), config, Parrot())
@@ -183,7 +181,7 @@ class Room:
         return [(number, sample // FRAME_SAMPLES) for number, sample in self.room.sounded()]
 
 
-def test_frames_that_went_out_are_told_once_in_order() -> None:
+def test_played_frames_are_reported_once_in_order() -> None:
     room = Room(prebuffer=2)
     room.room.play(frame(0.1))
     room.ask()
@@ -209,7 +207,7 @@ def test_a_frame_that_the_tape_lost_is_left_out() -> None:
     assert room.sounded() == [(0, 0), (2, 2)]
 
 
-def test_what_is_made_in_a_pause_is_not_heard_so_that_nothing_comes_late() -> None:
+def test_audio_made_in_a_pause_is_not_played_late() -> None:
     room = Room()
     for value in (0.1, 0.2):
         room.room.play(frame(value))

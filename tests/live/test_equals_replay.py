@@ -103,7 +103,7 @@ def test_without_labels_sound_is_words_live_as_replayed() -> None:
     assert {word for event in live if isinstance(event, Transcript) for word in event.text.split()} == {"sound"}
 
 
-def test_through_callback_ring_and_writer_it_is_the_replay_of_what_was_recorded(tmp_path: Path) -> None:
+def test_a_live_run_equals_the_replay_of_its_recording(tmp_path: Path) -> None:
     """The recorder's whole path but for the device, faster than real time."""
     session = open_session(RECORDINGS / "barge-in")
     labels = read_labels(session.labels_path, session.samples)
@@ -175,7 +175,7 @@ def test_whatever_is_said_it_is_the_replay(
     ),
     block=st.integers(100, 9000),
 )
-def test_whoever_shares_the_device_it_is_the_replay(
+def test_every_placement_equals_the_replay(
     talk: list[tuple[int, int]], changes: dict[str, object], block: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """LM, TTS and STT in turn, all at once or on devices of their own; many a step ends with a frame."""
@@ -239,7 +239,7 @@ def test_a_real_duplex_model_is_its_replay(tmp_path: Path) -> None:
     assert any(isinstance(event, Tokens) for event in live)
 
 
-def test_a_duplex_model_through_callback_ring_and_writer_is_the_replay_of_what_was_recorded(tmp_path: Path) -> None:
+def test_a_live_duplex_model_equals_the_replay_of_its_recording(tmp_path: Path) -> None:
     session, config = open_session(RECORDINGS / "barge-in"), duplex_config()
     follower = Simulated(session, (), config, Parrot())
     recorded, _ = record_live(session, tmp_path / session.name, follower)

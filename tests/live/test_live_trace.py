@@ -78,7 +78,7 @@ def test_without_a_log_there_is_no_trace(tmp_path: Path) -> None:
     assert read_log(tmp_path) is None
 
 
-def test_what_was_played_is_moved_with_the_agent_track_and_the_end_with_it(tmp_path: Path) -> None:
+def test_played_audio_moves_with_the_agent_track(tmp_path: Path) -> None:
     trace = made(tmp_path, TALK, agent_offset=120)
     assert plays(trace) == [34_120, 36_520]
     (hole,) = (event for event in trace.events if isinstance(event, Underrun))
@@ -117,9 +117,7 @@ def test_holes_move_all_that_comes_after_them_on_their_track(tmp_path: Path) -> 
         (-40_000, [(1000, 300), (35_920, 33), (36_400, 11), (38_320, 9)]),
     ],
 )
-def test_trace_and_agent_track_tell_of_the_same_sound_at_the_same_moment(
-    tmp_path: Path, stamps: int, holes: list[tuple[int, int]]
-) -> None:
+def test_trace_and_agent_track_agree_on_time(tmp_path: Path, stamps: int, holes: list[tuple[int, int]]) -> None:
     """Whatever the time stamps say and wherever samples are missing."""
     folder = tmp_path / "s"
     tape = TapeWriter(folder, ("mic", "agent"), {"name": "s"})
@@ -202,7 +200,7 @@ def session_with_live(tmp_path: Path) -> Path:
     return folder
 
 
-def test_finishing_keeps_the_trace_with_the_session_and_its_checksum(tmp_path: Path) -> None:
+def test_finishing_keeps_the_live_trace_and_its_checksum(tmp_path: Path) -> None:
     """Also after a kill: the log lies in the tape's folder."""
     folder = session_with_live(tmp_path)
     session = open_session(folder)

@@ -46,7 +46,7 @@ def answer(*chunks: TimedChunk) -> Answer:
     return Answer(empty, list(chunks), empty, empty, empty, 0)
 
 
-def test_a_sound_that_time_stamps_put_before_its_making_is_over_as_much_later_as_finish_lays_it() -> None:
+def test_a_sound_stamped_too_early_ends_where_finalize_puts_it() -> None:
     live = MovedByHand(offset=-12_000)
     live.at(30_000, 0.1, 0.2)
     live.playback.all_queued()
@@ -67,7 +67,7 @@ def test_time_stamps_that_can_be_are_believed() -> None:
     assert live.playback.over(answer(chunk(30_000, 1))) == 32_500 + FRAME_SAMPLES
 
 
-def test_the_stream_of_a_chunk_is_closed_with_what_is_queued_and_the_next_one_plays_on() -> None:
+def test_a_chunks_stream_closes_with_its_queue() -> None:
     live, first, second = MovedByHand(), chunk(1000, 5), chunk(9000, 1)
     live.at(1000, 0.1, 0.2, 0.3, 0.4, 0.5)
     live.playback.all_queued()
@@ -93,7 +93,7 @@ def test_the_stream_of_a_chunk_is_closed_with_what_is_queued_and_the_next_one_pl
     assert given.frame_of.tolist() == [0, 1, 0]
 
 
-def test_what_the_queue_had_no_room_for_is_not_taken_for_the_next_chunk() -> None:
+def test_samples_of_a_full_queue_do_not_join_the_next_chunk() -> None:
     live, first, second = MovedByHand(slots=3), chunk(1000, 8), chunk(9000, 3)
     live.at(1000, *(0.1 for _ in range(8)))
     live.playback.all_queued()
@@ -112,7 +112,7 @@ def test_what_the_queue_had_no_room_for_is_not_taken_for_the_next_chunk() -> Non
     assert given.frame_of.tolist() == [0, 0, 1, 2]
 
 
-def test_a_chunk_that_was_played_out_before_is_closed_after_its_delay() -> None:
+def test_a_chunk_played_out_early_closes_after_its_delay() -> None:
     live, only = MovedByHand(), chunk(30_000, 1)
     live.at(30_000, 0.1)
     live.playback.all_queued()

@@ -85,7 +85,7 @@ def record(
     return recorded, remarks
 
 
-def test_the_published_watch_stops_a_chunk_and_its_speaker_cuts_the_end(tmp_path: Path) -> None:
+def test_mlx_harmonys_watch_stops_a_chunk_and_cuts_its_end(tmp_path: Path) -> None:
     """Four times as fast as real time, so that a step of the TTS takes 60 ms of the session."""
     changes = {"listener": "mlx-harmony", "barge_in_window_seconds": 8.0}
     recorded, _ = record(tmp_path, tts=SlowTts(), pace=0.02, changes=changes)
@@ -129,7 +129,7 @@ def test_an_assistant_that_cannot_keep_up_says_so(tmp_path: Path) -> None:
     assert of(recorded, Commit)
 
 
-def test_the_published_listener_drops_what_its_stt_cannot_keep_up_with(tmp_path: Path) -> None:
+def test_mlx_harmony_drops_blocks_when_its_stt_is_late(tmp_path: Path) -> None:
     recorded, remarks = record(tmp_path, stt=SlowStt(()), pace=0.004, changes={"listener": "mlx-harmony"})
     lost = of(recorded, Dropped)
     assert lost
@@ -139,7 +139,7 @@ def test_the_published_listener_drops_what_its_stt_cannot_keep_up_with(tmp_path:
     assert heard.isdisjoint(event.start for event in lost)
 
 
-def test_what_is_played_is_on_the_agent_track_where_the_trace_says(tmp_path: Path) -> None:
+def test_played_audio_is_on_the_agent_track_as_traced(tmp_path: Path) -> None:
     recorded, remarks = record(tmp_path, pace=0.004)
     assert remarks[0].startswith("the assistant answered ")
     played = of(recorded, Play)
@@ -160,9 +160,7 @@ def test_what_is_played_is_on_the_agent_track_where_the_trace_says(tmp_path: Pat
         (RuntimeError("oh"), "RuntimeError: oh"),
     ],
 )
-def test_an_assistant_that_fails_is_named_and_the_recording_goes_on(
-    tmp_path: Path, error: Exception, says: str
-) -> None:
+def test_a_failing_assistant_is_named_and_recording_goes_on(tmp_path: Path, error: Exception, says: str) -> None:
     recorded, remarks = record(tmp_path, lm=FailingLm(error), pace=0.004)
     assert f"the assistant was stopped: {says}; the recording went on" in remarks
     assert len(of(recorded, Transcript)) == 1, "what was heard before is in the trace"

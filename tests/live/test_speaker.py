@@ -43,7 +43,7 @@ def frame(value: float) -> np.ndarray:
     return np.full(FRAME_SAMPLES, value, dtype=np.float32)
 
 
-def test_frames_go_out_in_order_and_silence_before_and_after_is_no_fault() -> None:
+def test_frames_go_out_in_order_without_false_faults() -> None:
     device = Device()
     device.ask()
     assert device.speaker.begin() == 0
@@ -102,7 +102,7 @@ def test_what_is_stopped_is_not_played_and_the_next_utterance_is() -> None:
     assert device.speaker.written == 6
 
 
-def test_a_stop_beside_a_full_queue_lets_the_next_one_begin_at_once() -> None:
+def test_a_stop_with_a_full_queue_lets_the_next_chunk_begin() -> None:
     device = Device(slots=3)
     device.speaker.begin()
     for value in range(3):

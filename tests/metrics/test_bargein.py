@@ -90,7 +90,7 @@ def test_reaction_is_to_the_last_audible_frame():
     assert (row.detection, row.reaction) == (ms(400), ms(9490 - 9600))
 
 
-def test_a_user_who_was_already_speaking_interrupts_from_the_first_sample_on():
+def test_a_user_already_speaking_interrupts_at_once():
     made = Made(seconds=200).answer(0, 2800, frames=500, stop=4000).add(BargeIn(ms(4000), 0, ms(3700), ms(3990)))
     found = evaluate(made.trace(), labels((1000, 2000, "speech", 1), (2900, 6000, "speech", 1)))
     assert found.barge_ins[0].detection == ms(4000 - 3090)
@@ -113,13 +113,13 @@ def test_a_missed_barge_in_is_an_agent_that_speaks_on_for_2_s(made, outcome):
     assert [row.missed for row in found.floor] == outcome
 
 
-def test_an_answer_that_ends_by_itself_just_2_s_later_shows_nothing():
+def test_an_answer_that_ends_by_itself_after_2_s_shows_nothing():
     ends = 3090 + 111 * 80
     assert score(talking(111 * 0.08), (ends - 2000, ends + 500, "speech", 2)).floor == ()
     assert [row.missed for row in score(talking(111 * 0.08), (ends - 2001, ends, "speech", 2)).floor] == [True]
 
 
-def test_an_answer_that_waits_for_its_next_sample_is_still_being_spoken():
+def test_an_answer_waiting_for_samples_is_still_spoken():
     # Played until 5090 ms, then nothing came until it was stopped at 6000.
     made = talking(2.0, stop=6000).add(BargeIn(ms(6000), 0, ms(5500), ms(5990)))
     found = score(made, (5400, 7000, "speech", 2))
@@ -131,7 +131,7 @@ def test_an_answer_that_waits_for_its_next_sample_is_still_being_spoken():
     ("end", "stop", "kept"),
     [(9900, 10_000, False), (9000, 10_000, False), (8999, 10_000, True)],
 )
-def test_an_event_stopped_the_agent_if_it_fell_silent_within_1_s_of_it(end, stop, kept):
+def test_an_event_stopped_the_agent_if_silence_follows_in_1_s(end, stop, kept):
     result = scores(stopped(stop), (min(end - 100, 9700), end, "backchannel"))
     assert result.scores["selectivity_backchannel"] == float(kept)
 
@@ -142,7 +142,7 @@ def test_events_away_from_agent_speech_say_nothing():
     assert result.scores["selectivity_background"] is None
 
 
-def test_an_event_beside_a_real_barge_in_did_not_stop_the_agent():
+def test_an_event_next_to_a_barge_in_did_not_stop_the_agent():
     result = scores(stopped(10_000), (9600, 12_000, "speech", 2), (9700, 9800, "noise"))
     assert result.scores["selectivity_noise"] == 1.0
     assert result.scores["false_bargein_per_agent_hour"] == 0.0

@@ -79,7 +79,7 @@ def test_evidence_says_how_much_more_recording_would_do():
     assert found["wer"].bound == few.intervals["wer"][1]
 
 
-def test_no_hole_and_no_wrong_word_are_certified_by_the_rule_of_three():
+def test_zero_events_are_certified_by_the_rule_of_three():
     made = Made(session="clean").answer(0, 2800, text="hello there", frames=250)
     result = summarise([evaluate(made.trace(), labels((1000, 2000, "speech", 1, "hello there")))])
     assert "stall_ratio" not in result.intervals

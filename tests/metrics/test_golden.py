@@ -73,7 +73,7 @@ BY_HAND = {
 }
 
 
-def test_every_case_has_figures_told_by_hand():
+def test_every_case_has_figures_counted_by_hand():
     assert {case.name for case in regenerate.cases()} == set(BY_HAND)
 
 
@@ -87,7 +87,7 @@ def test_a_golden_case_scores_as_before(name):
 
 
 @pytest.mark.parametrize("name", sorted(BY_HAND))
-def test_a_golden_case_has_the_figures_told_by_hand(name):
+def test_a_golden_case_has_the_figures_counted_by_hand(name):
     found = regenerate.scored(GOLDEN / name)["scores"]
     assert {key: found[key] for key in BY_HAND[name]} == BY_HAND[name]
     assert found["waterfall_residual_samples_max"] in (0, None)

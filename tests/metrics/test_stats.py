@@ -103,7 +103,7 @@ def test_interval_widens_for_few_sessions():
     assert stats.interval(np.full(9, np.nan), 5) is None
 
 
-def test_interval_covers_at_least_nine_in_ten_means_of_eight_sessions():
+def test_the_interval_covers_nine_in_ten_means_of_eight():
     generator = np.random.default_rng(1)
     weights = stats.draws(8, 0, 500)
     covered = 0
@@ -114,7 +114,7 @@ def test_interval_covers_at_least_nine_in_ten_means_of_eight_sessions():
     assert covered >= 180
 
 
-def test_every_change_of_places_is_looked_at_once_up_to_its_opposite():
+def test_every_sign_flip_is_looked_at_once():
     changes = stats.swaps(6, 0)
     assert changes.shape == (32, 6)
     assert not changes[0].any()
@@ -122,7 +122,7 @@ def test_every_change_of_places_is_looked_at_once_up_to_its_opposite():
     assert len(both) == 64
 
 
-def test_of_many_sessions_changes_are_drawn_and_the_first_is_none():
+def test_for_many_sessions_sign_flips_are_drawn_at_random():
     changes = stats.swaps(20, 0)
     assert changes.shape == (stats.DRAWS, 20)
     assert not changes[0].any()
@@ -131,7 +131,7 @@ def test_of_many_sessions_changes_are_drawn_and_the_first_is_none():
     assert not np.array_equal(changes, stats.swaps(20, 1))
 
 
-def test_share_of_changes_is_the_sign_test_where_all_differences_are_equal():
+def test_equal_differences_give_the_sign_test():
     """Then as far as n equal signs are only n equal signs: 2 of 2**n."""
     for sessions in (5, 6, 9, 12):
         changed = (1 - 2 * stats.swaps(sessions, 0)) @ np.full(sessions, 0.1)

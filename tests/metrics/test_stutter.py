@@ -45,13 +45,13 @@ def test_a_240_ms_underrun_is_240_ms_and_one_event(holes):
     assert found["xruns"] == 0
 
 
-def test_a_hole_in_silence_is_told_apart():
+def test_a_hole_in_silence_is_kept_apart():
     found = scores(with_hole(480, voiced=(False,))[0])
     assert (found["underrun_events_silent"], found["underrun_ms_total_silent"]) == (1, 20.0)
     assert (found["underrun_events_voiced"], found["underrun_ms_total_voiced"]) == (0, 0.0)
 
 
-def test_before_the_first_sample_and_after_the_marker_nothing_is_missing():
+def test_nothing_is_missing_before_or_after_the_answer():
     trace, _ = with_hole(480)
     done = trace.events[-1].t
     more = made_of(*trace.events, Underrun(90_000, 0, 480, True), Underrun(done, 0, 480, True))

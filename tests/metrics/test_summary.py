@@ -178,7 +178,7 @@ def test_what_cannot_be_compared_is_refused():
             compare(a, a, [key])
 
 
-def test_shuffled_sides_show_no_difference_in_at_least_nine_of_ten():
+def test_shuffled_sides_show_no_difference_in_nine_of_ten():
     generator = np.random.default_rng(5)
     verdicts = []
     for trial in range(60):
@@ -206,7 +206,7 @@ def judged(delays, cuts=None):
 
 
 @pytest.mark.parametrize(("agreeing", "verdict"), [(5, NO_DIFFERENCE), (6, "lower")])
-def test_a_difference_takes_six_sessions_that_agree_however_many_there_are(agreeing, verdict):
+def test_a_difference_takes_six_sessions_that_agree(agreeing, verdict):
     """The bootstrap alone is sure of five of twelve: hardly a sample has none of them."""
     some = [number < agreeing for number in range(12)]
     slow = judged([[3000 if it else 1000] for it in some], [[it] * 4 for it in some])
@@ -225,7 +225,7 @@ def test_one_slow_session_does_not_hide_what_all_show():
     assert (found.verdict, found.difference) == ("lower", -240)
 
 
-def test_of_equal_configs_at_most_one_in_twenty_is_called_different():
+def test_equal_configs_differ_in_at_most_one_of_twenty():
     """Where the bootstrap alone says so of one in seven: p95 of 8 sessions, 1 to 3 turns each."""
     generator = np.random.default_rng(8)
     claims = 0

@@ -100,7 +100,7 @@ def test_a_stretch_counts_one_false_end():
     assert result.counts["cutin_per_floor_hour"] == (3, 1 / 3600)
 
 
-def test_a_session_that_ends_too_early_says_nothing_about_a_missed_end():
+def test_a_session_that_ends_early_shows_no_missed_end():
     assert rows(ONE_TURN, seconds=4.999).turns[0].censored
     assert not rows(ONE_TURN, seconds=5.0).turns[0].censored
     found = scores(rows(ONE_TURN, seconds=4.0))
@@ -168,7 +168,7 @@ def conversations(draw):
 
 
 @given(conversations())
-def test_matching_is_one_to_one_and_agrees_with_a_literal_telling(talk):
+def test_matching_is_one_to_one_and_equals_a_literal_count(talk):
     reference, commits, samples = talk
     ends = match_ends(reference, commits, samples)
     answering = [id(end.commit) for end in ends if end.commit]

@@ -171,7 +171,7 @@ def test_the_stack_opens_it_and_names_its_weights(model, zoo):
     assert len(read_replies(path)) == 1
 
 
-def test_a_template_without_a_system_prompt_gets_it_before_the_first_words(tmp_path):
+def test_a_template_without_system_prompt_gets_it_first(tmp_path):
     strict = "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
     model = make_model(tmp_path / "strict", template=strict + TEMPLATE)
     said = "".join(pieces_of(MlxLm(f"mlx-lm:{model}", max_tokens=20).reply(HISTORY)))

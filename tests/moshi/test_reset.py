@@ -205,7 +205,7 @@ def cycles(stt, session, store, lengths):
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=["small codec", "published codec"])
-def test_cycles_without_a_reset_go_on_from_what_another_trial_has_heard(zoo, recipe, make_session, monkeypatch):
+def test_cycles_without_reset_continue_another_trials_state(zoo, recipe, make_session, monkeypatch):
     session, _ = make_session([(0.5, 2.5, "speech", 1, "")], 4.0)
     trials = [(12, 9, 8), (12, 9, 4, 10), (12, 9, 8, 6), (5, 20)]
     alone = [cycles(DsmStt(zoo(recipe)), session, Store(None), lengths) for lengths in trials]

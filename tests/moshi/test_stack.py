@@ -53,7 +53,7 @@ def stack_config(zoo, tmp_path_factory):
 
 
 @pytest.mark.parametrize("listener", ["workbench", "mlx-harmony"])
-def test_replays_the_same_bytes_from_an_empty_store_and_a_full_one(session, stack_config, listener):
+def test_an_empty_and_a_full_cache_give_the_same_bytes(session, stack_config, listener):
     config = dataclasses.replace(stack_config, workbench=dataclasses.replace(stack_config.workbench, listener=listener))
     stack, store = make_stack(config), Store(None)
 
@@ -70,7 +70,7 @@ def test_replays_the_same_bytes_from_an_empty_store_and_a_full_one(session, stac
         assert all(np.array_equal(a, b) for (_, a), (_, b) in zip(again.sounds(), first.sounds(), strict=True))
 
 
-def test_a_profile_times_real_resets_whoever_listens(session, stack_config, monkeypatch):
+def test_a_profile_times_real_resets_for_every_assistant(session, stack_config, monkeypatch):
     config = override(stack_config, {"step_costs.source": "profile", "listener": "mlx-harmony"})
     stack, resets = make_stack(config), []
     reopen = stack._stt.open

@@ -84,7 +84,7 @@ def test_cfg_outside_the_models_own_is_refused(tts):
         DsmTts(tts, TtsOptions(cfg=5.0))
 
 
-def test_where_voices_do_nothing_another_voice_and_cfg_are_refused_by_name(tmp_path):
+def test_a_voice_or_cfg_without_effect_is_refused_by_name(tmp_path):
     nano = find(folder() / "tts")
     other = voice(tmp_path, np.random.default_rng(0).standard_normal((1, 64, 125)) * 0.7)
     assert refused(other, nano).endswith(f"no voice does anything in {nano.root}; leave tts_voice_path empty")
@@ -159,7 +159,7 @@ def test_nothing_to_say(tts):
             DsmTts(tts).synthesize(text)
 
 
-def test_audition_writes_a_flac_a_voice_and_equals_speaking_alone(tts, tmp_path):
+def test_audition_writes_one_flac_a_voice(tts, tmp_path):
     other = voice(tmp_path, name="other.safetensors")
     takes = list(audition(tts, ["generated", str(other)], "Hello there.", tmp_path / "out", 3))
     assert [t.path.name for t in takes] == ["generated.flac", "other.flac"]

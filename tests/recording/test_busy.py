@@ -39,7 +39,7 @@ def test_it_records_while_nobody_else_has_it(lone: Sound, tmp_path: Path) -> Non
     assert done.returncode == 0, done.stderr
 
 
-def test_a_device_that_was_busy_from_the_start_is_not_listed_and_the_line_says_so(lone: Sound, tmp_path: Path) -> None:
+def test_a_device_busy_from_the_start_is_named_as_not_listed(lone: Sound, tmp_path: Path) -> None:
     with (tmp_path / "lock").open("w") as lock:
         fcntl.lockf(lock, fcntl.LOCK_EX)
         done = lone.run("record", "--device", "lone_mic", "--name", "b", where=tmp_path)

@@ -62,7 +62,7 @@ def test_hotmics_rule(quiet: float, after: float, expected: float) -> None:
     assert said == pytest.approx(expected, rel=0.01)
 
 
-def test_a_persons_voice_is_told_from_the_room() -> None:
+def test_a_persons_voice_is_distinguished_from_the_room() -> None:
     session = open_session(RECORDINGS / "reader")
     said = [label for label in read_labels(session.labels_path, session.samples) if label.kind == "speech"]
     spoken = np.concatenate([session.read(label.start, label.end) for label in said])

@@ -68,7 +68,7 @@ def test_a_device_that_refuses_to_begin_is_said_in_words(tmp_path: Path) -> None
     take.stop()
 
 
-def test_a_take_whose_assistant_cannot_write_its_log_can_be_stopped(tmp_path: Path) -> None:
+def test_a_recording_without_a_log_can_be_stopped(tmp_path: Path) -> None:
     take = fed_take(tmp_path / "s")
 
     class Follower:
@@ -126,7 +126,7 @@ def test_a_signal_ends_in_order(noisy: Sound, tmp_path: Path, number: signal.Sig
     assert not (tmp_path / "recordings" / "s" / PARTIAL).exists()
 
 
-def test_ctrl_c_while_the_session_is_finished_does_not_break_that_off(
+def test_ctrl_c_while_finishing_does_not_break_it_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     take = fed_take(tmp_path / "s", blocks=80)
@@ -166,7 +166,7 @@ def test_many_signals_at_once_end_in_order(noisy: Sound, tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-def test_recovery_that_is_asked_to_stop_finishes_the_session_it_is_at(noisy: Sound, tmp_path: Path) -> None:
+def test_recovery_asked_to_stop_finishes_its_session(noisy: Sound, tmp_path: Path) -> None:
     """Ctrl-C once the tape of the first is locked; it is made long, so that there is time."""
     for name in ("a", "b"):
         process = recorder(noisy, tmp_path, name)

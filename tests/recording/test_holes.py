@@ -94,9 +94,7 @@ def test_stamps_that_are_still_settling_are_no_hole() -> None:
     given_up=st.integers(8, 70),
     jitter=st.lists(st.integers(-11, 11), min_size=200, max_size=200),
 )
-def test_a_loss_in_the_first_seconds_is_found_where_the_stream_had_settled(
-    at: int, size: int, given_up: int, jitter: list[int]
-) -> None:
+def test_a_loss_in_the_first_seconds_is_found(at: int, size: int, given_up: int, jitter: list[int]) -> None:
     finder = HoleFinder(RATE, FRAMES)
     finder.settled([stamp(jitter[n]) for n in range(8)])
     found = []
@@ -116,13 +114,13 @@ def test_a_start_whose_stamps_disagree_is_no_reference() -> None:
     assert found + finder.decide() == []
 
 
-def test_an_xrun_without_loss_is_told_and_fills_nothing() -> None:
+def test_an_xrun_without_loss_is_named_and_fills_nothing() -> None:
     marks = [BlockStamp(n, stamp(n * FRAMES), INPUT_OVERFLOW if n == 40 else 0) for n in range(41 + FLAGGED_BLOCKS)]
     found, _ = hear(marks)
     assert [(f.at, f.missing) for f in found] == [(40 * FRAMES, 0)]
 
 
-def test_a_loss_shortly_before_the_end_is_decided_by_what_there_is() -> None:
+def test_a_loss_near_the_end_is_decided_on_what_there_is() -> None:
     lost = [0] * 60 + [9600] * 5
     found, _ = hear([BlockStamp(n, stamp(n * FRAMES + loss), 0) for n, loss in enumerate(lost)])
     assert [(f.at, f.missing) for f in found] == [(60 * FRAMES, 9600)]

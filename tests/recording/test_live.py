@@ -147,7 +147,7 @@ def test_the_published_listener_and_speaker_run_live(sound: Sound, tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_a_killed_live_recording_keeps_the_trace_of_the_turns_before(sound: Sound, tmp_path: Path) -> None:
+def test_a_killed_live_recording_keeps_its_earlier_turns(sound: Sound, tmp_path: Path) -> None:
     process = sound.popen(
         "record", "--live", "--name", "k", "--device", "room_mic", "--output", "deck", "--stack", "scripted",
         where=tmp_path,
@@ -223,7 +223,7 @@ def test_a_killed_recording_keeps_the_utterances_that_were_over(sound: Sound, tm
 
 
 @pytest.mark.slow
-def test_a_model_slower_than_its_frames_starves_a_real_loudspeaker(sound: Sound, tmp_path: Path) -> None:
+def test_a_model_slower_than_real_time_starves_a_loudspeaker(sound: Sound, tmp_path: Path) -> None:
     process = sound.popen(
         "record", "--live", "--name", "s", "--device", "room_mic", "--output", "deck", "--stack", "moshi-duplex",
         where=tmp_path, module="tests.live.fake_duplex", env=sound.env | {"PARROT_STEP_SECONDS": "0.11"},

@@ -115,7 +115,7 @@ def test_marks_become_notes(tmp_path: Path) -> None:
     assert hand.marks == 2
 
 
-def test_what_is_pressed_before_the_first_sample_does_nothing_and_says_nothing(tmp_path: Path) -> None:
+def test_keys_before_the_first_sample_do_nothing(tmp_path: Path) -> None:
     hand = Hand([(0, "m "), (2 * RATE, "q")])
     session, _, _ = record_with(fed_take(tmp_path / "s", pace=hand.pace), hand)
     assert hand.states[0] == "OPENING"
@@ -252,7 +252,7 @@ def test_keys_and_width_in_a_real_terminal(noisy: Sound, tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-def test_ctrl_z_gives_the_terminal_back_and_keys_work_when_it_goes_on(noisy: Sound, tmp_path: Path) -> None:
+def test_ctrl_z_gives_the_terminal_back_and_keys_work_again(noisy: Sound, tmp_path: Path) -> None:
     terminal = running(noisy, tmp_path, "z")
     terminal.press("\x1a")
     terminal.wait(lambda: terminal.is_stopped)

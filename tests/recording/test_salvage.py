@@ -72,7 +72,7 @@ def test_damaged_seconds_side_by_side_are_one_place(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("left", [0, 2 * SECOND + 7, None])
-def test_a_microphone_track_that_is_cut_short_or_gone_keeps_the_agent_track(tmp_path: Path, left: int | None) -> None:
+def test_a_cut_microphone_track_keeps_the_agent_track(tmp_path: Path, left: int | None) -> None:
     write(tmp_path / "s", 5, agent=True)
     mic = tmp_path / "s" / PARTIAL / "mic.s24"
     if left is None:
@@ -98,7 +98,7 @@ def test_an_agent_track_that_is_gone_keeps_the_microphone(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("line", ["{}", "junk", '{"tracks": {"mic": [1e999, 0]}, "offsets": {}}', "[]"])
-def test_a_damaged_journal_line_leaves_its_second_unchecked_and_kept(tmp_path: Path, line: str) -> None:
+def test_a_damaged_journal_line_keeps_its_second_unchecked(tmp_path: Path, line: str) -> None:
     write(tmp_path / "s", 5)
     journal = tmp_path / "s" / PARTIAL / "journal.jsonl"
     lines = journal.read_text().splitlines()
@@ -139,7 +139,7 @@ def test_a_damaged_event_is_said_and_those_after_it_count(tmp_path: Path) -> Non
     assert sum("of events.jsonl cannot be read" in text for text in done.remarks) == 4
 
 
-def test_a_damaged_log_of_the_assistant_costs_the_live_trace_only(tmp_path: Path) -> None:
+def test_a_damaged_assistant_log_costs_only_the_live_trace(tmp_path: Path) -> None:
     tape = write(tmp_path / "s", agent=True, close=False)
     first = '{"header": {"session": "s", "samples": 0, "playout": 0, "stack": "scripted"}, "config": {}}\n'
     play = '{"event":"play","t":0,"reply":0,"chunk":0,"offset":0,"samples":1920}\n'
@@ -176,7 +176,7 @@ def test_killed_while_the_tape_was_removed(tmp_path: Path, gone: list[str]) -> N
 
 
 @pytest.mark.parametrize("broken", [MANIFEST, "mic.flac"])
-def test_a_session_that_is_not_whole_is_made_anew_while_there_is_a_tape(tmp_path: Path, broken: str) -> None:
+def test_an_incomplete_session_with_a_tape_is_made_again(tmp_path: Path, broken: str) -> None:
     write(tmp_path / "s")
     shutil.copytree(tmp_path / "s" / PARTIAL, tmp_path / "tape")
     finish(tmp_path / "s")
@@ -187,7 +187,7 @@ def test_a_session_that_is_not_whole_is_made_anew_while_there_is_a_tape(tmp_path
     assert open_session(tmp_path / "s").verify() == []
 
 
-def test_a_session_that_is_not_whole_is_left_alone_without_a_tape(tmp_path: Path) -> None:
+def test_an_incomplete_session_without_a_tape_is_left_alone(tmp_path: Path) -> None:
     write(tmp_path / "s")
     finish(tmp_path / "s")
     (tmp_path / "s" / MANIFEST).write_bytes(b"{")
@@ -216,7 +216,7 @@ def test_killed_before_the_first_file_was_made(tmp_path: Path) -> None:
     assert not (tmp_path / "s").exists()
 
 
-def test_what_somebody_else_put_beside_an_empty_tape_stays(tmp_path: Path) -> None:
+def test_foreign_files_next_to_an_empty_tape_stay(tmp_path: Path) -> None:
     write(tmp_path / "s", 0)
     (tmp_path / "s" / "notes.txt").write_text("mine")
     with pytest.raises(WorkbenchError, match="nothing was recorded"):

@@ -51,9 +51,7 @@ def test_time_stamps_that_do_not_compare_are_refused(hosts: tuple[str, str]) -> 
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_in_one_stream_time_stamps_that_shake_together_leave_the_tracks_at_one_distance(
-    tmp_path: Path, seed: int
-) -> None:
+def test_shaking_time_stamps_keep_both_tracks_aligned(tmp_path: Path, seed: int) -> None:
     """Whenever the writer looks, between the two halves of a callback too."""
     random = np.random.default_rng(seed)
     apart = int(random.integers(-2000, 5000))
@@ -105,7 +103,7 @@ def test_on_jack_playing_and_hearing_are_one_stream_bit_for_bit(tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_a_jack_server_that_ends_ends_the_session_with_what_was_heard(tmp_path: Path) -> None:
+def test_a_jack_server_that_ends_leaves_a_whole_session(tmp_path: Path) -> None:
     played = noise(60)
     soundfile.write(tmp_path / "agent.wav", played, RATE, subtype="PCM_16")
     with running_jack() as jack:

@@ -76,7 +76,7 @@ def test_a_tape_becomes_a_session_and_goes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cut", [1, 2, 3, 71_999, 72_000, 72_001, 200_000])
-def test_a_file_that_ends_anywhere_is_read_to_its_last_whole_sample(tmp_path: Path, cut: int) -> None:
+def test_a_cut_file_is_read_to_its_last_whole_sample(tmp_path: Path, cut: int) -> None:
     """The process was killed: what came after the last journal line counts too."""
     tape = write(tmp_path / "s", close=False)
     tape.append("mic", ramp(SECOND, 3 * SECOND))
@@ -217,7 +217,7 @@ def duplex(folder: Path, lag: int, gain: float, shake: int = 0, seconds: int = 2
     return finish(folder).remarks
 
 
-def test_the_way_from_loudspeaker_to_microphone_is_given_as_knobs(tmp_path: Path) -> None:
+def test_the_echo_path_is_given_as_knobs(tmp_path: Path) -> None:
     (remark,) = duplex(tmp_path / "s", lag=480, gain=0.1)
     assert remark.startswith("the loudspeaker is heard 20.0 ms later at -20.0 dB (5 windows of 4 s)")
     assert remark.endswith('in the config under [echo]: path = "config", echo_delay_ms = 20.0, echo_gain_db = -20.0')

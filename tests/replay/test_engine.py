@@ -98,9 +98,7 @@ def make_labels(session: object) -> object:
     return read_labels(session.labels_path)  # type: ignore[attr-defined]
 
 
-def test_profile_draws_are_the_same_for_the_same_job_and_differ_by_seed(
-    make_session: MakeSession, tmp_path: Path
-) -> None:
+def test_profile_draws_depend_on_job_and_seed_alone(make_session: MakeSession, tmp_path: Path) -> None:
     from workbench.simulation.step_costs import Profile, ProfileCosts
 
     profile = Profile({"stt": tuple(range(100, 1100)), "tts": tuple(range(1000))})
@@ -131,7 +129,7 @@ def test_every_spoken_word_reaches_the_transcript(make_session: MakeSession) -> 
     assert " ".join(word.text for word in of(trace, Word)) == spoken
 
 
-def test_without_flush_the_delay_is_waited_out_and_nothing_is_lost(make_session: MakeSession) -> None:
+def test_without_flush_the_delay_is_waited_out(make_session: MakeSession) -> None:
     made = make_session(TALK, 40)
     pushed, waited = run(made), run(made, {"stt_flush": False})
     texts = [[event.text for event in of(trace.trace, Transcript)] for trace in (pushed, waited)]
@@ -186,7 +184,7 @@ def test_sharing_a_device_costs_and_a_device_each_does_not(make_session: MakeSes
     assert latency["shared"] > latency["serial"]  # type: ignore[operator]
 
 
-def test_the_published_listener_clips_the_onset_and_closes_the_loudspeaker_early(make_session: MakeSession) -> None:
+def test_mlx_harmony_clips_the_onset_and_closes_early(make_session: MakeSession) -> None:
     made = make_session([QUESTION], 30)
     own, published = run(made).trace, run(made, {"listener": "mlx-harmony"}).trace
     assert of(own, Heard)[0].start <= made[1][0].start < of(published, Heard)[0].start
@@ -195,9 +193,7 @@ def test_the_published_listener_clips_the_onset_and_closes_the_loudspeaker_early
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_the_published_listener_cuts_as_published_whatever_the_chunker_says(
-    make_session: MakeSession, stream: bool
-) -> None:
+def test_mlx_harmony_ignores_the_chunker_knob(make_session: MakeSession, stream: bool) -> None:
     made = make_session([QUESTION], 30)
     knobs = {"tts_chunk_chars": 60, "tts_chunk_min_chars": 10, "tts_stream": stream, "tts_chunk_sentences": not stream}
     texts = {
@@ -221,7 +217,7 @@ def test_only_the_listener_that_resets_pays_for_it(make_session: MakeSession) ->
         assert (quick != slow) == pays
 
 
-def test_state_that_is_not_reset_is_told_apart_by_the_store(
+def test_state_without_reset_has_its_own_cache_key(
     make_session: MakeSession,
 ) -> None:
     """A stage whose words depend on all it ever heard: the store must tell its histories apart."""

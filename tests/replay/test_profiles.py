@@ -21,7 +21,7 @@ from ..conftest import MakeSession
 NANO = override(Config(), {"stack.name": "nano"})
 
 
-def test_sessions_in_which_nobody_speaks_are_replayed_all_the_same(make_session: MakeSession, tmp_path: Path) -> None:
+def test_sessions_without_speech_are_replayed(make_session: MakeSession, tmp_path: Path) -> None:
     """They run no step of the LM and the TTS, and the silent one none of the STT: those are measured without them."""
     silent, _ = make_session([], 2.0, name="silent")
     coughs, _ = make_session([(0.5, 0.9, "noise", None, "cough")], 2.0, name="coughs")
@@ -38,7 +38,7 @@ def test_sessions_in_which_nobody_speaks_are_replayed_all_the_same(make_session:
     assert again.sessions[1].digest == run.sessions[0].digest
 
 
-def test_a_recording_that_was_cut_off_is_named_before_models_are_looked_for(tmp_path: Path) -> None:
+def test_an_unfinished_recording_is_named_before_models_load(tmp_path: Path) -> None:
     (tmp_path / "cut" / PARTIAL).mkdir(parents=True)
     without_models = override(Config(), {"stack.name": "moshi"})
     with pytest.raises(WorkbenchError, match="finish it with 'workbench record --recover --dir "):
@@ -52,7 +52,7 @@ def test_a_profile_that_is_named_and_gone_is_said(make_session: MakeSession, tmp
         run_sessions([session.folder], config, tmp_path / "out")
 
 
-def test_step_costs_measured_on_a_busy_machine_are_said_and_can_be_forgotten(
+def test_step_costs_of_a_busy_machine_are_named(
     make_session: MakeSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     session, _ = make_session([], 1.0)

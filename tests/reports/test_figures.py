@@ -95,7 +95,7 @@ def test_many_turns_make_a_picture_of_the_slowest(tmp_path):
     assert picture(tmp_path / "some.png").shape == picture(tmp_path / "many.png").shape
 
 
-def test_long_session_is_drawn_in_lines_of_its_first_three_minutes(tmp_path):
+def test_a_long_session_is_drawn_for_its_first_three_minutes(tmp_path):
     shapes = {}
     for seconds in (59, 100, 181, 400):
         folder = make_session(tmp_path / f"s{seconds}", seconds)
@@ -109,7 +109,7 @@ def play_trace(*events):
     return list(index(Trace(Header("made", 60 * SECOND, playout=480), tuple(events))).replies.values())
 
 
-def test_buffer_rises_when_a_frame_is_ready_and_falls_when_it_is_taken():
+def test_the_buffer_rises_with_frames_and_falls_with_requests():
     frame = FRAME_SAMPLES
     replies = play_trace(
         Commit(0, 0, 0, "silence", 0),
@@ -157,7 +157,7 @@ def test_level_is_the_recordings_and_with_an_echo_the_agents_too(tmp_path):
     assert echoed.level[frame] == pytest.approx(-50, abs=0.3)
 
 
-def test_markers_tell_a_cut_in_from_a_commit(tmp_path):
+def test_markers_distinguish_a_cut_in_from_a_commit(tmp_path):
     run, scored, _ = make_run(tmp_path, questions(tmp_path), barge_in=True)
     item = run.sessions[1]
     data = timeline_data(item.session, item.trace, scored[1], run.folder / "held.agent.flac", (), item.session.samples)

@@ -51,7 +51,7 @@ def test_waterfall_rows_add_up_and_say_the_residual(tmp_path):
         assert figures["residual"] == "0"
 
 
-def test_early_answers_are_marked_and_left_out_of_the_second_mean(tmp_path):
+def test_early_answers_are_marked_and_left_out_of_one_mean(tmp_path):
     run, scored, summary = make_run(tmp_path, questions(tmp_path))
     header, _, *lines = rows(section(write_report(run, scored, summary).read_text(), "Latency: where the waiting goes"))
     column = header.index("endpoint_hold")
@@ -61,7 +61,7 @@ def test_early_answers_are_marked_and_left_out_of_the_second_mean(tmp_path):
     assert float(by_name["mean without †"]) == float(by_name["clean"]) > 0 > float(by_name["mean"])
 
 
-def test_cut_in_is_named_with_its_pause_and_the_end_it_made_the_agent_miss(tmp_path):
+def test_a_cut_in_is_named_with_its_pause_and_missed_end(tmp_path):
     run, scored, summary = make_run(tmp_path, questions(tmp_path))
     lines = rows(section(write_report(run, scored, summary).read_text(), "Turn taking"))[2:]
     assert [line[:2] + line[3:4] for line in lines] == [["held", "1", "cut-in"], ["held", "1", "missed end"]]
@@ -102,7 +102,7 @@ def test_unlabelled_session_is_reported(tmp_path):
     assert (run.folder / "figures" / "bare.timeline.png").exists()
 
 
-def test_session_shorter_than_a_frame_is_reported_without_a_picture(tmp_path):
+def test_a_session_under_one_frame_has_no_picture(tmp_path):
     run, scored, summary = make_run(tmp_path, [make_session(tmp_path / "tiny", 0.05)])
     assert "1 more sessions were not drawn" not in write_report(run, scored, summary).read_text()
     assert list((run.folder / "figures").iterdir()) == []

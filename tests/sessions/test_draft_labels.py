@@ -25,7 +25,7 @@ def spans(pattern: str, how: Drafting = PLAIN) -> list[tuple[float, float]]:
     return [(start / STEP, end / STEP) for start, end in speech_spans(values, len(pattern) * STEP, how)]
 
 
-def test_speech_begins_at_the_threshold_and_ends_below_the_release() -> None:
+def test_speech_begins_at_threshold_and_ends_below_release() -> None:
     assert spans("..++########++..") == [(4, 14)]
 
 

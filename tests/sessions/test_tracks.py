@@ -32,7 +32,7 @@ def test_whole_numbers_are_taken_at_full_scale_of_their_type(tmp_path: Path) -> 
     assert (read_track(path, 9) * (1 << 15)).tolist() == [-(1 << 15), 0, 16_385]
 
 
-def test_what_is_between_steps_is_rounded_and_what_is_too_loud_is_clipped(tmp_path: Path) -> None:
+def test_pcm_is_rounded_and_clipped_on_writing(tmp_path: Path) -> None:
     path = tmp_path / "t.flac"
     given = np.array([0.4, 0.6, -0.6, 40_000, -40_000, np.nan, np.inf, -np.inf]) / (1 << 15)
     write_track(path, iter([given.astype(np.float32)]))

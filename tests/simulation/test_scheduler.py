@@ -57,7 +57,7 @@ def test_interleaved_is_what_the_scheduler_does(cost: list[int], beside: list[in
     assert sharing_device(begun, np.array(cost), np.array(ready), np.array(beside)).tolist() == ends
 
 
-def test_first_come_first_served_and_ties_go_to_the_process_named_first() -> None:
+def test_jobs_run_in_order_and_ties_go_to_the_first_process() -> None:
     ends: tuple[list[int], list[int]] = ([], [])
     run_until_done([alone([0, 100], [50, 10], ends[0]), alone([0, 60], [30, 10], ends[1])])
     assert ends == ([50, 110], [80, 90])

@@ -119,7 +119,7 @@ def test_corrected_cut_tears_no_word_that_fits(text: str, most: int, least: int,
 
 
 @given(words, limits, st.integers(0, 40))
-def test_published_stream_cut_told_again(text: str, most: int, least: int) -> None:
+def test_mlx_harmony_stream_cut_equals_its_description(text: str, most: int, least: int) -> None:
     tokens = re.findall(r"\s*\S+", text)
     buffer, out = "", []
     for index, token in enumerate(tokens):

@@ -60,7 +60,7 @@ def test_played_and_missing_make_the_whole(gaps: list[int]) -> None:
 
 
 @given(steps, st.integers(0, 5000), st.integers(0, 60_000))
-def test_a_stream_per_chunk_loses_only_what_comes_after_it_closed(gaps: list[int], opened: int, wait: int) -> None:
+def test_a_stream_per_chunk_loses_only_late_frames(gaps: list[int], opened: int, wait: int) -> None:
     ready = ready_from(gaps) + opened
     closed = int(ready[-1]) + wait
     out = per_chunk(ready, opened, closed)

@@ -30,7 +30,7 @@ SILENCE = {"assistant": {"stt_silence_ms": {"type": "frames", "low": 160, "high"
 # --- the budget ---
 
 
-def test_the_whole_budget_is_held_against_a_config_its_objective_included():
+def test_a_config_is_held_against_the_whole_budget():
     goal = Goal((LATENCY,), {LATENCY: 2500, "voice_to_voice_ms_p50": 1500, CUTS: 0.1})
     scores = {LATENCY: 2600.0, "voice_to_voice_ms_p50": 1400.0, CUTS: 0.2, "turns_n": 10, ANSWERED: 4}
     assert list(goal.limits) == [CUTS]

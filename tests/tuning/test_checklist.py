@@ -121,7 +121,7 @@ def made(config: Config, project) -> SimpleNamespace:
     return SimpleNamespace(config=config, spec=read_spec(project / "studies/one"))
 
 
-def test_the_models_are_those_of_the_users_file_else_of_the_study(inside):
+def test_models_come_from_the_users_file_or_the_study(inside):
     def doctor(stack: str, kept: dict[str, object], models: str = "") -> str | None:
         config = override(Config(), {"stack.name": stack, "models": models})
         line = commands(made(config, inside), kept, inside / "configs/one")["shapes"]
@@ -207,7 +207,7 @@ def test_a_range_says_what_it_keeps():
     assert nudge(Nudge("x", 2000.0, ()), ("rtf",)) == "x: 2000, no longer breaks rtf"
 
 
-def test_a_small_change_tells_limits_overstepped_further_from_those_that_stay():
+def test_a_small_change_shows_which_limits_get_worse():
     space = parse({"assistant": {"stt_silence_ms": {"type": "frames", "low": 160, "high": 960}}}, "t")
     over = {560: {"wer": 0.5, "rtf": 0.2, "stall_ratio": 0.1}, 640: {"wer": 0.3, "rtf": 0.2, "stall_ratio": -0.1},
             720: {"wer": -0.1, "rtf": 0.1, "stall_ratio": -0.1}}  # fmt: skip

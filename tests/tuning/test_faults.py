@@ -45,7 +45,7 @@ def pcm(t: int, reply: int, chunk: int, frames: int) -> Pcm:
     return Pcm(t, reply, chunk, tuple(t + FRAME * n for n in range(frames)), "1" * frames, 0)
 
 
-def test_what_was_never_played_is_told_apart():
+def test_what_was_never_played_is_kept_apart():
     """Answer 0: five frames of seven played, then four of four. Answer 1: two of three, and the user stops the second
     chunk with one frame played of six.
     """
@@ -71,7 +71,7 @@ def test_what_was_never_played_is_told_apart():
     assert spoken([trace, trace]) == SpeechHeard(*(2 * value for value in dataclasses.astuple(once)))
 
 
-def test_a_chunk_that_was_stopped_before_its_first_frame_gives_nothing_up():
+def test_a_chunk_stopped_before_its_first_frame_keeps_all():
     events = (
         Chunk(0, 0, 0, "It is noon."),
         pcm(FRAME, 0, 0, 7),

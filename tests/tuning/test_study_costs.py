@@ -46,7 +46,7 @@ def value(spec: StudySpec, evaluator: Evaluator) -> float | None:
     return evaluator.summary(spec.config, evaluator.names).scores[OBJECTIVE]
 
 
-def test_a_study_is_read_back_whole_from_its_storage_and_its_folder(here, recordings):
+def test_a_study_is_read_back_from_storage_and_folder(here, recordings):
     spec, _ = settle(asked(recordings[:1]))
     create(spec, open_storage(local_url(spec)))
     spec.write()

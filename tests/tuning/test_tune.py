@@ -77,7 +77,7 @@ def consumer():
     return MoshiConfig
 
 
-def test_one_command_goes_from_sessions_to_a_config_the_consumer_takes(here, recordings):
+def test_one_command_makes_a_config_the_assistant_takes(here, recordings):
     result = tuned(recordings, "--trials", "6", "--json")
     assert result.return_value in (0, 1)
     told = json.loads(result.stdout)

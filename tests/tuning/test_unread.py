@@ -65,7 +65,7 @@ def test_a_knob_stays_where_another_wakes_it():
     assert not find_inactive_knobs(parse({"assistant": data}, "test"), stuck)
 
 
-def test_a_knob_of_the_stack_is_told_without_a_switch():
+def test_a_knob_of_the_stack_is_named_without_a_switch():
     space = parse({"assistant": {"quantize": {"type": "int", "low": 0, "high": 8}} | HITS}, "test")
     assert find_inactive_knobs(space, SHIPPED)["quantize"] == "no effect in a replay"
 
