@@ -11,16 +11,16 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "workbench"
 
 FLOORS = (
-    "errors units arrays files config_sections config knobs moshi_json cache execution",
+    "errors units arrays files file_forms config_sections config knobs moshi_json cache_files cache execution",
     "sessions trace",
     "trace_file",
     "recording metrics simulation",
     "stages",
     "barge_in moshi",
     "stacks assistants",
-    "dialogue",
+    "dialogue idle_knobs",
     "replay live",
-    "runs idle_knobs",
+    "runs",
     "tuning",
     "reports",
     "notebook cli",

@@ -9,6 +9,7 @@ job submitted again. It ignores Ctrl-C, which is its parent's to answer, and end
 """
 
 import hashlib
+import logging
 import os
 import pickle
 import signal
@@ -225,6 +226,7 @@ class Dask(AbstractContextManager["Dask"]):
             import distributed
         except ImportError:
             raise WorkbenchError(f"--dask needs a package; {install('dask')}") from None
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # errors come with the results
         self._address = address
         connect: Any = distributed.Client
         try:
@@ -240,30 +242,49 @@ class Dask(AbstractContextManager["Dask"]):
 
     def prepare(self, setup: Setup, store: Store) -> None:
         """See :class:`JobPool`; every worker gets the setup once."""
-        packed = pickle.dumps(setup)
-        self._key = hashlib.sha256(packed).hexdigest()
-        self._setup = self._client.scatter(packed, broadcast=True, hash=False)
-        self._store = store
+        self._packed, self._store = pickle.dumps(setup), store
+        self._key = hashlib.sha256(self._packed).hexdigest()
+        self._setup = self._client.scatter(self._packed, broadcast=True, hash=False)
 
     def submit(self, function: Callable[..., Found], *arguments: Any) -> Future[Found]:
         """See :class:`JobPool`."""
-        job = self._client.submit(_run_there, self._key, self._setup, function, arguments, pure=False)
-        found: Future[Found] = _Deferred(lambda: self._receive(job))
+        job = self._start(function, arguments)
+        found: Future[Found] = _Deferred(lambda: self._receive(job, function, arguments))
         found.add_done_callback(lambda done: job.cancel() if done.cancelled() else None)
         return found
 
-    def _receive(self, job: Any) -> Any:
+    def _start(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        return self._client.submit(_run_there, self._key, self._setup, function, arguments, pure=False)
+
+    def _receive(self, job: Any, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
         from distributed import KilledWorker
 
-        try:
-            found, new = job.result()
-        except KilledWorker:
-            raise WorkerLost(f"--dask {self._address}: a job ended every worker that it was given to") from None
-        except ImportError as error:
-            raise WorkbenchError(f"--dask {self._address}: a worker lacks a package ({error})") from None
+        for _ in range(TRIES):
+            try:
+                found, new = job.result()
+                break
+            except KilledWorker:
+                raise WorkerLost(f"--dask {self._address}: a job ended every worker that it was given to") from None
+            except ImportError as error:
+                raise WorkbenchError(f"--dask {self._address}: a worker lacks a package ({error})") from None
+            except (CancelledError, OSError) as error:  # what it needed was lost with a worker
+                job = self._start_again(function, arguments, error)
+        else:
+            raise WorkerLost(f"--dask {self._address}: a job was lost {TRIES} times with its workers")
         for key, data in new.items():
             self._store.add(key, data)
         return found
+
+    def _start_again(self, function: Callable[..., Any], arguments: tuple[Any, ...], error: Exception) -> Any:
+        try:
+            self._client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+            self._setup = self._client.scatter(self._packed, broadcast=True, hash=False)
+            return self._start(function, arguments)
+        except (CancelledError, OSError, TimeoutError, RuntimeError, ValueError):
+            raise WorkbenchError(
+                f"--dask {self._address}: the scheduler or all of its workers are gone ({type(error).__name__}); "
+                "finished trials are safe: repeat the command with --resume"
+            ) from None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

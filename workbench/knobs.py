@@ -172,6 +172,12 @@ class Knobs:
         """Whether LM and TTS share a device."""
         return self.placement != "split"
 
+    @property
+    def lm_device(self) -> str:
+        """Device of the LM's steps. A server has its own, and so has a recording: their tokens hold up no step here."""
+        elsewhere = self.stack.lm.lower().startswith(("http:", "https:", "recorded:"))
+        return "device" if self.one_device and not elsewhere else "lm"
+
     @cached_property
     def key(self) -> str:
         """Text that is equal for configs whose replays on one stack are equal."""

@@ -58,6 +58,10 @@ STACKS: dict[str, Callable[[Config], Stack]] = {
 }
 
 
+WITHOUT_LM = {"scripted": "it answers from its own table", "moshi-duplex": "its model hears and speaks at once"}
+"""Stacks that have no use for ``[stack] lm``, and why."""
+
+
 def unread(name: str) -> frozenset[str]:
     """Knobs of the models that a stack does not read, by bare name; none where there is no such stack."""
     all_of_them = {item.name for item in fields(StackKnobs)} - {"name"}
@@ -91,4 +95,9 @@ def make_stack(config: Config) -> Stack:
     name = config.stack.name
     if name not in STACKS:
         raise WorkbenchError(f"stack.name is {name!r}, must be one of {', '.join(sorted(STACKS))}")
+    if name in WITHOUT_LM and config.stack.lm != "canned":
+        raise WorkbenchError(
+            f"[stack] lm is {config.stack.lm!r}, which has no effect with stack {name}: "
+            f"{WITHOUT_LM[name]}; leave lm out"
+        )
     return STACKS[name](config)

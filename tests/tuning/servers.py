@@ -135,8 +135,8 @@ def postgres() -> Iterator[Postgres]:
 
 
 @contextmanager
-def dask() -> Iterator[str]:
-    """A scheduler and two workers on loopback."""
+def dask() -> Iterator[tuple[str, list[subprocess.Popen]]]:
+    """A scheduler and two workers on loopback: its address, and the three processes."""
     pytest.importorskip("distributed")
     port = free_port()
     address = f"tcp://127.0.0.1:{port}"
@@ -156,7 +156,7 @@ def dask() -> Iterator[str]:
         wait_for(lambda: _is_open(port))
         with Client(address, set_as_default=False) as client:
             client.wait_for_workers(2, timeout=180)
-        yield address
+        yield address, started
     finally:
         for process in started:
             process.kill()

@@ -54,7 +54,7 @@ def done(process) -> None:
     """It ends well, and says no more on stderr than how far it is, once a minute."""
     _, errors = process.communicate(timeout=300)
     said = [line for line in errors.splitlines() if not re.fullmatch(r"[a-z ]+: \d+ of \d+", line)]
-    assert (process.returncode in (0, 1), said) == (True, [])
+    assert (process.returncode in (0, 1), said) == (True, []), errors
 
 
 def trials(url: str) -> tuple[object, ...]:
@@ -83,9 +83,29 @@ def test_the_same_with_several_workers(files, recordings, undisturbed, workers):
 
 
 def test_the_same_on_dask(files, recordings, undisturbed):
-    """A scheduler and two workers; what they heard is in the cache here afterwards."""
-    with dask() as address:
-        done(command(*arguments(recordings, "--dask", address)))
+    """A scheduler and two workers, of which one is killed; what they heard is in the cache here afterwards."""
+    with dask() as (address, processes):
+        running = command(*arguments(recordings, "--dask", address))
+        wait_for(lambda: told(JOURNAL) >= 3)
+        processes[-1].kill()
+        done(running)
+    assert (written(), trials(JOURNAL)) == undisturbed
+    store = Store(Path("store"))
+    assert store.usage().entries > 100
+    store.close()
+
+
+def test_a_cluster_that_goes_away_ends_a_study_in_one_line(files, recordings, undisturbed):
+    """It goes on without the cluster."""
+    with dask() as (address, processes):
+        running = command(*arguments(recordings, "--dask", address))
+        wait_for(lambda: told(JOURNAL) >= 3)
+        for process in processes:
+            process.kill()
+        _, errors = running.communicate(timeout=120)
+    assert running.returncode == 2
+    assert errors.splitlines()[-1].startswith(f"error: --dask {address}: the scheduler or all of its workers are gone")
+    done(command(*arguments(recordings, "--resume")))
     assert (written(), trials(JOURNAL)) == undisturbed
 
 
