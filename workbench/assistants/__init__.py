@@ -6,13 +6,19 @@ from importlib import import_module
 from workbench import knobs
 from workbench.assistants.protocol import Assistant
 from workbench.config import Config
-from workbench.knobs import DUPLEX_STACKS, Knobs
+from workbench.knobs import DUPLEX_STACKS, ChunkKnobs, Knobs
+from workbench.stages.chunker import Cutter
 
 
 def assistant(name: str) -> Assistant:
     """The assistant of that name."""
     found: Assistant = import_module(f"{__name__}.{name.replace('-', '_')}").ASSISTANT
     return found
+
+
+def cutter(knobs: ChunkKnobs) -> Cutter:
+    """A cutter for one reply, of the assistant whose way of cutting the knobs name."""
+    return Cutter(assistant(knobs.chunker).chunker, knobs)
 
 
 @lru_cache(maxsize=4096)

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from workbench.arrays import Audio, Times
+from workbench.assistants import cutter
 from workbench.assistants.protocol import Assistant
 from workbench.dialogue.answer import CHUNK_GROUPS, Answer, TimedChunk, chunk_audio, schedule_playback
 from workbench.dialogue.user_turn import UserTurnRunner
@@ -16,7 +17,7 @@ from workbench.live.microphone import LiveMicrophone
 from workbench.simulation.scheduler import BARRIER, Job, Process
 from workbench.simulation.step_costs import Item
 from workbench.stages.cached_tts import speech_of
-from workbench.stages.chunker import ChunkText, Cutter, midword
+from workbench.stages.chunker import ChunkText, midword
 from workbench.stages.protocols import ReplyRemark, Stages
 
 _END = object()
@@ -85,7 +86,7 @@ class AnswerGenerator:
 
     def __init__(self, parts: LiveParts, begun: int, reply: int) -> None:
         self._parts, self._playback, self._begun, self._reply = parts, parts.playback, begun, reply
-        self._cutter = Cutter(parts.assistant.chunker, parts.knobs.chunks)
+        self._cutter = cutter(parts.knobs.chunks)
         self._lm_device, self._tts_device = parts.knobs.lm_device, "device" if parts.knobs.one_device else "tts"
         self._ends: list[int] = []
         self._is_thought = False

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from workbench.arrays import Audio, Times
+from workbench.assistants import cutter
 from workbench.assistants.protocol import Assistant
 from workbench.barge_in.protocol import BargeInDecision
 from workbench.cache import Store
@@ -26,7 +27,7 @@ from workbench.replay.watched_answer import WatchedAnswer
 from workbench.simulation.microphone import Microphone
 from workbench.simulation.step_costs import MeasuredCosts
 from workbench.stages.cached_tts import CachedTts
-from workbench.stages.chunker import Cutter, midword
+from workbench.stages.chunker import midword
 from workbench.stages.lm import CachedLm, LmReply
 from workbench.stages.protocols import Stages
 from workbench.units import frame_at
@@ -74,7 +75,7 @@ class AgentTurnRunner:
 
     def _speak(self, tokens: Sequence[str], reply: int) -> list[ChunkAudio]:
         """Have every chunk of a reply spoken."""
-        chunks = list(Cutter(self._assistant.chunker, self._knobs.chunks).cut_all(tokens))
+        chunks = list(cutter(self._knobs.chunks).cut_all(tokens))
         broken = midword("".join(tokens), [chunk.text for chunk in chunks])
         out = []
         for number, (chunk, is_broken) in enumerate(zip(chunks, broken, strict=True)):

@@ -182,7 +182,7 @@ def probe(stages: Stages, knobs: Knobs) -> Profile:
         said = "".join(CachedLm(stages.lm, Store(None), timer).reply((_WORD,), 0))
         if not said.strip():
             raise WorkbenchError(f"[stack] lm {knobs.stack.lm}: says nothing to {_WORD!r}; there is nothing to time")
-        chunk = assistant(knobs.assistant).chunker.cut(said, knobs.chunks)[0]
+        chunk = assistant(knobs.chunks.chunker).chunker.cut(said, knobs.chunks)[0]
         CachedTts(stages.tts, Store(None), knobs.seed, timer).speech(chunk, 0)
     found = timer.profile("")
     # A reply that comes in one piece has no further token to wait for.
