@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "workbench"
 
 FLOORS = (
-    "errors units arrays files config_sections config knobs moshi_json cache execution",
+    "errors units arrays files config_sections config knobs moshi_json cache execution dask_pool",
     "sessions trace",
     "trace_file",
     "recording metrics simulation",
