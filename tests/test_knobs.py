@@ -9,6 +9,7 @@ from workbench.assistants import acts_alike, knobs_of
 from workbench.config import Config, Knob, knobs, override
 from workbench.config_sections import ASSISTANTS
 from workbench.errors import WorkbenchError
+from workbench.idle_knobs import idle
 from workbench.knobs import Knobs
 
 OTHER: dict[str, Knob] = {
@@ -137,3 +138,26 @@ def _with(config: Config, path: str) -> Config:
 
 def _as_changes(config: Config) -> dict[str, Knob]:
     return {path: getattr(getattr(config, path.partition(".")[0]), path.partition(".")[2]) for path in knobs()}
+
+
+IDLE = [
+    ({"stack.name": "scripted", "lm": "recorded:x"}, ["stack.lm does nothing under stack scripted"]),
+    ({"stack.name": "nano", "duplex_temperature": 0.5}, ["stack.duplex_temperature does nothing under stack nano"]),
+    ({"stack.name": "moshi-duplex", "tts_cfg": 2.0}, ["stack.tts_cfg does nothing under stack moshi-duplex"]),
+    (
+        {"stack.name": "moshi-duplex", "stt_silence_ms": 400},
+        ["assistant.stt_silence_ms does nothing in a replay with these settings"],
+    ),
+    ({"stt_vad_hits": 3}, ["assistant.stt_vad_hits does nothing in a replay with these settings"]),
+    ({"stt_vad": True, "stt_vad_hits": 3}, []),
+    ({"stt_silence_ms": 720}, []),
+    ({"tts_stream": True, "barge_in": False}, []),
+    ({"stt_block_ms": 20}, ["assistant.stt_block_ms does nothing in a replay with these settings"]),
+    ({"listener": "mlx-harmony", "tts_stream": True}, []),
+    ({"stack.name": "moshi-duplex", "tts_prebuffer_frames": 4, "models": "x"}, []),
+]
+
+
+@pytest.mark.parametrize(("changes", "lines"), IDLE, ids=lambda item: ",".join(item) if isinstance(item, dict) else "")
+def test_a_knob_that_does_nothing_is_named(changes: dict[str, Knob], lines: list[str]) -> None:
+    assert list(idle(override(Config(), changes), changes)) == lines

@@ -11,14 +11,14 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "workbench"
 
 FLOORS = (
-    "errors units arrays files config_sections config knobs moshi_json cache execution dask_pool",
+    "errors units arrays files file_forms config_sections config knobs moshi_json cache_files cache execution dask_pool",
     "sessions trace",
     "trace_file",
     "recording metrics simulation",
     "stages",
     "barge_in moshi",
     "stacks assistants",
-    "dialogue",
+    "dialogue idle_knobs",
     "replay live",
     "runs",
     "tuning",

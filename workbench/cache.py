@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from workbench.cache_files import private_folder, raw_disk, remove_files, seal, unseal
 from workbench.errors import WorkbenchError
 
 DEFAULT_LIMIT = 4 << 30
@@ -46,19 +47,8 @@ def key_of(*parts: Any) -> str:
     return hashlib.sha256(_encode(parts).encode()).hexdigest()
 
 
-def _forgiving(act: Callable[..., Any], *arguments: Any) -> Any:
-    """Read or write an entry; None where the disk is full or another process holds the database.
-
-    The store is a memo: missing an entry costs time, never a result.
-    """
-    import sqlite3
-
-    import diskcache
-
-    try:
-        return act(*arguments)
-    except (OSError, sqlite3.OperationalError, diskcache.Timeout):
-        return None
+_BUSY = ("locked", "busy", "readonly", "unable to open", "disk is full", "disk full", "too many")
+"""Words of SQLite errors that say something about now, not about the file: the database is left alone."""
 
 
 @dataclass(frozen=True)
@@ -96,22 +86,54 @@ class Store:
     def _open(self) -> Any:
         """The disk part, opened when first needed: importing and opening it costs more than a whole short replay."""
         if self._disk is None and self.folder is not None:
-            import sqlite3
-
-            import diskcache
-
             try:
-                self._disk = diskcache.Cache(
-                    str(self.folder),
-                    size_limit=self._limit,
-                    eviction_policy="least-recently-used",
-                    disk_min_file_size=1 << 15,
-                )
-            except (OSError, sqlite3.DatabaseError) as error:
+                private_folder(self.folder)
+                try:
+                    self._disk = self._database()
+                except Exception as error:  # a damaged database shows itself in many ways, all of them mended alike
+                    if isinstance(error, OSError) or any(word in str(error) for word in _BUSY):
+                        raise
+                    remove_files(self.folder)
+                    self._disk = self._database()
+            except Exception as error:
                 raise WorkbenchError(
                     f"{self.folder}: the store cannot be opened ({error}); set WORKBENCH_STORE to another folder"
                 ) from None
         return self._disk
+
+    def _database(self) -> Any:
+        import diskcache
+
+        return diskcache.Cache(
+            str(self.folder),
+            size_limit=self._limit,
+            eviction_policy="least-recently-used",
+            disk=raw_disk(),
+            disk_min_file_size=1 << 15,
+        )
+
+    def _try(self, name: str, *arguments: Any) -> Any:
+        """Use the database; None where the disk is full or another process holds it.
+
+        The store is a memo: missing an entry costs time, never a result. A damaged database is begun anew.
+        """
+        import sqlite3
+
+        import diskcache
+
+        try:
+            return getattr(self._open(), name)(*arguments)
+        except (OSError, diskcache.Timeout):
+            return None
+        except sqlite3.Error as error:
+            if not any(word in str(error) for word in _BUSY):
+                self._begin_anew()
+            return None
+
+    def _begin_anew(self) -> None:
+        self.close()
+        if self.folder is not None:
+            remove_files(self.folder)
 
     def get(self, key: str, decode: Callable[[bytes], Value]) -> Value | None:
         """The value under ``key``, or None."""
@@ -119,32 +141,37 @@ class Store:
             self._memory.move_to_end(key)
             value: Value = held[0]
             return value
-        disk = self._open()
-        data = self._added.get(key) if disk is None else _forgiving(disk.get, key)
+        data = self._added.get(key) if self._open() is None else self._read(key)
         if data is None:
             return None
         value = decode(data)
         self._keep(key, value, len(data))
         return value
 
+    def _read(self, key: str) -> bytes | None:
+        sealed = self._try("get", key)
+        data = unseal(key, sealed)
+        if data is None and sealed is not None:
+            self._try("delete", key)  # cut short by a power cut, or not written by this version
+        return data
+
     def put(self, key: str, value: Any, encode: Callable[[Any], bytes]) -> None:
         """Keep ``value``; a value that cannot be written (disk full) is kept in this process only."""
         data = encode(value)
         self._keep(key, value, len(data))
-        disk = self._open()
-        if disk is not None:
-            _forgiving(disk.set, key, data)
+        if self._open() is not None:
+            self._try("set", key, seal(key, data))
 
     def add(self, key: str, data: bytes) -> None:
         """Take over an entry as another process encoded it; of two the longer, which has heard further."""
         disk = self._open()
-        held = self._added.get(key) if disk is None else _forgiving(disk.get, key)
+        held = self._added.get(key) if disk is None else self._read(key)
         if held is not None and len(held) >= len(data):
             return
         if disk is None:
             self._added[key] = data
         else:
-            _forgiving(disk.set, key, data)
+            self._try("set", key, seal(key, data))
 
     def _keep(self, key: str, value: Any, size: int) -> None:
         if (old := self._memory.pop(key, None)) is not None:
@@ -157,18 +184,27 @@ class Store:
 
     def usage(self) -> Usage:
         """Entries and bytes on disk."""
-        disk = self._open()
-        if disk is None or self.folder is None:
+        if self._open() is None or self.folder is None:
             return Usage(Path(), len(self._memory), self._held, _MEMORY_LIMIT)
-        return Usage(self.folder, len(disk), int(disk.volume()), self._limit)
+        return Usage(self.folder, self._try("__len__") or 0, int(self._try("volume") or 0), self._limit)
 
     def clear(self) -> int:
-        """Forget everything; returns how many entries went from disk."""
+        """Forget everything, whatever state the files are in; returns how many entries went from disk."""
         self._memory.clear()
         self._added.clear()
         self._held = 0
-        disk = self._open()
-        return 0 if disk is None else int(disk.clear())
+        if self.folder is None:
+            return 0
+        gone = None
+        if self.folder.is_dir():
+            try:
+                gone = self._try("clear")
+            except WorkbenchError:  # held by another process, or not readable: the files go all the same
+                gone = None
+            if gone is None:
+                self._begin_anew()
+        self._open()
+        return int(gone or 0)
 
     def close(self) -> None:
         """Let go of the files."""

@@ -92,12 +92,31 @@ def parse_assignment(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
+API_KEY = "WORKBENCH_LM_KEY"
+"""Environment variable of the key that an endpoint asks for; it is in no file, trace, report or error."""
+
+
+def refuse_secrets(url: str) -> None:
+    """Refuse a URL that holds a name, a password or a query, before it is written anywhere.
+
+    Raises:
+        WorkbenchError: it holds one; the URL is not repeated.
+    """
+    if "@" in url.partition("#")[0] or "?" in url.partition("#")[0]:
+        raise WorkbenchError(
+            "[stack] lm: the URL holds a user name, a password or a query; leave them out, a key goes into the "
+            f"environment variable {API_KEY}"
+        )
+
+
 def check(config: Config) -> None:
     """Raise for combinations that mean nothing; what an assistant refuses, :func:`workbench.assistants.knobs_of` says.
 
     Raises:
-        WorkbenchError: names both keys.
+        WorkbenchError: names both keys, or the one that holds a password.
     """
+    if config.stack.lm.lower().startswith(("http:", "https:")):
+        refuse_secrets(config.stack.lm)
     assistant = config.assistant
     if not (assistant.stt_silence or assistant.stt_vad):
         raise WorkbenchError("stt_silence and stt_vad are both false: nothing would ever end a turn; set one to true")

@@ -160,7 +160,7 @@ def read_toml(path: Path, hint: str = "") -> dict[str, Any]:
         raise WorkbenchError(f"{path}: no such file; {hint}")
     try:
         return tomllib.loads(read_text(path))
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # a TOMLDecodeError, or a number of thousands of digits
         raise WorkbenchError(f"{path}: not valid TOML ({error})") from None
     except RecursionError:
         raise WorkbenchError(f"{path}: nested too deep") from None

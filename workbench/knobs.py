@@ -10,13 +10,25 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 
-from workbench.config import Config, Knob, StepCostsConfig, get
+from workbench.config import Config, Knob, StepCostsConfig, get, knobs
 from workbench.config_sections import StackConfig
 from workbench.files import canonical_json
 from workbench.units import frames_for_ms, ms_to_samples, seconds_to_samples
 
 DUPLEX_STACKS = ("moshi-duplex",)
 """Stacks whose one model hears and speaks at once: they take no turns, so that no assistant reads their knobs."""
+
+
+_DUPLEX_READS = {"tts_prebuffer_frames", "playout_ms", "timing", "seed"}
+
+DUPLEX_ACTS_AS: Mapping[str, Knob] = {
+    path.partition(".")[2]: get(Config(), path)
+    for path in knobs()
+    if path.startswith(("assistant.", "workbench."))
+    and path.partition(".")[2] not in _DUPLEX_READS
+    and not path.endswith(("_path", "quantize"))
+}
+"""Knobs that a duplex model does not read, at their defaults."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +171,12 @@ class Knobs:
     def one_device(self) -> bool:
         """Whether LM and TTS share a device."""
         return self.placement != "split"
+
+    @property
+    def lm_device(self) -> str:
+        """Device of the LM's steps. A server has its own, and so has a recording: their tokens hold up no step here."""
+        elsewhere = self.stack.lm.lower().startswith(("http:", "https:", "recorded:"))
+        return "device" if self.one_device and not elsewhere else "lm"
 
     @cached_property
     def key(self) -> str:

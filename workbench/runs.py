@@ -5,6 +5,7 @@ name of a run comes from its config, never from the time of day: the same inputs
 """
 
 import platform
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,17 +15,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.arrays import Audio
-from workbench.config import Config, override, to_dict
+from workbench.config import Config, knobs, override, to_dict
 from workbench.errors import WorkbenchError
-from workbench.files import pretty_json, read_json, write_text
+from workbench.files import pretty_json, write_text
 from workbench.metrics import SessionScores, Summary, agent_intervals, evaluate, summarise, write_scores
+from workbench.sessions.folders import check_name
 from workbench.sessions.labels import Label, only_known, read_labels
 from workbench.sessions.session import Session, open_session
 from workbench.sessions.tracks import write_track
 from workbench.simulation.step_costs import Profile, measured_beside
 from workbench.stages.protocols import Stack
-from workbench.trace import Trace
-from workbench.trace_file import read_trace, write_trace
+from workbench.trace import Remark, Trace
+from workbench.trace_file import read_trace, trace_digest, write_trace
 from workbench.units import SAMPLE_RATE
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ class Run:
         vocabulary: all words the stack knows, None where any can be said.
         machine: on which step costs were measured; empty where they come from no profile.
         generated: whether its models were written by ``models init``.
+        notes: what must be said of all its scores.
     """
 
     folder: Path
@@ -63,6 +66,7 @@ class Run:
     vocabulary: frozenset[str] | None = None
     machine: str = ""
     generated: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def default_run_folder(config: Config) -> Path:
@@ -101,7 +105,7 @@ def run_sessions(
     from workbench.cache import Store, default_folder
     from workbench.replay.engine import cost_source, replay
     from workbench.replay.prefetch import Prefetcher, hear, helpers, load_stack
-    from workbench.replay.profiles import stack_profile
+    from workbench.replay.profiles import stack_profile, unknown_lm_time
     from workbench.stacks import generated, make_stack
 
     out = out or default_run_folder(config)
@@ -127,9 +131,10 @@ def run_sessions(
         store.close()
     if not done:
         raise WorkbenchError(failed[0][1])
-    write_text(out / "run.json", pretty_json(_manifest(config, stack, profile, done)))
+    notes = tuple(filter(None, [unknown_lm_time(stack, profile), *_idle(config)]))
+    write_text(out / "run.json", pretty_json(_manifest(config, stack, profile, done) | {"notes": list(notes)}))
     machine = profile.machine if profile else ""
-    return Run(out, config, tuple(done), tuple(failed), stack.vocabulary, machine, generated(config))
+    return Run(out, config, tuple(done), tuple(failed), stack.vocabulary, machine, generated(config), notes)
 
 
 def _open_all(
@@ -170,8 +175,23 @@ def score_run(run: Run) -> tuple[tuple[SessionScores, ...], Summary]:
     if busy := measured_beside(run.machine):
         note = f"{busy}: replay again after 'workbench cache --clear-profiles'"
         summary = replace(summary, notes=(*summary.notes, note))
+    summary = replace(summary, notes=(*summary.notes, *run.notes, *_remarks(run)))
     write_scores(run.folder / "scores.json", scored, summary)
     return tuple(scored), summary
+
+
+def _idle(config: Config) -> list[str]:
+    """A line for each knob that is set and does nothing; ``enabled`` is for the assistant alone."""
+    from workbench.idle_knobs import idle
+
+    return list(idle(config, (path for path in knobs() if path != "assistant.enabled")))
+
+
+def _remarks(run: Run) -> Iterator[str]:
+    """What the traces say of replies that are not what they seem, each with how often."""
+    counted = Counter(event.text for item in run.sessions for event in item.trace.events if isinstance(event, Remark))
+    for text, count in sorted(counted.items()):
+        yield f"{count} {'reply' if count == 1 else 'replies'}: {text}"
 
 
 def _write_session(out: Path, session: Session, labels: tuple[Label, ...], result: "ReplayResult") -> SessionRun:
@@ -232,22 +252,29 @@ def read_run(folder: Path) -> Run:
     Raises:
         WorkbenchError: not a run, or a trace or session is missing.
     """
-    if not (folder / "run.json").exists():
-        raise WorkbenchError(f"{folder}: not a run, run.json is missing ('workbench replay' makes one)")
-    data = read_json(folder / "run.json")
-    if not isinstance(data, dict) or data.get("format") != FORMAT:
-        raise WorkbenchError(f"{folder / 'run.json'}: format must be {FORMAT}")
-    flat = {f"{section}.{knob}": value for section, values in data["config"].items() for knob, value in values.items()}
-    config = override(Config(), flat)
+    from workbench.file_forms import read_run_json
+
+    path = folder / "run.json"
+    form = read_run_json(folder)
+    flat = {f"{section}.{knob}": value for section, values in form.config.items() for knob, value in values.items()}
+    try:
+        config = override(Config(), flat)
+    except WorkbenchError as error:
+        raise WorkbenchError(f"{path}: config: {error}; replay the sessions again") from None
     sessions = []
-    for entry in data["sessions"]:
+    for entry in form.sessions:
+        check_name(entry.name, f"{path}: sessions.name")
         try:
-            session, labels = open_labelled(Path(entry["folder"]))
-        except WorkbenchError as error:
-            raise WorkbenchError(f"{folder / 'run.json'}: {error}; score from the folder it was replayed in") from None
-        trace = read_trace(folder / f"{entry['name']}.trace.jsonl")
-        sessions.append(SessionRun(session, labels, trace, entry["digest"]))
-    vocabulary = data.get("vocabulary")
-    known = frozenset(vocabulary) if vocabulary is not None else None
-    machine = (data.get("profile") or {}).get("machine", "")
-    return Run(folder, config, tuple(sessions), (), known, machine, bool(data.get("generated")))
+            session, labels = open_labelled(Path(entry.folder))
+        except (WorkbenchError, ValueError) as error:  # a folder's name may hold what no path can
+            raise WorkbenchError(f"{path}: {error}; score from the folder it was replayed in") from None
+        if session.name != entry.name:
+            raise WorkbenchError(f"{path}: {entry.folder} holds session {session.name!r}, not {entry.name!r}")
+        trace_path = folder / f"{entry.name}.trace.jsonl"
+        trace = read_trace(trace_path)
+        if trace_digest(trace) != entry.digest:
+            raise WorkbenchError(f"{trace_path}: is not the trace of this run, by the digest in run.json; replay again")
+        sessions.append(SessionRun(session, labels, trace, entry.digest))
+    known = frozenset(form.vocabulary) if form.vocabulary is not None else None
+    machine = form.profile.machine if form.profile else ""
+    return Run(folder, config, tuple(sessions), (), known, machine, form.generated, tuple(form.notes))

@@ -1,10 +1,12 @@
 """Stacks by name: the stages of each. Constructors are lazy: naming a stack loads nothing."""
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from workbench.config import Config
 from workbench.errors import WorkbenchError
+from workbench.knobs import StackKnobs
 from workbench.stages.protocols import Stack, TextLm
 
 if TYPE_CHECKING:
@@ -56,6 +58,23 @@ STACKS: dict[str, Callable[[Config], Stack]] = {
 }
 
 
+WITHOUT_LM = {"scripted": "it answers from its own table", "moshi-duplex": "its model hears and speaks at once"}
+"""Stacks that have no use for ``[stack] lm``, and why."""
+
+
+def unread(name: str) -> frozenset[str]:
+    """Knobs of the models that a stack does not read, by bare name; none where there is no such stack."""
+    all_of_them = {item.name for item in fields(StackKnobs)} - {"name"}
+    duplex = {item for item in all_of_them if item.startswith("duplex_")}
+    found = {
+        "scripted": all_of_them,
+        "nano": duplex,
+        "moshi": duplex,
+        "moshi-duplex": all_of_them - duplex - {"models"},
+    }
+    return frozenset(found.get(name, ()))
+
+
 def generated(config: Config) -> bool:
     """Whether the models that the config names were written by ``models init``; False where they are not here."""
     roles: dict[str, tuple[Kind, ...]] = {"moshi": ("stt", "tts"), "nano": ("stt", "tts"), "moshi-duplex": ("duplex",)}
@@ -76,4 +95,9 @@ def make_stack(config: Config) -> Stack:
     name = config.stack.name
     if name not in STACKS:
         raise WorkbenchError(f"stack.name is {name!r}, must be one of {', '.join(sorted(STACKS))}")
+    if name in WITHOUT_LM and config.stack.lm != "canned":
+        raise WorkbenchError(
+            f"[stack] lm is {config.stack.lm!r}, which has no effect with stack {name}: "
+            f"{WITHOUT_LM[name]}; leave lm out"
+        )
     return STACKS[name](config)

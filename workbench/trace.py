@@ -190,6 +190,15 @@ class Xrun:
     samples: int
 
 
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What must be said of a reply that is not what it seems: the LM's answer was cut off, or empty."""
+
+    t: int
+    reply: int
+    text: str
+
+
 Event = (
     Listen
     | Onset
@@ -208,6 +217,7 @@ Event = (
     | Cancel
     | Steps
     | Xrun
+    | Remark
 )
 
 

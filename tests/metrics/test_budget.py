@@ -46,7 +46,7 @@ def test_a_wrong_budget_is_refused_by_name(tmp_path, text, problem):
 def test_a_missing_budget_is_named(tmp_path):
     with pytest.raises(WorkbenchError, match=r"none.toml: no such file"):
         read_budget(tmp_path / "none.toml")
-    with pytest.raises(WorkbenchError, match="cannot be read"):
+    with pytest.raises(WorkbenchError, match="is a folder, must be a file"):
         read_budget(tmp_path)
 
 

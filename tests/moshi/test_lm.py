@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import mlx.core as mx
@@ -17,7 +18,9 @@ from workbench.moshi.lm import MlxLm, open_mlx_lm
 from workbench.simulation.step_costs import MeasuredCosts
 from workbench.stacks import make_stack
 from workbench.stages.lm import CachedLm, open_lm
-from workbench.stages.openai_lm import SYSTEM, read_replies
+from workbench.stages.openai_lm import SYSTEM
+from workbench.stages.protocols import ReplyRemark
+from workbench.stages.recorded_lm import read_replies
 
 pytest.importorskip("mlx_lm")
 
@@ -68,6 +71,15 @@ def model(tmp_path_factory) -> Path:
     return make_model(tmp_path_factory.mktemp("lm") / "tiny")
 
 
+def pieces_of(stream: Iterator[str]) -> list[str]:
+    """The tokens of a reply that may be cut off, as a model's without meaning always is."""
+    out = []
+    with suppress(ReplyRemark):
+        for piece in stream:
+            out.append(piece)
+    return out
+
+
 def reference(model: Path, messages: list[dict[str, str]], tokens: int) -> str:
     """What mlx-lm's own ``generate`` says, greedily."""
     from mlx_lm import generate
@@ -87,7 +99,7 @@ def conversation(history, system=SYSTEM):
 
 @pytest.mark.parametrize("history", [("Hello.",), HISTORY])
 def test_says_what_mlx_lm_says(model, history):
-    pieces = list(MlxLm(f"mlx-lm:{model}", max_tokens=20).reply(history))
+    pieces = pieces_of(MlxLm(f"mlx-lm:{model}", max_tokens=20).reply(history))
     assert len(pieces) > 5
     assert "".join(pieces) == reference(model, conversation(history), 20)
 
@@ -109,13 +121,13 @@ def test_drawn_replies_are_seeded_by_the_conversation(model):
     other = ("no",)
     warm = lm(0.9)
     outside = mx.random.state[0].tolist()
-    first, second = list(warm.reply(HISTORY)), list(warm.reply(other))
+    first, second = pieces_of(warm.reply(HISTORY)), pieces_of(warm.reply(other))
     assert mx.random.state[0].tolist() == outside
     cold = lm(0.9)
     mx.random.seed(17)
-    assert list(cold.reply(other)) == second
-    assert list(cold.reply(HISTORY)) == first
-    assert first != list(lm(0).reply(HISTORY))
+    assert pieces_of(cold.reply(other)) == second
+    assert pieces_of(cold.reply(HISTORY)) == first
+    assert first != pieces_of(lm(0).reply(HISTORY))
     assert warm.fingerprint == cold.fingerprint != lm(0.8).fingerprint
 
 
@@ -134,6 +146,7 @@ def test_a_replay_asks_once_and_its_tokens_are_timed(model, tmp_path):
     said = CachedLm(lm, store, timer).reply(HISTORY, 0)
     [kept] = read_replies(tmp_path / "replies.jsonl")
     assert (kept.history, kept.tokens) == (HISTORY, said)
+    assert kept.remark == "the reply was cut off at 8 tokens"
     stages = timer.profile("").stages
     assert (len(stages["lm_first"]), len(stages["lm_token"])) == (1, len(said) - 1)
     assert min(stages["lm_first"]) > 0
@@ -142,7 +155,7 @@ def test_a_replay_asks_once_and_its_tokens_are_timed(model, tmp_path):
     assert "_loaded" not in vars(forgetful._lm), "what the store knows needs no model"
     forgetful._lm.reply(HISTORY)
     assert "_loaded" in vars(forgetful._lm), "loading must not count as the first token"
-    assert tuple(open_lm(f"recorded:{tmp_path / 'replies.jsonl'}").reply(HISTORY)) == said
+    assert tuple(pieces_of(open_lm(f"recorded:{tmp_path / 'replies.jsonl'}").reply(HISTORY))) == said
 
 
 def test_the_stack_opens_it_and_names_its_weights(model, zoo):
@@ -153,7 +166,7 @@ def test_the_stack_opens_it_and_names_its_weights(model, zoo):
     assert isinstance(lm, MlxLm)
     assert {"lm.config.json", "lm.model.safetensors", "lm.tokenizer.json"} <= set(stack.weights)
     next(lm.reply(("Hello.",)))
-    list(open_mlx_lm(f"mlx-lm:{model}").reply(("Hello.",)))
+    pieces_of(open_mlx_lm(f"mlx-lm:{model}").reply(("Hello.",)))
     [path] = (cache_folder() / "replies").iterdir()
     assert len(read_replies(path)) == 1
 
@@ -161,7 +174,7 @@ def test_the_stack_opens_it_and_names_its_weights(model, zoo):
 def test_a_template_without_a_system_prompt_gets_it_before_the_first_words(tmp_path):
     strict = "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
     model = make_model(tmp_path / "strict", template=strict + TEMPLATE)
-    said = "".join(MlxLm(f"mlx-lm:{model}", max_tokens=20).reply(HISTORY))
+    said = "".join(pieces_of(MlxLm(f"mlx-lm:{model}", max_tokens=20).reply(HISTORY)))
     merged = (f"{SYSTEM}\n\n{HISTORY[0]}", *HISTORY[1:])
     assert said == reference(model, conversation(merged)[1:], 20)
 

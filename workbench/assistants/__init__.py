@@ -22,8 +22,9 @@ def knobs_of(config: Config) -> Knobs:
     Raises:
         WorkbenchError: the simulated assistant refuses the settings.
     """
-    takes_turns = config.stack.name not in DUPLEX_STACKS
-    return knobs.resolve(config, assistant(config.workbench.listener).acts_as(config) if takes_turns else {})
+    if config.stack.name in DUPLEX_STACKS:
+        return knobs.resolve(config, knobs.DUPLEX_ACTS_AS)
+    return knobs.resolve(config, assistant(config.workbench.listener).acts_as(config))
 
 
 def acts_alike(a: Config, b: Config) -> bool:

@@ -1,4 +1,4 @@
-"""What a barge-in rule is, and the decision it comes to."""
+"""Protocol of a barge-in rule, and its decision."""
 
 from dataclasses import dataclass
 from typing import Protocol

@@ -6,6 +6,7 @@ input, named in one line on stderr; 130 stopped by Ctrl-C.
 
 import os
 import sys
+from pathlib import Path
 
 import click
 
@@ -63,15 +64,37 @@ def main() -> None:
     except SystemExit as left:
         # Where the reader of stdout has gone, click replaces stdout and leaves with 1, which here means a failed check.
         sys.exit(left.code if sys.stdout is stdout else 141)
-    except RecursionError:
-        _fail("a file is nested too deeply to be read")
-    except MemoryError:
-        _fail("out of memory")
-    except UnicodeError as error:
-        _fail(f"text that cannot be read or shown: {error}")
-    except OSError as error:
-        _fail(in_one_line(error))
+    except (RecursionError, MemoryError, UnicodeError, OSError) as error:
+        _fail(_refusal(error))
+    except RuntimeError as error:
+        if type(error).__name__ != "LibsndfileError":  # its package is not loaded only to name it here
+            raise
+        _fail(_refusal(error))
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _refusal(error: Exception) -> str:
+    """One line for what no reader of files caught, with the file that was being read or written."""
+    if isinstance(error, OSError):
+        text = in_one_line(error)
+        named = error.filename is not None
+    else:
+        words = {RecursionError: "nested too deeply to be read", MemoryError: "too large for this machine's memory"}
+        text, named = words.get(type(error)) or f"cannot be read ({error})", False
+    path = None if named else _file_at_hand(error)
+    return f"{path or 'a file'}: {text}" if not named else text
+
+
+def _file_at_hand(error: Exception) -> Path | None:
+    """The file in the innermost function of this package that was given one."""
+    found, trace = None, error.__traceback__
+    while trace is not None:
+        frame = trace.tb_frame
+        if frame.f_globals.get("__name__", "").startswith("workbench."):
+            paths = (value for value in frame.f_locals.values() if isinstance(value, Path))
+            found = next(paths, found)
+        trace = trace.tb_next
+    return found
 
 
 def _ensure_streams() -> None:

@@ -117,6 +117,7 @@ def config_options(default: Path | None = None) -> Callable[[Callable[..., Any]]
             if config_file is None and default is not None:
                 config_file = shipped(default)
             config = build_config(config_file, stack, models, listener, step_costs, assignments)
+            _warn_of_idle_knobs(config, assignments)
             return command(*arguments, config=config, **others)
 
         wrapped: Callable[..., Any] = with_config
@@ -125,6 +126,14 @@ def config_options(default: Path | None = None) -> Callable[[Callable[..., Any]]
         return wrapped
 
     return decorate
+
+
+def _warn_of_idle_knobs(config: Config, assignments: Sequence[str]) -> None:
+    if assignments:
+        from workbench.idle_knobs import idle
+
+        for line in idle(config, (parse_assignment(item)[0] for item in assignments)):
+            click.echo(f"note: --set {line}", err=True)
 
 
 _CONFIG_OPTIONS = (

@@ -4,12 +4,16 @@ import errno
 import os
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 
 import click
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.segment import Segment
+
+from workbench.errors import printable
 
 SILENT = 60.0
 """Seconds between progress lines where there is no terminal for a bar."""
@@ -24,6 +28,12 @@ class Output(Console):
 
     def __init__(self, width: int) -> None:
         super().__init__(width=None if sys.stdout.isatty() else width, highlight=False)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """See :class:`rich.console.Console`; control characters in names and labels are shown, not sent."""
+        for segment in super().render(renderable, options):
+            lines = segment.text.split("\n")
+            yield segment if segment.control else Segment("\n".join(map(printable, lines)), segment.style)
 
     def on_broken_pipe(self) -> None:
         """See :class:`rich.console.Console`, which would exit with 1: here that means that a check failed."""

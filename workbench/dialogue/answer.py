@@ -117,12 +117,14 @@ class AnswerResult:
         text: what the LM said, as far as it came.
         stopped: what stopped it, if anything did.
         is_whole: False where the session ended before it.
+        remark: what must be said of the LM's reply: cut off, empty; mostly nothing.
     """
 
     answer: Answer
     text: str
     stopped: BargeInDecision | None
     is_whole: bool = True
+    remark: str = ""
 
 
 def schedule_playback(

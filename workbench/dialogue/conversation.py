@@ -7,7 +7,7 @@ from workbench.dialogue.answer import AnswerResult, result_events
 from workbench.dialogue.interruption import BackgroundStt
 from workbench.dialogue.user_turn import UserTurn, UserTurnRunner
 from workbench.knobs import Knobs
-from workbench.trace import Event
+from workbench.trace import Event, Remark
 
 Answerer = Callable[[UserTurn, int, tuple[str, ...]], AnswerResult]
 """Gives an answer: the turn, the number of the reply, and the user and agent texts in turn, the newest last."""
@@ -56,6 +56,8 @@ class Conversation:
             beside = BackgroundStt(self._listening.ears, turn.last + 1)
             self._events += beside.steps(stopped.at if stopped else over)
         self._events += result_events(result, reply, self._playout)
+        if result.remark:
+            self._events.append(Remark(turn.at, reply, result.remark))
         return self._assistant.next_listen(turn.last, over, stopped)
 
     def _stt_runs(self) -> bool:

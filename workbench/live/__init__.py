@@ -1,4 +1,4 @@
-"""The assistant, live: the replay's own listener, stages and chunker on frames that come in as time goes by.
+"""The live assistant: the replay's own listener, stages and chunker on frames that come from a microphone.
 
 Only two things differ from a replay: where frames come from (:class:`~workbench.live.microphone.LiveMicrophone`), and
 what gives the time and plays the answers (:class:`~workbench.live.loudspeaker.Playback`). With the simulated playback,

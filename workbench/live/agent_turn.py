@@ -103,7 +103,7 @@ class OneStreamTurn:
                 mic.catch_up(0)
         if stopped is not None:
             answer = truncate(answer, stopped.at, playback.playout)
-        return AnswerResult(playback.observed(answer), self._generator.text, stopped, whole)
+        return AnswerResult(playback.observed(answer), self._generator.text, stopped, whole, self._generator.remark)
 
     def _background(self) -> list[Process]:
         """The STT, where it shares the device."""

@@ -54,7 +54,8 @@ class StreamPerChunkTurn:
         begun = [spoken for spoken in generator.chunks if spoken.steps]
         answer = self._parts.playback.observed(generator.answer(begun))
         closed = [spoken.closed for spoken in begun if spoken.closed is not None]
-        return AnswerResult(replace(answer, over=max([answer.over, *closed])), generator.text, stopped, whole)
+        heard = replace(answer, over=max([answer.over, *closed]))
+        return AnswerResult(heard, generator.text, stopped, whole, generator.remark)
 
     def _speak_cuts(self) -> Process:
         """Speak what is cut while the LM still writes."""

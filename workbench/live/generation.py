@@ -17,7 +17,7 @@ from workbench.simulation.scheduler import BARRIER, Job, Process
 from workbench.simulation.step_costs import Item
 from workbench.stages.cached_tts import speech_of
 from workbench.stages.chunker import ChunkText, Cutter, midword
-from workbench.stages.protocols import Stages
+from workbench.stages.protocols import ReplyRemark, Stages
 
 _END = object()
 
@@ -80,14 +80,16 @@ class AnswerGenerator:
     Attributes:
         tokens: of the reply, as far as it came.
         chunks: what was cut of it until now; each is filled while it is spoken.
+        remark: what must be said of the reply: cut off, empty; mostly nothing.
     """
 
     def __init__(self, parts: LiveParts, begun: int, reply: int) -> None:
         self._parts, self._playback, self._begun, self._reply = parts, parts.playback, begun, reply
         self._cutter = Cutter(parts.assistant.chunker, parts.knobs.chunks)
-        self._lm_device, self._tts_device = ("device", "device") if parts.knobs.one_device else ("lm", "tts")
+        self._lm_device, self._tts_device = parts.knobs.lm_device, "device" if parts.knobs.one_device else "tts"
         self._ends: list[int] = []
         self._is_thought = False
+        self.remark = ""
         self.tokens: list[str] = []
         self.chunks: list[GeneratedChunk] = []
 
@@ -119,7 +121,7 @@ class AnswerGenerator:
 
     def think(self, history: tuple[str, ...]) -> Process:
         """The tokens of the reply, and its chunks as soon as they are there."""
-        stream, now = self._parts.stages.lm.reply(history), self._begun
+        stream, now = self._remarking(self._parts.stages.lm.reply(history)), self._begun
         while True:
             yield Job(now, 0, BARRIER)
             number = len(self.tokens)
@@ -133,6 +135,13 @@ class AnswerGenerator:
             self._add(self._cutter.add(token))
         self._add(self._cutter.rest())
         self._is_thought = True
+
+    def _remarking(self, stream: Iterator[str]) -> Iterator[str]:
+        """The tokens; a reply that breaks off is spoken as far as it came."""
+        try:
+            yield from stream
+        except ReplyRemark as error:
+            self.remark = str(error)
 
     def _add(self, chunks: list[ChunkText]) -> None:
         for chunk in chunks:

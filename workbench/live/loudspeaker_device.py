@@ -1,4 +1,4 @@
-"""Playback on real devices: time is what passes, steps are measured, and the loudspeaker is the recorder's."""
+"""Playback on real devices: the clock is real, steps are measured, and the loudspeaker is the recorder's."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""A microphone whose frames come one by one while the listener waits for them."""
+"""Live microphone: frames come one by one while the listener waits for them."""
 
 import queue
 from collections import deque
@@ -104,7 +104,7 @@ class LiveMicrophone:
 
     @property
     def is_live(self) -> bool:
-        """Whether time is what passes: then nothing happens any more when the session has ended."""
+        """Whether the clock is real: then nothing happens any more when the session has ended."""
         return self._arrived is not None
 
     @property

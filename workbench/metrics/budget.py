@@ -42,7 +42,7 @@ class Evidence:
         bound: what the figure may be at 95 %, on the bad side; None where nothing says.
         certified: the bound is within the limit.
         more_hours: further hours of sessions like these that would certify it, should the figure stay as it is; 0 if
-            certified, None where more of the same will not help or it cannot be told.
+            certified, None where more of the same will not help or the number is unknown.
     """
 
     key: str
@@ -105,6 +105,17 @@ def check_budget(scores: Mapping[str, float | None], budget: Budget) -> list[Vio
 def unmeasured(scores: Mapping[str, float | None], budget: Budget) -> list[str]:
     """Budgeted keys for which there was nothing to measure."""
     return [key for key in budget if scores.get(key) is None]
+
+
+def nothing_answered(scores: Mapping[str, float | None]) -> str:
+    """Why no budget is kept, in one line, where the user took turns and not one was answered; empty elsewhere.
+
+    >>> nothing_answered({"turns_n": 3, "turns_answered_n": 0})
+    'none of 3 turns was answered: no limit is kept by silence'
+    """
+    turns = scores.get("turns_n") or 0
+    silent = turns > 0 and not scores.get("turns_answered_n")
+    return f"none of {turns:g} turn{'s' * (turns != 1)} was answered: no limit is kept by silence" if silent else ""
 
 
 def certify(summary: Summary, budget: Budget) -> list[Evidence]:

@@ -25,7 +25,7 @@ from workbench.errors import WorkbenchError
 from workbench.metrics.definitions import BY_KEY, Points, Rate
 from workbench.metrics.rows import SessionScores
 from workbench.metrics.stats import MIN_PAIRED, Counts, as_far, draws, interval, swaps
-from workbench.metrics.summary import Pool, drawn_points, drawn_rate, in_order, point_scores, pool
+from workbench.metrics.summary import PooledSamples, drawn_points, drawn_rate, in_order, point_scores, pool
 
 NO_DIFFERENCE = "no difference shown"
 
@@ -133,7 +133,7 @@ def _own(measure: Points, key: str, pairs: tuple[Pairs, Pairs], changes: Counts)
     return means
 
 
-def _scaled(measure: Points, pooled: Pool, weights: Counts, percent: int) -> Floats:
+def _scaled(measure: Points, pooled: PooledSamples, weights: Counts, percent: int) -> Floats:
     drawn = drawn_points(pooled, weights, (percent,))[0]
     slope = measure.scale(1) - measure.scale(0)
     scaled: Floats = drawn * slope + measure.scale(0)

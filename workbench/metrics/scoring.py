@@ -10,6 +10,7 @@ from workbench.metrics.index import Span, first_within, index
 from workbench.metrics.latency import waterfall
 from workbench.metrics.reference import Reference
 from workbench.metrics.rows import SessionScores, TurnRow
+from workbench.metrics.trace_checks import check_trace
 from workbench.metrics.turns import TurnEnd, false_ends, holds, match_ends, speech_within
 from workbench.metrics.word_errors import word_errors
 from workbench.sessions.labels import Label
@@ -33,6 +34,7 @@ def evaluate(trace: Trace, labels: Sequence[Label], recorded_agent: Sequence[Spa
     Raises:
         WorkbenchError: the trace holds what no replay can do; names session and reply.
     """
+    check_trace(trace)
     return score_parts(trace.header, [condense(index(trace))], Reference(labels), recorded_agent)
 
 

@@ -47,7 +47,7 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Pool:
+class PooledSamples:
     """Values of one :class:`Points` over sessions: value, its session's number and how often, ascending by value."""
 
     values: Floats
@@ -55,11 +55,11 @@ class Pool:
     times: Counts
 
 
-def pool(pairs: Sequence[Sequence[tuple[int, int]]]) -> Pool:
+def pool(pairs: Sequence[Sequence[tuple[int, int]]]) -> PooledSamples:
     """Pool the (value, how often) pairs of each session."""
     rows = [(value, number, times) for number, found in enumerate(pairs) for value, times in found]
     table = np.array(sorted(rows), dtype=np.int64).reshape(-1, 3)
-    return Pool(table[:, 0].astype(np.float64), table[:, 1], table[:, 2])
+    return PooledSamples(table[:, 0].astype(np.float64), table[:, 1], table[:, 2])
 
 
 def summarise(sessions: Sequence[SessionScores], bootstrap: bool = True, seed: int = 0) -> Summary:
@@ -112,7 +112,7 @@ def in_order(sessions: Sequence[SessionScores]) -> list[SessionScores]:
     return ordered
 
 
-def point_scores(measure: Points, pooled: Pool) -> dict[str, float | None]:
+def point_scores(measure: Points, pooled: PooledSamples) -> dict[str, float | None]:
     """Percentiles of pooled values, and their number."""
     scores: dict[str, float | None] = {}
     total = int(pooled.times.sum())
@@ -129,7 +129,7 @@ def _total(measure: Total, sessions: Sequence[SessionScores]) -> float:
     return amount if measure.scale == 1 else amount / measure.scale
 
 
-def _point_intervals(measure: Points, pooled: Pool, weights: Counts) -> dict[str, tuple[float, float]]:
+def _point_intervals(measure: Points, pooled: PooledSamples, weights: Counts) -> dict[str, tuple[float, float]]:
     found = {}
     inner = {key: percent for key, percent in measure.keys.items() if 0 < percent < 100}
     for key, drawn in zip(inner, drawn_points(pooled, weights, tuple(inner.values())), strict=True):
@@ -139,7 +139,7 @@ def _point_intervals(measure: Points, pooled: Pool, weights: Counts) -> dict[str
     return found
 
 
-def drawn_points(pooled: Pool, weights: Counts, percents: Sequence[int]) -> Floats:
+def drawn_points(pooled: PooledSamples, weights: Counts, percents: Sequence[int]) -> Floats:
     """Percentiles in each bootstrap sample, shape (percents, samples)."""
     return drawn_percentiles(weights, pooled.values, pooled.session, pooled.times, percents)
 

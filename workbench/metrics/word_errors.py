@@ -2,13 +2,16 @@
 
 Conventions:
     Both sides are normalised alike: lower case, dashes become spaces, everything but letters, digits and spaces is
-    removed (so "don't" is "dont"). A turn whose label carries no words takes no part.
+    removed (so "don't" is "dont"); composed and decomposed letters are the same (Unicode NFC). Numbers stay as they
+    are written: "3" against "three" is an error, which :func:`digit_errors` counts apart. A turn whose label carries
+    no words takes no part.
 
 Metrics:
     Word errors by the alignment of jiwer: substitutions + deletions + insertions, per turn.
 """
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 _DASH = re.compile(r"[-\u2010-\u2015/]")
@@ -20,8 +23,46 @@ def normalise(text: str) -> str:
 
     >>> normalise("Well, it's twenty-one O’CLOCK!")
     'well its twenty one oclock'
+    >>> normalise("e\u0301tat") == normalise("\u00e9tat")
+    True
     """
-    return " ".join(_OTHER.sub("", _DASH.sub(" ", text.lower())).split())
+    composed = unicodedata.normalize("NFC", text.lower())
+    return " ".join(_OTHER.sub("", _DASH.sub(" ", composed)).split())
+
+
+_NUMBER_WORDS = frozenset(
+    re.split(
+        " ",
+        "zero oh one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+        "seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million "
+        "point and first second third fourth fifth sixth seventh eighth ninth tenth oclock percent "
+        "zéro un une deux trois quatre cinq sept huit neuf dix onze douze treize quatorze quinze seize vingt trente "
+        "quarante cinquante soixante cent mille virgule et heures",
+    )
+)
+"""Words that numbers are spoken with (English, French)."""
+
+
+def digit_errors(reference: str, transcript: str) -> int:
+    """Count the word errors that come of one side writing a number in digits, the other in words.
+
+    >>> digit_errors("call me at three thirty please", "call me at 3:30 please")
+    2
+    >>> digit_errors("the three of us", "the tree of us")
+    0
+    """
+    import difflib
+
+    a, b = normalise(reference.replace(":", " ")).split(), normalise(transcript.replace(":", " ")).split()
+    count = 0
+    for kind, a0, a1, b0, b1 in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
+        if kind == "replace" and any(_digits_for_words(x, y) for x, y in ((a[a0:a1], b[b0:b1]), (b[b0:b1], a[a0:a1]))):
+            count += max(a1 - a0, b1 - b0)
+    return count
+
+
+def _digits_for_words(digits: Sequence[str], words: Sequence[str]) -> bool:
+    return any(word[0].isdigit() for word in digits) and all(word in _NUMBER_WORDS for word in words)
 
 
 _KNOWN: dict[tuple[str, str], tuple[int, int]] = {}

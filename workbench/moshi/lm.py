@@ -12,7 +12,10 @@ from workbench.cache import cache_folder, key_of
 from workbench.errors import WorkbenchError, install
 from workbench.files import read_json, sha256_file
 from workbench.moshi.tensors import read_header
-from workbench.stages.openai_lm import SYSTEM, kept
+from workbench.stages.chat_stream import spoken
+from workbench.stages.openai_lm import SYSTEM, messages
+from workbench.stages.protocols import ReplyRemark
+from workbench.stages.recorded_lm import kept
 
 KIND = "mlx-lm"
 """What a spec begins with: ``mlx-lm:DIRECTORY`` or ``mlx-lm:DIRECTORY#temp=0.7``."""
@@ -56,7 +59,7 @@ class MlxLm:
             WorkbenchError: the model cannot be loaded, or has no notion of a conversation.
         """
         # Loaded here and not with the first token, whose time is taken.
-        return kept(self._generate(*self._loaded, history), history, self._record)
+        return kept(spoken(self._generate(*self._loaded, history)), history, self._record)
 
     def _generate(self, model: Any, tokenizer: Any, history: tuple[str, ...]) -> Iterator[str]:
         from mlx_lm import stream_generate
@@ -68,13 +71,17 @@ class MlxLm:
         stream = stream_generate(
             model, tokenizer, self._prompt(tokenizer, history), max_tokens=self._max, sampler=make_sampler(self.temp)
         )
+        finish = None
         while True:
             with key.use():
                 answer = next(stream, None)
             if answer is None:
-                return
+                break
+            finish = answer.finish_reason
             if answer.text:
                 yield answer.text
+        if finish == "length":
+            raise ReplyRemark(f"the reply was cut off at {self._max} tokens")
 
     @functools.cached_property
     def _loaded(self) -> tuple[Any, Any]:
@@ -103,14 +110,14 @@ class MlxLm:
     def _prompt(self, tokenizer: Any, history: tuple[str, ...]) -> list[int]:
         from jinja2 import TemplateError
 
-        said = [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(history)]
-        first = {"role": "user", "content": f"{self._system}\n\n{history[0]}"}
+        said = messages(history)
+        first = {"role": "user", "content": f"{self._system}\n\n{said[0]['content']}"}
         # Some models know no system prompt, and their templates say so; theirs goes before the first words.
-        for messages in ([{"role": "system", "content": self._system}, *said], [first, *said[1:]]):
+        for turns in ([{"role": "system", "content": self._system}, *said], [first, *said[1:]]):
             try:
                 # What thinks aloud must not do so here: every word would be spoken.
                 tokens: list[int] = tokenizer.apply_chat_template(
-                    messages, add_generation_prompt=True, enable_thinking=False
+                    turns, add_generation_prompt=True, enable_thinking=False
                 )
             except TemplateError as error:
                 refused = _first_line(error)

@@ -14,6 +14,7 @@ from workbench.moshi.repository import is_model
 from workbench.moshi.sizes import Kind
 from workbench.sessions.labels import Label
 from workbench.simulation.step_costs import Profile, read_profile
+from workbench.stages.openai_lm import EndpointLm
 from workbench.stages.protocols import DuplexModel as DuplexRole
 from workbench.stages.protocols import Stages, TextLm
 
@@ -100,7 +101,8 @@ class MoshiStack:
         )
         self._tts = DsmTts(speaks, options)
         self._lm = lm
-        self.several = several(hears, speaks) and not isinstance(lm, MlxLm)
+        # A server that is asked by several at once answers each more slowly, and its times are kept.
+        self.several = several(hears, speaks) and not isinstance(lm, MlxLm | EndpointLm)
         self.weights = {
             f"{role}.{part}": digest
             for role, checkpoint in (("stt", hears), ("tts", speaks))

@@ -21,7 +21,7 @@ _BELOW, _ABOVE = (0.8, 0.95), (1.075, 1.3)
 """Bands to compare, as multiples of the limit; resamplers roll off between them."""
 _DROP_DB = 40.0
 _LEAST_DBFS = -90.0
-"""With less than this below a limit nothing can be told about it: the steps of a 16-bit device make -109."""
+"""With less than this below a limit it cannot be judged: the steps of a 16-bit device make -109."""
 _SOUND_HZ = (100, 3_800)
 _SOUND_DBFS = -80.0
 """A second whose sound lies below this says nothing."""
@@ -64,7 +64,7 @@ def stretches(track: Path) -> list[Stretch]:
 
 
 def _limit(spectrum: Floats) -> int | None:
-    """Highest frequency of a second; None for all, ``_UNKNOWN`` where that cannot be told."""
+    """Highest frequency of a second; None for all, ``_UNKNOWN`` where it cannot be judged."""
     is_known = True
     for hz in LIMITS:
         below, above = (_level(spectrum, *(hz * edge for edge in band)) for band in (_BELOW, _ABOVE))

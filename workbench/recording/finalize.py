@@ -1,4 +1,4 @@
-"""From a tape to a session: FLAC tracks on one clock, events, notes, manifest. Also after a crash."""
+"""Session from a tape, after a recording or a crash: FLAC tracks on one clock, events, notes, manifest."""
 
 import json
 import os
@@ -91,7 +91,7 @@ def finish(folder: Path, device: Mapping[str, Any] | None = None, lock: BinaryIO
         why = "No space left on the disk" if full else getattr(error, "strerror", None) or str(error)
         raise WorkbenchError(
             f"{folder}: the recording is safe but could not be finished ({why}); "
-            f"{'free some space' if full else 'put that right'}, then '{recover_command(folder)}'"
+            f"{'free some space' if full else 'solve that'}, then '{recover_command(folder)}'"
         ) from None
 
 
@@ -189,7 +189,7 @@ def _make(folder: Path, tape: Tape, device: Mapping[str, Any]) -> tuple[Session,
 
 
 def _read_log(tape: Tape) -> tuple[LiveLog | None, tuple[str, ...]]:
-    """The log of a live assistant; a damaged one is told of, and must not keep the audio."""
+    """The log of a live assistant; a damaged one gives a remark and does not hold up the audio."""
     try:
         return read_log(tape.folder), ()
     except WorkbenchError as error:

@@ -67,7 +67,7 @@ class TapeCommit:
 
 
 def read_header(folder: Path) -> tuple[dict[str, Any], list[str]]:
-    """The header, made good from the files beside it where it is damaged; and what is wrong with it.
+    """The header, completed from the track files where it is damaged, and its problems.
 
     Raises:
         WorkbenchError: a later version wrote it.

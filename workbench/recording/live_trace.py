@@ -1,4 +1,4 @@
-"""From the log of a live assistant to the trace beside the session.
+"""Live trace of a session, from the log of the live assistant.
 
 While the recording runs, moments are counted on the tapes: what was heard and thought on the microphone's, what was
 played on the agent's. Only when it is finished is it known where samples are missing and how the two tapes lie, so only
@@ -48,7 +48,7 @@ _MOMENTS: dict[type, tuple[str, ...]] = {
     Tokens: ("times",),
     Pcm: ("ready",),
 }
-"""Fields, beside ``t``, that hold moments and not lengths."""
+"""Fields besides ``t`` that hold moments, not lengths."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def read_log(tape: Path) -> LiveLog | None:
 def causal_offset(log: LiveLog, holes: Mapping[str, Holes], agent_offset: int) -> int:
     """Where the agent tape must lie so that no sound comes before its making, though time stamps that shake say so.
 
-    The agent track and the trace must both be laid by it, or they tell of the same sound at two moments.
+    The agent track and the trace must both be laid by it, or one sound is at two moments.
 
     Args:
         log: of the live run.
@@ -168,7 +168,7 @@ def _layer(holes: Holes, offset: int) -> Move:
 
 
 def _played(log: LiveLog, holes: Holes, offset: int) -> list[Event]:
-    """What was played, torn where samples are missing, and the silence between: as the agent track holds it."""
+    """What was played, split where samples are missing, and the silence between: as the agent track holds it."""
     lay = _layer(holes, offset)
     voiced = {(e.reply, e.chunk): e.voiced for e in log.events if isinstance(e, Pcm)}
     parts: list[Play] = []

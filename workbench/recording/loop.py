@@ -1,4 +1,4 @@
-"""The recording loop: a take, a view, the keys and the signals."""
+"""Recording loop: recorder, view, keys and signals."""
 
 import os
 import signal
@@ -79,7 +79,7 @@ def signals(patient: int = 0) -> Iterator[list[int]]:
     """Ctrl-C, SIGTERM and a closed terminal are listed as they come and break nothing off; nohup is respected.
 
     Args:
-        patient: so many are taken without a word; whoever sends more is told that the session is being finished.
+        patient: number of signals without an answer; each further one is answered with a line on stderr.
     """
     came: list[int] = []
 

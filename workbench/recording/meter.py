@@ -138,7 +138,7 @@ class MeterView:
         if signal.SIGTSTP in self._came:
             self._came.clear()
             self._give_back()
-            os.kill(os.getpid(), signal.SIGSTOP)  # whoever lets us go on sends SIGCONT, which is noted
+            os.kill(os.getpid(), signal.SIGSTOP)  # the shell that continues us sends SIGCONT, which is noted
         if not in_foreground():
             return False
         if signal.SIGCONT in self._came:

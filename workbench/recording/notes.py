@@ -1,4 +1,4 @@
-"""What a finished recording has to say about itself, for people."""
+"""Remarks on a finished recording, for people."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -49,7 +49,7 @@ def remarks(tape: Tape, events: list[dict[str, Any]], agent_offset: int) -> tupl
             said.append(f"{what} {event['seconds']:g} s; no sample is missing unless a hole says so")
     if "agent" in tape.samples and not tape.offsets["agent"]:
         said.append(
-            f"too short to tell how the agent track lies on the microphone's clock: it starts at sample {agent_offset}"
+            f"too short to find how the agent track lies on the microphone's clock: it starts at sample {agent_offset}"
         )
     return tuple(said)
 

@@ -33,7 +33,7 @@ class RecordingPlan:
     calibration: Mapping[str, Any] | None = None
     about: Mapping[str, Any] | None = None
     follower: RecordingObserver | None = None
-    """Who hears along and may speak."""
+    """Observer that gets the microphone and may speak."""
 
 
 @dataclass(frozen=True)

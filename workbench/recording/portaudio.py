@@ -130,7 +130,7 @@ def open_duplex(
 ) -> tuple[Stream, Stream]:
     """Open microphone and loudspeaker as one stream; nothing flows before ``start``.
 
-    Audio for block the two go together. Both are told of all status flags: what a duplex stream loses, both lose.
+    The two are called block for block. Both get all status flags: what a duplex stream loses, both lose.
 
     Returns:
         The stream, as the microphone and as the loudspeaker.

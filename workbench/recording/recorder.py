@@ -1,4 +1,4 @@
-"""One take: open the devices, run callbacks, writer and feeder, watch them, stop them in order."""
+"""Recorder: opens the devices, runs callbacks, writer and feeder, watches them and stops them in order."""
 
 import gc
 import os
@@ -48,7 +48,7 @@ _CATCH_UP_SECONDS = 0.5
 """A writer that is behind no longer than this has only been handed much at once."""
 _URGENT = -10
 _BYTES_PER_SECOND = SAMPLE_RATE * 3 * 2
-"""Disk that a second of one track takes while the take is finished: the tape and the FLAC beside it, at worst."""
+"""Disk that a second of one track takes while the take is finished: the tape and the FLAC, at worst."""
 
 
 Opener = tuple[Callable[[StreamSettings, InputCallback], Stream], Callable[[StreamSettings, OutputCallback], Stream]]

@@ -1,7 +1,7 @@
 """Microphone behind a sound server: which one a recording really hears, and whether the server moves it to another.
 
 A stream to PulseAudio, or to PipeWire in its place, goes on without a word when a headset is plugged in and the server
-moves it there. ``pactl`` tells what it is connected to.
+moves it there. ``pactl`` lists what it is connected to.
 """
 
 import json
@@ -21,7 +21,7 @@ _PATIENCE_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Source:
-    """A microphone as the server knows it. ``rate`` is in Hz; 0 where the server does not tell."""
+    """A microphone as the server knows it. ``rate`` is in Hz; 0 where it is not known."""
 
     name: str
     rate: int
@@ -53,7 +53,7 @@ class SourceWatch(threading.Thread):
     """Looks once a second which source this process records from.
 
     Args:
-        moved: told of the source before and the one after.
+        moved: called with the source before and the one after.
 
     Attributes:
         first: source at the beginning; None while it is not known.

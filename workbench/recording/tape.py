@@ -11,7 +11,7 @@ The folder ``.recording`` inside the session holds
   ``pause`` of the same sample ends it;
 - ``lock``: locked by the process that records, until the session is finished, so that no other one "recovers" it.
 
-What can be trusted of it afterwards is ``salvage``'s to say.
+``integrity`` says what of it can be trusted afterwards.
 """
 
 import json
@@ -153,7 +153,7 @@ class TapeWriter:
 
 @dataclass(frozen=True)
 class Tape:
-    """What there is on a tape.
+    """Content of a tape.
 
     Attributes:
         samples: per track, those that are damaged or gone included.
@@ -222,12 +222,12 @@ def open_tape(session: Path) -> Tape:
     }
     samples = {}
     for track, size in sizes.items():
-        told = max((line.ends[track][0] for line in commits if track in line.ends), default=0)
-        samples[track] = _length(track, sizes, told)
+        journaled = max((line.ends[track][0] for line in commits if track in line.ends), default=0)
+        samples[track] = _length(track, sizes, journaled)
         if samples[track] > size:
             damaged[track].append((size, samples[track]))
-        if told > samples[track]:
-            problems.append(f"{track}.s24 ends {samples_to_seconds(told - size):.2f} s before its journal does")
+        if journaled > samples[track]:
+            problems.append(f"{track}.s24 ends {samples_to_seconds(journaled - size):.2f} s before its journal does")
     events, wrong = read_events(folder / EVENTS, tracks)
     problems += wrong
     undecided = [event for event in (commits[-1].undecided if commits else []) if is_event(event, tracks)]
@@ -242,15 +242,15 @@ def open_tape(session: Path) -> Tape:
     )
 
 
-def _length(track: str, sizes: Mapping[str, int], told: int) -> int:
-    """Samples of a track: a file that was cut short is as long as it was told, as far as the other track goes on.
+def _length(track: str, sizes: Mapping[str, int], journaled: int) -> int:
+    """Samples of a track: a file that was cut short keeps its length in the journal, up to the end of the other track.
 
     So what is on the other track keeps its place.
     """
     most = max(sizes.values())
-    if track == "mic" and not (told or sizes[track]):
+    if track == "mic" and not (journaled or sizes[track]):
         return most
-    return max(sizes[track], min(told, most + _APART if most > sizes[track] else most))
+    return max(sizes[track], min(journaled, most + _APART if most > sizes[track] else most))
 
 
 def _size(path: Path) -> int:

@@ -1,6 +1,7 @@
 """Folder of a recording in progress: made, locked by the process that records, found again after a crash, removed."""
 
 import fcntl
+import os
 import shutil
 import time
 from contextlib import suppress
@@ -54,6 +55,28 @@ def make_folder(session: Path) -> None:
         raise WorkbenchError(f"{session}: cannot be made ({error.strerror})") from None
 
 
+def _check_files(folder: Path, lock: BinaryIO) -> None:
+    """Check the files of a tape that is locked, so that no other process removes them meanwhile."""
+    try:
+        with suppress(FileNotFoundError):  # finished and removed by the process that had the lock before
+            for path in sorted(folder.iterdir()):
+                _check(path)
+    except BaseException:
+        lock.close()
+        raise
+
+
+def _check(path: Path) -> None:
+    """Refuse what is no file of the recorder's; nothing and a folder fail where they are opened."""
+    if path.is_dir():
+        return
+    try:
+        check_file(path, None if path.suffix == ".s24" else _MOST_BYTES)
+    except WorkbenchError:
+        if os.path.lexists(path):
+            raise
+
+
 def lock_tape(session: Path) -> BinaryIO:
     """Lock a tape for this process, until the file is closed.
 
@@ -65,9 +88,7 @@ def lock_tape(session: Path) -> BinaryIO:
     folder = session / PARTIAL
     if not folder.is_dir():
         raise WorkbenchError(f"{session}: no recording to finish here")
-    for path in sorted(folder.iterdir()):
-        if not path.is_dir():
-            check_file(path, None if path.suffix == ".s24" else _MOST_BYTES)
+    _check(folder / LOCK)
     lock = (folder / LOCK).open("ab")
     for _ in range(_LOCK_TRIES):
         try:
@@ -75,6 +96,7 @@ def lock_tape(session: Path) -> BinaryIO:
         except BlockingIOError:
             time.sleep(0.05)
         else:
+            _check_files(folder, lock)
             return lock
     lock.close()
     raise WorkbenchError(f"{session}: is being recorded right now, or finished by another command; wait for that")

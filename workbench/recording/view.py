@@ -1,4 +1,4 @@
-"""How a recording is shown: what the loop tells and asks, and that a view which breaks is no loss."""
+"""Interface of the view of a recording, and a wrapper that keeps recording when the view breaks."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class View(Protocol):
-    """What the recording loop tells and asks."""
+    """Display and keys of a recording, called by the recording loop."""
 
     def __enter__(self) -> Self: ...
 

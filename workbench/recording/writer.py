@@ -23,7 +23,7 @@ from workbench.units import SAMPLE_RATE
 
 _WAKE_SECONDS = 0.08
 _FOLLOWED_WAKE_SECONDS = 0.02
-"""Where somebody waits for the microphone."""
+"""With an observer, which waits for the microphone."""
 _COMMIT_SECONDS = 0.9
 """Between two commits, so that one is on the disk each second."""
 
@@ -52,14 +52,14 @@ class TrackWriter:
 
 
 class Writer(threading.Thread):
-    """Moves blocks to the tape until told to stop, then writes what is left.
+    """Moves blocks to the tape until stopped, then writes what is left.
 
     Args:
-        tape: where to.
-        lines: one per track; the microphone first.
-        levels: is told each microphone frame.
+        tape: the tape to write.
+        lines: writers of the tracks; the microphone first.
+        levels: meter that gets each microphone frame.
         limit: stop taking microphone samples here.
-        follower: is told every microphone sample, and where its own blocks were played.
+        follower: observer that gets every microphone sample, and where its own blocks were played.
         locked: the lines are of one stream: their blocks come in pairs and are taken in pairs, so that the tracks begin
             with one block, and whatever is read from the time stamps is read from the same ones.
 

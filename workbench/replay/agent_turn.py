@@ -27,7 +27,7 @@ from workbench.simulation.microphone import Microphone
 from workbench.simulation.step_costs import MeasuredCosts
 from workbench.stages.cached_tts import CachedTts
 from workbench.stages.chunker import Cutter, midword
-from workbench.stages.lm import CachedLm
+from workbench.stages.lm import CachedLm, LmReply
 from workbench.stages.protocols import Stages
 from workbench.units import frame_at
 
@@ -64,13 +64,13 @@ class AgentTurnRunner:
         """Answer a turn, and let the microphone hear it; see :data:`workbench.dialogue.conversation.Answerer`."""
         tokens = self._lm.reply(history, reply)
         audio = self._speak(tokens, reply)
-        costs = self._token_costs(reply, len(tokens))
+        costs = self._token_costs(reply, self._lm.last)
         watched = self._assistant.watches_chunks and self._knobs.barge_in is not None
         answer, stopped = (self._watched if watched else self._heard_out)(turn, costs, audio)
         self._answers.append(answer)
         if self._mic.has_echo:
             self._mic.hear(self._sounds(answer))
-        return AnswerResult(answer, "".join(tokens), stopped)
+        return AnswerResult(answer, "".join(tokens), stopped, remark=self._lm.last.remark)
 
     def _speak(self, tokens: Sequence[str], reply: int) -> list[ChunkAudio]:
         """Have every chunk of a reply spoken."""
@@ -82,8 +82,14 @@ class AgentTurnRunner:
             out.append(chunk_audio(chunk, is_broken, speech, self._costs, reply, number))
         return out
 
-    def _token_costs(self, reply: int, tokens: int) -> Times:
-        """What the tokens of a reply cost, the first with the time the LM takes to begin."""
+    def _token_costs(self, reply: int, said: LmReply) -> Times:
+        """What the tokens of a reply cost, the first with the time the LM takes to begin.
+
+        An LM's own times come first, unless a fixed table is asked for.
+        """
+        if said.costs is not None and self._costs.name != "fixed":
+            return np.asarray(said.costs, dtype=np.int64)
+        tokens = len(said.tokens)
         if not tokens:
             return np.zeros(0, dtype=np.int64)
         return np.concatenate((self._costs.draw("lm_first", reply, 1), self._costs.draw("lm_token", reply, tokens - 1)))

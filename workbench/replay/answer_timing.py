@@ -45,11 +45,11 @@ class AnswerTiming:
 
     def times(self) -> Timing:
         """By the closed form that holds, else by the scheduler."""
-        if self._background is None and not (self._knobs.chunks.stream and self._knobs.one_device):
+        if self._background is None and not (self._knobs.chunks.stream and self._knobs.lm_device == "device"):
             tokens = back_to_back(self._begun, self._token_costs)
             return tokens, list(self._alone(tokens))
         jobs = self._background.jobs() if self._background else None
-        if jobs is not None and not self._knobs.chunks.stream:
+        if jobs is not None and not self._knobs.chunks.stream and self._knobs.lm_device == "device":
             return self._beside(jobs)
         return self.scheduled()
 
@@ -79,7 +79,7 @@ class AnswerTiming:
         """By the scheduler, with all that shares the device."""
         tokens: list[int] = []
         chunks: list[TimedChunk] = []
-        lm, tts = ("device", "device") if self._knobs.one_device else ("lm", "tts")
+        lm, tts = self._knobs.lm_device, "device" if self._knobs.one_device else "tts"
 
         def think() -> Process:
             now = self._begun

@@ -18,6 +18,7 @@ from workbench.sessions.labels import Label
 from workbench.sessions.session import Session
 from workbench.simulation.step_costs import (
     BESIDE,
+    LM_STAGES,
     STAGES,
     MeasuredCosts,
     Profile,
@@ -26,8 +27,8 @@ from workbench.simulation.step_costs import (
     write_profile,
 )
 from workbench.stages.cached_tts import CachedTts
-from workbench.stages.lm import CachedLm
-from workbench.stages.protocols import Stack, Stages, Stt
+from workbench.stages.lm import CachedLm, CannedLm
+from workbench.stages.protocols import Stack, Stages, Stt, TextLm, TimedLm
 from workbench.units import FRAME_SAMPLES
 
 Progress = Callable[[str], None]
@@ -47,9 +48,47 @@ _WORD = "hello"
 
 
 def profile_path(stack: Stack) -> Path:
-    """Where this machine's profile of a stack is kept; a stack with other weights has another."""
+    """Where this machine's profile of a stack is kept; a stack with other weights has another, and so has one whose LM
+    brings its own times: they are in no profile.
+    """
     weights = f"-{sha256_text(canonical_json(stack.weights))[:8]}" if stack.weights else ""
-    return profile_folder() / f"{stack.name}{weights}.json"
+    own_times = "-without-lm" if isinstance(_lm(stack), TimedLm) else ""
+    return profile_folder() / f"{stack.name}{weights}{own_times}.json"
+
+
+def _lm(stack: Stack) -> TextLm | None:
+    stages = stack.stages(())
+    return stages.lm if isinstance(stages, Stages) else None
+
+
+def unknown_lm_time(stack: Stack, profile: Profile | None) -> str:
+    """Why the times of the language model are not known, in one line; empty where they are.
+
+    Args:
+        stack: that is replayed.
+        profile: that costs are drawn from; None where they are fixed or measured, and so known.
+    """
+    lm = _lm(stack)
+    if profile is None or lm is None or isinstance(lm, TimedLm):
+        return ""
+    if profile.lm != lm.fingerprint:
+        return "the times of the language model are the cost profile's, which was not measured with this one"
+    if isinstance(lm, CannedLm) and stack.profile is None:
+        return "the times of a language model are not known: with lm = canned replies come from a table, at no cost"
+    return ""
+
+
+def refuse_unknown_lm_time(stack: Stack, profile: Profile | None) -> None:
+    """Refuse to tune ``tts_stream``, whose worth is the time that the LM takes, where nobody knows that time.
+
+    Raises:
+        WorkbenchError: says how it gets known.
+    """
+    if why := unknown_lm_time(stack, profile):
+        raise WorkbenchError(
+            f"tts_stream: {why}; tune it with an endpoint, a recording of one (--set lm=recorded:FILE), or times "
+            "of your own (--step-costs fixed)"
+        )
 
 
 def profile_folder() -> Path:
@@ -91,13 +130,15 @@ def stack_profile(
         assert result.measured is not None
         for stage, costs in result.measured.profile("").stages.items():
             pooled.setdefault(stage, []).extend(costs)
-    if not pooled.keys() >= set(STAGES):
+    lm = _lm(stack)
+    if not pooled.keys() >= set(STAGES) - set(LM_STAGES if isinstance(lm, TimedLm) else ()):
         progress("measuring step costs")
         stages = stack.stages(())
         assert isinstance(stages, Stages), "a model that hears and speaks at once runs its step with every frame"
         for stage, costs in probe(stages, knobs).stages.items():
             pooled.setdefault(stage, list(costs))
-    write_profile(path, make_profile(pooled, machine_name() + beside))
+    named = lm.fingerprint if lm is not None and not isinstance(lm, TimedLm) else ""
+    write_profile(path, make_profile(pooled, machine_name() + beside, named))
     return read_profile(path)
 
 
@@ -145,7 +186,7 @@ def probe(stages: Stages, knobs: Knobs) -> Profile:
         CachedTts(stages.tts, Store(None), knobs.seed, timer).speech(chunk, 0)
     found = timer.profile("")
     # A reply that comes in one piece has no further token to wait for.
-    return Profile({"lm_token": (0,), **found.stages})
+    return found if isinstance(stages.lm, TimedLm) else Profile({"lm_token": (0,), **found.stages})
 
 
 def _hear(stt: Stt, timer: MeasuredCosts) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from workbench.metrics.rows import PARTS, TurnRow, Waterfall
 from workbench.metrics.turns import HOLD_MAX, HOLD_MIN
+from workbench.metrics.word_errors import digit_errors
 from workbench.reports.markdown import escape, table
 from workbench.reports.material import Material, by_reply, commits, cutins, early, idle, ms, seconds
 from workbench.runs import SessionRun
@@ -70,7 +71,7 @@ def _means(falls: Sequence[Waterfall], names: Sequence[str]) -> list[str]:
 def turns(data: Material) -> Iterator[str]:
     """Every labelled turn: what was said, understood and answered."""
     header = ("session", "turn", "ends at", "said", "understood", "answered", "word errors", "what happened")
-    rows = []
+    rows, digits, errors = [], 0, 0
     for item, scores in data.sessions:
         decided, heard, answers = commits(item), by_reply(item, Transcript), by_reply(item, Tokens)
         spoken = {turn.number: turn.text for turn in labelled_turns(item.labels)}
@@ -78,6 +79,10 @@ def turns(data: Material) -> Iterator[str]:
             replies = [commit.reply for commit in cutins(decided, row)]
             replies += [row.reply] if row.reply is not None and row.reply not in replies else []
             understood = " / ".join(escape(event.text) for reply in replies for event in heard.get(reply, ()))
+            errors += row.word_errors
+            if row.word_errors:
+                text = " ".join(event.text for reply in replies for event in heard.get(reply, ()))
+                digits += min(row.word_errors, digit_errors(spoken[row.turn], text))
             said = [escape(_shortened(event.text)) for reply in replies for event in answers.get(reply, ())]
             rows.append(
                 (
@@ -93,6 +98,8 @@ def turns(data: Material) -> Iterator[str]:
             )
     if rows:
         yield from ("## Turns", "", *table(header, rows, right=("turn", "ends at", "word errors")))
+    if digits:
+        yield from (f"{digits} of {errors} word errors set digits against words: 3 is not three.", "")
 
 
 def _shortened(text: str) -> str:

@@ -3,8 +3,6 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from workbench.errors import printable
-
 _ACTIVE = re.compile(r"([\\`*_\[\]<>|~$&#])")
 
 
@@ -14,7 +12,7 @@ def escape(text: str) -> str:
     >>> escape("a|b *c*")
     'a\\|b \\*c\\*'
     """
-    return _ACTIVE.sub(r"\\\1", printable(" ".join(text.split())))
+    return _ACTIVE.sub(r"\\\1", " ".join(text.split()))
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from workbench.assistants import knobs_of
+from workbench.errors import printable
 from workbench.files import read_json, write_text
 from workbench.metrics import SessionScores, Summary
 from workbench.replay.engine import echo_path
@@ -57,7 +58,9 @@ def write_report(
     figures = frozenset(_draw(run, scored))
     data = Material(run, scored, summary, manifest, limits or {}, figures)
     path = run.folder / "report.md"
-    write_text(path, "\n".join(chain.from_iterable(section(data) for section in SECTIONS)).rstrip() + "\n")
+    text = "\n".join(chain.from_iterable(section(data) for section in SECTIONS)).rstrip()
+    # Names, labels and notes may hold what a terminal obeys, and a report may be looked at there.
+    write_text(path, "\n".join(map(printable, text.split("\n"))) + "\n")
     return path
 
 

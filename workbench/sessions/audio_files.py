@@ -40,7 +40,7 @@ class AudioFile:
     Attributes:
         path: as the user named it.
         readable: what libsndfile reads: the same, or what ffmpeg made of it.
-        length: declared and real length; None where only decoding tells.
+        length: declared and real length; None where only decoding can show it.
         take_part: whether a file that is damaged is read as far as it goes.
         encoding: container and subtype, in words.
     """
@@ -104,7 +104,7 @@ def open_audio(path: Path, work: Path, take_part: bool, notes: list[str]) -> Aud
         path: any file.
         work: folder for what ffmpeg makes of it.
         take_part: whether a file that was cut off is taken as far as it goes.
-        notes: told what is done to the file.
+        notes: list to which what is done to the file is added.
 
     Raises:
         WorkbenchError: no audio file, an empty or a damaged one, or one shorter than a frame or longer than a day.

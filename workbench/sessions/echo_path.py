@@ -1,4 +1,4 @@
-"""How the loudspeaker reaches the microphone: delay and gain, measured from what was played and what was heard."""
+"""Echo path from loudspeaker to microphone: delay and gain, estimated from both tracks; and its check."""
 
 from collections.abc import Mapping
 from pathlib import Path

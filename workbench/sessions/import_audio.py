@@ -1,4 +1,4 @@
-"""Recordings made elsewhere become sessions.
+"""Import: sessions from recordings made elsewhere.
 
 A block of audio at a time is converted: a recording of many hours is never held in memory. A session is put together
 in a hidden folder next to its place and renamed into it, so that it is whole or not there.
@@ -184,7 +184,7 @@ def name_from(audio: Path) -> str:
 def _new_folder(folder: Path) -> Iterator[Path]:
     """A hidden folder next to ``folder`` to fill; renamed into place on success, removed on failure.
 
-    It is locked while it is filled, so that the next import can tell what a killed one left, and removes that.
+    It is locked while it is filled, so that the next import recognises and removes what a killed one left.
     """
     if folder.exists():
         raise WorkbenchError(f"{folder}: name is taken; choose another with --name")

@@ -18,7 +18,7 @@ from workbench.sessions.label_formats import (
 )
 from workbench.sessions.labels import (
     Label,
-    Row,
+    LabelRow,
     cut_to_session,
     format_labels,
     parse_csv,
@@ -28,7 +28,7 @@ from workbench.sessions.labels import (
 )
 from workbench.sessions.session import LABEL_SOURCES, Session, update_manifest
 
-PARSERS: dict[str, Callable[[Path], list[Row]]] = {".csv": parse_csv, ".txt": parse_audacity}
+PARSERS: dict[str, Callable[[Path], list[LabelRow]]] = {".csv": parse_csv, ".txt": parse_audacity}
 """Label formats by suffix: ours and Audacity's."""
 
 SPEAKER_PARSERS: dict[str, Callable[[Path], list[Segment]]] = {".rttm": parse_rttm, ".stm": parse_stm}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from workbench.errors import WorkbenchError
 from workbench.files import read_text
-from workbench.sessions.labels import KINDS, Label, Row, one_line, parse_seconds, parse_turn, stamp
+from workbench.sessions.labels import KINDS, Label, LabelRow, one_line, parse_seconds, parse_turn, stamp
 
 _AUDACITY = re.compile(r"(?P<kind>[A-Za-z]+)\s*(?:#(?P<turn>\w+))?\s*(?::\s*(?P<text>.*))?", re.DOTALL)
 _LIKE_A_KIND = re.compile(r"(?P<kind>[A-Za-z][A-Za-z _-]*?)\s*(?:$|[:#;=/(\[]|\s[-–—])")
@@ -56,7 +56,7 @@ class Segment:
     text: str = ""
 
 
-def parse_audacity(path: Path) -> list[Row]:
+def parse_audacity(path: Path) -> list[LabelRow]:
     r"""Read an Audacity label track: ``start<TAB>end<TAB>kind[#turn][: text]``.
 
     Kinds are recognised in any case of letters. A text that does not begin with a kind is the words of a ``speech``
@@ -65,7 +65,7 @@ def parse_audacity(path: Path) -> list[Row]:
     Raises:
         WorkbenchError: names the file and the line; also for a text that begins with something like a kind.
     """
-    found: list[Row] = []
+    found: list[LabelRow] = []
     for number, line in enumerate(read_text(path).split("\n"), 1):
         if not line.strip() or line.startswith("\\"):
             continue
@@ -148,7 +148,7 @@ def parse_stm(path: Path) -> list[Segment]:
     return found
 
 
-def choose(segments: Sequence[Segment], choice: Choice, path: Path) -> tuple[list[Row], str]:
+def choose(segments: Sequence[Segment], choice: Choice, path: Path) -> tuple[list[LabelRow], str]:
     """The user's segments as ``speech``, those of others as ``background``, of one channel of one recording.
 
     Returns:

@@ -122,7 +122,7 @@ def only_known(labels: Sequence[Label], vocabulary: frozenset[str] | None) -> tu
     return cleared, len(strange)
 
 
-Row = tuple[int, Label]
+LabelRow = tuple[int, Label]
 """Line of a file, from 1, and the label it holds."""
 
 
@@ -131,7 +131,7 @@ def validate(labels: Sequence[Label], samples: int | None, where: str) -> tuple[
     return validate_rows(list(enumerate(labels, 1)), samples, where)
 
 
-def validate_rows(rows: Sequence[Row], samples: int | None, where: str) -> tuple[Label, ...]:
+def validate_rows(rows: Sequence[LabelRow], samples: int | None, where: str) -> tuple[Label, ...]:
     """Check labels and give every ungrouped ``speech`` interval a turn of its own.
 
     Args:
@@ -169,7 +169,7 @@ def validate_rows(rows: Sequence[Row], samples: int | None, where: str) -> tuple
     return tuple(sorted(out))
 
 
-def cut_to_session(rows: Sequence[Row], samples: int) -> tuple[list[Row], list[int]]:
+def cut_to_session(rows: Sequence[LabelRow], samples: int) -> tuple[list[LabelRow], list[int]]:
     """Cut ends that lie up to one frame after the session: programs that label in steps of their own round the last up.
 
     Returns:
@@ -204,14 +204,14 @@ def read_labels(path: Path, samples: int | None = None) -> tuple[Label, ...]:
     return validate_rows(parse_csv(path), samples, str(path))
 
 
-def parse_csv(path: Path) -> list[Row]:
+def parse_csv(path: Path) -> list[LabelRow]:
     """Read the rows of a ``labels.csv``, each with its line; they are not yet held against one another.
 
     Raises:
         WorkbenchError: names the file and the line.
     """
     reader = csv.reader(io.StringIO(read_text(path), newline=""))
-    found: list[Row] = []
+    found: list[LabelRow] = []
     line = 1
     try:
         if tuple(next(reader, [])) != COLUMNS:

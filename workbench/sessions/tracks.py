@@ -92,7 +92,7 @@ def write_track(path: Path, blocks: Iterator[npt.NDArray[Any]], subtype: str = "
 
 
 def _whole(pcm: npt.NDArray[Any], bits: int) -> npt.NDArray[np.int32]:
-    """Floats to whole numbers of so many bits, in the upper bits of 32; clipped, and 0 for what is no number."""
+    """Floats as whole numbers of ``bits`` bits, in the upper bits of 32; clipped, and 0 for NaN."""
     full = 1 << (bits - 1)
     scaled = np.nan_to_num(np.rint(pcm.astype(np.float64) * full), posinf=full, neginf=-full)
     return np.clip(scaled, -full, full - 1).astype(np.int32) << (32 - bits)

@@ -1,4 +1,4 @@
-"""What the microphone hears in a replay: the recording, and the replayed agent through the echo path.
+"""Simulated microphone of a replay: the recording, and the replayed agent through the echo path.
 
 Floats are those of the listener: RMS of each 80 ms frame. The recording's own are kept in the store; where the agent
 is heard they are worked out anew from the mixed samples.
@@ -37,7 +37,7 @@ def taps_from(echo: Mapping[str, Any] | None) -> Taps:
 
 
 class MicrophoneSource(Protocol):
-    """What a listener hears: a recording, or a microphone while it is recorded.
+    """Source of a listener's frames: a recording, or a microphone while it is recorded.
 
     Attributes:
         frames: whole frames there are by now.
@@ -70,7 +70,7 @@ class MicrophoneSource(Protocol):
         ...
 
     def mark(self, index: int) -> str:
-        """Names what sets this frame apart from the recording's, or nothing."""
+        """Name of what sets this frame apart from the recording's; empty where nothing does."""
         ...
 
     def gate(self, threshold: float) -> "EnergyGate":
@@ -173,7 +173,7 @@ class Microphone:
         return bool(self._taps) and (bool(self._echoed[index]) or self._span[0] <= index < self._span[1])
 
     def mark(self, index: int) -> str:
-        """Names what sets this frame apart from the recording's: a digest of it, or nothing."""
+        """See :class:`MicrophoneSource`: a digest of the frame."""
         if not self._hears_agent(index):
             return ""
         return hashlib.sha256(self.frame(index).tobytes()).hexdigest()
@@ -250,7 +250,7 @@ class Microphone:
 
 
 class EnergyGate:
-    """Runs of loud and of quiet frames at one threshold: what lets a replay skip to the next frame that matters."""
+    """Runs of loud and of quiet frames at one threshold, by which a replay skips to the next frame that matters."""
 
     def __init__(self, levels: Floats, threshold: float) -> None:
         self.loud = levels >= threshold

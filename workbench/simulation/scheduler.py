@@ -39,7 +39,7 @@ class Environment(Protocol):
         ...
 
     def ended(self, begun: int, cost: int) -> int:
-        """When a job ended that could begin then."""
+        """End of a job that could begin then."""
         ...
 
 

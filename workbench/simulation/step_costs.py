@@ -28,6 +28,9 @@ STAGES = ("stt", "stt_reset", "lm_first", "lm_token", "tts_start", "tts")
 """``stt``: one frame, codec included; ``stt_reset``: clearing it before a listen cycle; ``lm_first``: transcript to
 first token; ``lm_token``: each further one; ``tts_start``: setting up one chunk; ``tts``: one step with decoding."""
 
+LM_STAGES = ("lm_first", "lm_token")
+"""Stages that a profile may lack: an LM that knows its own times (``TimedLm``) brings them with each reply."""
+
 _KEPT = 1000
 """Quantiles a profile keeps of each stage: enough for a 99.9th percentile, 8 KB of JSON."""
 
@@ -74,10 +77,11 @@ def measured_beside(machine: str) -> str:
 
 @dataclass(frozen=True)
 class Profile:
-    """Sorted step costs in whole samples by stage, and where they were measured."""
+    """Sorted step costs in whole samples by stage, where they were measured, and the fingerprint of the LM that was."""
 
     stages: Mapping[str, tuple[int, ...]]
     machine: str = ""
+    lm: str = ""
 
     @property
     def digest(self) -> str:
@@ -119,7 +123,11 @@ class ProfileCosts:
             uniform = np.random.Generator(np.random.Philox(key=int.from_bytes(key, "big"))).random(
                 max(64, 1 << (jobs - 1).bit_length() if jobs else 0)
             )
-            table = self._sorted[stage]
+            if (table := self._sorted.get(stage)) is None:
+                raise WorkbenchError(
+                    f"the cost profile has no {stage}: it was measured with an LM that brings its own times; name "
+                    "another with '--set profile=', or none for this machine's own"
+                )
             drawn = table[(uniform * len(table)).astype(np.int64)]
             self._drawn[stage, group] = drawn
         return drawn[:jobs]
@@ -183,7 +191,7 @@ class MeasuredCosts:
         return make_profile(pooled, machine)
 
 
-def make_profile(costs: Mapping[str, list[int]], machine: str) -> Profile:
+def make_profile(costs: Mapping[str, list[int]], machine: str, lm: str = "") -> Profile:
     """Sort, and thin to evenly spaced quantiles (both ends kept) where there are many."""
     stages = {}
     for stage, values in sorted(costs.items()):
@@ -192,7 +200,7 @@ def make_profile(costs: Mapping[str, list[int]], machine: str) -> Profile:
             picks = np.linspace(0, len(ordered) - 1, _KEPT).round().astype(int)
             ordered = [ordered[pick] for pick in picks]
         stages[stage] = tuple(ordered)
-    return Profile(stages, machine)
+    return Profile(stages, machine, lm)
 
 
 def profile_to_dict(profile: Profile) -> dict[str, Any]:
@@ -200,7 +208,8 @@ def profile_to_dict(profile: Profile) -> dict[str, Any]:
     stages = {
         stage: [round(cost * 1_000_000 / SAMPLE_RATE, 1) for cost in costs] for stage, costs in profile.stages.items()
     }
-    return {"format": FORMAT, "machine": profile.machine, "unit": "µs", "stages": stages}
+    lm = {"lm": profile.lm} if profile.lm else {}
+    return {"format": FORMAT, "machine": profile.machine, **lm, "unit": "µs", "stages": stages}
 
 
 def parse_profile(data: Any, where: str) -> Profile:
@@ -209,16 +218,19 @@ def parse_profile(data: Any, where: str) -> Profile:
     Raises:
         WorkbenchError: names the place and the stage that is missing or wrong.
     """
-    if not isinstance(data, dict) or data.get("format") != FORMAT or not isinstance(data.get("stages"), dict):
-        raise WorkbenchError(f"{where}: not a cost profile of format {FORMAT}; measure one with 'workbench doctor'")
-    stages: dict[str, tuple[int, ...]] = {}
-    for stage in STAGES:
-        costs: Any = data["stages"].get(stage)
-        good = isinstance(costs, list) and costs and all(type(cost) in (int, float) and cost >= 0 for cost in costs)
-        if not good:
-            raise WorkbenchError(f"{where}: stages.{stage} must be a list of costs in µs, 0 or more")
-        stages[stage] = tuple(sorted(round(cost * SAMPLE_RATE / 1_000_000) for cost in costs))
-    return Profile(stages, str(data.get("machine", "")))
+    from workbench.file_forms import ProfileForm, check_form
+
+    form = check_form(ProfileForm, data, where, "measure a cost profile with 'workbench doctor'")
+    missing = [stage for stage in STAGES if stage not in form.stages and stage not in LM_STAGES]
+    if missing or (form.stages.keys() & set(LM_STAGES)) not in (set(), set(LM_STAGES)):
+        name = (missing or [stage for stage in LM_STAGES if stage not in form.stages])[0]
+        raise WorkbenchError(f"{where}: stages.{name} is missing; it must be a list of costs in µs, 0 or more")
+    stages = {
+        stage: tuple(sorted(round(cost * SAMPLE_RATE / 1_000_000) for cost in form.stages[stage]))
+        for stage in STAGES
+        if stage in form.stages
+    }
+    return Profile(stages, form.machine, form.lm)
 
 
 def write_profile(path: Path, profile: Profile) -> None:

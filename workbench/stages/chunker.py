@@ -1,19 +1,24 @@
 """Cutting a reply into the chunks that are handed to the TTS: the assistant ``workbench``'s way, and what all share.
 
-Sentences split where sentences end, words are never cut in two, and a reply that is still being written is cut at the
-*first* sentence end that makes a chunk long enough. MLX-Harmony's way is in
+Sentences split where sentences end (:mod:`workbench.stages.sentences`), words are never cut in two, and a reply that
+is still being written is cut at the *first* sentence end that makes a chunk long enough. MLX-Harmony's way is in
 :mod:`workbench.assistants.mlx_harmony_chunker`.
 """
 
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple, Protocol
 
 from workbench.config import AssistantConfig
 from workbench.knobs import ChunkKnobs
+from workbench.stages.sentences import is_abbreviation, is_break, sentence_ends
 
 STOPS = ".!?;:"
-_SENTENCE = re.compile(r"(?<=[.!?;:])\s+")
+_LITERAL = re.compile(r"(?<=[.!?;:])\\s+")
+"""What MLX-Harmony's chunker takes out of a text: a literal ``\\s`` behind a stop."""
 
 
 class Chunker(Protocol):
@@ -45,21 +50,18 @@ class SentenceChunker:
         if not text or knobs.max_chars <= 0:
             return [text] if text else []
         if knobs.sentences:
-            return merge_short(pack(_SENTENCE.split(text), knobs.max_chars), knobs)
-        return merge_short(cut_at_spaces(text, knobs.max_chars), knobs)
+            return merge_short(_pack(_sentences(text), knobs.max_chars), knobs)
+        return merge_short(_cut_at_spaces(text, knobs.max_chars), knobs)
 
     def stream_cut(self, buffer: str, knobs: ChunkKnobs) -> int:
         """See :class:`Chunker`."""
         limit = knobs.max_chars if knobs.max_chars > 0 else len(buffer) + 1
         if knobs.sentences:
-            for at, char in enumerate(buffer[:limit], 1):
-                # A space after it sets a full stop apart from a decimal point; at the end the rest goes out anyway.
-                if char in STOPS and at >= knobs.min_chars and buffer[at : at + 1].isspace():
+            # A space after it sets a full stop apart from a decimal point; at the end the rest goes out anyway.
+            for at in sentence_ends(buffer):
+                if knobs.min_chars <= at <= limit:
                     return at
-        if len(buffer) <= limit:
-            return 0
-        spaces = [at for at, char in enumerate(buffer[: limit + 1]) if char.isspace()]
-        return spaces[-1] if spaces and spaces[-1] > 0 else limit
+        return _last_break(buffer, limit) if len(buffer) > limit else 0
 
     def unread(self, assistant: AssistantConfig) -> tuple[str, ...]:
         """See :class:`Chunker`."""
@@ -68,55 +70,71 @@ class SentenceChunker:
         return ("tts_chunk_sentences", "tts_chunk_min_chars") if assistant.tts_chunk_chars <= 0 else ()
 
 
-def pack(sentences: Iterable[str], limit: int) -> list[str]:
-    """Join sentences while they fit; cut those that are too long by themselves at spaces.
+def _sentences(text: str) -> list[str]:
+    """Sentences of a text, each with the space before it, so that joined they are the text."""
+    ends = [0, *sentence_ends(text), len(text)]
+    return [text[start:end] for start, end in pairwise(ends) if start < end]
 
-    Shorter ones that wait go out before a sentence that is cut. (MLX-Harmony has it the other way, and would reorder
-    text; its pattern only ever finds one sentence, so that the order cannot show.)
-    """
+
+def _pack(sentences: Iterable[str], limit: int) -> list[str]:
+    """Join sentences while they fit; cut those that are too long by themselves at spaces."""
     out: list[str] = []
     line = ""
-    for sentence in (item.strip() for item in sentences):
-        if not sentence:
-            continue
-        if len(sentence) > limit:
-            out += [line] if line else []
+    for sentence in sentences:
+        if len(sentence.strip()) > limit:
+            out += [line, *_cut_at_spaces(sentence, limit)]
             line = ""
-            out += cut_at_spaces(sentence, limit)
-        elif line and len(line) + 1 + len(sentence) > limit:
+        elif line and len((line + sentence).strip()) > limit:
             out.append(line)
             line = sentence
         else:
-            line = f"{line} {sentence}" if line else sentence
-    return [*out, line] if line else out
+            line += sentence
+    return [*out, line]
 
 
-def cut_at_spaces(text: str, limit: int) -> list[str]:
-    """Cut at the last space before the limit, inside a word where there is none."""
+def _cut_at_spaces(text: str, limit: int) -> list[str]:
+    """Pieces of at most ``limit`` characters, each with the space before it."""
     out = []
-    while len(text) > limit:
-        at = text.rfind(" ", 0, limit + 1)
-        if at <= 0:
-            at = limit
-        out.append(text[:at].strip())
-        text = text[at:].strip()
-    return [*out, text] if text else out
+    while len(text.strip()) > limit:
+        lead = len(text) - len(text.lstrip())
+        at = lead + _last_break(text.strip(), limit)
+        out.append(text[:at])
+        text = text[at:]
+    return [*out, text]
 
 
-def merge_short(chunks: Sequence[str], knobs: ChunkKnobs) -> list[str]:
-    """Hold a chunk back until it has ``min_chars``, but never past ``max_chars``; the last one may stay short."""
+def _last_break(text: str, limit: int) -> int:
+    """Where to cut a text that is longer than the limit: at the last space, not behind an abbreviation if possible."""
+    spaces = [at for at, char in enumerate(text[: limit + 1]) if char.isspace() and at]
+    if spaces:
+        return next((at for at in reversed(spaces) if not is_abbreviation(text, at)), spaces[-1])
+    at = limit
+    while at > 1 and unicodedata.combining(text[at]):  # a mark stays with its letter
+        at -= 1
+    return at
+
+
+def merge_short(pieces: Sequence[str], knobs: ChunkKnobs) -> list[str]:
+    """Hold a piece back until it has ``min_chars``, but never past ``max_chars``; the last one may stay short.
+
+    Args:
+        pieces: each with the space before it, if there is one.
+        knobs: of the chunker.
+    """
     out: list[str] = []
     held = ""
-    for piece in filter(None, chunks):
-        if held and len(held) + 1 + len(piece) > knobs.max_chars:
-            out.append(held)
+    for piece in pieces:
+        if not piece.strip():
+            continue
+        if held and len((held + piece).strip()) > knobs.max_chars:
+            out.append(held.strip())
             held = piece
             continue
-        held = f"{held} {piece}" if held else piece
-        if len(held) >= knobs.min_chars:
-            out.append(held)
+        held += piece
+        if len(held.strip()) >= knobs.min_chars:
+            out.append(held.strip())
             held = ""
-    return [*out, held] if held else out
+    return [*out, held.strip()] if held else out
 
 
 class ChunkText(NamedTuple):
@@ -165,20 +183,40 @@ class Cutter:
 def midword(text: str, chunks: Sequence[str]) -> list[bool]:
     """For each chunk, whether it breaks a word of ``text``: at its end, or by a space that was put inside a word.
 
+    Between characters of scripts that are written without spaces a break is none.
+
     >>> midword("one two", ["one t", "wo"])
     [True, False]
+    >>> midword("今天天气很好。", ["今天天", "气很好。"])
+    [False, False]
     """
+    words = text.split()
+    letters = "".join(words)
+    if "".join("".join(chunk.split()) for chunk in chunks) != letters:
+        return _words_missing(Counter(_LITERAL.sub(" ", text).split()), chunks)
     breaks = set()
-    letters = 0
-    for word in text.split():
-        letters += len(word)
-        breaks.add(letters)
+    seen = 0
+    for word in words:
+        seen += len(word)
+        breaks.add(seen)
     out = []
     seen = 0
     for chunk in chunks:
-        is_broken = False
+        broken = False
         for word in chunk.split():
             seen += len(word)
-            is_broken |= seen not in breaks
-        out.append(is_broken)
+            broken |= seen not in breaks and not is_break(letters, seen)
+        out.append(broken)
+    return out
+
+
+def _words_missing(words: Counter[str], chunks: Sequence[str]) -> list[bool]:
+    """The published cut may put words in another order; then a broken one is known by not being a word of the text."""
+    out = []
+    for chunk in chunks:
+        broken = False
+        for word in chunk.split():
+            words[word] -= 1
+            broken |= words[word] < 0
+        out.append(broken)
     return out

@@ -3,13 +3,17 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 from workbench.cache import Store, cache_folder, key_of
+from workbench.cache_files import private_folder
 from workbench.errors import WorkbenchError
 from workbench.simulation.step_costs import Timer
-from workbench.stages.protocols import TextLm
+from workbench.stages.protocols import ReplyRemark, TextLm, TimedLm
+from workbench.units import ms_to_samples
 
 DEFAULT_REPLIES: tuple[tuple[str, str], ...] = (
     ("stop|wait|quiet", "Okay."),
@@ -48,7 +52,30 @@ class CannedLm:
 
 @lru_cache
 def _root(fingerprint: str) -> str:
-    return key_of("lm", fingerprint)
+    return key_of("lm", 2, fingerprint)
+
+
+@dataclass(frozen=True)
+class LmReply:
+    """One answer as it is kept.
+
+    Attributes:
+        tokens: pieces of text; joined, they are the answer.
+        remark: what must be said of it: cut off, empty; mostly nothing.
+        times_ms: when each token came after the request, where the LM knows; else None.
+    """
+
+    tokens: tuple[str, ...]
+    remark: str = ""
+    times_ms: tuple[float, ...] | None = None
+
+    @property
+    def costs(self) -> tuple[int, ...] | None:
+        """Samples that each token took, where the LM knows; shape (tokens,)."""
+        if self.times_ms is None:
+            return None
+        ends = [0, *(ms_to_samples(ms) for ms in self.times_ms)]
+        return tuple(b - a for a, b in pairwise(ends))
 
 
 class CachedLm:
@@ -56,11 +83,13 @@ class CachedLm:
 
     Attributes:
         so_far: names the conversation so far, turns and answers.
+        last: the answer given last, with its remark and its times.
 
     Args:
         lm: the stage.
         store: where replies are kept.
-        timer: if given, the LM really answers and is timed; nothing is taken from the store.
+        timer: if given, the LM really answers and is timed, unless it knows its own times; nothing is taken from the
+            store.
     """
 
     def __init__(self, lm: TextLm, store: Store, timer: Timer | None = None) -> None:
@@ -68,6 +97,7 @@ class CachedLm:
         self._store = store
         self._timer = timer
         self.so_far = _root(lm.fingerprint)
+        self.last = LmReply(())
 
     def reply(self, history: tuple[str, ...], group: int) -> tuple[str, ...]:
         """The tokens of the answer; called once for each turn, in order.
@@ -75,30 +105,54 @@ class CachedLm:
         Args:
             history: user and agent texts in turn, the newest last.
             group: number of the reply in the session, under which its tokens are timed.
+
+        Raises:
+            WorkbenchError: the LM cannot answer, or its answer broke off.
         """
         # What was said before is in the key of the turn before: no turn's key is made of the whole history again.
         key = key_of(self.so_far, history[-1])
-        tokens = self._ask(key, history, group)
-        self.so_far = key_of(key, tokens)
-        return tokens
+        self.last = self._ask(key, history, group)
+        self.so_far = key_of(key, asdict(self.last))
+        return self.last.tokens
 
-    def _ask(self, key: str, history: tuple[str, ...], group: int) -> tuple[str, ...]:
+    def _ask(self, key: str, history: tuple[str, ...], group: int) -> LmReply:
         if self._timer is None and (known := self._store.get(key, _decode)) is not None:
             return known
-        stream = self._lm.reply(history)
-        if self._timer is not None:
-            stream = self._timer.each(
-                stream, group, lambda index: ("lm_token", index - 1) if index else ("lm_first", 0)
-            )
-        tokens = tuple(stream)
+        reply = self._fresh(history, group)
         # A reply that is kept stays: an endpoint may say something else when it is asked again to be timed.
         if self._timer is None or self._store.get(key, _decode) is None:
-            self._store.put(key, tokens, lambda value: json.dumps(value).encode())
-        return tokens
+            self._store.put(key, reply, lambda value: json.dumps(asdict(value)).encode())
+        return reply
+
+    def _fresh(self, history: tuple[str, ...], group: int) -> LmReply:
+        tokens: list[str] = []
+        times: list[float] | None = None
+        remark = ""
+        try:
+            if isinstance(self._lm, TimedLm):
+                times = []
+                for token, ms in self._lm.timed_reply(history):
+                    tokens.append(token)
+                    times.append(ms)
+            else:
+                stream = self._lm.reply(history)
+                if self._timer is not None:
+                    stream = self._timer.each(
+                        stream, group, lambda index: ("lm_token", index - 1) if index else ("lm_first", 0)
+                    )
+                for token in stream:
+                    tokens.append(token)
+        except ReplyRemark as error:
+            if not error.is_final:
+                raise
+            remark = str(error)
+        return LmReply(tuple(tokens), remark, None if times is None else tuple(times))
 
 
-def _decode(data: bytes) -> tuple[str, ...]:
-    return tuple(json.loads(data))
+def _decode(data: bytes) -> LmReply:
+    fields = json.loads(data)
+    times = fields["times_ms"]
+    return LmReply(tuple(fields["tokens"]), fields["remark"], None if times is None else tuple(times))
 
 
 def open_lm(spec: str) -> TextLm:
@@ -115,13 +169,13 @@ def open_lm(spec: str) -> TextLm:
         return CannedLm()
     kind, _, rest = spec.partition(":")
     if kind == "recorded" and rest:
-        from workbench.stages.openai_lm import RecordedLm, read_replies
+        from workbench.stages.recorded_lm import RecordedLm, read_replies
 
         return RecordedLm(read_replies(Path(rest)))
     if kind in ("http", "https"):
         from workbench.stages.openai_lm import EndpointLm
 
-        return EndpointLm(spec, cache_folder() / "replies" / f"{key_of(spec)[:16]}.jsonl")
+        return EndpointLm(spec, private_folder(cache_folder() / "replies") / f"{key_of(spec)[:16]}.jsonl")
     raise WorkbenchError(
         f"[stack] lm is {spec!r}, must be canned, recorded:FILE, mlx-lm:DIRECTORY or http://host:port/v1#model"
     )

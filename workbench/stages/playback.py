@@ -1,4 +1,4 @@
-"""The loudspeaker: a device that asks for 1920 samples every 80 ms and plays silence where there are none.
+"""Loudspeaker and ways of playing: a device asks for 1920 samples every 80 ms and plays silence where there are none.
 
 ``ready`` says when each PCM frame was there. The device asks on a fixed grid; a frame is played at the first request at
 which it is there and its predecessor has been played.

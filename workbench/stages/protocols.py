@@ -1,4 +1,4 @@
-"""The roles a stack fills, as protocols. One file per role; ``stacks.py`` says which make up a stack.
+"""Protocols of the roles that a stack fills; ``stacks.py`` says which stages make up a stack.
 
 The output of a stage is a pure function of its input, weights, options and seed; its costs stand elsewhere
 (``simulation/step_costs.py``). Each stage names itself by a ``fingerprint``: a digest of code version, weights and
@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from workbench.arrays import Audio
+from workbench.errors import WorkbenchError
 from workbench.sessions.labels import Label
 from workbench.simulation.step_costs import Profile
 
 
 @dataclass(frozen=True, slots=True)
 class SttStep:
-    """What one frame brought out of the STT.
+    """Output of the STT for one frame.
 
     Attributes:
         piece: text, with a leading space where a word begins; empty on most frames.
@@ -106,8 +107,34 @@ class TextLm(Protocol):
 
         Args:
             history: user and agent texts in turn, the newest last.
+
+        Raises:
+            ReplyRemark: behind the last token, where the reply is cut off or empty.
         """
         ...
+
+
+@runtime_checkable
+class TimedLm(Protocol):
+    """An LM that knows when its tokens came, a server's or a recording: its times are its own, not the stack's."""
+
+    def timed_reply(self, history: tuple[str, ...]) -> Iterator[tuple[str, float]]:
+        """As :meth:`TextLm.reply`: (token, ms after the request at which it came); times never run backwards."""
+        ...
+
+
+class ReplyRemark(WorkbenchError):
+    """Raised behind the last token of a reply that is not what it seems: cut off, empty, or broken off.
+
+    Args:
+        text: the remark, in one line.
+        is_final: whether asking again would bring the same, so that the reply is kept and the remark goes into the
+            trace; if not, nothing of the reply is kept.
+    """
+
+    def __init__(self, text: str, is_final: bool = True) -> None:
+        super().__init__(text)
+        self.is_final = is_final
 
 
 class Tts(Protocol):
@@ -134,7 +161,7 @@ class Stages:
 
 @dataclass(frozen=True, slots=True)
 class DuplexStep:
-    """What one frame brought out of a model that hears and speaks at once.
+    """Output of a duplex model, which hears and speaks at once, for one frame.
 
     Attributes:
         piece: the agent's own text, with a leading space where a word begins; empty on most frames.

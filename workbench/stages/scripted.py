@@ -161,8 +161,8 @@ class ScriptedStack:
     def __init__(self) -> None:
         self.weights: dict[str, str] = {}
         costs = {stage: (ms_to_samples(ms),) for stage, ms in COSTS_MS.items()}
-        self.profile: Profile | None = Profile(costs, "made up, for tests")
         self._lm = CannedLm()
+        self.profile: Profile | None = Profile(costs, "made up, for tests", self._lm.fingerprint)
         self._tts = ScriptedTts()
 
     def stages(self, labels: tuple[Label, ...]) -> Stages:

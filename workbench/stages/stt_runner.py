@@ -1,4 +1,4 @@
-"""The STT's model, brought to any point of what a run has heard.
+"""Runner of the STT's model: brings it to any point of what a run has heard.
 
 What was heard stands in *segments*: a run of session frames (or of silence put in), named by all that was heard before
 it and by its first frame.

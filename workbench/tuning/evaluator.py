@@ -21,7 +21,7 @@ from workbench.metrics.reference import Reference
 from workbench.metrics.scoring import score_parts
 from workbench.replay.engine import ReplayResult, cost_source, echo_path, replay
 from workbench.replay.prefetch import helpers
-from workbench.replay.profiles import Progress, stack_profile
+from workbench.replay.profiles import Progress, refuse_unknown_lm_time, stack_profile
 from workbench.runs import open_labelled
 from workbench.sessions.labels import Label, only_known
 from workbench.sessions.session import Session
@@ -109,6 +109,10 @@ class Evaluator:
             raise WorkbenchError(f"stack {self._stack.name!r} has no listener and no chunker: there is nothing to tune")
         known = only_known(labels, self._stack.vocabulary)[0]
         return SessionMaterial(session, known, Reference(known), stages, agent)
+
+    def refuse_unknown_lm_time(self) -> None:
+        """See :func:`workbench.replay.profiles.refuse_unknown_lm_time`."""
+        refuse_unknown_lm_time(self._stack, self.profile)
 
     @property
     def names(self) -> list[str]:

@@ -18,10 +18,13 @@ def settle(spec: StudySpec, progress: Progress = lambda _: None) -> tuple[StudyS
     """Begin a study: load what it needs, and make step costs, measured here if need be, and weights a part of it.
 
     Raises:
-        WorkbenchError: a session or the stack cannot be loaded.
+        WorkbenchError: a session or the stack cannot be loaded; or ``tts_stream`` is tuned where the LM's time is not
+            known.
     """
     folders = [Path(ref.folder) for ref in spec.sessions]
     evaluator = Evaluator(folders, spec.config, Store(default_folder()), progress)
+    if spec.config.assistant.tts_stream or "assistant.tts_stream" in [item.path for item in spec.space.parameters]:
+        evaluator.refuse_unknown_lm_time()
     return spec.settled(evaluator.profile, evaluator.weights), evaluator
 
 

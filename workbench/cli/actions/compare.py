@@ -9,7 +9,7 @@ from statistics import median
 import click
 
 from workbench.config import Config, override, parse_assignment
-from workbench.errors import WorkbenchError
+from workbench.errors import WorkbenchError, printable
 from workbench.live.compare_traces import Exchange, Pairing, exchanges, pair
 from workbench.runs import run_sessions
 from workbench.sessions.session import Live, Session, open_session
@@ -104,7 +104,8 @@ def _print(session: Session, pairs: Sequence[Pairing], shown: _Table) -> None:
         table.add_row("", "replay", *replayed)
     Output(110).print(table)
     same = sum(item.is_same for item in pairs)
-    click.echo(f"{session.name}: {same} of {len(pairs)} {shown.what}s begin, end and read the same live and replayed")
+    alike = f"{same} of {len(pairs)} {shown.what}s begin, end and read the same live and replayed"
+    click.echo(printable(f"{session.name}: {alike}"))
     later = [samples_to_ms(item.answer_later_by) for item in pairs if item.answer_later_by is not None]
     if later:
         middle = median(later)
@@ -114,7 +115,7 @@ def _print(session: Session, pairs: Sequence[Pairing], shown: _Table) -> None:
         )
     stopped = [sum(bool(x and x.is_stopped) for x in side) for side in zip(*((p.a, p.b) for p in pairs), strict=True)]
     if any(stopped):
-        click.echo(f"interrupted: {stopped[0]} answers live, {stopped[1]} replayed")
+        click.echo(printable(f"interrupted: {stopped[0]} answers live, {stopped[1]} replayed"))
 
 
 def _cells(item: Exchange | None, shown: _Table) -> list[str]:

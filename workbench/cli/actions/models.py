@@ -14,7 +14,7 @@ def list_known() -> None:
     from workbench.moshi.hub import KNOWN
 
     for name, known in KNOWN.items():
-        click.echo(f"{name:11} {known.kind:7} {known.repo:27} {known.note}")
+        click.echo(printable(f"{name:11} {known.kind:7} {known.repo:27} {known.note}"))
     click.echo("\nworkbench models pull NAME FOLDER downloads one (several GB).")
     click.echo("workbench models init FOLDER --kind stt --size full generates one of the same size, to time a machine.")
 

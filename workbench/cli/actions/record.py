@@ -12,7 +12,7 @@ import click
 
 from workbench.cli.options import session_folder
 from workbench.config import Config
-from workbench.errors import WorkbenchError
+from workbench.errors import WorkbenchError, printable
 from workbench.recording.callbacks import check_playable
 from workbench.recording.devices import StreamSettings, find_device, one_stream, stream_settings
 from workbench.recording.finalize import FinishedRecording, finish
@@ -57,7 +57,7 @@ def record_and_show(request: RecordRequest) -> int:
     folder = request.folder / next(names)
     ensure_new(folder)
     for left in cut_off(request.folder):
-        click.echo(f"note: {left} was cut off; finish it with '{recover_command(left)}'", err=True)
+        click.echo(printable(f"note: {left} was cut off; finish it with '{recover_command(left)}'"), err=True)
     play = _play(request)
     how = stream_settings(find_device(request.device, "input"), "input", request.rate)
     speaks = play is not None or request.live
@@ -82,9 +82,9 @@ def record_and_show(request: RecordRequest) -> int:
     recorded = _record(plan, request, names)
     _show(recorded.finished, recorded.remarks)
     if recorded.finished.session.live is not None:
-        click.echo(f"  compare it with its replay: workbench compare {recorded.finished.session.folder}")
+        click.echo(printable(f"  compare it with its replay: workbench compare {recorded.finished.session.folder}"))
     if not recorded.ended.as_asked:
-        click.echo(f"warning: {recorded.ended.why}; the session holds what was heard until then", err=True)
+        click.echo(printable(f"warning: {recorded.ended.why}; the session holds what was heard until then"), err=True)
     return 0 if recorded.ended.as_asked else 1
 
 
@@ -118,7 +118,7 @@ def recover_and_show(folder: Path, name: str | None) -> int:
     """
     left = [folder / name] if name else cut_off(folder)
     if not left:
-        click.echo(f"{folder}: no recording was cut off here")
+        click.echo(printable(f"{folder}: no recording was cut off here"))
     failed = 0
     with signals() as stopped:
         for path in left:
@@ -129,7 +129,7 @@ def recover_and_show(folder: Path, name: str | None) -> int:
                 _show(finish(path))
             except WorkbenchError as error:
                 done = name is None and not is_cut_off(path)  # it was empty, or another process took it up meanwhile
-                click.echo(f"{'note' if done else 'error'}: {error}", err=True)
+                click.echo(printable(f"{'note' if done else 'error'}: {error}"), err=True)
                 failed += not done
     return 2 if failed else 0
 
@@ -144,7 +144,7 @@ def _play(request: RecordRequest) -> Path | None:
         return session.tracks["agent"].path
     if request.play:
         if done := check_playable(request.play):
-            click.echo(f"{request.play}: {done}", err=True)
+            click.echo(printable(f"{request.play}: {done}"), err=True)
         return request.play
     if request.output and not request.live:
         raise WorkbenchError("--output: nothing to play; add --play, --play-session or --live")
@@ -159,16 +159,16 @@ def _follower(config: Config) -> RecordingObserver:
     from workbench.stacks import generated, make_stack
 
     without = ", generated, without meaning" if generated(config) else ""
-    click.echo(f"assistant: loading stack {config.stack.name}{without}", err=True)
+    click.echo(printable(f"assistant: loading stack {config.stack.name}{without}"), err=True)
     return LiveAssistantObserver(check_live(knobs_of(config), make_stack(config).stages(())), config)
 
 
 def _say_fit(how: StreamSettings, out: StreamSettings | None, play: Path | None, together: bool) -> None:
-    click.echo(f"microphone: {how.device.name} ({how.words})", err=True)
+    click.echo(printable(f"microphone: {how.device.name} ({how.words})"), err=True)
     if out is not None:
         streams = "one stream with the microphone" if together else "a stream of its own"
         what = play or "the answers"
-        click.echo(f"loudspeaker: {out.device.name} ({out.words}; {streams}), playing {what}", err=True)
+        click.echo(printable(f"loudspeaker: {out.device.name} ({out.words}; {streams}), playing {what}"), err=True)
 
 
 def _calibrate(how: StreamSettings) -> Mapping[str, Any]:
@@ -176,7 +176,7 @@ def _calibrate(how: StreamSettings) -> Mapping[str, Any]:
 
     found = guided(how, _QUIET_SECONDS, _SPEECH_SECONDS, lambda text: click.echo(text, err=True))
     for line in found.lines():
-        click.echo(line)
+        click.echo(printable(line))
     return found.to_json()
 
 
@@ -189,6 +189,6 @@ def _view(request: RecordRequest, name: str) -> View:
 def _show(finished: FinishedRecording, remarks: tuple[str, ...] = ()) -> None:
     session = finished.session
     tracks = " and ".join(f"{name}.flac" for name in sorted(session.tracks, reverse=True))
-    click.echo(f"{session.folder}: {samples_to_seconds(session.samples):.2f} s, {tracks}")
+    click.echo(printable(f"{session.folder}: {samples_to_seconds(session.samples):.2f} s, {tracks}"))
     for remark in (*finished.remarks, *remarks):
-        click.echo(f"  {remark}")
+        click.echo(printable(f"  {remark}"))

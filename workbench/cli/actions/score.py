@@ -10,7 +10,7 @@ from rich.table import Table
 
 from workbench.cli.progress import Output
 from workbench.metrics import SessionScores, Summary, shown
-from workbench.metrics.budget import check_budget, read_budget, unmeasured
+from workbench.metrics.budget import check_budget, nothing_answered, read_budget, unmeasured
 from workbench.runs import Run, read_run, score_run
 
 HEADLINES = {
@@ -52,11 +52,14 @@ def show(run: Run, scored: Sequence[SessionScores], summary: Summary, limits: di
         _print_table(run, scored, summary)
     for key in unmeasured(summary.scores, limits):
         click.echo(f"budget: nothing to measure for {key}", err=True)
+    silent = nothing_answered(summary.scores) if limits else ""
+    if silent:
+        click.echo(f"over budget: {silent}", err=True)
     for violation in violations:
         click.echo(f"over budget: {violation}", err=True)
     for _, problem in run.failed:
         click.echo(f"error: {problem}", err=True)
-    return 2 if run.failed else int(bool(violations))
+    return 2 if run.failed else int(bool(violations or silent))
 
 
 def _print_table(run: Run, scored: Sequence[SessionScores], summary: Summary) -> None:
