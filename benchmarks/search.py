@@ -19,6 +19,7 @@ TPE, the two in turns      5      +6.2 %, +31.0 %    +0.0 %, +9.2 %     -0.1 %, 
 =========================  =====  =================  =================  =================
 
 The turns were chosen after seeing these seeds. Of ten fresh ones (20 to 29) all are at -0.1 % or better after 500.
+The table was measured with one trial in flight (``--in-flight 1``).
 """
 
 import argparse

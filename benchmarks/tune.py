@@ -22,9 +22,9 @@ says things sooner than they are looked up. A memo of the steps that replays sha
 (300 trials on 20 minutes: 31.4 s with it, 39.5 s without), which did not pay for its code; the table was measured with
 it.
 
-Two workers reach their aim, 1.8×, in the middle of seven pairs; their processor time for the same trials was 56 to 74
-s, as the machine had it. Until the journal waited for the
-disk only when a trial ends, they stood in each other's way for a quarter of the time.
+The table is from before one process owned a study; the two rows of workers are of processes that each asked Optuna
+themselves. ``--workers 1`` now runs trials in the owner's process. Until the journal waited for the disk only when a
+trial ends, two workers stood in each other's way for a quarter of the time.
 """
 
 import argparse

@@ -11,7 +11,8 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "workbench"
 
 FLOORS = (
-    "errors units arrays files file_forms config_sections config knobs moshi_json cache_files cache execution",
+    "errors units arrays files file_forms config_sections config knobs moshi_json cache_files cache "
+    "execution dask_pool",
     "sessions trace",
     "trace_file",
     "recording metrics simulation",

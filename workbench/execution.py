@@ -1,8 +1,8 @@
-"""Running work elsewhere: in this process when it is asked for, in processes of this machine, on a dask cluster.
+"""Running work elsewhere: in this process when it is asked for, or in processes of this machine.
 
 A job is a function with arguments, and a future of what it gives. What jobs need and takes long to load (models,
 sessions) is made once in each process by a ``setup``, and is the first argument of every job. A pool changes where and
-when a job runs, never what it gives.
+when a job runs, never what it gives. :mod:`workbench.dask_pool` is a third.
 
 A process of this machine does one job at a time, so that one that dies costs only that job: it is started anew, and the
 job submitted again. It ignores Ctrl-C, which is its parent's to answer, and ends with its parent.
@@ -10,10 +10,7 @@ job submitted again. It ignores Ctrl-C, which is its parent's to answer, and end
 Longer than 300 lines because the three pools share one contract, which is read best side by side.
 """
 
-import hashlib
-import logging
 import os
-import pickle
 import signal
 import threading
 from collections.abc import Callable
@@ -24,16 +21,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
-from urllib.parse import urlsplit
 
-from workbench.cache import CarrierStore, Store
-from workbench.errors import WorkbenchError, install
+from workbench.cache import Store
+from workbench.errors import WorkbenchError
 
 TRIES = 3
 """A job that has ended this many processes is not given to another."""
-
-CONNECT_SECONDS = 5
-"""How long a dask scheduler may take to answer, and its first worker to be there."""
 
 Found = TypeVar("Found")
 Setup = Callable[[Store], Any]
@@ -56,7 +49,7 @@ class JobPool(Protocol):
         ...
 
 
-class _Deferred(Future[Found]):
+class Deferred(Future[Found]):
     """A future that is worked out when its result is asked for; a failure is raised and not kept."""
 
     def __init__(self, work: Callable[[], Found]) -> None:
@@ -86,7 +79,7 @@ class Here:
 
     def submit(self, function: Callable[..., Found], *arguments: Any) -> Future[Found]:
         """See :class:`JobPool`."""
-        return _Deferred(lambda: function(self._state, *arguments))
+        return Deferred(lambda: function(self._state, *arguments))
 
 
 class Local(AbstractContextManager["Local"]):
@@ -210,112 +203,3 @@ def _end_with_parent() -> None:
     assert parent is not None
     connection.wait([parent.sentinel])
     os._exit(1)
-
-
-class Dask(AbstractContextManager["Dask"]):
-    """The workers of a dask scheduler. What they compute for the cache comes back with each result.
-
-    Args:
-        address: ``tcp://HOST:PORT`` of the scheduler.
-
-    Raises:
-        WorkbenchError: the address is none, no scheduler or worker answers, or dask is not installed.
-    """
-
-    def __init__(self, address: str) -> None:
-        _check_address(address)
-        try:
-            import distributed
-        except ImportError:
-            raise WorkbenchError(f"--dask needs a package; {install('dask')}") from None
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # errors come with the results
-        self._address = address
-        connect: Any = distributed.Client
-        try:
-            self._client = connect(address, timeout=f"{CONNECT_SECONDS}s", set_as_default=False)
-        except (OSError, ValueError) as error:
-            first = str(error).splitlines()[0]
-            raise WorkbenchError(f"--dask {address}: no dask scheduler answers there ({first})") from None
-        try:
-            self._client.wait_for_workers(1, timeout=CONNECT_SECONDS)
-        except TimeoutError:
-            self._client.close()
-            raise WorkbenchError(f"--dask {address}: the scheduler has no workers; start 'dask worker' first") from None
-
-    def prepare(self, setup: Setup, store: Store) -> None:
-        """See :class:`JobPool`; every worker gets the setup once."""
-        self._packed, self._store = pickle.dumps(setup), store
-        self._key = hashlib.sha256(self._packed).hexdigest()
-        self._setup = self._client.scatter(self._packed, broadcast=True, hash=False)
-
-    def submit(self, function: Callable[..., Found], *arguments: Any) -> Future[Found]:
-        """See :class:`JobPool`."""
-        job = self._start(function, arguments)
-        found: Future[Found] = _Deferred(lambda: self._receive(job, function, arguments))
-        found.add_done_callback(lambda done: job.cancel() if done.cancelled() else None)
-        return found
-
-    def _start(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-        return self._client.submit(_run_there, self._key, self._setup, function, arguments, pure=False)
-
-    def _receive(self, job: Any, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-        from distributed import KilledWorker
-
-        for _ in range(TRIES):
-            try:
-                found, new = job.result()
-                break
-            except KilledWorker:
-                raise WorkerLost(f"--dask {self._address}: a job ended every worker that it was given to") from None
-            except ImportError as error:
-                raise WorkbenchError(f"--dask {self._address}: a worker lacks a package ({error})") from None
-            except (CancelledError, OSError) as error:  # what it needed was lost with a worker
-                job = self._start_again(function, arguments, error)
-        else:
-            raise WorkerLost(f"--dask {self._address}: a job was lost {TRIES} times with its workers")
-        for key, data in new.items():
-            self._store.add(key, data)
-        return found
-
-    def _start_again(self, function: Callable[..., Any], arguments: tuple[Any, ...], error: Exception) -> Any:
-        try:
-            self._client.wait_for_workers(1, timeout=CONNECT_SECONDS)
-            self._setup = self._client.scatter(self._packed, broadcast=True, hash=False)
-            return self._start(function, arguments)
-        except (CancelledError, OSError, TimeoutError, RuntimeError, ValueError):
-            raise WorkbenchError(
-                f"--dask {self._address}: the scheduler or all of its workers are gone ({type(error).__name__}); "
-                "finished trials are safe: repeat the command with --resume"
-            ) from None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Leave the scheduler; it drops the jobs that are not done."""
-        self._client.close()
-
-
-_states: dict[str, tuple[Any, CarrierStore]] = {}
-_one_job = threading.Lock()
-
-
-def _run_there(key: str, setup: bytes, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    """Run a job in a dask worker, whose threads take turns: what it gave, and what is new in the cache."""
-    with _one_job:
-        if key not in _states:
-            _states.clear()  # models of another study
-            store = CarrierStore()
-            _states[key] = pickle.loads(setup)(store), store
-        state, store = _states[key]
-        return function(state, *arguments), store.take_new()
-
-
-def _check_address(address: str) -> None:
-    """Refuse what dask would stumble over for ten seconds."""
-    try:
-        parts = urlsplit(address if "://" in address else f"tcp://{address}")
-        good = parts.scheme in ("tcp", "tls", "ucx", "ws", "wss") and parts.hostname and parts.port
-    except ValueError:
-        good = False
-    if not good:
-        raise WorkbenchError(f"--dask {address}: must be tcp://HOST:PORT")

@@ -7,7 +7,8 @@ from typing import TypeVar
 
 import optuna
 
-from workbench.execution import Dask, Here, JobPool, Local
+from workbench.dask_pool import Dask
+from workbench.execution import Here, JobPool, Local
 from workbench.replay.prefetch import Prefetcher
 from workbench.replay.profiles import Progress
 from workbench.tuning.evaluator import Evaluator, hear
