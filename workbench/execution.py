@@ -6,8 +6,6 @@ when a job runs, never what it gives. :mod:`workbench.dask_pool` is a third.
 
 A process of this machine does one job at a time, so that one that dies costs only that job: it is started anew, and the
 job submitted again. It ignores Ctrl-C, which is its parent's to answer, and ends with its parent.
-
-Longer than 300 lines because the three pools share one contract, which is read best side by side.
 """
 
 import os
