@@ -211,7 +211,7 @@ def midword(text: str, chunks: Sequence[str]) -> list[bool]:
 
 
 def _words_missing(words: Counter[str], chunks: Sequence[str]) -> list[bool]:
-    """The published cut may put words in another order; then a broken one is known by not being a word of the text."""
+    """MLX-Harmony's cut may put words in another order; then a broken one is known by not being a word of the text."""
     out = []
     for chunk in chunks:
         broken = False
