@@ -12,17 +12,15 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 from workbench.cache import CarrierStore, Store
 from workbench.errors import WorkbenchError, install
-from workbench.execution import TRIES, Deferred, Setup, WorkerLost
+from workbench.execution import TRIES, Deferred, JobResult, Setup, WorkerLost
 
 CONNECT_SECONDS = 5
 """How long a dask scheduler may take to answer, and its first worker to be there."""
-
-Found = TypeVar("Found")
 
 
 class Dask(AbstractContextManager["Dask"]):
@@ -61,10 +59,10 @@ class Dask(AbstractContextManager["Dask"]):
         self._key = hashlib.sha256(self._packed).hexdigest()
         self._setup = self._client.scatter(self._packed, broadcast=True, hash=False)
 
-    def submit(self, function: Callable[..., Found], *arguments: Any) -> Future[Found]:
+    def submit(self, function: Callable[..., JobResult], *arguments: Any) -> Future[JobResult]:
         """See :class:`JobPool`."""
         job = self._start(function, arguments)
-        found: Future[Found] = Deferred(lambda: self._receive(job, function, arguments))
+        found: Future[JobResult] = Deferred(lambda: self._receive(job, function, arguments))
         found.add_done_callback(lambda done: job.cancel() if done.cancelled() else None)
         return found
 

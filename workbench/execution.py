@@ -26,7 +26,7 @@ from workbench.errors import WorkbenchError
 TRIES = 3
 """A job that has ended this many processes is not given to another."""
 
-Found = TypeVar("Found")
+JobResult = TypeVar("JobResult")
 Setup = Callable[[Store], Any]
 """Makes what jobs need, with the cache that they are to use. It is pickled, so it must be importable."""
 
@@ -42,19 +42,19 @@ class JobPool(Protocol):
         """Say what jobs need, before the first is submitted; what they compute for the cache gets into ``store``."""
         ...
 
-    def submit(self, function: Callable[..., Found], *arguments: Any) -> Future[Found]:
+    def submit(self, function: Callable[..., JobResult], *arguments: Any) -> Future[JobResult]:
         """Submit a job: ``function(what setup made, *arguments)``."""
         ...
 
 
-class Deferred(Future[Found]):
+class Deferred(Future[JobResult]):
     """A future that is worked out when its result is asked for; a failure is raised and not kept."""
 
-    def __init__(self, work: Callable[[], Found]) -> None:
+    def __init__(self, work: Callable[[], JobResult]) -> None:
         super().__init__()
         self._work = work
 
-    def result(self, timeout: float | None = None) -> Found:
+    def result(self, timeout: float | None = None) -> JobResult:
         """The result; ``timeout`` is ignored."""
         if not self.done():
             self.set_result(self._work())
@@ -75,7 +75,7 @@ class Here:
         """See :class:`JobPool`."""
         self._state = setup(store) if self._state is None else self._state
 
-    def submit(self, function: Callable[..., Found], *arguments: Any) -> Future[Found]:
+    def submit(self, function: Callable[..., JobResult], *arguments: Any) -> Future[JobResult]:
         """See :class:`JobPool`."""
         return Deferred(lambda: function(self._state, *arguments))
 
@@ -106,11 +106,11 @@ class Local(AbstractContextManager["Local"]):
         """See :class:`JobPool`; the processes use the store's folder."""
         self._setup, self._folder = setup, store.folder
 
-    def submit(self, function: Callable[..., Found], *arguments: Any) -> Future[Found]:
+    def submit(self, function: Callable[..., JobResult], *arguments: Any) -> Future[JobResult]:
         """See :class:`JobPool`."""
         return self._threads.submit(self._run, function, arguments)
 
-    def _run(self, function: Callable[..., Found], arguments: tuple[Any, ...]) -> Found:
+    def _run(self, function: Callable[..., JobResult], arguments: tuple[Any, ...]) -> JobResult:
         for _ in range(TRIES):
             process = self._take()
             try:
