@@ -1,5 +1,6 @@
 """Sessions that tests are made of: noise for a room, louder noise for speech, exact labels."""
 
+import signal
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -12,6 +13,10 @@ from workbench.sessions.labels import Label, read_labels, write_labels
 from workbench.sessions.session import Session, open_session, write_manifest
 from workbench.sessions.tracks import write_track
 from workbench.units import SAMPLE_RATE
+
+# Started in the background of a shell, Python ignores Ctrl-C, and so would what the tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples every time, however busy the machine is.
 settings.register_profile("workbench", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])

@@ -127,15 +127,20 @@ def read_json(path: Path) -> Any:
     return parse_json(read_text(path), str(path))
 
 
-def parse_json(text: str, where: str) -> Any:
-    """Parse JSON; ``where`` is what an error names.
+def parse_json(text: str, where: str, any_text: bool = False) -> Any:
+    """Parse JSON.
+
+    Args:
+        text: of the file.
+        where: what an error names.
+        any_text: whether half a character (a lone surrogate), which no file can hold, is let through.
 
     Raises:
-        WorkbenchError: it is not JSON, nested too deep, or holds half of a character, which no file can.
+        WorkbenchError: it is not JSON, nested too deep, or holds half of a character.
     """
     try:
         value = json.loads(text)
-        if "\\u" in text:
+        if "\\u" in text and not any_text:
             json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise WorkbenchError(f"{where}: holds half of a character (a lone surrogate)") from None

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from workbench.assistants import acts_alike
+from workbench.assistants import acts_alike, knobs_of
 from workbench.config import Config, Knob, get, knobs, override, resolve
 from workbench.errors import WorkbenchError
 from workbench.stacks import unread
@@ -14,7 +14,11 @@ def idle(config: Config, names: Iterable[str]) -> Iterator[str]:
     Args:
         config: the settings.
         names: knobs that were set, by dotted path or bare name.
+
+    Raises:
+        WorkbenchError: the simulated assistant refuses the settings.
     """
+    knobs_of(config)
     for path in dict.fromkeys(resolve(name) for name in names):
         knob = knobs()[path]
         if get(config, path) == knob.default:

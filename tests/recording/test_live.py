@@ -255,7 +255,7 @@ def test_a_model_slower_than_real_time_starves_a_loudspeaker(sound: Sound, tmp_p
     ("arguments", "says"),
     [
         (["--play", "x.wav"], "--play, --play-session and --live: give one of them"),
-        (["--stack", "nonsense"], "stack.stack is 'nonsense'"),
+        (["--stack", "nonsense"], "stack.name is 'nonsense'"),
         (["--stack", "moshi"], "no stt model given"),
         (["--stack", "moshi-duplex"], "no duplex model given"),
         (["--set", "stt_silence_ms=-1"], "stt_silence_ms"),

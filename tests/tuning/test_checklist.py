@@ -54,7 +54,7 @@ def project(tmp_path_factory):
         files = [f"--{name}={REPOSITORY}/configs/{name}.toml" for name in ("space", "budget")]
         files.append(f"--config={REPOSITORY}/configs/baseline.toml")
         names = [str(path.relative_to(folder)) for path in sessions]
-        more = ("--stack", "scripted", "--trials", "30", "--moshi-json", "own.json")
+        more = ("--stack", "scripted", "--trials", "30", "--keep-keys-from", "own.json")
         run("tune", *names, "--name", "one", *files, *more)
     return folder
 

@@ -74,15 +74,11 @@ def main() -> None:
 
 
 def _refusal(error: Exception) -> str:
-    """One line for what no reader of files caught, with the file that was being read or written."""
+    """One line for what no reader of files caught, with the file that was being read."""
     if isinstance(error, OSError):
-        text = in_one_line(error)
-        named = error.filename is not None
-    else:
-        words = {RecursionError: "nested too deeply to be read", MemoryError: "too large for this machine's memory"}
-        text, named = words.get(type(error)) or f"cannot be read ({error})", False
-    path = None if named else _file_at_hand(error)
-    return f"{path or 'a file'}: {text}" if not named else text
+        return in_one_line(error)
+    words = {RecursionError: "nested too deeply to be read", MemoryError: "too large for this machine's memory"}
+    return f"{_file_at_hand(error) or 'a file'}: {words.get(type(error)) or f'cannot be read ({error})'}"
 
 
 def _file_at_hand(error: Exception) -> Path | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import WorkbenchError
-from workbench.files import read_json
+from workbench.files import parse_json, read_text
 
 CONFIG = "config.json"
 WEIGHTS = ("model.safetensors", "model.q8.safetensors", "model.q4.safetensors")
@@ -64,7 +64,7 @@ def read_config(folder: Path, path: Path | None = None) -> dict[str, Any]:
         raise WorkbenchError(f"{folder}: has no config.json; is it a model directory?")
     path = path or folder / CONFIG
     try:
-        config = read_json(path)
+        config = parse_json(read_text(path), str(path), any_text=True)  # as moshi_mlx reads it
     except RecursionError:
         raise WorkbenchError(f"{path}: not a model's configuration (nested too deeply)") from None
     if not isinstance(config, dict):
