@@ -1,4 +1,4 @@
-"""Running work on a dask cluster: the pool of :mod:`workbench.execution` for other machines.
+"""Pool of workers on a dask cluster: that of :mod:`workbench.execution` for other machines.
 
 Functions and arguments travel pickled, so all machines need the same versions of Python, dask and this package. What a
 job computes for the cache comes back with its result.

@@ -1,4 +1,4 @@
-"""What a user can cause: one clear line, exit code 2, no traceback."""
+"""Errors that a user can cause: one clear line, exit code 2, no traceback."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Running work elsewhere: in this process when it is asked for, or in processes of this machine.
+"""Pools of workers: this process when a result is asked for, or processes of this machine.
 
 A job is a function with arguments, and a future of what it gives. What jobs need and takes long to load (models,
 sessions) is made once in each process by a ``setup``, and is the first argument of every job. A pool changes where and

@@ -1,4 +1,4 @@
-"""When the agent spoke, in the replay and in the recording, and from where on the two part.
+"""Agent speech in the replay and in the recording, and the moment from which the two differ.
 
 Conventions:
     Samples at 24 kHz. Both sides are compared by their audible stretches with gaps under 0.5 s bridged: silence inside

@@ -1,4 +1,4 @@
-"""What the scores need of a trace, in little room: the events condensed, part by part.
+"""Facts of a trace that scores need: its events condensed, part by part.
 
 A trace may be condensed whole, or in parts that follow one another: one for each time the listener listened, one for
 each answer. :func:`gather` puts parts together; scores do not depend on where a trace was cut. A study keeps parts,

@@ -1,4 +1,4 @@
-"""What one scored session holds: the raw values that every statistic is computed from.
+"""Rows of a scored session: the raw values that every statistic is computed from.
 
 Conventions:
     Every time and duration is in samples at 24 kHz; intervals are ``[start, end)``. Milliseconds appear in the

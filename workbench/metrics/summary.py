@@ -1,4 +1,4 @@
-"""From the raw values of sessions to flat scores with intervals, counts and notes."""
+"""Summary of sessions: flat scores with intervals, counts and notes, from raw values."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Is this machine, with these models, fit? Findings one by one, each a line.
+"""Findings on whether this machine, with these models, is fit: each a line.
 
 *Contract*: shapes and dtypes at every border between the packages, as moshi_mlx's and rustymimi's own calls give them.
 *Bleed*: does a listen cycle after a reset equal a fresh one, bit for bit, and what does the consumer's own reset

@@ -1,4 +1,4 @@
-"""What a step costs on this machine against the 80 ms it may cost, alone and with STT and TTS in turn on one device."""
+"""Headroom: cost of a step against the 80 ms it may take, alone and with STT and TTS in turn on one device."""
 
 import platform
 import time

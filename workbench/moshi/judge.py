@@ -1,4 +1,4 @@
-"""Whether moshi_mlx and rustymimi take the files of a model, and if not, why.
+"""Judgement of moshi_mlx and rustymimi on the files of a model: taken, or refused for which reason.
 
 The judge is moshi_mlx's own loader: MLX is lazy, so the model is built and filled without computing a weight, whatever
 its size. What ``layout`` knows of names and shapes only puts a refusal into words. Two things are refused that the

@@ -1,4 +1,4 @@
-"""What streaming models have in mind, taken out of them and put back.
+"""State of streaming models: taken out of them and put back.
 
 An MLX array that two hold is never written to: the one that writes gets its own. So a copy of the references is a copy
 of the state, and a stream that goes on from it says bit for bit what it would have said.

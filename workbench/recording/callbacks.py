@@ -1,4 +1,4 @@
-"""What runs inside PortAudio's callbacks: copy one block, move one index. And the thread that reads ahead to play."""
+"""PortAudio's callbacks, which copy one block and move one index; and the thread that reads ahead to play."""
 
 import threading
 from collections import deque

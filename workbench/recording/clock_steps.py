@@ -1,4 +1,4 @@
-"""Time stamps that do not step when the system's clock is set.
+"""Removal of the jumps in PortAudio's time stamps when the system's clock is set.
 
 PortAudio takes its time stamps from the time of day on Linux (as of 19.6). A clock that is set, by hand or by a time
 server, steps them, and a step in time stamps is what samples that are missing look like. The time of day is compared

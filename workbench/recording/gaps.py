@@ -1,4 +1,4 @@
-"""Keep time true: find where samples are missing, and how many.
+"""Gaps in a stream: where samples are missing, and how many.
 
 A device that loses samples says so with a status flag, late and without a count; a system that stalls may say nothing.
 Two things tell the truth: the number of each block (a full ring shows as a jump), and the stream's time stamps. Where

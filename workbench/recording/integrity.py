@@ -1,4 +1,4 @@
-"""What can be trusted of a tape's files, whatever a crash, a bad disk or somebody's editor did to them.
+"""Integrity of a tape's files: what of them can be used after a crash, a bad disk or an editor.
 
 Damage raises nothing here. What fails its checksum is named, so that zeros can stand in its place; what only cannot
 be checked is kept: the samples after the journal's last line (the process was killed between the two), and those whose

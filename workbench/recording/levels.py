@@ -1,4 +1,4 @@
-"""What the microphone level is, frame by frame, and what the listener would make of it."""
+"""Microphone level of each frame, and what the listener would decide on it."""
 
 from collections import deque
 

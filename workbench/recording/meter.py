@@ -1,4 +1,4 @@
-"""What a person sees while recording: a live meter with keys in a terminal, a plain line per second elsewhere."""
+"""Views of a recording: a live meter with keys in a terminal, a plain line per second elsewhere."""
 
 import os
 import signal

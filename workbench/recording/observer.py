@@ -1,4 +1,4 @@
-"""Who goes along with a recording while it is made: hears the microphone, and may speak."""
+"""Observer of a recording in progress: hears the microphone, and may speak."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

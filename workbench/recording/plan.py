@@ -1,4 +1,4 @@
-"""What a recording is to do, and why it ended."""
+"""Plan of a recording, and the reason why it stopped."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Fit device blocks to the session's clock: mono, 24 kHz, 24-bit whole numbers.
+"""Resampling of device blocks to the session's format: mono, 24 kHz, 24-bit whole numbers.
 
 A device of 16 or 24 bits reaches us as float32, which holds both exactly, so 24-bit whole numbers give every sample
 back bit for bit. FLAC takes 24 bits (it cannot hold floats), and spends nothing on the eight low bits of a 16-bit

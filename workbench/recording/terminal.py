@@ -1,4 +1,4 @@
-"""The terminal under the meter: single keys, and whose it is just now."""
+"""Terminal of the meter: single keys, and whether this process has it."""
 
 import os
 import select

@@ -1,4 +1,4 @@
-"""What a timeline shows, worked out from trace, labels and audio; nothing is drawn here.
+"""Data of a timeline, from trace, labels and audio; nothing is drawn here.
 
 Conventions:
     Samples at 24 kHz. What lies beyond ``stop`` is left out.

@@ -1,4 +1,4 @@
-"""Cutting a reply into the chunks that are handed to the TTS: the assistant ``workbench``'s way, and what all share.
+"""Chunkers: replies cut into chunks for the TTS, as the assistant ``workbench`` does it, and what all share.
 
 Sentences split where sentences end (:mod:`workbench.stages.sentences`), words are never cut in two, and a reply that
 is still being written is cut at the *first* sentence end that makes a chunk long enough. MLX-Harmony's way is in

@@ -1,4 +1,4 @@
-"""What a config does to sessions: the exact replay of each, scored, as far as no other config has shown it.
+"""Evaluator of configs: the exact replay of each session, scored; configs that act alike are replayed once.
 
 Stack, sessions, labels, stages and drawn costs are loaded once a process and stay; what the stages said is in the
 store. So a trial costs what its changed knobs change, and its traces are those of ``workbench replay``.

@@ -1,4 +1,4 @@
-"""How sharp the optimum is: each knob by itself around the chosen config, by exact replay.
+"""Sensitivity: each knob by itself around the chosen config, by exact replay.
 
 The chosen value of a float is moved to the middle of the range over which nothing changes: of settings that are equal
 on the recordings, the one farthest from where something does change is the safest.

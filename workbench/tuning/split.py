@@ -1,4 +1,4 @@
-"""Which sessions are tuned on and which only judge.
+"""Split of the sessions: those that are tuned on, and those that only judge.
 
 Turns of one session share a room, a microphone and a person: sessions are split whole. They are spread by what their
 labels hold, so that neither side is left without pauses, interruptions or noise.

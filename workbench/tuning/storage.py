@@ -1,4 +1,4 @@
-"""Where trials are kept: a journal file by default, a database for a team.
+"""Storages of trials: a journal file by default, a database for a team.
 
 URLs: ``journal:PATH`` (or nothing: the study's own journal), ``memory:``, and all that SQLAlchemy takes
 (``postgresql://…``, ``sqlite:///…``). One process at a time owns a study and writes it.

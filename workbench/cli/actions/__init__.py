@@ -1,1 +1,1 @@
-"""What each command does and prints."""
+"""Actions and output of each command."""

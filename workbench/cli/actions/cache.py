@@ -1,4 +1,4 @@
-"""What ``workbench cache`` does and prints."""
+"""Action and output of ``workbench cache``."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What ``workbench compare`` does and prints."""
+"""Action and output of ``workbench compare``."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What ``workbench dashboard`` does and prints."""
+"""Action and output of ``workbench dashboard``."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""What ``workbench demo`` does and prints."""
+"""Action and output of ``workbench demo``."""
 
 from pathlib import Path
 

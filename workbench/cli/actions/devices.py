@@ -1,4 +1,4 @@
-"""What ``workbench devices`` does and prints."""
+"""Action and output of ``workbench devices``."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What ``workbench doctor`` does and prints."""
+"""Action and output of ``workbench doctor``."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""What ``workbench import`` does and prints."""
+"""Action and output of ``workbench import``."""
 
 from pathlib import Path
 

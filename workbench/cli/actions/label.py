@@ -1,4 +1,4 @@
-"""What ``workbench label`` does and prints."""
+"""Action and output of ``workbench label``."""
 
 from collections import Counter
 from pathlib import Path

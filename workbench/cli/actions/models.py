@@ -1,4 +1,4 @@
-"""What ``workbench models`` does and prints."""
+"""Action and output of ``workbench models``."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What ``workbench record`` does and prints."""
+"""Action and output of ``workbench record``."""
 
 import sys
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""What ``workbench replay`` does and prints."""
+"""Action and output of ``workbench replay``."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext

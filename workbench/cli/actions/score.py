@@ -1,4 +1,4 @@
-"""What ``workbench score`` does and prints; ``replay`` ends with the same table."""
+"""Action and output of ``workbench score``; ``replay`` ends with the same table."""
 
 import json
 from collections.abc import Sequence

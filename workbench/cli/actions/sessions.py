@@ -1,4 +1,4 @@
-"""What ``workbench sessions`` does and prints."""
+"""Action and output of ``workbench sessions``."""
 
 import json
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""What ``workbench studies`` does and prints."""
+"""Action and output of ``workbench studies``."""
 
 import json
 from collections.abc import Callable, Sequence

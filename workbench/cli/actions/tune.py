@@ -1,4 +1,4 @@
-"""What ``tune`` does and prints, and the end of ``demo``."""
+"""Action and output of ``tune``, and the end of ``demo``."""
 
 import json
 import sys

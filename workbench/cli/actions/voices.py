@@ -1,4 +1,4 @@
-"""What ``workbench voices`` does and prints."""
+"""Action and output of ``workbench voices``."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,1 +1,1 @@
-"""What a study writes: the assistant's config, the checklist, the result file."""
+"""Files that a study writes: the assistant's config, the checklist, the result file."""

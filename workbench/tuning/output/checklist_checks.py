@@ -1,4 +1,4 @@
-"""Which items of the checklist hold here and now: what is quick and local is checked when the list is written."""
+"""Checks of the checklist that are quick and local: they run when the list is written."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What MLX-Harmony's ``hotmic`` would suggest for a recording: its rule, on the same audio.
+"""Suggestions of MLX-Harmony's ``hotmic`` for a recording: its rule, on the same audio.
 
 ``hotmic`` listens at 16 kHz in blocks of 500 ms. The first 3 s are silence by assumption: their median block RMS is the
 noise. The 90th percentile of the last 400 blocks, silent ones included, is the speech level. It suggests

@@ -1,4 +1,4 @@
-"""What the faults of an assistant cost: its scores compared with those of the corrected one, same knobs."""
+"""Cost of the faults of an assistant: its scores against those of the corrected one, same knobs."""
 
 from collections import Counter
 from collections.abc import Iterable

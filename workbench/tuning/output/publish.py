@@ -1,4 +1,4 @@
-"""What a study leaves behind: ``configs/<name>/`` for the assistant, ``studies/<name>/result.json`` for programs."""
+"""Publishing of a study: ``configs/<name>/`` for the assistant, ``studies/<name>/result.json`` for programs."""
 
 import dataclasses
 import math
