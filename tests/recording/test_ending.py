@@ -260,7 +260,7 @@ def test_a_disk_with_no_room_for_the_assistants_log(noisy: Sound, tmp_path: Path
 def test_a_sound_server_that_ends_between_opening_and_beginning(own_sound: Sound, tmp_path: Path) -> None:
     """As while the model of a live recording warms up. PortAudio never comes back from starting the stream."""
     script = (
-        "import sys\n"
+        "from pathlib import Path\n"
         "from workbench.recording.devices import find_device, stream_settings\n"
         "from workbench.errors import WorkbenchError\n"
         "from workbench.recording import recorder\n"
@@ -270,7 +270,7 @@ def test_a_sound_server_that_ends_between_opening_and_beginning(own_sound: Sound
         "begin = recorder.Recorder.start\n"
         "def wait(self): print('open', flush=True); input(); begin(self)\n"
         "recorder.Recorder.start = wait\n"
-        "try: record(recorder.RecordingPlan(recorder.Path('s'), how, (0.01, 700, 200)), PlainView())\n"
+        "try: record(recorder.RecordingPlan(Path('s'), how, (0.01, 700, 200)), PlainView())\n"
         "except WorkbenchError as error: print(error)\n"
     )
     process = subprocess.Popen(
