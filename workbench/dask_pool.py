@@ -39,7 +39,8 @@ class Dask(AbstractContextManager["Dask"]):
             import distributed
         except ImportError:
             raise WorkbenchError(f"--dask needs a package; {install('dask')}") from None
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # errors come with the results
+        for name in ("distributed", "distributed.client"):  # each has a level of its own; errors come with the results
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         self._address = address
         connect: Any = distributed.Client
         try:
