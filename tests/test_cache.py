@@ -71,7 +71,7 @@ def test_two_processes_at_once(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_a_store_is_named(tmp_path: Path) -> None:
     (tmp_path / "store").write_text("not a folder")
-    with pytest.raises(WorkbenchError, match=r"store: the store cannot be opened .* WORKBENCH_STORE"):
+    with pytest.raises(WorkbenchError, match=r"store: the cache cannot be opened .* WORKBENCH_STORE"):
         Store(tmp_path / "store").get("a", json.loads)
 
 

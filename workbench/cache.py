@@ -97,7 +97,7 @@ class Store:
                     self._disk = self._database()
             except Exception as error:
                 raise WorkbenchError(
-                    f"{self.folder}: the store cannot be opened ({error}); set WORKBENCH_STORE to another folder"
+                    f"{self.folder}: the cache cannot be opened ({error}); set WORKBENCH_STORE to another folder"
                 ) from None
         return self._disk
 
