@@ -1,6 +1,7 @@
 """``workbench replay``."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,7 +14,9 @@ from workbench.cli.options import (
     session_argument,
     session_folders,
 )
-from workbench.config import Config
+
+if TYPE_CHECKING:
+    from workbench.config import Config
 
 
 @click.command()
@@ -25,7 +28,7 @@ from workbench.config import Config
 @json_option
 def replay(
     sessions: tuple[str, ...],
-    config: Config,
+    config: "Config",
     out: Path | None,
     budget: Path | None,
     prices: tuple[str, ...],

@@ -5,8 +5,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from workbench.cli.options import CONFIG_PATH, json_option, session_folders
-from workbench.config_sections import ASSISTANTS
+from workbench.cli.options import ASSISTANT, CONFIG_PATH, json_option, session_folders
 
 
 @click.command()
@@ -25,7 +24,7 @@ from workbench.config_sections import ASSISTANTS
 @click.option("--models", metavar="FOLDER", help="Folder of the stack's models: stt/, tts/, duplex/.")
 @click.option(
     "--listener",
-    type=click.Choice(ASSISTANTS),
+    type=ASSISTANT,
     help="Turn detection to simulate: `workbench` (corrected) or `mlx-harmony` (as shipped, faults included).",
 )
 @click.option(
