@@ -24,7 +24,7 @@ from workbench.units import FRAME_SAMPLES, SAMPLE_RATE, frame_end, ms_to_samples
 Taps = tuple[tuple[int, float], ...]
 """Echo path: (delay in samples, linear gain)."""
 
-Sounds = Callable[[], list[tuple[int, Audio]]]
+PlayedSounds = Callable[[], list[tuple[int, Audio]]]
 """Gives (first sample at the loudspeaker, PCM) of what the agent has played, in order."""
 
 _BLOCK = 60 * SAMPLE_RATE
@@ -141,7 +141,7 @@ class Microphone:
         self._echoed: npt.NDArray[np.bool_] = np.zeros(self.frames if taps else 0, dtype=bool)
         self._ascending: list[float] | None = None
         self._gates: dict[float, EnergyGate] = {}
-        self._speaking: Sounds | None = None
+        self._speaking: PlayedSounds | None = None
 
     @property
     def has_echo(self) -> bool:
@@ -213,7 +213,7 @@ class Microphone:
         mixed = mixed + self._echo([*self._played, *played], first, last)
         return frame_rms(mixed.reshape(-1, FRAME_SAMPLES)).astype(np.float64)
 
-    def listen_to(self, speaking: "Sounds | None") -> None:
+    def listen_to(self, speaking: "PlayedSounds | None") -> None:
         """The agent speaks: until :meth:`hear` settles it, the callable gives what it has played by then."""
         self._speaking = speaking
 
