@@ -39,6 +39,8 @@ def _nested(depth: int) -> Any:
 
 def _places(data: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Where there is a value in parsed JSON."""
+    if len(place) > 20:
+        return [place]
     inner = data.items() if isinstance(data, dict) else enumerate(data[:20]) if isinstance(data, list) else ()
     return [place, *(found for key, item in inner for found in _places(item, (*place, key)))]
 

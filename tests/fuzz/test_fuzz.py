@@ -23,7 +23,7 @@ SEED = 14
 quiet = settings(
     deadline=None,
     database=None,
-    phases=[Phase.generate, Phase.shrink],
+    phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
     derandomize=False,
 )

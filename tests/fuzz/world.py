@@ -35,7 +35,7 @@ AUDIO = {
 LABEL_FILES = {
     "csv": "start,end,kind,turn,text\n1.000000,2.000000,speech,1,what can you tell me\n2.500000,2.700000,noise,,\n",
     "txt": "1.000000\t2.000000\tspeech 1: what can you tell me\n2.500000\t2.700000\tnoise: door\n",
-    "rttm": "SPEAKER talk 1 1.0 1.0 <NA> <NA> anna <NA> <NA>\nSPEAKER talk 1 2.5 0.5 <NA> <NA> bert <NA> <NA>\n",
+    "rttm": "SPEAKER talk 1 0.1 0.3 <NA> <NA> anna <NA> <NA>\nSPEAKER talk 1 0.5 0.4 <NA> <NA> bert <NA> <NA>\n",
     "stm": ";; by hand\ntalk 1 anna 1.00 2.00 <o,f0,male> what can you tell me\ntalk 1 bert 2.50 3.00 <o> yes\n",
 }
 REPLIES = (
@@ -51,6 +51,7 @@ def build(root: Path) -> None:
     sound = _sound()
     folders = [_session(root / "recordings" / name, sound) for name in ("made", "other")]
     _live(root / "recordings" / "live", folders[0])
+    _session(root / "recordings" / "silent", sound[:SAMPLE_RATE], labels=())
     (root / "audio").mkdir()
     for ending, kind in AUDIO.items():
         soundfile.write(root / "audio" / f"talk.{ending}", sound[:SAMPLE_RATE], SAMPLE_RATE, format=kind)
@@ -93,11 +94,16 @@ def _sound() -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
     return (random.standard_normal(len(level)) * level).astype(np.float32)
 
 
-def _session(folder: Path, sound: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]") -> Session:
+_SPOKEN = (Label(SAMPLE_RATE, 2 * SAMPLE_RATE, "speech", 1, "what can you tell me"),)
+
+
+def _session(
+    folder: Path, sound: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]", labels: Sequence[Label] = _SPOKEN
+) -> Session:
     folder.mkdir(parents=True)
     write_track(folder / "mic.flac", iter([sound]))
     write_track(folder / "agent.flac", iter([sound[::-1].copy()]))
-    write_labels(folder / "labels.csv", [Label(SAMPLE_RATE, 2 * SAMPLE_RATE, "speech", 1, "what can you tell me")])
+    write_labels(folder / "labels.csv", list(labels))
     (folder / "events.jsonl").write_text('{"sample":480,"event":"mark","text":"here"}\n')
     return write_manifest(folder, tracks={"mic": "mic.flac", "agent": "agent.flac"}, labels_source="human")
 
