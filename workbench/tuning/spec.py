@@ -211,33 +211,31 @@ def from_dict(data: Any, profile: Any, where: str) -> StudySpec:
     Raises:
         WorkbenchError: not a study of this format.
     """
+    from workbench.file_forms import StudyForm, check_form
+
     if isinstance(data, dict) and (lacked := _LACKED.get(data.get("format", 0))):
         raise WorkbenchError(f"{where}: of format {data['format']}, {lacked}; tune under a new --name")
-    if not isinstance(data, dict) or data.get("format") != FORMAT:
-        raise WorkbenchError(f"{where}: not a study of format {FORMAT}; tune under a new --name")
-    try:
-        flat = {f"{section}.{knob}": v for section, values in data["config"].items() for knob, v in values.items()}
-        return StudySpec(
-            name=data["name"],
-            sessions=tuple(SessionRef(**item) for item in data["sessions"]),
-            split=data["split"],
-            tuning=tuple(data["tuning"]),
-            held_out=tuple(data["held_out"]),
-            config=override(Config(), flat),
-            space=parse(data["space"], where),
-            objectives=tuple(data["objectives"]),
-            budget=dict(data["budget"]),
-            sampler=data["sampler"],
-            seed=data["seed"],
-            prune=data["prune"],
-            trials=data["trials"],
-            in_flight=data["in_flight"],
-            profile=_profile(data["profile"], profile, where),
-            weights=dict(data["weights"]),
-            unread=dict(data.get("unread", {})),
-        )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise WorkbenchError(f"{where}: not in the form of a study ({error}); tune under a new --name") from None
+    form = check_form(StudyForm, data, where, "tune under a new --name")
+    flat = {f"{section}.{knob}": value for section, values in form.config.items() for knob, value in values.items()}
+    return StudySpec(
+        name=form.name,
+        sessions=tuple(SessionRef(**item.model_dump()) for item in form.sessions),
+        split=form.split,
+        tuning=tuple(form.tuning),
+        held_out=tuple(form.held_out),
+        config=override(Config(), flat),
+        space=parse(form.space, where),
+        objectives=tuple(form.objectives),
+        budget=form.budget,
+        sampler=form.sampler,
+        seed=form.seed,
+        prune=form.prune,
+        trials=form.trials,
+        in_flight=form.in_flight,
+        profile=_profile(form.profile, profile, where),
+        weights=form.weights,
+        unread=form.unread,
+    )
 
 
 def _profile(digest: str, data: Any, where: str) -> Profile | None:

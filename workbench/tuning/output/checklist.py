@@ -201,6 +201,12 @@ def _items(result: Result, lines: Mapping[str, str | None], found: Mapping[str, 
     assistant = result.config.assistant
     if assistant.tts_stream and assistant.barge_in:
         text.append("- [ ] `tts_stream` with `barge_in` stops MLX-Harmony with an error: set one of them to false")
+    if assistant.barge_in and result.spec.config.workbench.listener == "mlx-harmony":
+        text.append(
+            "- [ ] `barge_in`: MLX-Harmony's watches outlive their chunk, and two listens that step one STT model at "
+            "the same time mix their text or crash; a shorter `barge_in_window_seconds` makes that rarer. "
+            f"`shared_model_listens` on the tuning sessions: {figure(result.tuning.tuned, 'shared_model_listens')}"
+        )
     if NO_DIFFERENCE in headline(result):
         text.append("- [ ] no difference was shown: record more sessions before you trust these values over your own")
     return "\n".join(text)
