@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
+import click
 from rich.console import Console
 
 from workbench.cli.actions.score import report, show
+from workbench.cli.options import used_config
 from workbench.config import Config
+from workbench.errors import printable
 from workbench.metrics.budget import read_budget
 from workbench.runs import run_sessions, score_run
 
@@ -23,4 +26,6 @@ def replay_and_show(
         run = run_sessions(folders, config, out, lambda what: status.update(what) if status else None)
         scored, summary = score_run(run)
         report(run, scored, summary, limits)
+    if not as_json:
+        click.echo(printable(used_config(config)))
     return show(run, scored, summary, limits, as_json)

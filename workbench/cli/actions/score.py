@@ -8,9 +8,11 @@ import click
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from workbench.cli.options import changed_knobs
 from workbench.cli.progress import Output
-from workbench.metrics import SessionScores, Summary, shown
+from workbench.metrics import SessionScores, Summary
 from workbench.metrics.budget import check_budget, nothing_answered, read_budget, unmeasured
+from workbench.metrics.missing import explained, why_missing
 from workbench.runs import Run, read_run, score_run
 
 HEADLINES = {
@@ -46,7 +48,13 @@ def show(run: Run, scored: Sequence[SessionScores], summary: Summary, limits: di
     """
     violations = check_budget(summary.scores, limits)
     if as_json:
-        fields = {"run": str(run.folder), "scores": summary.scores, "over_budget": [item.key for item in violations]}
+        fields = {
+            "run": str(run.folder),
+            "config": changed_knobs(run.config),
+            "scores": summary.scores,
+            "missing": {key: why for key in summary.scores if (why := why_missing(key, summary.scores, run.config))},
+            "over_budget": [item.key for item in violations],
+        }
         click.echo(json.dumps(fields))
     else:
         _print_table(run, scored, summary)
@@ -70,7 +78,7 @@ def _print_table(run: Run, scored: Sequence[SessionScores], summary: Summary) ->
     table = Table("", "score", "value", title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for group, keys in HEADLINES.items():
         for number, key in enumerate(keys):
-            table.add_row("" if number else group, key, shown(summary, key))
+            table.add_row("" if number else group, key, explained(summary, key, run.config))
     console.print(table)
     # What happened in none of n chances, or all, the table shows as a count; the report says what that bounds.
     notes = [note for note in summary.notes if ": none " not in note and ": all " not in note]

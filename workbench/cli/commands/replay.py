@@ -4,13 +4,21 @@ from pathlib import Path
 
 import click
 
-from workbench.cli.options import PATH, budget_option, config_options, json_option, session_argument, session_folders
+from workbench.cli.options import (
+    BASELINE,
+    PATH,
+    budget_option,
+    config_options,
+    json_option,
+    session_argument,
+    session_folders,
+)
 from workbench.config import Config
 
 
 @click.command()
 @session_argument
-@config_options()
+@config_options(BASELINE)
 @click.option("--out", type=PATH, help="Folder of the run; by default reports/ and a name made from the config.")
 @budget_option
 @json_option
@@ -23,7 +31,8 @@ def replay(
 ) -> int:
     """Replay sessions through STT → LM → TTS, score them and write a report.
 
-    SESSION is a session, its name in recordings/, or a folder of sessions.
+    SESSION is a session, its name in recordings/, or a folder of sessions. The config is configs/baseline.toml, unless
+    --config names another.
     """
     from workbench.cli.actions.replay import replay_and_show
 
