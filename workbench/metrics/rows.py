@@ -152,6 +152,28 @@ class UnderrunRow:
     voiced: bool
 
 
+@dataclass(frozen=True, slots=True)
+class ReasonRow:
+    """Why something went wrong, and the setting that would have prevented it; :mod:`workbench.metrics.reasons`.
+
+    Attributes:
+        what: ``cut-in``, ``missed end`` or ``underrun``.
+        t: when it happened.
+        turn: number of the turn; None for an underrun.
+        kind: cause in one word, for programs.
+        text: cause and remedy, for people.
+        knob, value: the setting that would have helped here; empty and None where no single one is known to.
+    """
+
+    what: str
+    t: int
+    turn: int | None
+    kind: str
+    text: str
+    knob: str
+    value: float | None
+
+
 @dataclass(frozen=True)
 class SessionScores:
     """Raw values of one session under one config.
@@ -170,6 +192,7 @@ class SessionScores:
         replies_unheard: answers that were never audible.
         xruns, xrun_samples: what the audio device reported of itself.
         dropped: microphone samples lost because the listener's queue was full.
+        reasons: of cut-ins, missed ends and underruns; empty where settings and levels were not at hand.
     """
 
     session: str
@@ -194,6 +217,7 @@ class SessionScores:
     xruns: int = 0
     xrun_samples: int = 0
     dropped: int = 0
+    reasons: tuple[ReasonRow, ...] = ()
 
 
 ROWS: dict[str, type] = {
@@ -203,5 +227,6 @@ ROWS: dict[str, type] = {
     "floor": FloorRow,
     "events": EventRow,
     "underruns": UnderrunRow,
+    "reasons": ReasonRow,
 }
 """Fields of :class:`SessionScores` that hold rows."""

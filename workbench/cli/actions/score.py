@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -53,6 +54,7 @@ def show(run: Run, scored: Sequence[SessionScores], summary: Summary, limits: di
             "config": changed_knobs(run.config),
             "scores": summary.scores,
             "missing": {key: why for key in summary.scores if (why := why_missing(key, summary.scores, run.config))},
+            "reasons": [{"session": item.session, **asdict(row)} for item in scored for row in item.reasons],
             "over_budget": [item.key for item in violations],
         }
         click.echo(json.dumps(fields))
