@@ -17,9 +17,10 @@ import numpy as np
 from workbench.arrays import Audio
 from workbench.config import Config, knobs, override, to_dict
 from workbench.errors import WorkbenchError
-from workbench.files import pretty_json, sha256_text, write_text
+from workbench.files import pretty_json, write_text
 from workbench.metrics import SessionScores, Summary, agent_intervals, evaluate, summarise, write_scores
 from workbench.metrics.loss import DEFAULT, Prices
+from workbench.run_folders import default_run_folder
 from workbench.sessions.folders import check_name
 from workbench.sessions.heard_levels import heard_levels
 from workbench.sessions.labels import Label, only_known, read_labels
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from workbench.replay.profiles import Progress
 
 FORMAT = 1
-LONGEST_PART = 40
-"""Characters of sessions' names in a folder's name."""
 PACKAGES = ("mlx", "moshi_mlx", "rustymimi", "numpy", "soxr", "soundfile")
 
 
@@ -71,22 +70,6 @@ class Run:
     machine: str = ""
     generated: bool = False
     notes: tuple[str, ...] = ()
-
-
-def default_run_folder(config: Config) -> Path:
-    """``reports/<stack>-<listener>-<fingerprint>``."""
-    return Path("reports") / f"{config.stack.name}-{config.workbench.listener}-{config.fingerprint[:8]}"
-
-
-def folder_part(sessions: Sequence[str]) -> str:
-    """Part of a folder's name that says of which sessions it is: their names, or how many with a digest of the names.
-
-    >>> folder_part(["kitchen"]), folder_part(["hall", "kitchen"]), folder_part([f"s{n}" for n in range(20)])
-    ('kitchen', 'hall+kitchen', '20-sessions-645c03')
-    """
-    names = sorted(sessions)
-    joined = "+".join(names)
-    return joined if len(joined) <= LONGEST_PART else f"{len(names)}-sessions-{sha256_text(joined)[:6]}"
 
 
 def open_labelled(folder: Path) -> tuple[Session, tuple[Label, ...]]:
@@ -123,7 +106,7 @@ def run_sessions(
     from workbench.replay.profiles import stack_profile, unknown_lm_time
     from workbench.stacks import generated, make_stack
 
-    out = out or default_run_folder(config)
+    out = out or default_run_folder(config, [session.name for session, _ in opened])
     knobs = knobs_of(config)
     stack = make_stack(config)
     store = Store(default_folder())

@@ -67,6 +67,10 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, 
 budget_option = click.option(
     "--budget", type=CONFIG_PATH, help="Budget file; exit 1 and name each score over its limit."
 )
+unmeasured_option = click.option(
+    "--allow-unmeasured", is_flag=True, help="Keep limits for which there was nothing to measure; they fail otherwise."
+)
+force_option = click.option("--force", is_flag=True, help="Replace a run with another config or of other sessions.")
 price_option = click.option(
     "--price",
     "prices",

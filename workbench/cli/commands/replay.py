@@ -9,10 +9,12 @@ from workbench.cli.options import (
     PATH,
     budget_option,
     config_options,
+    force_option,
     json_option,
     price_option,
     session_argument,
     session_folders,
+    unmeasured_option,
 )
 from workbench.config import Config
 
@@ -20,15 +22,21 @@ from workbench.config import Config
 @click.command()
 @session_argument
 @config_options(BASELINE)
-@click.option("--out", type=PATH, help="Folder of the run; by default reports/ and a name made from the config.")
+@click.option(
+    "--out", type=PATH, help="Folder of the run; by default reports/ and a name made from config and sessions."
+)
+@force_option
 @budget_option
+@unmeasured_option
 @price_option
 @json_option
 def replay(
     sessions: tuple[str, ...],
     config: Config,
     out: Path | None,
+    force: bool,
     budget: Path | None,
+    allow_unmeasured: bool,
     prices: tuple[str, ...],
     as_json: bool,
 ) -> int:
@@ -38,5 +46,7 @@ def replay(
     --config names another.
     """
     from workbench.cli.actions.replay import replay_and_show
+    from workbench.cli.actions.score import Asked
 
-    return replay_and_show(session_folders(sessions), config, out, (budget, prices), as_json)
+    asked = Asked(budget, prices, allow_unmeasured)
+    return replay_and_show(session_folders(sessions), config, (out, force), asked, as_json)

@@ -17,7 +17,14 @@ from workbench.config import Config
 )
 @price_option
 @json_option
-def sweep(arguments: tuple[str, ...], values: tuple[str, ...], config: Config, out: Path | None, as_json: bool) -> int:
+def sweep(
+    arguments: tuple[str, ...],
+    values: tuple[str, ...],
+    config: Config,
+    out: Path | None,
+    prices: tuple[str, ...],
+    as_json: bool,
+) -> int:
     """Replay sessions at every value of one knob, or of two as a grid, and show which scores move.
 
     The values are those of configs/space.toml, unless --values gives others. All other knobs are those of
@@ -26,4 +33,4 @@ def sweep(arguments: tuple[str, ...], values: tuple[str, ...], config: Config, o
     from workbench.cli.actions.score import yardstick
     from workbench.cli.actions.sweep import sweep_and_show
 
-    return sweep_and_show(arguments, values, config, out, yardstick(None, prices)[1], as_json)
+    return sweep_and_show((arguments, values), config, yardstick(None, prices)[1], out, as_json)
