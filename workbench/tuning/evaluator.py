@@ -6,6 +6,7 @@ store. So a trial costs what its changed knobs change, and its traces are those 
 
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from workbench.simulation.microphone import Microphone
 from workbench.simulation.step_costs import CostSource, Profile
 from workbench.stacks import make_stack
 from workbench.stages.protocols import Stages
+from workbench.stages.stand_in_stt import StandInStt, continuous_pass
 
 KEPT = 20_000
 """Scored sessions that one process remembers: some 100 MB of rows at ten turns a session."""
@@ -113,6 +115,17 @@ class Evaluator:
             raise WorkbenchError(f"stack {self._stack.name!r} has no listener and no chunker: there is nothing to tune")
         known = only_known(labels, self._stack.vocabulary)[0]
         return SessionMaterial(session, known, Reference(known), stages, agent)
+
+    def stand_in(self) -> "Evaluator":
+        """This evaluator with the STT replaced by its continuous pass over each session, which is heard now."""
+        other = copy(self)
+        other._materials = {name: self._with_stand_in(item) for name, item in self._materials.items()}
+        other._scored, other.replays = OrderedDict(), 0
+        return other
+
+    def _with_stand_in(self, item: SessionMaterial) -> SessionMaterial:
+        stt = StandInStt(item.stages.stt, continuous_pass(item.stages.stt, item.session, self.store))
+        return replace(item, stages=replace(item.stages, stt=stt))
 
     def refuse_unknown_lm_time(self) -> None:
         """See :func:`workbench.replay.profiles.refuse_unknown_lm_time`."""
