@@ -21,6 +21,7 @@ SILENT = 0.1
 full, where a limit of the budget counts less than 1 however far it is overstepped."""
 
 SHOWN = (
+    "loss_s_per_turn",
     "voice_to_voice_ms_p50",
     "voice_to_voice_ms_p95",
     "endpoint_delay_ms_p50",

@@ -47,6 +47,20 @@ def commands(result: Result, kept: Mapping[str, Any], folder: Path) -> dict[str,
     }
 
 
+HARMONY = "MLX-HARMONY/configs/moshi.json"
+"""Where the assistant has its file, with MLX-HARMONY for its folder."""
+
+
+def copy_commands(folder: Path) -> list[str]:
+    """Commands that back up, apply and verify a study's ``moshi.json``; MLX-HARMONY is the assistant's own folder."""
+    ours, backup = (folder / "moshi.json").as_posix(), (folder / "moshi.before.json").as_posix()
+    return [
+        f"cp {HARMONY} {shlex.quote(backup)}  # back up; MLX-HARMONY is that folder on your machine",
+        f"cp {shlex.quote(ours)} {HARMONY}  # apply",
+        f"cmp {shlex.quote(ours)} {HARMONY} && echo applied  # verify",
+    ]
+
+
 def voice_of(result: Result, kept: Mapping[str, Any]) -> tuple[Path, Path | None] | None:
     """The voice that the assistant will speak with, else the one of the study's TTS; and the TTS, where it is here."""
     named = moshi_json(result.config, kept)["tts_voice_path"] or ""
