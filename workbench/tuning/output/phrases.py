@@ -1,7 +1,6 @@
 """Figures and values in words, for the checklist."""
 
 import math
-from collections.abc import Sequence
 
 from workbench.config import Knob
 from workbench.metrics import Difference, Summary, shown
@@ -10,9 +9,8 @@ from workbench.metrics.compare import NO_DIFFERENCE
 from workbench.metrics.definitions import HIGHER_IS_BETTER
 from workbench.metrics.stats import MIN_PAIRED
 from workbench.simulation.step_costs import measured_beside
-from workbench.stacks import GENERATED, generated
-from workbench.tuning.result import Comparison, Result
-from workbench.tuning.sensitivity import Nudge, Range
+from workbench.tuning.recommendation import change
+from workbench.tuning.sensitivity import Range
 from workbench.tuning.spec import StudySpec
 from workbench.units import FRAME_MS, frames_for_ms
 
