@@ -48,8 +48,9 @@ def load_evaluator(spec: StudySpec, store: Store, progress: Progress = lambda _:
     if spec.config.step_costs.source == "profile" and spec.profile is None:
         raise WorkbenchError(f"study {spec.name!r} has lost its cost profile; tune under a new --name")
     folders = [Path(ref.folder) for ref in spec.sessions]
-    own = {"profile": spec.profile, "weights": spec.weights, "prices": spec.prices}
-    return Evaluator(folders, spec.config, store, progress, **own)
+    return Evaluator(
+        folders, spec.config, store, progress, profile=spec.profile, weights=spec.weights, prices=spec.prices
+    )
 
 
 @dataclass(frozen=True)

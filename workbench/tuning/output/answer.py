@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from workbench.config import Knob, get, knobs
 from workbench.metrics import Summary
-from workbench.metrics.definitions import HIGHER_IS_BETTER
 from workbench.metrics.stats import MIN_PAIRED
 from workbench.stacks import generated, warnings
 from workbench.tuning.front import WEIGHED
@@ -32,6 +31,11 @@ class Change:
     pay: str
     sure: str
     own: bool
+
+    @property
+    def turn(self) -> str:
+        """From → to."""
+        return f"{knob(self.was)} → {knob(self.now)}"
 
 
 @dataclass(frozen=True)
@@ -202,14 +206,14 @@ def _sure(result: Result) -> str:
 def _change(result: Result, item: Ablation) -> Change:
     """What one change is good for: the new settings with and without it."""
     after = result.judged.tuned
-    gains, pains = moved(item.without, after)
-    first = lambda keys: cell(item.without, after, keys[0]) if keys else "nothing measured"  # noqa: E731
+    lists = moved(item.without, after)
+    gain, pay = (cell(item.without, after, keys[0]) if keys else "nothing measured" for keys in lists)
     total = len(result.judged.sessions)
     sure = f"{item.better} of {total}"
     if change(item.difference) == "worse":  # put back, it is worse
         sure += ", shown" if result.judged is result.held_out else ""
     now = get(result.other, item.name)
-    return Change(item.name, item.was, now, first(gains), first(pains), sure, _own(item.name))
+    return Change(item.name, item.was, now, gain, pay, sure, _own(item.name))
 
 
 def _leave(result: Result) -> str:
@@ -260,10 +264,14 @@ def _unfixable(result: Result) -> list[str]:
             found.append(f"`{key}`{limit}: settings that keep it break {others}; raise one of these limits")
         elif item and least is not None:
             found.append(f"{said}{limit}, {number(least)} at best; {remedy}")
-        elif key in WORDS and key != WEIGHED[0] and value and least is not None and value > budget.get(key, 0.0):
-            if (least > NEAR * value) if key not in HIGHER_IS_BETTER else (least < value / NEAR):
-                found.append(f"{said}; {remedy}")
+        elif key in WORDS and key != WEIGHED[0] and _stays(value, least, budget.get(key, 0.0)):
+            found.append(f"{said}; {remedy}")
     return found
+
+
+def _stays(value: float | None, least: float | None, limit: float) -> bool:
+    """Whether a fault is there and no setting does much against it."""
+    return value is not None and value > max(limit, 0.0) and (least is None or least > NEAR * value)
 
 
 def _heads(result: Result) -> tuple[str, ...]:

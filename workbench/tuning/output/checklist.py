@@ -70,20 +70,20 @@ def first_screen(result: Result, found: Answer, folder: Path) -> list[str]:
     """What to do, in at most 25 lines of 100 columns."""
     head = [f"# {result.spec.name}: {found.title}", ""]
     for words in found.banner:
-        head += _wrap(f"> {words}", 2, "> ")
-    head += [*_wrap(found.sentence, 4), ""]
+        head += wrap(f"> {words}", 2, "> ")
+    head += [*wrap(found.sentence, 4), ""]
     lines = ["```sh", *copy_commands(folder), "```"]
     bodies = [("Leave alone", found.leave), ("No key can fix", "; ".join(found.unfixable))]
     changes = _changes(result, found)
     room = LINES - len(head) - len(changes) - len(lines)
     for title, text in bodies:
         share = max(1, room - (3 if text == found.leave and found.unfixable else 1))
-        changes += [*(wrapped := _wrap(f"**{title}:** {text}.", min(3, share))), ""] if text else []
+        changes += [*(wrapped := wrap(f"**{title}:** {text}.", min(3, share))), ""] if text else []
         room -= len(wrapped) + 1 if text else 0
     return [*head, *changes, *lines]
 
 
-def _wrap(text: str, most: int, indent: str = "") -> list[str]:
+def wrap(text: str, most: int, indent: str = "") -> list[str]:
     """Lines of 100 columns; where they are too many, the last says that more follows."""
     more = " … (all below)"
     return textwrap.wrap(
@@ -114,7 +114,7 @@ def _changes(result: Result, found: Answer) -> list[str]:
 
 def _row(item: Change) -> str:
     name = f"`{item.name}`{' (not in moshi.json)' if item.own else ''}"
-    return f"| {name} | {knob(item.was)} → {knob(item.now)} | {item.gain} | {item.pay} | {item.sure} |"
+    return f"| {name} | {item.turn} | {item.gain} | {item.pay} | {item.sure} |"
 
 
 def _trade_offs(found: Answer) -> str:

@@ -33,7 +33,7 @@ CONFIGS = Path("configs")
 def publish(
     result: Result, evaluator: Evaluator, own: Mapping[str, Any] | None, configs: Path = CONFIGS
 ) -> tuple[Path, Answer]:
-    """Write ``moshi.json``, ``tuned.toml``, ``checklist.md`` and ``result.json``; ``candidate.json`` where there is one.
+    """Write ``moshi.json``, ``tuned.toml``, ``checklist.md``, ``result.json``, and ``candidate.json`` if there is one.
 
     Args:
         result: of the study.
