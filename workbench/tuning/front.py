@@ -10,10 +10,12 @@ from dataclasses import dataclass
 import optuna
 
 from workbench.config import Knob, get
+from workbench.files import canonical_json
 from workbench.tuning.objective import ANSWERED
 from workbench.tuning.spec import StudySpec
 from workbench.tuning.study import finished, front, outcome_of
 from workbench.tuning.sweep import Sweep
+from workbench.units import FRAME_MS
 
 WEIGHED = ("voice_to_voice_ms_p50", "cutin_per_hold")
 """Wait for an answer, and cut-ins per pause."""
@@ -77,18 +79,19 @@ def find_front(study: optuna.Study, spec: StudySpec, sweeps: Iterable[tuple[Mapp
         if wait is not None and cuts is not None and spec.goal.constraints(scores).get(ANSWERED, 0) <= 0:
             usable.append(FrontPoint("", (wait, cuts), settings))
     kept: list[FrontPoint] = []
-    # Of equals the one nearest to today's config.
-    for one in sorted(usable, key=lambda item: (item.values, len(item.settings), str(sorted(item.settings.items())))):
+    for one in sorted(usable, key=_order):
         if not kept or one.values[1] < kept[-1].values[1]:
             kept.append(one)
     count = min(len(kept), max(NAMES))
     chosen = [kept[round(number * (len(kept) - 1) / max(1, count - 1))] for number in range(count)]
-    return Front(
-        WEIGHED,
-        tuple(
-            FrontPoint(name, one.values, one.settings) for name, one in zip(NAMES.get(count, ()), chosen, strict=True)
-        ),
-    )
+    named = zip(NAMES.get(count, ()), chosen, strict=True)
+    return Front(WEIGHED, tuple(FrontPoint(name, one.values, one.settings) for name, one in named))
+
+
+def _order(point: FrontPoint) -> tuple[int, float, int, str]:
+    """By the wait in whole frames, which is as fine as settings are; of equals the one nearest to today's config."""
+    wait, cuts = point.values
+    return round(wait / FRAME_MS), cuts, len(point.settings), canonical_json(dict(sorted(point.settings.items())))
 
 
 def _settings(spec: StudySpec, params: Mapping[str, Knob]) -> dict[str, Knob]:

@@ -16,7 +16,7 @@ Mark = Literal["shown", "promising", "keep"]
 
 Reason = Literal["", "nothing better", "worse", "limit"]
 """Why today's config is recommended: no setting was better; the sessions that the search did not see were worse off;
-or a limit is broken on them that today's config keeps, or further overstepped."""
+or limits are broken on them, all of which today's config keeps."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,9 @@ def change(difference: Difference) -> str:
 def recommend(goal: Goal, today: Config, found: Config, unseen: Comparison | None) -> Recommendation:
     """Decide between today's config and the best of a search.
 
-    Sessions that the search did not see have a say: where they are worse off by the first objective, today's config
-    stays, unless a limit is kept there that today's config breaks and nothing shows the objective to be worse.
+    Sessions that the search did not see have a say. Limits come first: today's config stays if it keeps them there and
+    the other does not. Where they are worse off by the first objective it stays too, unless the other keeps limits that
+    today's config breaks, and nothing shows the objective to be worse.
 
     Args:
         goal: objectives and limits.
@@ -88,10 +89,9 @@ def recommend(goal: Goal, today: Config, found: Config, unseen: Comparison | Non
     changed = {item.key: change(item) for item in unseen.differences}
     before, after = (goal.broken(side.scores) for side in (unseen.baseline, unseen.tuned))
     first = goal.objectives[0]
-    over = tuple(key for key in after if key not in before or (key != first and changed.get(key) == "worse"))
-    if over:
-        return Recommendation(today, "keep", "limit", over, found)
-    repaired = [key for key in before if key not in after]
+    if after and not before:
+        return Recommendation(today, "keep", "limit", after, found)
+    repaired = before if not after else ()
     row = unseen.of(first)
     worse_off = row.a is not None and row.b is not None and goal.better(row.a, row.b)
     if changed[first] == "worse" or (worse_off and not repaired):

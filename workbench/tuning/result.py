@@ -67,8 +67,8 @@ class Unkept:
     Attributes:
         value: the best setting's score.
         least: best score of all settings that were tried.
-        instead: limits that the settings which keep this one overstep, those of the one that oversteps least; empty
-            where none keeps it.
+        instead: limits that the best setting keeps and the nearest of those that keep this one does not.
+        keepable: whether any setting keeps it.
     """
 
     key: str
@@ -76,6 +76,7 @@ class Unkept:
     value: float | None
     least: float | None
     instead: tuple[str, ...]
+    keepable: bool
 
 
 @dataclass(frozen=True)
@@ -340,6 +341,8 @@ def _unkept(study: optuna.Study, goal: Goal, found: Outcome) -> tuple[Unkept, ..
     for key in goal.broken(found.scores):
         keeping = [item for item in _outcomes(study) if key not in goal.broken(item.scores) and item.scores]
         nearest = min(keeping, key=lambda item: item.violation, default=None)
-        instead = goal.broken(nearest.scores) if nearest else ()
-        rows.append(Unkept(key, goal.budget.get(key), found.scores.get(key), least.get(key), instead))
+        broken = goal.broken(found.scores)
+        instead = tuple(name for name in goal.broken(nearest.scores) if name not in broken) if nearest else ()
+        row = Unkept(key, goal.budget.get(key), found.scores.get(key), least.get(key), instead, nearest is not None)
+        rows.append(row)
     return tuple(rows)

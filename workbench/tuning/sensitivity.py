@@ -188,7 +188,7 @@ def _try(space: Space, config: Config, parameter: Parameter, value: Knob, judge:
 
 def near(outcome: Outcome | None, best: Outcome, goal: Goal) -> bool:
     """Whether an outcome keeps what the best keeps and is within 5 % of its first objective."""
-    if outcome is None or outcome.violation > best.violation:
+    if outcome is None or not set(outcome.broken) <= set(best.broken):
         return False
     a, b = outcome.values[0], best.values[0]
     return a == b or not goal.better(b, a) or abs(a - b) <= NEAR * abs(b)

@@ -1,13 +1,14 @@
 """Action and output of ``tune``, and the end of ``demo``."""
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import click
-from rich.table import Table
 
 from workbench.cli.actions.resume import resumed
 from workbench.cli.actions.score import yardstick
@@ -19,7 +20,8 @@ from workbench.files import canonical_json, read_json, sha256_text, shipped
 from workbench.moshi_json import read_moshi_json
 from workbench.tuning.objective import Goal
 from workbench.tuning.output.answer import Answer
-from workbench.tuning.output.checklist import WIDTH, wrap
+from workbench.tuning.output.checklist import WIDTH, notes, wrap
+from workbench.tuning.output.checklist_commands import HARMONY
 from workbench.tuning.output.phrases import counted
 from workbench.tuning.output.publish import publish
 from workbench.tuning.plan import SearchOptions, plan
@@ -32,8 +34,8 @@ from workbench.tuning.tune import Where, tune
 BASELINE, QUICK, BUDGET = (Path(f"configs/{name}.toml") for name in ("baseline", "quick", "budget"))
 OBJECTIVE = "loss_s_per_turn"
 
-ROWS = 5
-"""Most changes that the console shows."""
+ROWS, POINTS = 5, 7
+"""Most changes and trade-offs that the console shows."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ def run_tune(folders: Sequence[Path], request: TuneRequest) -> int:
     if request.dask is not None and "workers" in request.given:
         raise WorkbenchError("--dask and --workers: trials run on one or the other; leave one out")
     own = read_moshi_json(request.keep_keys_from) if request.keep_keys_from else None
+    theirs = request.config_file if request.config_file.suffix == ".json" else request.keep_keys_from
+    installed = theirs.as_posix() if theirs else HARMONY
     spec = resumed(folders, request) if request.resume else _spec(folders, request)
     where = Where(request.storage, request.workers, request.dask)
     try:
@@ -82,7 +86,7 @@ def run_tune(folders: Sequence[Path], request: TuneRequest) -> int:
             result, (folder, found) = tune(
                 spec,
                 bar,
-                lambda result, evaluator: publish(result, evaluator, own),
+                lambda result, evaluator: publish(result, evaluator, own, installed),
                 where,
                 resume=request.resume,
                 progress=bar.say,
@@ -137,7 +141,7 @@ def tune_demo(folders: Sequence[Path], config: Config) -> int:
         result, (folder, found) = tune(
             spec,
             bar,
-            lambda result, evaluator: publish(result, evaluator, None),
+            lambda result, evaluator: publish(result, evaluator),
             resume=known(spec.name, local_url(spec)),
             progress=bar.say,
         )
@@ -150,30 +154,28 @@ def show_result(result: Result, found: Answer, folder: Path) -> None:
     console = Output(WIDTH)
 
     def say(text: str, most: int = 1) -> None:
-        for line in wrap(text.replace("`", ""), most) if text else ():
+        for line in wrap(re.sub(r"[`*]", "", text), most) if text else ():
             console.print(line, soft_wrap=True, markup=False)
 
-    def show(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        table = Table(*heads, box=None, pad_edge=False)
-        for column in table.columns:
-            column.no_wrap, column.overflow = True, "ellipsis"
+    def show(*rows: Sequence[str]) -> None:
+        say_line = partial(console.print, soft_wrap=True, markup=False)
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        say_line("")
         for row in rows:
-            table.add_row(*row)
-        console.print("")
-        console.print(table)
+            line = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+            say_line(line if len(line) <= WIDTH else f"{line[: WIDTH - 2]} …")
 
     say(f"{result.spec.name}: {found.title}")
     for words in found.banner:
-        say(words)
+        say(words, 2)
     say(found.sentence, 4)
     if found.changes:
         whose = "candidate.json" if result.recommendation.mark == "keep" else "change"
         rows = [(item.name, item.turn, item.gain, item.pay, item.sure) for item in found.changes[:ROWS]]
         more = [(f"{len(found.changes) - ROWS} more", "", "", "", "")] if len(found.changes) > ROWS else []
-        show((whose, "from → to", "you gain", "you pay", "better in"), rows + more)
-    say(f"Leave alone: {found.leave}.", 2)
-    say(f"No key can fix: {'; '.join(found.unfixable)}." if found.unfixable else "", 2)
-    show(
-        ("", *found.heads, "differs from today in"), [(row.name, *row.values, row.settings) for row in found.trade_offs]
-    )
+        show((whose, "from → to", "you gain", "you pay", "better in"), *rows, *more)
+    for text in notes(found):
+        say(text, 2)
+    trade_offs = [(row.name, *row.values, row.settings) for row in found.trade_offs[:POINTS]]
+    show(("", *found.heads, "differs from today in"), *trade_offs)
     say(f"Commands to apply it, and all figures of {counted(result.trials, 'setting')}: {folder / 'checklist.md'}")

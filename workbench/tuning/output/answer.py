@@ -2,16 +2,17 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from workbench.config import Knob, get, knobs
 from workbench.metrics import Summary
 from workbench.metrics.stats import MIN_PAIRED
 from workbench.stacks import generated, warnings
-from workbench.tuning.front import WEIGHED
+from workbench.tuning.front import WEIGHED, FrontPoint
+from workbench.tuning.objective import LOSS
 from workbench.tuning.output.hotmic import RELEASE_MS, Suggestion
 from workbench.tuning.output.phrases import counted, knob, number
-from workbench.tuning.output.plain import LOSS, REMEDIES, WORDS, amount, cell, moved, part
+from workbench.tuning.output.plain import LIMITS, WORDS, amount, cell, moved, part
 from workbench.tuning.recommendation import change
 from workbench.tuning.result import Ablation, Result
 from workbench.tuning.sensitivity import Range
@@ -57,7 +58,8 @@ class Answer:
         sentence: in plain words with the numbers.
         changes: of the recommended config; of the candidate where today's is recommended.
         leave: what to leave alone, and why.
-        unfixable: what no key can fix, and limits that were not kept.
+        unfixable: what no key can fix.
+        not_kept: limits that no setting keeps together.
         hotmic: what hotmic would have said, and what that does.
         heads: of the trade-offs.
     """
@@ -68,6 +70,7 @@ class Answer:
     changes: tuple[Change, ...]
     leave: str
     unfixable: tuple[str, ...]
+    not_kept: tuple[str, ...]
     hotmic: str
     heads: tuple[str, ...]
     trade_offs: tuple[TradeOff, ...]
@@ -92,6 +95,7 @@ def answer(result: Result, suggestions: Sequence[Suggestion], replayed: Summary)
         changes=tuple(_change(result, item) for item in result.ablations),
         leave=_leave(result),
         unfixable=tuple(_unfixable(result)),
+        not_kept=tuple(_not_kept(result)),
         hotmic="; ".join([said, *filter(None, (part(result.tuning.baseline, replayed, key) for key in _MAIN))]),
         heads=_heads(result),
         trade_offs=tuple(_trade_offs(result)),
@@ -207,7 +211,7 @@ def _change(result: Result, item: Ablation) -> Change:
     """What one change is good for: the new settings with and without it."""
     after = result.judged.tuned
     lists = moved(item.without, after)
-    gain, pay = (cell(item.without, after, keys[0]) if keys else "nothing measured" for keys in lists)
+    gain, pay = (cell(item.without, after, keys[0]) if keys else "nothing" for keys in lists)
     total = len(result.judged.sessions)
     sure = f"{item.better} of {total}"
     if change(item.difference) == "worse":  # put back, it is worse
@@ -217,30 +221,30 @@ def _change(result: Result, item: Ablation) -> Change:
 
 
 def _leave(result: Result) -> str:
+    """Keys that stay, by the reason why they may."""
     changed = {item.name for item in result.ablations} if result.recommendation.mark != "keep" else set()
     ranges = {item.name: item for item in result.sensitivity.ranges}
-    words, config = [], result.config
+    reasons: dict[str, list[str]] = {}
     for name in dict.fromkeys([*ASKED_FOR, *ranges]):
-        if name in changed or _own(name):
-            continue
-        value = knob(get(config, name))
-        if name in ranges:
-            words.append(f"`{name}` {value} ({_good(ranges[name])})")
-        elif name in ASKED_FOR and name != "tts_chunk_min_chars":
-            words.append(f"`{name}` {value} ({result.spec.unread.get(name, 'not searched')})")
-    rest = len([path for path in knobs() if path.startswith("assistant.") and path.partition(".")[2] not in ranges])
-    return "; ".join([*words, f"{rest} keys were not searched"])
+        if name not in changed and not _own(name):
+            why = _good(ranges[name]) if name in ranges else result.spec.unread.get(name, "not searched")
+            reasons.setdefault(why, []).append(f"`{name}` {knob(get(result.config, name))}")
+    keys = [path.partition(".")[2] for path in knobs() if path.startswith("assistant.")]
+    rest = len([name for name in keys if name not in ranges and name not in ASKED_FOR])
+    return "; ".join(
+        [*(f"{', '.join(names)} ({why})" for why, names in reasons.items()), f"{rest} others: not searched"]
+    )
 
 
 def _good(item: Range) -> str:
     """Values that are as good, in a few words."""
     if item.good:
         others = [knob(choice) for choice in item.good if choice != item.chosen]
-        return f"{' or '.join(others)} is as good" if others else "the other choice is worse"
+        return f"{' or '.join(others)} is as good" if others else "any other is worse"
     if item.low == item.high:
         return "any other is worse"
     if item.bounded == (False, False):
-        return "makes no difference here"
+        return "no difference here"
     return f"{knob(item.low)} to {knob(item.high)} is as good"
 
 
@@ -249,24 +253,36 @@ NEAR = 0.9
 
 
 def _unfixable(result: Result) -> list[str]:
-    """Faults that no setting lowers, and limits that were not kept; each with what would have to change."""
-    now = result.tuning.baseline if result.recommendation.mark == "keep" else result.tuning.tuned
-    budget, found = result.spec.budget, []
-    unkept = {item.key: item for item in result.unkept}
-    for key in dict.fromkeys([*WORDS, *unkept]):
-        item, value = unkept.get(key), now.scores.get(key)
-        remedy = REMEDIES.get(key) or (WORDS[key].remedy if key in WORDS else "") or "another limit, or another model"
-        said = WORDS[key].sentence.format(amount(now, key)) if key in WORDS else f"{key} {amount(now, key)}"
-        limit = f" (limit {item.limit:g})" if item and item.limit is not None else ""
-        least = result.least.get(key)
-        if item and item.instead:
-            others = ", ".join(f"`{name}`" for name in item.instead)
-            found.append(f"`{key}`{limit}: settings that keep it break {others}; raise one of these limits")
-        elif item and least is not None:
-            found.append(f"{said}{limit}, {number(least)} at best; {remedy}")
-        elif key in WORDS and key != WEIGHED[0] and _stays(value, least, budget.get(key, 0.0)):
-            found.append(f"{said}; {remedy}")
-    return found
+    """Faults that no setting does much against, each with what would have to change."""
+    now, budget = _now(result), result.spec.budget
+    return [
+        f"{words.sentence.format(amount(now, key))}; {words.remedy}"
+        for key, words in WORDS.items()
+        if words.remedy and _stays(now.scores.get(key), result.least.get(key), budget.get(key, 0.0))
+    ]
+
+
+def _now(result: Result) -> Summary:
+    """Scores of the recommended config on the recordings that the search saw."""
+    return result.tuning.baseline if result.recommendation.mark == "keep" else result.tuning.tuned
+
+
+def _not_kept(result: Result) -> list[str]:
+    """Limits that no setting was found to keep together, by what would have to change."""
+    reasons: dict[str, list[str]] = {}
+    for item in result.unkept:
+        name, remedy = LIMITS.get(item.key, (f"`{item.key}`", "another limit"))
+        limit = "" if item.limit is None else f", limit {item.limit:g}"
+        value = "nothing" if item.value is None else number(item.value)
+        if item.instead:
+            others = " and ".join(LIMITS.get(key, (f"`{key}`", ""))[0] for key in item.instead)
+            why = f"settings that keep this break the limit on {others}; raise one of them"
+        elif item.keepable or item.least is None:
+            why = "settings that keep this cost more in all"
+        else:
+            why, limit = remedy, f"{limit}, at best {number(item.least)}"
+        reasons.setdefault(why, []).append(f"{name} ({value}{limit})")
+    return [f"{', '.join(names)}: {why}" for why, names in reasons.items()]
 
 
 def _stays(value: float | None, least: float | None, limit: float) -> bool:
@@ -290,16 +306,20 @@ def _trade_offs(result: Result) -> list[TradeOff]:
         said = "–" if wait is None else f"{wait / 1000:.1f} s" if wait > 0 else "before you stop"
         return said, "–" if cuts is None else f"{round(cuts * holds)} of {holds:.0f} pauses"
 
+    today, other = ([side.scores[key] for key in scores] for side in (tuning.baseline, tuning.tuned))
     kept = result.recommendation.mark == "keep"
-    rows = [
-        TradeOff("today (recommended)" if kept else "today", shown([tuning.baseline.scores[key] for key in scores]), "")
-    ]
+    rows = [FrontPoint("today (recommended)" if kept else "today", tuple(today), {})]
     if result.other != result.spec.config:
         changed = {item.name: get(result.other, item.name) for item in result.spec.space.parameters}
         changed = {name: value for name, value in changed.items() if get(result.spec.config, name) != value}
-        own = shown([tuning.tuned.scores[key] for key in scores])
-        rows.append(TradeOff("candidate.json" if kept else "recommended", own, settings(changed)))
-    return rows + [TradeOff(item.name, shown(item.values), settings(item.settings)) for item in result.front.points]
+        rows.append(FrontPoint("candidate.json" if kept else "recommended", tuple(other), changed))
+    for point in result.front.points:
+        same = next((number for number, row in enumerate(rows) if row.settings == point.settings and row.name), None)
+        if same is None or not point.name:
+            rows.append(point)
+        else:
+            rows[same] = replace(rows[same], name=f"{rows[same].name}, {point.name}")
+    return [TradeOff(row.name, shown(row.values), settings(row.settings)) for row in rows]
 
 
 def settings(values: Mapping[str, Knob]) -> str:

@@ -19,9 +19,6 @@ from workbench.tuning.sweep import SCORE_HEADINGS, Sweep
 WIDTH, LINES = 100, 25
 """Columns and lines of the first screen."""
 
-ROWS = 6
-"""Most changes on the first screen; the others are among the 26 keys."""
-
 ITEMS = (
     ("aligned", "24 kHz audio in blocks of 80 ms (1920 samples), whole and in order"),
     ("shapes", "token shapes: a frame is (1, codebooks, 1) from the codec and (1, codebooks) for the model"),
@@ -43,6 +40,7 @@ def checklist(
     faults: ListenerComparison | None,
     folder: Path,
     checks: Mapping[str, Check],
+    installed: str,
 ) -> str:
     """The checklist as Markdown.
 
@@ -53,6 +51,7 @@ def checklist(
         faults: what the faults of the assistant cost, where it has any.
         folder: where ``moshi.json`` and ``tuned.toml`` are.
         checks: what was checked just now.
+        installed: where the assistant has its file.
     """
     folded = {
         "Trade-offs: answering fast or waiting patiently": _trade_offs(found),
@@ -63,53 +62,59 @@ def checklist(
         "Machine checks": _items(result, commands(result, kept, folder), checks),
     }
     parts = [f"<details>\n<summary>{title}</summary>\n\n{text}\n\n</details>" for title, text in folded.items() if text]
-    return "\n\n".join(["\n".join(first_screen(result, found, folder)), *parts]) + "\n"
+    return "\n\n".join(["\n".join(first_screen(result, found, folder, installed)), *parts]) + "\n"
 
 
-def first_screen(result: Result, found: Answer, folder: Path) -> list[str]:
+def first_screen(result: Result, found: Answer, folder: Path, installed: str) -> list[str]:
     """What to do, in at most 25 lines of 100 columns."""
-    head = [f"# {result.spec.name}: {found.title}", ""]
+    head = [f"# {result.spec.name}: {found.title}"]
     for words in found.banner:
         head += wrap(f"> {words}", 2, "> ")
-    head += [*wrap(found.sentence, 4), ""]
-    lines = ["```sh", *copy_commands(folder), "```"]
-    bodies = [("Leave alone", found.leave), ("No key can fix", "; ".join(found.unfixable))]
-    changes = _changes(result, found)
-    room = LINES - len(head) - len(changes) - len(lines)
-    for title, text in bodies:
-        share = max(1, room - (3 if text == found.leave and found.unfixable else 1))
-        changes += [*(wrapped := wrap(f"**{title}:** {text}.", min(3, share))), ""] if text else []
-        room -= len(wrapped) + 1 if text else 0
-    return [*head, *changes, *lines]
+    head += ["", *wrap(found.sentence, 4), ""]
+    last = ["", "```sh", *copy_commands(folder, installed), "```"]
+    points = [text for text in notes(found) if text]
+    rows = _changes(result, found, LINES - len(head) - len(last) - len(points) - 1)
+    room = LINES - len(head) - len(last) - len(rows)
+    lines: list[str] = []
+    for place, text in enumerate(points):
+        left = len(points) - place - 1
+        lines += wrap(f"- {text}", max(1, min(2, room - len(lines) - left)), "  ")
+    return [*head, *rows, *lines, *last]
+
+
+def notes(found: Answer) -> list[str]:
+    """What to leave alone, what no key can fix, and limits that are not kept; empty where there is nothing."""
+    texts = {
+        "Leave alone": found.leave,
+        "No key can fix": "; ".join(found.unfixable),
+        "Limits not kept": "; ".join(found.not_kept),
+    }
+    return [f"**{title}:** {text}." if text else "" for title, text in texts.items()]
 
 
 def wrap(text: str, most: int, indent: str = "") -> list[str]:
     """Lines of 100 columns; where they are too many, the last says that more follows."""
-    more = " … (all below)"
     return textwrap.wrap(
         text,
         WIDTH,
         max_lines=most,
-        placeholder=more,
+        placeholder=" …",
         subsequent_indent=indent,
         break_long_words=False,
         break_on_hyphens=False,
     )
 
 
-def _changes(result: Result, found: Answer) -> list[str]:
+def _changes(result: Result, found: Answer, most: int) -> list[str]:
+    """The changed keys as a table of at most so many lines; empty where nothing changes."""
     if not found.changes:
         return []
-    kept = result.recommendation.mark == "keep"
-    recordings = "held-out recordings" if result.judged is result.held_out else "recordings"
-    lines = [
-        f"| {'candidate.json' if kept else 'key'} | from → to | you gain | you pay | better in {recordings} |",
-        "|---|---|---|---|---|",
-    ]
-    lines += [_row(item) for item in found.changes[:ROWS]]
-    if more := found.changes[ROWS:]:
-        lines.append(f"| {len(more)} more | see all 26 keys below | | | |")
-    return [*lines, ""]
+    what = "candidate.json" if result.recommendation.mark == "keep" else "change"
+    rows = [_row(item) for item in found.changes]
+    if len(rows) + 3 > most:
+        shown = max(1, most - 4)
+        rows = [*rows[:shown], f"| {len(found.changes) - shown} more | see all 26 keys below | | | |"]
+    return [f"| {what} | from → to | you gain | you pay | better in recordings |", "|---|---|---|---|---|", *rows, ""]
 
 
 def _row(item: Change) -> str:

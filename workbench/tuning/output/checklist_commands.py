@@ -47,17 +47,18 @@ def commands(result: Result, kept: Mapping[str, Any], folder: Path) -> dict[str,
     }
 
 
-HARMONY = "MLX-HARMONY/configs/moshi.json"
-"""Where the assistant has its file, with MLX-HARMONY for its folder."""
+HARMONY = "~/MLX-Harmony/configs/moshi.json"
+"""Where the assistant has its file, unless ``tune`` was given it."""
 
 
-def copy_commands(folder: Path) -> list[str]:
-    """Commands that back up, apply and verify a study's ``moshi.json``; MLX-HARMONY is the assistant's own folder."""
-    ours, backup = (folder / "moshi.json").as_posix(), (folder / "moshi.before.json").as_posix()
+def copy_commands(folder: Path, installed: str) -> list[str]:
+    """Commands that back up, apply and verify a study's ``moshi.json``."""
+    ours, backup = (shlex.quote((folder / name).as_posix()) for name in ("moshi.json", "moshi.before.json"))
+    theirs = installed if installed == HARMONY else shlex.quote(installed)
     return [
-        f"cp {HARMONY} {shlex.quote(backup)}  # back up; MLX-HARMONY is that folder on your machine",
-        f"cp {shlex.quote(ours)} {HARMONY}  # apply",
-        f"cmp {shlex.quote(ours)} {HARMONY} && echo applied  # verify",
+        f"cp {theirs} {backup}  # back up",
+        f"cp {ours} {theirs}  # apply",
+        f"cmp {ours} {theirs} && echo applied  # verify",
     ]
 
 

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from workbench.metrics import Summary
 from workbench.metrics.definitions import HIGHER_IS_BETTER
 from workbench.tuning.front import WEIGHED
-from workbench.tuning.objective import SHOWN
-
-LOSS = "loss_s_per_turn"
+from workbench.tuning.objective import ANSWERED, LOSS, SHOWN
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class Words:
 
 WORDS: dict[str, Words] = {
     "cutin_per_hold": Words(
-        "cuts you off in {}",
+        "interrupted {}",
         "interrupted in {}",
         "of",
         "pauses",
@@ -39,43 +37,43 @@ WORDS: dict[str, Words] = {
         "predicts pauses (`stt_vad`)",
     ),
     "missed_eot_rate": Words(
-        "no end of turn in {}",
+        "end not noticed {}",
         "does not notice that you are done in {}",
         "of",
         "turns",
         "turns that are too soft, or noise that is too loud: move the microphone nearer",
     ),
     "false_bargein_per_agent_hour": Words(
-        "stopped by noise {}",
+        "false stops {}",
         "stopped by a noise or an mm-hm {}",
         "times",
         "",
         "noise is as loud as you are: use a headset, or a quieter room",
     ),
     "missed_bargein_rate": Words(
-        "talks over you in {}",
+        "talks over you {}",
         "talks on over you in {}",
         "of",
         "interruptions",
         "it hears you too late while it speaks: the loop would have to listen all the time",
     ),
-    WEIGHED[0]: Words("answers after {}", "answers come {} after you stop", "s"),
+    WEIGHED[0]: Words("you wait {}", "answers come {} after you stop", "s"),
     "stall_ratio": Words(
-        "stutters {} of the time",
+        "stutters {}",
         "stutters {} of the time",
         "%",
         "",
         "speech is made more slowly than it is played: smaller models (`quantize`) or a faster machine",
     ),
     "onset_clipped_ms_p95": Words(
-        "loses your first {}",
+        "first words lost {}",
         "loses up to {} of your first words",
         "ms",
         "",
         "the loop would have to keep the audio from just before it noticed you (pre-roll)",
     ),
     "wer": Words(
-        "mishears {} of words",
+        "words misheard {}",
         "mishears {} of your words",
         "%",
         "",
@@ -84,16 +82,23 @@ WORDS: dict[str, Words] = {
 }
 """Scores that people notice, in the order in which they are named."""
 
-REMEDIES = {
-    "voice_to_voice_ms_p50": "a faster machine or smaller models; the report of `workbench replay` shows where the "
-    "time goes",
-    "rtf": "a faster machine, or smaller models (`quantize`)",
-    "deadline_miss_rate": "a faster machine, or smaller models (`quantize`)",
-    "bargein_reaction_ms_p95": "the loop would have to listen all the time while it speaks",
-    "midword_splits": "chunks would have to be cut where words end",
-    "turns_answered_n": "nine of ten turns must be answered: check levels with `workbench record --calibrate`",
+LIMITS = {
+    "voice_to_voice_ms_p50": ("typical answer in ms", "a faster machine or smaller models"),
+    "voice_to_voice_ms_p95": ("slowest answers in ms", "a faster machine or smaller models"),
+    "cutin_per_hold": ("interruptions per pause", WORDS["cutin_per_hold"].remedy),
+    "missed_eot_rate": ("ends not noticed", WORDS["missed_eot_rate"].remedy),
+    "false_bargein_per_agent_hour": ("false stops per hour of speech", WORDS["false_bargein_per_agent_hour"].remedy),
+    "missed_bargein_rate": ("talking on over you", WORDS["missed_bargein_rate"].remedy),
+    "bargein_reaction_ms_p95": ("time to fall silent in ms", WORDS["missed_bargein_rate"].remedy),
+    "onset_clipped_ms_p95": ("first words lost in ms", WORDS["onset_clipped_ms_p95"].remedy),
+    "stall_ratio": ("stutter", WORDS["stall_ratio"].remedy),
+    "midword_splits": ("words cut in two", "chunks would have to end where words end"),
+    "rtf": ("time to make a second of speech", WORDS["stall_ratio"].remedy),
+    "deadline_miss_rate": ("steps that are too slow", WORDS["stall_ratio"].remedy),
+    "wer": ("words misheard", WORDS["wer"].remedy),
+    ANSWERED: ("nine of ten turns answered", "check levels with `workbench record --calibrate`"),
 }
-"""What would have to change for other limits."""
+"""Limits: what they are about, and what would have to change where no setting keeps them."""
 
 
 def amount(summary: Summary, key: str) -> str:
@@ -114,7 +119,7 @@ def amount(summary: Summary, key: str) -> str:
         return f"{k:.0f} of {n:.0f} {words.noun}" if words.unit == "of" else f"{k:.0f} time{'s' * (k != 1)}"
     if words.unit == "%":
         return f"{value * 100:.1f} %"
-    return f"{value / 1000:.1f} s" if words.unit == "s" else f"{value:.0f} ms"
+    return f"{max(0.0, value) / 1000:.1f} s" if words.unit == "s" else f"{value:.0f} ms"
 
 
 def cell(before: Summary, after: Summary, key: str) -> str:
@@ -122,14 +127,15 @@ def cell(before: Summary, after: Summary, key: str) -> str:
 
     >>> a, b = (Summary({"cutin_per_hold": x / 20}, {}, {"cutin_per_hold": (x, 20)}, ()) for x in (20, 2))
     >>> cell(a, b, "cutin_per_hold")
-    'cuts you off in 20 → 2 of 20 pauses'
+    'interrupted 20 → 2 of 20'
     """
-    was, now = amount(before, key), amount(after, key)
-    # "20 of 20 pauses → 2 of 20 pauses" says everything twice.
+    words = WORDS.get(key)
+    was, now = (amount(side, key).removesuffix(f" {words.noun if words else ''}") for side in (before, after))
+    # "20 of 20 → 2 of 20" says everything twice.
     first, _, rest = was.partition(" ")
     short = first if rest == now.partition(" ")[2] else was
-    words = WORDS[key].cell if key in WORDS else "costs you {} a turn" if key == LOSS else f"{key} {{}}"
-    return words.format(f"{short} → {now}")
+    said = words.cell if words else "lost per turn {}" if key == LOSS else f"{key} {{}}"
+    return said.format(f"{short} → {now}")
 
 
 def is_better(key: str, before: float, after: float) -> bool:

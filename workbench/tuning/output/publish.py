@@ -17,7 +17,7 @@ from workbench.tuning.evaluator import Evaluator
 from workbench.tuning.output.answer import Answer, answer
 from workbench.tuning.output.checklist import checklist
 from workbench.tuning.output.checklist_checks import run_checks
-from workbench.tuning.output.checklist_commands import budget_path
+from workbench.tuning.output.checklist_commands import HARMONY, budget_path
 from workbench.tuning.output.hotmic import by_rule, suggest
 from workbench.tuning.output.listener_comparison import ListenerComparison, compare_listeners
 from workbench.tuning.recommendation import Comparison
@@ -31,7 +31,7 @@ CONFIGS = Path("configs")
 
 
 def publish(
-    result: Result, evaluator: Evaluator, own: Mapping[str, Any] | None, configs: Path = CONFIGS
+    result: Result, evaluator: Evaluator, own: Mapping[str, Any] | None = None, installed: str = HARMONY
 ) -> tuple[Path, Answer]:
     """Write ``moshi.json``, ``tuned.toml``, ``checklist.md``, ``result.json``, and ``candidate.json`` if there is one.
 
@@ -39,14 +39,14 @@ def publish(
         result: of the study.
         evaluator: that the study ran on.
         own: the user's ``moshi.json``, as it was read; its paths are kept.
-        configs: where the folder of configs goes.
+        installed: where the assistant has its file.
 
     Returns:
         The folder of the files for the assistant, and what was found in words.
     """
     kept = own or {}
     spec = result.spec
-    folder = configs / spec.name
+    folder = CONFIGS / spec.name
     folder.mkdir(parents=True, exist_ok=True)
     names = tuple(sorted(ref.name for ref in spec.sessions))
     corrected = assistant(result.config.workbench.listener).corrected
@@ -63,7 +63,7 @@ def publish(
     limits = {"budget": dict(spec.budget), "price": dataclasses.asdict(spec.prices)}
     write_text(budget_path(spec), tomli_w.dumps(limits))
     checks = run_checks(result, evaluator, kept, folder)
-    write_text(folder / "checklist.md", checklist(result, found, kept, faults, folder, checks))
+    write_text(folder / "checklist.md", checklist(result, found, kept, faults, folder, checks, installed))
     write_text(spec.folder / "result.json", pretty_json(_plain(_for_programs(result, found, faults))))
     return folder, found
 
