@@ -4,6 +4,7 @@ With one objective these are the wait for an answer and the cut-ins per pause: w
 come from the trials and from the sweeps of the knobs that decide how long to wait.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -36,12 +37,12 @@ class FrontPoint:
 
     Attributes:
         name: for people; with several objectives empty.
-        values: of the scores that are weighed, on the tuning sessions.
+        values: of the scores that are weighed, on the tuning sessions; None where there was nothing to measure.
         settings: knobs that are not as in today's config.
     """
 
     name: str
-    values: tuple[float, ...]
+    values: tuple[float | None, ...]
     settings: Mapping[str, Knob]
 
 
@@ -77,21 +78,19 @@ def find_front(study: optuna.Study, spec: StudySpec, sweeps: Iterable[tuple[Mapp
     for scores, settings in tried:
         wait, cuts = (scores.get(key) for key in WEIGHED)
         if wait is not None and cuts is not None and spec.goal.constraints(scores).get(ANSWERED, 0) <= 0:
-            usable.append(FrontPoint("", (wait, cuts), settings))
+            spelt = canonical_json(dict(sorted(settings.items())))
+            # By the wait in whole frames, as fine as settings are; of equals the one nearest to today's config.
+            usable.append((round(wait / FRAME_MS), cuts, len(settings), spelt, FrontPoint("", (wait, cuts), settings)))
     kept: list[FrontPoint] = []
-    for one in sorted(usable, key=_order):
-        if not kept or one.values[1] < kept[-1].values[1]:
+    least = math.inf
+    for _, cuts, _, _, one in sorted(usable, key=lambda item: item[:4]):
+        if cuts < least:
+            least = cuts
             kept.append(one)
     count = min(len(kept), max(NAMES))
     chosen = [kept[round(number * (len(kept) - 1) / max(1, count - 1))] for number in range(count)]
     named = zip(NAMES.get(count, ()), chosen, strict=True)
     return Front(WEIGHED, tuple(FrontPoint(name, one.values, one.settings) for name, one in named))
-
-
-def _order(point: FrontPoint) -> tuple[int, float, int, str]:
-    """By the wait in whole frames, which is as fine as settings are; of equals the one nearest to today's config."""
-    wait, cuts = point.values
-    return round(wait / FRAME_MS), cuts, len(point.settings), canonical_json(dict(sorted(point.settings.items())))
 
 
 def _settings(spec: StudySpec, params: Mapping[str, Knob]) -> dict[str, Knob]:

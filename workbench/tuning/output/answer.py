@@ -275,7 +275,7 @@ def _not_kept(result: Result) -> list[str]:
         limit = "" if item.limit is None else f", limit {item.limit:g}"
         value = "nothing" if item.value is None else number(item.value)
         if item.instead:
-            others = " and ".join(LIMITS.get(key, (f"`{key}`", ""))[0] for key in item.instead)
+            others = ", ".join(LIMITS.get(key, (f"`{key}`", ""))[0] for key in item.instead)
             why = f"settings that keep this break the limit on {others}; raise one of them"
         elif item.keepable or item.least is None:
             why = "settings that keep this cost more in all"
@@ -306,13 +306,13 @@ def _trade_offs(result: Result) -> list[TradeOff]:
         said = "–" if wait is None else f"{wait / 1000:.1f} s" if wait > 0 else "before you stop"
         return said, "–" if cuts is None else f"{round(cuts * holds)} of {holds:.0f} pauses"
 
-    today, other = ([side.scores[key] for key in scores] for side in (tuning.baseline, tuning.tuned))
+    today, other = (tuple(side.scores[key] for key in scores) for side in (tuning.baseline, tuning.tuned))
     kept = result.recommendation.mark == "keep"
-    rows = [FrontPoint("today (recommended)" if kept else "today", tuple(today), {})]
+    rows = [FrontPoint("today (recommended)" if kept else "today", today, {})]
     if result.other != result.spec.config:
         changed = {item.name: get(result.other, item.name) for item in result.spec.space.parameters}
         changed = {name: value for name, value in changed.items() if get(result.spec.config, name) != value}
-        rows.append(FrontPoint("candidate.json" if kept else "recommended", tuple(other), changed))
+        rows.append(FrontPoint("candidate.json" if kept else "recommended", other, changed))
     for point in result.front.points:
         same = next((number for number, row in enumerate(rows) if row.settings == point.settings and row.name), None)
         if same is None or not point.name:

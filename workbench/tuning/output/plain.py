@@ -130,6 +130,8 @@ def cell(before: Summary, after: Summary, key: str) -> str:
     'interrupted 20 → 2 of 20'
     """
     words = WORDS.get(key)
+    if words and words.unit == "times":
+        return words.cell.format(f"{before.counts[key][0]:.0f} → {after.counts[key][0]:.0f}")
     was, now = (amount(side, key).removesuffix(f" {words.noun if words else ''}") for side in (before, after))
     # "20 of 20 → 2 of 20" says everything twice.
     first, _, rest = was.partition(" ")
@@ -167,7 +169,7 @@ def part(before: Summary, after: Summary, key: str) -> str:
     a, b = before.scores[key] or 0.0, after.scores[key] or 0.0
     if key == WEIGHED[0]:
         return _wait(a, b)
-    short = was.removesuffix(f" {WORDS[key].noun}")
+    short = was.removesuffix(f" {WORDS[key].noun}").removesuffix(" times")
     return f"{WORDS[key].sentence.format(now)}, {'as today' if was == now else f'was {short}'}"
 
 
