@@ -47,6 +47,21 @@ def commands(result: Result, kept: Mapping[str, Any], folder: Path) -> dict[str,
     }
 
 
+HARMONY = "~/MLX-Harmony/configs/moshi.json"
+"""Where the assistant has its file, unless ``tune`` was given it."""
+
+
+def copy_commands(folder: Path, installed: str) -> list[str]:
+    """Commands that back up, apply and verify a study's ``moshi.json``."""
+    ours, backup = (shlex.quote((folder / name).as_posix()) for name in ("moshi.json", "moshi.before.json"))
+    theirs = installed if installed == HARMONY else shlex.quote(installed)
+    return [
+        f"cp {theirs} {backup}  # back up",
+        f"cp {ours} {theirs}  # apply",
+        f"cmp {ours} {theirs} && echo applied  # verify",
+    ]
+
+
 def voice_of(result: Result, kept: Mapping[str, Any]) -> tuple[Path, Path | None] | None:
     """The voice that the assistant will speak with, else the one of the study's TTS; and the TTS, where it is here."""
     named = moshi_json(result.config, kept)["tts_voice_path"] or ""

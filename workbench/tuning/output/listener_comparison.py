@@ -12,7 +12,8 @@ from workbench.metrics.index import ReplyEvents, index
 from workbench.stages.chunker import STOPS
 from workbench.trace import Trace
 from workbench.tuning.evaluator import Evaluator
-from workbench.tuning.output.phrases import change, verdict
+from workbench.tuning.output.phrases import verdict
+from workbench.tuning.recommendation import change
 from workbench.units import FRAME_SAMPLES, samples_to_seconds
 
 BORDERS = "borders of chunks inside a sentence"
@@ -163,8 +164,6 @@ def section(faults: ListenerComparison) -> str:
     ]
     number = "1 session" if faults.sessions == 1 else f"{faults.sessions} sessions"
     lines = [
-        "## What the faults of the loop cost",
-        "",
         "These values were tuned on the loop as shipped, faults included. The same knobs on the corrected loop "
         f"(listener `workbench`), over all {number}; the last column compares the two "
         "session by session:",
