@@ -10,7 +10,7 @@ Format history:
     2: ``profile``, digest of the cost profile, which is kept with the study, and ``weights``, those of its models.
     3: ``reference`` of each session.
     4: ``in_flight``, and trials that are told in the order of their numbers.
-    5: ``price``: what each fault costs, in seconds.
+    5: ``price``: what each fault costs, in seconds; ``exact``, and searches on a stand-in for the STT.
 """
 
 from collections.abc import Mapping
@@ -102,6 +102,8 @@ class StudySpec:
         split: see :class:`workbench.tuning.split.Split`.
         config: the baseline.
         prices: of each fault, for the loss.
+        exact: whether the search replays exactly; else a stand-in for the STT is asked, and only what is chosen and
+            claimed is replayed exactly.
         prune: whether hopeless trials are broken off session by session.
         trials: finished trials wanted, the baseline's included.
         in_flight: trials that are asked for before the first of them is told.
@@ -123,6 +125,7 @@ class StudySpec:
     sampler: str = "tpe"
     seed: int = 0
     prune: bool = False
+    exact: bool = True
     trials: int = 200
     in_flight: int = IN_FLIGHT
     profile: Profile | None = None
@@ -160,6 +163,7 @@ class StudySpec:
             "trials": self.trials,
             "in_flight": self.in_flight,
             "prune": self.prune,
+            "exact": self.exact,
             "split": self.split,
             "tuning": list(self.tuning),
             "held_out": list(self.held_out),
@@ -240,6 +244,7 @@ def from_dict(data: Any, profile: Any, where: str) -> StudySpec:
             sampler=data["sampler"],
             seed=data["seed"],
             prune=data["prune"],
+            exact=data["exact"],
             trials=data["trials"],
             in_flight=data["in_flight"],
             profile=_profile(data["profile"], profile, where),

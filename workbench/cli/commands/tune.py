@@ -64,6 +64,9 @@ from workbench.config_sections import ASSISTANTS
     help="Prune hopeless trials session by session (Wilcoxon test); none before one has kept the budget.",
 )
 @click.option(
+    "--exact", is_flag=True, help="Replay every trial exactly, not with a stand-in that hears each session once."
+)
+@click.option(
     "--seed",
     type=click.IntRange(0, 2**32 - 1),
     default=0,

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from workbench.tuning.finalists import Agreement
 from workbench.tuning.inactive_knobs import told
 from workbench.tuning.output.answer import Answer, Change
 from workbench.tuning.output.checklist_checks import Check
@@ -57,7 +58,7 @@ def checklist(
         "Trade-offs: answering fast or waiting patiently": _trade_offs(found),
         "All 26 keys": key_table(result, kept) + workbench_table(result),
         "Figures and intervals": _figures(result),
-        "One knob at a time": "\n\n".join(map(_sweep, result.sweeps)),
+        "One knob at a time": "\n\n".join([*_by_stand_in(result.agreement), *map(_sweep, result.sweeps)]),
         "What the faults of the loop cost": section(faults) if faults else "",
         "Machine checks": _items(result, commands(result, kept, folder), checks),
     }
@@ -142,6 +143,27 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
     return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
 
 
+def _by_stand_in(agreement: Agreement | None) -> list[str]:
+    if agreement is None:
+        return []
+    return [
+        "By the stand-in for the STT: an exact replay may differ by as much as the figures say. `workbench sweep` "
+        "replays exactly."
+    ]
+
+
+def rests_on(agreement: Agreement) -> str:
+    """What a search with a stand-in for the STT rests on, in three sentences."""
+    alike = "" if agreement.correlation is None else f"rank correlation {agreement.correlation:.2f}, "
+    sure = "" if agreement.settled else " Others might still be better: `--exact` replays them all."
+    return (
+        f"The search asked a stand-in for the STT, which hears each recording once. {agreement.settings} settings were "
+        f"also replayed exactly: {alike}largest difference {number(agreement.difference)} in the objective; what is "
+        f"recommended and compared are exact replays. The STT heard the recordings {agreement.passes:.1f} times in all."
+        + sure
+    )
+
+
 def _sweep(swept: Sweep) -> str:
     """The scores that move, value by value; today's value in bold."""
     axis = swept.axes[0]
@@ -170,6 +192,7 @@ def _figures(result: Result) -> str:
         + ", ".join(f"{name} {value:g}" for name, value in vars(spec.prices).items())
         + " (docs/metrics.md).",
         *([f"Not searched: {told(spec.unread)}."] if spec.unread else []),
+        *([rests_on(result.agreement)] if result.agreement else []),
         *([f"{note[0].upper()}{note[1:]}."] if (note := busy_machine(spec)) else []),
     ]
     if held is not None and spec.split == "held-out":
