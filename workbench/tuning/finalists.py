@@ -1,7 +1,7 @@
 """Finalists of a search that rested on a stand-in: replayed exactly, the best first, until the order is sure.
 
 The stand-in orders the settings; exact replays decide. Further settings are replayed as long as one of them could be
-the best, were it off by as much as the stand-in has been at most.
+the best, were its guess as much too bad as the worst guess so far.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ from workbench.config import Config
 from workbench.tuning.objective import Goal, Outcome
 from workbench.tuning.sensitivity import Judge
 
-FEWEST, MOST = 4, 12
+FEWEST, MOST = 4, 20
 """Settings that are replayed exactly in any case, and at most."""
 
 AS_GOOD = 0.005
@@ -79,11 +79,11 @@ def _near(a: float, b: float) -> bool:
 
 
 def _could_win(goal: Goal, guessed: Outcome, tried: Sequence[tuple[Config, Outcome, Outcome]]) -> bool:
-    """Whether a setting could be better than all that were tried, were its guess as wrong as the worst of theirs."""
+    """Whether a setting could be better than all that were tried, were its guess as bad as the worst of theirs."""
     best = min(goal.rank(item[2]) for item in tried)
     violation, value = goal.rank(guessed)
-    wrong = [np.subtract(goal.rank(item[1]), goal.rank(item[2])) for item in tried]
-    off = np.nanmax(np.abs(wrong), axis=0, initial=0.0)
+    too_bad = [np.subtract(goal.rank(item[1]), goal.rank(item[2])) for item in tried]
+    off = np.nanmax(too_bad, axis=0, initial=0.0)
     return (violation - off[0], value - off[1]) < best
 
 

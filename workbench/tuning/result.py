@@ -19,12 +19,12 @@ from workbench.metrics.budget import certify
 from workbench.metrics.definitions import BY_KEY, HIGHER_IS_BETTER, Points, Rate
 from workbench.tuning.evaluator import Evaluator
 from workbench.tuning.finalists import Agreement, choose
-from workbench.tuning.front import Front, find_front
+from workbench.tuning.front import Front, find_front, replayed
 from workbench.tuning.inactive_knobs import find_inactive_knobs
 from workbench.tuning.objective import SHOWN, Goal, Outcome, Scorer, at_fidelity, pooled
 from workbench.tuning.recommendation import Comparison, Recommendation, recommend
 from workbench.tuning.search import Objective, search
-from workbench.tuning.sensitivity import Judge, Sensitivity, centre, climb, simplify, survey
+from workbench.tuning.sensitivity import Sensitivity, centre, climb, simplify, survey
 from workbench.tuning.space import Space, read_space
 from workbench.tuning.spec import StudySpec
 from workbench.tuning.study import best, finished, outcome_of, ranked
@@ -188,7 +188,7 @@ def summarise_study(
         ablations=ablations,
         tuning=_compare(spec, today, evaluator.scores(other, spec.tuning), evaluator, spec.tuning),
         held_out=held,
-        front=front if spec.exact else _replayed(front, spec, exact),
+        front=front if spec.exact else replayed(front, spec, exact),
         least=_least(study, goal),
         agreement=agreement,
     )
@@ -201,15 +201,6 @@ def _finalists(found: Config, study: optuna.Study, spec: StudySpec) -> Iterator[
     for trial in ranked(study, spec.goal):
         with suppress(WorkbenchError):
             yield spec.space.config(spec.config, trial.params)
-
-
-def _replayed(front: Front, spec: StudySpec, exact: Judge) -> Front:
-    """A front with the figures of exact replays."""
-    points = []
-    for point in front.points:
-        scores = exact(override(spec.config, point.settings)).scores
-        points.append(replace(point, values=tuple(scores.get(key) for key in front.scores)))
-    return replace(front, points=tuple(points))
 
 
 def _check_measured(spec: StudySpec, trial: FrozenTrial) -> None:
