@@ -101,13 +101,13 @@ class StudySpec:
         held_out: names of those that only judge.
         split: see :class:`workbench.tuning.split.Split`.
         config: the baseline.
-        prices: of each fault, for the loss.
         prune: whether hopeless trials are broken off session by session.
         trials: finished trials wanted, the baseline's included.
         in_flight: trials that are asked for before the first of them is told.
         profile: what the costs of all trials are drawn from; None where they are fixed, or nobody has looked yet.
         weights: of the models, name → digest.
         unread: knobs that were asked for and left out of the space, since nothing reads them, name → why.
+        prices: of each fault, for the loss.
     """
 
     name: str
@@ -119,7 +119,6 @@ class StudySpec:
     space: Space
     objectives: tuple[str, ...]
     budget: Mapping[str, float]
-    prices: Prices = DEFAULT
     sampler: str = "tpe"
     seed: int = 0
     prune: bool = False
@@ -128,6 +127,7 @@ class StudySpec:
     profile: Profile | None = None
     weights: Mapping[str, str] = field(default_factory=dict)
     unread: Mapping[str, str] = field(default_factory=dict)
+    prices: Prices = DEFAULT
 
     @property
     def goal(self) -> Goal:

@@ -129,36 +129,33 @@ def _own(name: str) -> bool:
 
 
 def _sentence(result: Result) -> str:
-    chosen, judged, today = result.recommendation, result.judged, result.tuning.baseline
+    chosen, judged = result.recommendation, result.judged
     if chosen.mark != "keep":
-        unseen = " On recordings that the search did not see" if judged is result.held_out else ""
-        found = _parts(judged.baseline, judged.tuned)
-        return f"{_capital(f'{unseen}: {found}'.removeprefix(': ').strip())}. {_objective(result)} {_sure(result)}"
-    state = "; ".join(
-        filter(None, (f"{WORDS[key].sentence.format(said)}" for key in _MAIN if (said := amount(today, key))))
-    )
+        lead = "on recordings that the search did not see: " if judged is result.held_out else ""
+        found = f"{lead}{_parts(judged.baseline, judged.tuned)}"
+        return f"{found[:1].upper()}{found[1:]}. {_objective(result)} {_sure(result)}"
     if chosen.reason == "nothing better":
-        tried = f"None of {counted(result.trials, 'setting')} that {'was' if result.trials == 1 else 'were'} tried"
+        today = result.tuning.baseline
+        state = "; ".join(WORDS[key].sentence.format(said) for key in _MAIN if (said := amount(today, key)))
+        tried = f"{counted(result.trials, 'setting')} {'was' if result.trials == 1 else 'were'} tried, and none"
         next_best = f" {_objective(result, 'The next best (candidate.json)')}" if chosen.candidate else ""
         return f"{tried} is better than today's on these recordings ({state}).{next_best}"
     held = result.held_out
     assert held is not None
-    row = held.of(result.spec.objectives[0])
+    row, saw, unseen = held.of(result.spec.objectives[0]), len(result.tuning.sessions), len(held.sessions)
     figures = f"{_worth(row.key, row.b)}, today's {_worth(row.key, row.a)}"
     if chosen.reason == "limit":
-        limits = ", ".join(
-            f"`{key}` {amount(held.tuned, key)}, today's {amount(held.baseline, key)}" for key in chosen.limits
-        )
-        figures += f"; and oversteps a limit further than today's: {limits}"
+        scores = held.tuned.scores, held.baseline.scores
+        limits = [f"{_limit(key)[0]} {', today '.join(number(s[key] or 0) for s in scores)}" for key in chosen.limits]
+        figures += f"; and limits are broken that today's config keeps: {', '.join(limits)}"
     if result.spec.split == "leave-one-out":
         return (
-            "Settings that were searched for without a recording, and then tried on it: "
-            f"{figures} (worse in {held.worse} of {len(held.sessions)}). So what looks better here may not carry over "
-            "to the next recording; record more, and tune again."
+            f"Settings that a search found without a recording were then tried on it: {figures} (worse in {held.worse} "
+            f"of {unseen}). So what looks better here may not carry over: record more, and tune again."
         )
     return (
-        f"candidate.json is better on the {len(result.tuning.sessions)} recordings that the search saw, and on "
-        f"{len(held.sessions)} that it did not see: {figures}. So it does not carry over."
+        f"candidate.json is better on the {saw} recordings that the search saw, but on {unseen} that it did not see: "
+        f"{figures}. So it does not carry over."
     )
 
 
@@ -181,7 +178,7 @@ def _objective(result: Result, who: str = "") -> str:
         return ""
     if row.key != LOSS:
         return f"{who or 'The objective'}: {row.key} {number(row.b)}, today {number(row.a)}."
-    return f"{who or 'Waiting and mistakes together'}: {row.b:.2f} s lost per turn, today {row.a:.2f}."
+    return f"{who or 'Waits, and mistakes counted as seconds'}: {row.b:.2f} s lost per turn, today {row.a:.2f}."
 
 
 def _sure(result: Result) -> str:
@@ -194,11 +191,8 @@ def _sure(result: Result) -> str:
     if split == "held-out":
         return f"Better in {held.better} of these {total}: {'shown' if shown else 'not proven, it may be chance'}."
     names = "both" if total == 2 else f"all {total}"
-    same = (
-        f"Same direction in {names} recordings"
-        if tuning.better == total
-        else f"Better in {tuning.better} of {total} recordings"
-    )
+    agree = tuning.better == total
+    same = f"Same direction in {names} recordings" if agree else f"Better in {tuning.better} of {total} recordings"
     if shown:
         return f"{same}; searches that did not see a recording were better on it too: shown."
     if tuning.better == held.better == total and total < MIN_PAIRED:
@@ -271,18 +265,23 @@ def _not_kept(result: Result) -> list[str]:
     """Limits that no setting was found to keep together, by what would have to change."""
     reasons: dict[str, list[str]] = {}
     for item in result.unkept:
-        name, remedy = LIMITS.get(item.key, (f"`{item.key}`", "another limit"))
+        name, remedy = _limit(item.key)
         limit = "" if item.limit is None else f", limit {item.limit:g}"
-        value = "nothing" if item.value is None else number(item.value)
         if item.instead:
-            others = ", ".join(LIMITS.get(key, (f"`{key}`", ""))[0] for key in item.instead)
-            why = f"settings that keep this break the limit on {others}; raise one of them"
+            more = f" and {len(item.instead) - 1} more" if len(item.instead) > 1 else ""
+            why = f"what keeps this breaks {_limit(item.instead[0])[0]}{more}: raise a limit"
         elif item.keepable or item.least is None:
-            why = "settings that keep this cost more in all"
+            why = "what keeps this costs more in all: raise the limit"
         else:
             why, limit = remedy, f"{limit}, at best {number(item.least)}"
+        value = "nothing" if item.value is None else number(item.value)
         reasons.setdefault(why, []).append(f"{name} ({value}{limit})")
     return [f"{', '.join(names)}: {why}" for why, names in reasons.items()]
+
+
+def _limit(key: str) -> tuple[str, str]:
+    """Name of a limit for people, and what would have to change to keep it."""
+    return LIMITS.get(key, (f"`{key}`", "another limit"))
 
 
 def _stays(value: float | None, least: float | None, limit: float) -> bool:

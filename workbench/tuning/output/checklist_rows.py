@@ -27,8 +27,8 @@ def key_table(result: Result, kept: Mapping[str, Any]) -> str:
     """The section on the 26 keys."""
     today, values = moshi_json(result.spec.config, kept), moshi_json(result.config, kept)
     lines = [
-        "*Within 5 %*: of the objective on the recordings that the search saw, all other keys as written, no limit "
-        "overstepped further. *Importance*: the share in what made trials differ (PED-ANOVA).",
+        "*Within 5 %*: of the objective on the recordings that the search saw, all other keys as written, no "
+        "further limit broken. *Importance*: the share in what made trials differ (PED-ANOVA).",
         "",
         "| key | today | write | why |",
         "|---|---|---|---|",

@@ -106,7 +106,7 @@ def spread(item: Range) -> str:
     return f"{knob(item.low)} to {knob(item.high)} within 5 %{open_ended}"
 
 
-_NEAR = "within 5 % without overstepping the budget further"
+_NEAR = "within 5 % without breaking a further limit"
 
 
 def acts_as(name: str, value: Knob) -> str:
