@@ -229,7 +229,7 @@ def test_a_file_of_a_candidate_goes_when_there_is_none(here, slow):
     assert sorted(path.name for path in Path("configs/mine").iterdir()) == ["checklist.md", "moshi.json", "tuned.toml"]
 
 
-def test_limits_that_cannot_be_kept_are_named_with_what_would_have_to_change(here, slow):
+def test_limits_that_cannot_be_kept_say_what_would_have_to_change(here, slow):
     done = tuned(
         slow, "--trials", "8", budget="[budget]\nvoice_to_voice_ms_p50 = 2300\ncutin_per_hold = 0.1\nwer = 0\n"
     )

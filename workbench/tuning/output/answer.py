@@ -328,7 +328,3 @@ def settings(values: Mapping[str, Knob]) -> str:
     'stt_silence_ms=880 barge_in=true'
     """
     return " ".join(f"{name}={knob(value)}" for name, value in values.items())
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
