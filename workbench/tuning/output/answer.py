@@ -14,7 +14,7 @@ from workbench.tuning.output.hotmic import RELEASE_MS, Suggestion
 from workbench.tuning.output.phrases import counted, knob, number
 from workbench.tuning.output.plain import LIMITS, WORDS, amount, cell, moved, part
 from workbench.tuning.recommendation import change
-from workbench.tuning.result import Ablation, Result
+from workbench.tuning.result import Ablation, Result, Unkept
 from workbench.tuning.sensitivity import Range
 
 ASKED_FOR = ("stt_silence_threshold", "stt_silence_ms", "tts_chunk_chars", "tts_chunk_min_chars", "tts_chunk_sentences")
@@ -59,7 +59,7 @@ class Answer:
         changes: of the recommended config; of the candidate where today's is recommended.
         leave: what to leave alone, and why.
         unfixable: what no key can fix.
-        not_kept: limits that no setting keeps together.
+        not_kept: limits that no setting keeps together with the others.
         hotmic: what hotmic would have said, and what that does.
         heads: of the trade-offs.
     """
@@ -247,13 +247,27 @@ NEAR = 0.9
 
 
 def _unfixable(result: Result) -> list[str]:
-    """Faults that no setting does much against, each with what would have to change."""
+    """Faults that no setting does much against, and limits that none keeps; each with what would have to change."""
     now, budget = _now(result), result.spec.budget
-    return [
+    over = {item.key: item for item in result.unkept}
+    found = [
         f"{words.sentence.format(amount(now, key))}; {words.remedy}"
         for key, words in WORDS.items()
-        if words.remedy and _stays(now.scores.get(key), result.least.get(key), budget.get(key, 0.0))
+        if words.remedy and key not in over and _stays(now.scores.get(key), result.least.get(key), budget.get(key, 0.0))
     ]
+    reasons: dict[str, list[str]] = {}
+    for item in over.values():
+        if not item.keepable:
+            name, remedy = _limit(item.key)
+            least = "" if item.least is None else f", at best {number(item.least)}"
+            reasons.setdefault(remedy, []).append(f"{_valued(name, item)}{least})")
+    return found + [f"{', '.join(names)}: {remedy}" for remedy, names in reasons.items()]
+
+
+def _valued(name: str, item: Unkept) -> str:
+    """A limit with the score, the bracket left open."""
+    value = "nothing" if item.value is None else number(item.value)
+    return f"{name} ({value}{'' if item.limit is None else f', limit {item.limit:g}'}"
 
 
 def _now(result: Result) -> Summary:
@@ -262,20 +276,15 @@ def _now(result: Result) -> Summary:
 
 
 def _not_kept(result: Result) -> list[str]:
-    """Limits that no setting was found to keep together, by what would have to change."""
+    """Limits that were not kept together, by what would have to change."""
     reasons: dict[str, list[str]] = {}
     for item in result.unkept:
-        name, remedy = _limit(item.key)
-        limit = "" if item.limit is None else f", limit {item.limit:g}"
-        if item.instead:
-            more = f" and {len(item.instead) - 1} more" if len(item.instead) > 1 else ""
-            why = f"what keeps this breaks {_limit(item.instead[0])[0]}{more}: raise a limit"
-        elif item.keepable or item.least is None:
+        if item.keepable:
             why = "what keeps this costs more in all: raise the limit"
-        else:
-            why, limit = remedy, f"{limit}, at best {number(item.least)}"
-        value = "nothing" if item.value is None else number(item.value)
-        reasons.setdefault(why, []).append(f"{name} ({value}{limit})")
+            if item.instead:
+                more = f" and {len(item.instead) - 1} more" if len(item.instead) > 1 else ""
+                why = f"what keeps this breaks {_limit(item.instead[0])[0]}{more}: raise a limit"
+            reasons.setdefault(why, []).append(f"{_valued(_limit(item.key)[0], item)})")
     return [f"{', '.join(names)}: {why}" for why, names in reasons.items()]
 
 

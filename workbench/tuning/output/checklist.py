@@ -55,7 +55,7 @@ def checklist(
     """
     folded = {
         "Trade-offs: answering fast or waiting patiently": _trade_offs(found),
-        "All 26 keys": key_table(result, kept) + workbench_table(result),
+        "All 26 keys": "\n\n".join([*filter(None, notes(found)), key_table(result, kept)]) + workbench_table(result),
         "Figures and intervals": _figures(result),
         "One knob at a time": "\n\n".join(map(_sweep, result.sweeps)),
         "What the faults of the loop cost": section(faults) if faults else "",
