@@ -11,11 +11,10 @@ from workbench.stacks import generated, warnings
 from workbench.tuning.front import WEIGHED, FrontPoint
 from workbench.tuning.objective import LOSS
 from workbench.tuning.output.hotmic import RELEASE_MS, Suggestion
-from workbench.tuning.output.phrases import counted, knob, number
+from workbench.tuning.output.phrases import counted, knob, number, spread
 from workbench.tuning.output.plain import LIMITS, WORDS, amount, cell, moved, part
 from workbench.tuning.recommendation import change
 from workbench.tuning.result import Ablation, Result, Unkept
-from workbench.tuning.sensitivity import Range
 
 ASKED_FOR = ("stt_silence_threshold", "stt_silence_ms", "tts_chunk_chars", "tts_chunk_min_chars", "tts_chunk_sentences")
 """Keys that people tune for: how loud speech is, how long to wait, and how replies are cut."""
@@ -221,25 +220,13 @@ def _leave(result: Result) -> str:
     reasons: dict[str, list[str]] = {}
     for name in dict.fromkeys([*ASKED_FOR, *ranges]):
         if name not in changed and not _own(name):
-            why = _good(ranges[name]) if name in ranges else result.spec.unread.get(name, "not searched")
+            why = spread(ranges[name]) if name in ranges else result.spec.unread.get(name, "not searched")
             reasons.setdefault(why, []).append(f"`{name}` {knob(get(result.config, name))}")
     keys = [path.partition(".")[2] for path in knobs() if path.startswith("assistant.")]
     rest = len([name for name in keys if name not in ranges and name not in ASKED_FOR])
     return "; ".join(
         [*(f"{', '.join(names)} ({why})" for why, names in reasons.items()), f"{rest} others: not searched"]
     )
-
-
-def _good(item: Range) -> str:
-    """Values that are as good, in a few words."""
-    if item.good:
-        others = [knob(choice) for choice in item.good if choice != item.chosen]
-        return f"{' or '.join(others)} is as good" if others else "any other is worse"
-    if item.low == item.high:
-        return "any other is worse"
-    if item.bounded == (False, False):
-        return "no difference here"
-    return f"{knob(item.low)} to {knob(item.high)} is as good"
 
 
 NEAR = 0.9
