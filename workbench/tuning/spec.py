@@ -101,7 +101,6 @@ class StudySpec:
         held_out: names of those that only judge.
         split: see :class:`workbench.tuning.split.Split`.
         config: the baseline.
-        prices: of each fault, for the loss.
         exact: whether the search replays exactly; else a stand-in for the STT is asked, and only what is chosen and
             claimed is replayed exactly.
         prune: whether hopeless trials are broken off session by session.
@@ -110,6 +109,7 @@ class StudySpec:
         profile: what the costs of all trials are drawn from; None where they are fixed, or nobody has looked yet.
         weights: of the models, name → digest.
         unread: knobs that were asked for and left out of the space, since nothing reads them, name → why.
+        prices: of each fault, for the loss.
     """
 
     name: str
@@ -121,7 +121,6 @@ class StudySpec:
     space: Space
     objectives: tuple[str, ...]
     budget: Mapping[str, float]
-    prices: Prices = DEFAULT
     sampler: str = "tpe"
     seed: int = 0
     prune: bool = False
@@ -131,6 +130,7 @@ class StudySpec:
     profile: Profile | None = None
     weights: Mapping[str, str] = field(default_factory=dict)
     unread: Mapping[str, str] = field(default_factory=dict)
+    prices: Prices = DEFAULT
 
     @property
     def goal(self) -> Goal:

@@ -11,11 +11,10 @@ from workbench.stacks import generated, warnings
 from workbench.tuning.front import WEIGHED, FrontPoint
 from workbench.tuning.objective import LOSS
 from workbench.tuning.output.hotmic import RELEASE_MS, Suggestion
-from workbench.tuning.output.phrases import counted, knob, number
+from workbench.tuning.output.phrases import counted, knob, number, spread
 from workbench.tuning.output.plain import LIMITS, WORDS, amount, cell, moved, part
 from workbench.tuning.recommendation import change
-from workbench.tuning.result import Ablation, Result
-from workbench.tuning.sensitivity import Range
+from workbench.tuning.result import Ablation, Result, Unkept
 
 ASKED_FOR = ("stt_silence_threshold", "stt_silence_ms", "tts_chunk_chars", "tts_chunk_min_chars", "tts_chunk_sentences")
 """Keys that people tune for: how loud speech is, how long to wait, and how replies are cut."""
@@ -59,7 +58,7 @@ class Answer:
         changes: of the recommended config; of the candidate where today's is recommended.
         leave: what to leave alone, and why.
         unfixable: what no key can fix.
-        not_kept: limits that no setting keeps together.
+        not_kept: limits that no setting keeps together with the others.
         hotmic: what hotmic would have said, and what that does.
         heads: of the trade-offs.
     """
@@ -129,36 +128,33 @@ def _own(name: str) -> bool:
 
 
 def _sentence(result: Result) -> str:
-    chosen, judged, today = result.recommendation, result.judged, result.tuning.baseline
+    chosen, judged = result.recommendation, result.judged
     if chosen.mark != "keep":
-        unseen = " On recordings that the search did not see" if judged is result.held_out else ""
-        found = _parts(judged.baseline, judged.tuned)
-        return f"{_capital(f'{unseen}: {found}'.removeprefix(': ').strip())}. {_objective(result)} {_sure(result)}"
-    state = "; ".join(
-        filter(None, (f"{WORDS[key].sentence.format(said)}" for key in _MAIN if (said := amount(today, key))))
-    )
+        lead = "on recordings that the search did not see: " if judged is result.held_out else ""
+        found = f"{lead}{_parts(judged.baseline, judged.tuned)}"
+        return f"{found[:1].upper()}{found[1:]}. {_objective(result)} {_sure(result)}"
     if chosen.reason == "nothing better":
-        tried = f"None of {counted(result.trials, 'setting')} that {'was' if result.trials == 1 else 'were'} tried"
+        today = result.tuning.baseline
+        state = "; ".join(WORDS[key].sentence.format(said) for key in _MAIN if (said := amount(today, key)))
+        tried = f"{counted(result.trials, 'setting')} {'was' if result.trials == 1 else 'were'} tried, and none"
         next_best = f" {_objective(result, 'The next best (candidate.json)')}" if chosen.candidate else ""
         return f"{tried} is better than today's on these recordings ({state}).{next_best}"
     held = result.held_out
     assert held is not None
-    row = held.of(result.spec.objectives[0])
+    row, saw, unseen = held.of(result.spec.objectives[0]), len(result.tuning.sessions), len(held.sessions)
     figures = f"{_worth(row.key, row.b)}, today's {_worth(row.key, row.a)}"
     if chosen.reason == "limit":
-        limits = ", ".join(
-            f"`{key}` {amount(held.tuned, key)}, today's {amount(held.baseline, key)}" for key in chosen.limits
-        )
-        figures += f"; and oversteps a limit further than today's: {limits}"
+        scores = held.tuned.scores, held.baseline.scores
+        limits = [f"{_limit(key)[0]} {', today '.join(number(s[key] or 0) for s in scores)}" for key in chosen.limits]
+        figures += f"; and limits are broken that today's config keeps: {', '.join(limits)}"
     if result.spec.split == "leave-one-out":
         return (
-            "Settings that were searched for without a recording, and then tried on it: "
-            f"{figures} (worse in {held.worse} of {len(held.sessions)}). So what looks better here may not carry over "
-            "to the next recording; record more, and tune again."
+            f"Settings that a search found without a recording were then tried on it: {figures} (worse in {held.worse} "
+            f"of {unseen}). So what looks better here may not carry over: record more, and tune again."
         )
     return (
-        f"candidate.json is better on the {len(result.tuning.sessions)} recordings that the search saw, and on "
-        f"{len(held.sessions)} that it did not see: {figures}. So it does not carry over."
+        f"candidate.json is better on the {saw} recordings that the search saw, but on {unseen} that it did not see: "
+        f"{figures}. So it does not carry over."
     )
 
 
@@ -181,7 +177,7 @@ def _objective(result: Result, who: str = "") -> str:
         return ""
     if row.key != LOSS:
         return f"{who or 'The objective'}: {row.key} {number(row.b)}, today {number(row.a)}."
-    return f"{who or 'Waiting and mistakes together'}: {row.b:.2f} s lost per turn, today {row.a:.2f}."
+    return f"{who or 'Waits, and mistakes counted as seconds'}: {row.b:.2f} s lost per turn, today {row.a:.2f}."
 
 
 def _sure(result: Result) -> str:
@@ -194,11 +190,8 @@ def _sure(result: Result) -> str:
     if split == "held-out":
         return f"Better in {held.better} of these {total}: {'shown' if shown else 'not proven, it may be chance'}."
     names = "both" if total == 2 else f"all {total}"
-    same = (
-        f"Same direction in {names} recordings"
-        if tuning.better == total
-        else f"Better in {tuning.better} of {total} recordings"
-    )
+    agree = tuning.better == total
+    same = f"Same direction in {names} recordings" if agree else f"Better in {tuning.better} of {total} recordings"
     if shown:
         return f"{same}; searches that did not see a recording were better on it too: shown."
     if tuning.better == held.better == total and total < MIN_PAIRED:
@@ -227,7 +220,7 @@ def _leave(result: Result) -> str:
     reasons: dict[str, list[str]] = {}
     for name in dict.fromkeys([*ASKED_FOR, *ranges]):
         if name not in changed and not _own(name):
-            why = _good(ranges[name]) if name in ranges else result.spec.unread.get(name, "not searched")
+            why = spread(ranges[name]) if name in ranges else result.spec.unread.get(name, "not searched")
             reasons.setdefault(why, []).append(f"`{name}` {knob(get(result.config, name))}")
     keys = [path.partition(".")[2] for path in knobs() if path.startswith("assistant.")]
     rest = len([name for name in keys if name not in ranges and name not in ASKED_FOR])
@@ -236,30 +229,32 @@ def _leave(result: Result) -> str:
     )
 
 
-def _good(item: Range) -> str:
-    """Values that are as good, in a few words."""
-    if item.good:
-        others = [knob(choice) for choice in item.good if choice != item.chosen]
-        return f"{' or '.join(others)} is as good" if others else "any other is worse"
-    if item.low == item.high:
-        return "any other is worse"
-    if item.bounded == (False, False):
-        return "no difference here"
-    return f"{knob(item.low)} to {knob(item.high)} is as good"
-
-
 NEAR = 0.9
 """A score that no setting brings below nine tenths of what it is: no key can fix it."""
 
 
 def _unfixable(result: Result) -> list[str]:
-    """Faults that no setting does much against, each with what would have to change."""
+    """Faults that no setting does much against, and limits that none keeps; each with what would have to change."""
     now, budget = _now(result), result.spec.budget
-    return [
+    over = {item.key: item for item in result.unkept}
+    found = [
         f"{words.sentence.format(amount(now, key))}; {words.remedy}"
         for key, words in WORDS.items()
-        if words.remedy and _stays(now.scores.get(key), result.least.get(key), budget.get(key, 0.0))
+        if words.remedy and key not in over and _stays(now.scores.get(key), result.least.get(key), budget.get(key, 0.0))
     ]
+    reasons: dict[str, list[str]] = {}
+    for item in over.values():
+        if not item.keepable:
+            name, remedy = _limit(item.key)
+            least = "" if item.least is None else f", at best {number(item.least)}"
+            reasons.setdefault(remedy, []).append(f"{_valued(name, item)}{least})")
+    return found + [f"{', '.join(names)}: {remedy}" for remedy, names in reasons.items()]
+
+
+def _valued(name: str, item: Unkept) -> str:
+    """A limit with the score, the bracket left open."""
+    value = "nothing" if item.value is None else number(item.value)
+    return f"{name} ({value}{'' if item.limit is None else f', limit {item.limit:g}'}"
 
 
 def _now(result: Result) -> Summary:
@@ -268,21 +263,21 @@ def _now(result: Result) -> Summary:
 
 
 def _not_kept(result: Result) -> list[str]:
-    """Limits that no setting was found to keep together, by what would have to change."""
+    """Limits that were not kept together, by what would have to change."""
     reasons: dict[str, list[str]] = {}
     for item in result.unkept:
-        name, remedy = LIMITS.get(item.key, (f"`{item.key}`", "another limit"))
-        limit = "" if item.limit is None else f", limit {item.limit:g}"
-        value = "nothing" if item.value is None else number(item.value)
-        if item.instead:
-            others = ", ".join(LIMITS.get(key, (f"`{key}`", ""))[0] for key in item.instead)
-            why = f"settings that keep this break the limit on {others}; raise one of them"
-        elif item.keepable or item.least is None:
-            why = "settings that keep this cost more in all"
-        else:
-            why, limit = remedy, f"{limit}, at best {number(item.least)}"
-        reasons.setdefault(why, []).append(f"{name} ({value}{limit})")
+        if item.keepable:
+            why = "what keeps this costs more in all: raise the limit"
+            if item.instead:
+                more = f" and {len(item.instead) - 1} more" if len(item.instead) > 1 else ""
+                why = f"what keeps this breaks {_limit(item.instead[0])[0]}{more}: raise a limit"
+            reasons.setdefault(why, []).append(f"{_valued(_limit(item.key)[0], item)})")
     return [f"{', '.join(names)}: {why}" for why, names in reasons.items()]
+
+
+def _limit(key: str) -> tuple[str, str]:
+    """Name of a limit for people, and what would have to change to keep it."""
+    return LIMITS.get(key, (f"`{key}`", "another limit"))
 
 
 def _stays(value: float | None, least: float | None, limit: float) -> bool:
@@ -329,7 +324,3 @@ def settings(values: Mapping[str, Knob]) -> str:
     'stt_silence_ms=880 barge_in=true'
     """
     return " ".join(f"{name}={knob(value)}" for name, value in values.items())
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

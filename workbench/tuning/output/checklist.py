@@ -5,14 +5,18 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+<<<<<<< HEAD
 from workbench.tuning.finalists import Agreement
+=======
+from workbench.metrics import shown
+>>>>>>> answer
 from workbench.tuning.inactive_knobs import told
 from workbench.tuning.output.answer import Answer, Change
 from workbench.tuning.output.checklist_checks import Check
 from workbench.tuning.output.checklist_commands import commands, copy_commands
-from workbench.tuning.output.checklist_rows import key_table, named, workbench_table
+from workbench.tuning.output.checklist_rows import key_table, named
 from workbench.tuning.output.listener_comparison import ListenerComparison, section
-from workbench.tuning.output.phrases import busy_machine, evidence, figure, knob, number, verdict
+from workbench.tuning.output.phrases import busy_machine, evidence, knob, number, verdict
 from workbench.tuning.recommendation import Comparison
 from workbench.tuning.result import Result
 from workbench.tuning.sweep import SCORE_HEADINGS, Sweep
@@ -20,18 +24,14 @@ from workbench.tuning.sweep import SCORE_HEADINGS, Sweep
 WIDTH, LINES = 100, 25
 """Columns and lines of the first screen."""
 
-ITEMS = (
-    ("aligned", "24 kHz audio in blocks of 80 ms (1920 samples), whole and in order"),
-    ("shapes", "token shapes: a frame is (1, codebooks, 1) from the codec and (1, codebooks) for the model"),
-    ("reset", "codec and model are reset explicitly before each turn: no state bleeds from one into the next"),
-    ("voice", "the voice file has the right key, shape and spread"),
-    ("beside", "STT and TTS at the same time fit the machine, and noise and backchannels do not stop the agent"),
-    ("chunks", "chunks cut between words, spoken without a gap, and none costs more frames than playback has"),
-    ("mapping", "this mapping: the values above are what the replay was run with"),
-)
-"""(key in ``checklist_checks.run_checks`` and in ``checklist_commands.commands``, what must hold)."""
-
-NO_MODEL = "no model was run and none is named: give `tune` your own file, `--keep-keys-from FILE`"
+ITEMS = {
+    "aligned": "24 kHz audio in blocks of 80 ms (1920 samples), whole and in order",
+    "models": "shapes of tokens and speed on this machine, and explicit resets: no state is carried from turn to turn",
+    "beside": "STT and TTS at the same time fit the machine, and noise and backchannels do not stop the agent",
+    "chunks": "chunks cut between words, spoken without a gap",
+    "mapping": "the files hold what the replay was run with",
+}
+"""Key in ``checklist_checks.run_checks`` and in ``checklist_commands.commands`` → what must hold."""
 
 
 def checklist(
@@ -56,11 +56,11 @@ def checklist(
     """
     folded = {
         "Trade-offs: answering fast or waiting patiently": _trade_offs(found),
-        "All 26 keys": key_table(result, kept) + workbench_table(result),
+        "All 26 keys": "\n\n".join([*filter(None, notes(found)), _keys(result, kept)]),
         "Figures and intervals": _figures(result),
         "One knob at a time": "\n\n".join([*_by_stand_in(result.agreement), *map(_sweep, result.sweeps)]),
         "What the faults of the loop cost": section(faults) if faults else "",
-        "Machine checks": _items(result, commands(result, kept, folder), checks),
+        "Machine checks": _items(result, commands(result, folder), checks),
     }
     parts = [f"<details>\n<summary>{title}</summary>\n\n{text}\n\n</details>" for title, text in folded.items() if text]
     return "\n\n".join(["\n".join(first_screen(result, found, folder, installed)), *parts]) + "\n"
@@ -143,6 +143,7 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
     return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
 
 
+<<<<<<< HEAD
 def _by_stand_in(agreement: Agreement | None) -> list[str]:
     if agreement is None:
         return []
@@ -162,6 +163,16 @@ def rests_on(agreement: Agreement) -> str:
         f"recommended and compared are exact replays. The STT heard the recordings {agreement.passes:.1f} times in all."
         + sure
     )
+=======
+def _keys(result: Result, kept: Mapping[str, Any]) -> str:
+    lines = [
+        "*As good*: within 5 % of the best on the recordings that the search saw, all other keys as written, no "
+        "further limit broken. *Importance*: the share in what made settings differ (PED-ANOVA).",
+        "",
+        *table(("key", "today", "write", "why"), key_table(result, kept)),
+    ]
+    return "\n".join(lines)
+>>>>>>> answer
 
 
 def _sweep(swept: Sweep) -> str:
@@ -216,29 +227,23 @@ def _figures(result: Result) -> str:
 def _table(comparison: Comparison, name: str) -> str:
     """A row per score that any side has."""
     rows = [
-        (f"`{item.key}`", figure(comparison.baseline, item.key), figure(comparison.tuned, item.key), verdict(item))
+        (f"`{item.key}`", shown(comparison.baseline, item.key), shown(comparison.tuned, item.key), verdict(item))
         for item in comparison.differences
         if item.a is not None or item.b is not None
     ]
     return "\n".join(table(("score", "today", name, "difference"), rows))
 
 
-def _items(result: Result, lines: Mapping[str, str | None], found: Mapping[str, Check]) -> str:
+def _items(result: Result, lines: Mapping[str, str], found: Mapping[str, Check]) -> str:
     text = [
         "What is ticked was checked when this was written. The commands check it again; paste them in the folder that "
         "holds `configs/` and `studies/`. Exit code 1 says no; `replay` says so of every limit that is over.",
-        "",
     ]
-    last = ""
-    for key, what in ITEMS:
-        tick, line = found.get(key), lines[key]
-        says = [tick.found] if tick else [] if line else [NO_MODEL]
-        again = ["the same command"] if line and line == last else []
-        text.append("  \n  ".join([f"- [{'x' if tick and tick.good else ' '}] {what}", *says, *again]))
-        if line and not again:
-            text += ["", "  ```sh", f"  {line}", "  ```", ""]
-        last = line or last
+    for key, line in lines.items():
+        tick = found.get(key)
+        says = f"  \n  {tick.found}" if tick else ""
+        text.append(f"- [{'x' if tick and tick.good else ' '}] {ITEMS[key]}{says}\n\n  ```sh\n  {line}\n  ```")
     assistant = result.config.assistant
     if assistant.tts_stream and assistant.barge_in:
         text.append("- [ ] `tts_stream` with `barge_in` stops MLX-Harmony with an error: set one of them to false")
-    return "\n".join(text)
+    return "\n\n".join(text)

@@ -3,7 +3,7 @@
 import math
 
 from workbench.config import Knob
-from workbench.metrics import Difference, Summary, shown
+from workbench.metrics import Difference
 from workbench.metrics.budget import Evidence
 from workbench.metrics.compare import NO_DIFFERENCE
 from workbench.metrics.definitions import HIGHER_IS_BETTER
@@ -60,22 +60,14 @@ def verdict(difference: Difference) -> str:
     return f"{change(difference)} ({span})"
 
 
-def figure(summary: Summary, key: str) -> str:
-    """One score with its interval."""
-    return shown(summary, key)
-
-
 def evidence(item: Evidence) -> str | None:
     """What the data cannot certify, and how much more would; None where it can."""
     if item.certified:
         return None
-    if item.value is None:
-        return f"{item.key}: nothing to measure in these sessions; the limit {item.limit:g} was not tested"
-    if item.bound is None:
-        return f"{item.key}: {item.value:.4g} against a limit of {item.limit:g}, too little data for a bound"
-    says = f"{item.key}: may be up to {item.bound:.4g} at 95 %, the limit is {item.limit:g}"
-    if item.key in HIGHER_IS_BETTER:
-        says = f"{item.key}: may be as low as {item.bound:.4g} at 95 %, the limit is {item.limit:g}"
+    if item.value is None or item.bound is None:
+        return f"{item.key}: too little in these sessions to test the limit {item.limit:g}"
+    side = "as low as" if item.key in HIGHER_IS_BETTER else "up to"
+    says = f"{item.key}: may be {side} {item.bound:.4g} at 95 %, the limit is {item.limit:g}"
     if item.more_hours is None:
         return f"{says}; more of the same will not help"
     return f"{says}; {duration(item.more_hours)} more of sessions like these would certify it"
@@ -91,22 +83,15 @@ def duration(hours: float) -> str:
 
 
 def spread(item: Range) -> str:
-    """A knob's range in words."""
-    if item.good:
-        others = [knob(choice) for choice in item.good if choice != item.chosen]
-        return f"{', '.join(others)} within 5 % too" if others else f"no other choice {_NEAR}"
-    if item.low == item.high:
-        return f"no neighbour {_NEAR}"
-    open_ended = {
-        (True, True): "",
-        (False, True): ", down to the end of the space",
-        (True, False): ", up to the end of the space",
-        (False, False): ", the whole space: it does not matter here",
-    }[item.bounded]
-    return f"{knob(item.low)} to {knob(item.high)} within 5 %{open_ended}"
+    """Values that are as good as the chosen one: within 5 % of the best, with no further limit broken.
 
-
-_NEAR = "within 5 % without overstepping the budget further"
+    >>> spread(Range("a", 3, 2, 5, (True, False))), spread(Range("a", 3, 3, 3, (True, True)))
+    ('2 to 5 is as good', 'any other is worse')
+    """
+    others = [knob(choice) for choice in item.good if choice != item.chosen]
+    if others or item.low == item.high:
+        return f"{' or '.join(others)} is as good" if others else "any other is worse"
+    return f"{knob(item.low)} to {knob(item.high)} is as good" if any(item.bounded) else "no difference here"
 
 
 def acts_as(name: str, value: Knob) -> str:

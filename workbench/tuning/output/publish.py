@@ -12,7 +12,6 @@ import tomli_w
 from workbench.assistants import assistant
 from workbench.config import Config, Knob, dump_toml, get
 from workbench.files import pretty_json, write_text
-from workbench.metrics import Summary
 from workbench.moshi_json import write_moshi_json
 from workbench.tuning.evaluator import Evaluator
 from workbench.tuning.output.answer import Answer, answer
@@ -21,7 +20,6 @@ from workbench.tuning.output.checklist_checks import run_checks
 from workbench.tuning.output.checklist_commands import HARMONY, budget_path
 from workbench.tuning.output.hotmic import by_rule, suggest
 from workbench.tuning.output.listener_comparison import ListenerComparison, compare_listeners
-from workbench.tuning.recommendation import Comparison
 from workbench.tuning.result import Result
 from workbench.tuning.spec import StudySpec
 
@@ -94,8 +92,8 @@ def _for_programs(result: Result, found: Answer, faults: ListenerComparison | No
         "over_budget": list(result.over_budget),
         "not_kept": [dataclasses.asdict(row) for row in result.unkept],
         "split": spec.split,
-        "held_out": _comparison(result.held_out) if result.held_out else None,
-        "tuning": _comparison(result.tuning),
+        "held_out": dataclasses.asdict(result.held_out) if result.held_out else None,
+        "tuning": dataclasses.asdict(result.tuning),
         "front": dataclasses.asdict(result.front),
         "sweeps": [swept.to_dict() for swept in result.sweeps],
         "sensitivity": dataclasses.asdict(result.sensitivity),
@@ -106,22 +104,6 @@ def _for_programs(result: Result, found: Answer, faults: ListenerComparison | No
 
 def _settings(spec: StudySpec, config: Config) -> dict[str, Knob]:
     return {item.name: get(config, item.path) for item in spec.space.parameters}
-
-
-def _comparison(item: Comparison) -> dict[str, Any]:
-    return {
-        "sessions": list(item.sessions),
-        "baseline": _summary(item.baseline),
-        "tuned": _summary(item.tuned),
-        "differences": [dataclasses.asdict(row) for row in item.differences],
-        "evidence": [dataclasses.asdict(row) for row in item.evidence],
-        "better": item.better,
-        "worse": item.worse,
-    }
-
-
-def _summary(summary: Summary) -> dict[str, Any]:
-    return {"scores": summary.scores, "intervals": summary.intervals, "counts": summary.counts}
 
 
 def _plain(value: Any) -> Any:
