@@ -5,11 +5,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-<<<<<<< HEAD
-from workbench.tuning.finalists import Agreement
-=======
 from workbench.metrics import shown
->>>>>>> answer
+from workbench.tuning.finalists import Agreement
 from workbench.tuning.inactive_knobs import told
 from workbench.tuning.output.answer import Answer, Change
 from workbench.tuning.output.checklist_checks import Check
@@ -143,7 +140,6 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
     return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
 
 
-<<<<<<< HEAD
 def _by_stand_in(agreement: Agreement | None) -> list[str]:
     if agreement is None:
         return []
@@ -163,7 +159,8 @@ def rests_on(agreement: Agreement) -> str:
         f"recommended and compared are exact replays. The STT heard the recordings {agreement.passes:.1f} times in all."
         + sure
     )
-=======
+
+
 def _keys(result: Result, kept: Mapping[str, Any]) -> str:
     lines = [
         "*As good*: within 5 % of the best on the recordings that the search saw, all other keys as written, no "
@@ -172,7 +169,6 @@ def _keys(result: Result, kept: Mapping[str, Any]) -> str:
         *table(("key", "today", "write", "why"), key_table(result, kept)),
     ]
     return "\n".join(lines)
->>>>>>> answer
 
 
 def _sweep(swept: Sweep) -> str:
