@@ -113,7 +113,7 @@ class StudySessionForm(Form, extra="forbid"):
 class StudyForm(Form):
     """``study.toml``; space, budget and config are checked where they are made of it."""
 
-    format: Literal[4]
+    format: Literal[5]
     name: str
     sessions: list[StudySessionForm]
     split: Literal["held-out", "leave-one-out", "none"]
@@ -125,7 +125,9 @@ class StudyForm(Form):
     budget: dict[str, Annotated[float, Field(allow_inf_nan=False)]]
     sampler: str
     seed: Annotated[int, Field(ge=0, lt=1 << 32)]
+    price: dict[str, Any]
     prune: bool
+    exact: bool
     trials: Annotated[int, Field(ge=1)]
     in_flight: Annotated[int, Field(ge=1, le=1_000)]
     profile: str

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from workbench.cli.options import ASSISTANT, CONFIG_PATH, json_option, session_folders
+from workbench.cli.options import ASSISTANT, CONFIG_PATH, json_option, price_option, session_folders
 
 
 @click.command()
@@ -39,14 +39,15 @@ from workbench.cli.options import ASSISTANT, CONFIG_PATH, json_option, session_f
     type=CONFIG_PATH,
     default=Path("configs/budget.toml"),
     show_default=True,
-    help="Limits that the tuned config must keep.",
+    help="Limits that the tuned config must keep, and prices of faults.",
 )
+@price_option
 @click.option(
     "--objective",
     "objectives",
     multiple=True,
     metavar="SCORE",
-    help="Score to improve; several ask for their Pareto front.  [default: voice_to_voice_ms_p95]",
+    help="Score to improve; several ask for their Pareto front.  [default: loss_s_per_turn]",
 )
 @click.option(
     "--trials", type=int, help="Number of trials, the baseline's included.  [default: 200; grid: all its points]"
@@ -60,6 +61,9 @@ from workbench.cli.options import ASSISTANT, CONFIG_PATH, json_option, session_f
     "--prune",
     is_flag=True,
     help="Prune hopeless trials session by session (Wilcoxon test); none before one has kept the budget.",
+)
+@click.option(
+    "--exact", is_flag=True, help="Replay every trial exactly, not with a stand-in that hears each session once."
 )
 @click.option(
     "--seed",
