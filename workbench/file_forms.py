@@ -1,4 +1,4 @@
-"""Forms of the JSON files that programs write and people may change: checked where such a file is read.
+"""Forms of files that programs write or people change: checked where such a file is read.
 
 Import this only inside the function that reads the file: it loads pydantic.
 """
@@ -77,6 +77,8 @@ _EXPECTED = {
     "model_type": "must be an object",
     "too_short": "must not be empty",
     "literal_error": "must be {expected}",
+    "extra_forbidden": "is no key that is known here",
+    "value_error": "{error}",
 }
 """What pydantic's errors say, in the words of this program."""
 

@@ -11,8 +11,8 @@ from workbench.errors import WorkbenchError
 from workbench.files import RECORDINGS, SHIPPED, read_json
 from workbench.sessions.folders import MANIFEST, find_sessions
 
-MADE_BY = "demo_sessions/build.py"
-"""``provenance.made_by`` of a demo session; other sessions are the user's own."""
+COLLECTION = "workbench demo"
+"""``provenance.collection`` of a demo session; other sessions are the user's own."""
 
 
 def run_demo(config: Config, out: Path) -> int:
@@ -46,4 +46,4 @@ def _is_demo(manifest: Path) -> bool:
     except WorkbenchError:
         return False
     provenance = data.get("provenance") if isinstance(data, dict) else None
-    return isinstance(provenance, dict) and provenance.get("made_by") == MADE_BY
+    return isinstance(provenance, dict) and provenance.get("collection") == COLLECTION
