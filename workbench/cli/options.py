@@ -64,6 +64,13 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, 
 budget_option = click.option(
     "--budget", type=CONFIG_PATH, help="Budget file; exit 1 and name each score over its limit."
 )
+price_option = click.option(
+    "--price",
+    "prices",
+    multiple=True,
+    metavar="FAULT=SECONDS",
+    help="Price of a fault in loss_s_per_turn, over that in [price] of the budget file; repeatable.",
+)
 source_option = click.option(
     "--source",
     type=click.Choice(["human", "constructed", "auto"]),
