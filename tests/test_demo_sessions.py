@@ -13,7 +13,7 @@ from workbench.sessions.labels import read_labels, turns
 from workbench.sessions.session import open_session
 from workbench.sessions.synth import synthesise
 from workbench.sessions.synth_spec import read_spec
-from workbench.units import ms_to_samples
+from workbench.units import ms_to_samples, samples_to_ms
 
 ROOT = Path(__file__).parent.parent
 RECORDINGS, MAKERS = ROOT / "recordings", ROOT / "demo_sessions"
@@ -41,7 +41,7 @@ def test_build_gives_the_same_samples_and_labels(name: str, rebuilt: Path) -> No
 
 def test_build_makes_all_sessions(rebuilt: Path) -> None:
     assert [path.name for path in find_sessions(rebuilt)] == SHIPPED
-    assert len(SHIPPED) >= 9
+    assert 9 <= len(SHIPPED) <= 20
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -78,6 +78,21 @@ def test_holds_are_what_the_specs_say() -> None:
     assert holds("hesitation") == [1.1, 0.6, 0.3]
     assert holds("holds") == [0.3, 0.6, 1.1]
     assert holds("reader-holds") == [0.6, 1.1]
+    assert holds("slow-talker") == [1.1, 0.9, 1.0]
+
+
+def test_people_pause_and_speak_softly_as_the_document_says() -> None:
+    held, soft = set(), set()
+    for name in SHIPPED:
+        session = open_session(RECORDINGS / name)
+        for turn in turns(read_labels(session.labels_path)):
+            held |= {name for start, end in turn.holds if 800 <= samples_to_ms(end - start) <= 1100}
+            speech = np.concatenate([session.read(part.start, part.end) for part in turn.parts])
+            if np.sqrt(np.mean(speech**2)) < 0.0125:
+                soft.add(name)
+    document = (ROOT / "docs" / "demo-sessions.md").read_text("utf-8")
+    assert f"in {len(held)} of the {len(SHIPPED)} sessions" in document
+    assert soft == {"soft-speech", "soft-voice", "soft-dictation", "late-evening"}
 
 
 def test_every_kind_is_shown() -> None:
@@ -87,7 +102,7 @@ def test_every_kind_is_shown() -> None:
 
 
 def test_sessions_are_small() -> None:
-    assert sum((RECORDINGS / name / "mic.flac").stat().st_size for name in SHIPPED) <= 6_000_000
+    assert sum((RECORDINGS / name / "mic.flac").stat().st_size for name in SHIPPED) <= 8_000_000
 
 
 def test_the_folder_holds_sessions_and_nothing_else() -> None:
