@@ -23,8 +23,6 @@ WIDTH, LINES = 100, 25
 ITEMS = {
     "aligned": "24 kHz audio in blocks of 80 ms (1920 samples), whole and in order",
     "models": "shapes of tokens and speed on this machine, and explicit resets: no state is carried from turn to turn",
-    "beside": "STT and TTS at the same time fit the machine, and noise and backchannels do not stop the agent",
-    "chunks": "chunks cut between words, spoken without a gap",
     "mapping": "the files hold what the replay was run with",
 }
 """Key in ``checklist_checks.run_checks`` and in ``checklist_commands.commands`` → what must hold."""
