@@ -148,7 +148,7 @@ def test_one_screen_without_a_word_of_the_authors(here, slow):
     for name in ("stt_silence_threshold", "stt_silence_ms", "tts_chunk_chars"):
         assert f"`{name}`" in text
     whole = Path("configs/mine/checklist.md").read_text()
-    assert "hotmic would say: `stt_silence_threshold` 0." in whole
+    assert "**hotmic would say:** `stt_silence_threshold` 0." in text
     assert whole.count("<details>") == whole.count("</details>") == 5
 
 
@@ -158,7 +158,7 @@ def shipped_budget() -> str:
 
 def test_the_scripted_stack_is_said_to_be_no_yardstick(here, slow):
     done = tuned(slow[:1], "--trials", "2")
-    again = f"workbench tune {slow[0]} --name mine-kyutai --listener workbench --stack moshi --models models"
+    again = f"workbench tune {slow[0]} --name mine-kyutai --stack moshi --models models"
     for text in (done.stdout, "\n".join(first_screen()), " ".join(result()["answer"]["banner"])):
         plain = re.sub(r"[\s>`]+", " ", text)
         assert "The figures show the workbench, not a model." in plain
@@ -236,7 +236,7 @@ def test_limits_that_cannot_be_kept_say_what_would_have_to_change(here, slow):
     assert "cutin_per_hold" in wait["instead"]
     text = re.sub(r"\s+", " ", "\n".join(first_screen()))
     value = f"{wait['value']:.4g}"
-    assert f"typical answer in ms ({value}, limit 2300): what keeps this breaks interruptions per pause" in text
+    assert f"typical answer ({value}, limit 2300): what keeps this breaks the limit on interruptions" in text
 
 
 # --- prices ---

@@ -67,7 +67,7 @@ def first_screen(result: Result, found: Answer, folder: Path, installed: str) ->
     for words in found.banner:
         head += wrap(f"> {words}", 2, "> ")
     head += ["", *wrap(found.sentence, 4), ""]
-    last = ["", "```sh", *copy_commands(folder, installed), "```"]
+    last = ["```sh", *copy_commands(folder, installed), "```"]
     points = [text for text in notes(found) if text]
     rows = _changes(result, found, LINES - len(head) - len(last) - len(points) - 1)
     room = LINES - len(head) - len(last) - len(rows)
@@ -82,8 +82,9 @@ def notes(found: Answer) -> list[str]:
     """What to leave alone, what no key can fix, and limits that are not kept; empty where there is nothing."""
     texts = {
         "Leave alone": found.leave,
+        "hotmic would say": found.hotmic,
         "No key can fix": "; ".join(found.unfixable),
-        "Limits not kept": "; ".join(found.not_kept),
+        "Limits of budget.toml not kept": "; ".join(found.not_kept),
     }
     return [f"**{title}:** {text}." if text else "" for title, text in texts.items()]
 
@@ -126,8 +127,6 @@ def _trade_offs(found: Answer) -> str:
             "own file, and `--set` before each of its settings.",
             "",
             *table(("", *found.heads, "differs from today in"), rows),
-            "",
-            f"{found.hotmic}.",
         ]
     )
 

@@ -42,7 +42,7 @@ def copy_commands(folder: Path, installed: str) -> list[str]:
     ours, backup = (shlex.quote((folder / name).as_posix()) for name in ("moshi.json", "moshi.before.json"))
     theirs = installed if installed == HARMONY else shlex.quote(installed)
     return [
-        f"cp {theirs} {backup}  # back up",
+        f"cp {theirs} {backup}  # back up (your path)",
         f"cp {ours} {theirs}  # apply",
         f"cmp {ours} {theirs} && echo applied  # verify",
     ]
