@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -103,7 +104,7 @@ class Forks:
     """A process that has loaded the program, and forks for each case.
 
     Attributes:
-        cases: run until now.
+        codes: exit code → how many cases left with it.
         most_seconds, most_bytes: of one of them.
     """
 
@@ -111,13 +112,23 @@ class Forks:
         command = [sys.executable, "-m", __name__]
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True, encoding="utf-8")
-        self.cases, self.most_seconds, self.most_bytes = 0, 0.0, 0
+        self.codes = Counter[int]()
+        self.most_seconds, self.most_bytes = 0.0, 0
+
+    @property
+    def says(self) -> str:
+        """Figures of all cases, in a line."""
+        codes = ", ".join(f"{count} with {code}" for code, count in sorted(self.codes.items()))
+        return (
+            f"{self.codes.total()} cases left: {codes}; the longest took {self.most_seconds:.1f} s, the largest "
+            f"{self.most_bytes >> 20} MB"
+        )
 
     def run(self, whole: Path, case: Case, target: Target | None = None) -> Done:
         """Run a case in a process of its own."""
         with prepared(whole, case, target) as here:
             answer = self._ask({"where": str(here), "command": case.command})
-            self.cases += 1
+            self.codes[answer["code"]] += 1
             self.most_seconds = max(self.most_seconds, answer["seconds"])
             self.most_bytes = max(self.most_bytes, answer["bytes"])
             assert not answer["killed"], f"{case.command}: {answer['killed']}"
