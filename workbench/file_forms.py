@@ -113,7 +113,7 @@ class StudySessionForm(Form, extra="forbid"):
 class StudyForm(Form):
     """``study.toml``; space, budget and config are checked where they are made of it."""
 
-    format: Literal[4]
+    format: Literal[5]
     name: str
     sessions: list[StudySessionForm]
     split: Literal["held-out", "leave-one-out", "none"]
@@ -125,7 +125,9 @@ class StudyForm(Form):
     budget: dict[str, Annotated[float, Field(allow_inf_nan=False)]]
     sampler: str
     seed: Annotated[int, Field(ge=0, lt=1 << 32)]
+    price: dict[str, Any]
     prune: bool
+    exact: bool
     trials: Annotated[int, Field(ge=1)]
     in_flight: Annotated[int, Field(ge=1, le=1_000)]
     profile: str
@@ -149,6 +151,8 @@ _EXPECTED = {
     "greater_than_equal": "must be {ge} or more",
     "less_than": "must be less than {lt}",
     "less_than_equal": "must be {le} at most",
+    "extra_forbidden": "is no key that is known here",
+    "value_error": "{error}",
 }
 """What pydantic's errors say, in the words of this program."""
 

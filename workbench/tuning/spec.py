@@ -10,6 +10,7 @@ Format history:
     2: ``profile``, digest of the cost profile, which is kept with the study, and ``weights``, those of its models.
     3: ``reference`` of each session.
     4: ``in_flight``, and trials that are told in the order of their numbers.
+    5: ``price``: what each fault costs, in seconds; ``exact``, and searches on a stand-in for the STT.
 """
 
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ import tomli_w
 from workbench.config import Config, override, to_dict
 from workbench.errors import WorkbenchError
 from workbench.files import canonical_json, read_json, read_toml, sha256_file, sha256_text, write_text
+from workbench.metrics.loss import DEFAULT, Prices, check_prices
 from workbench.simulation.step_costs import Profile, parse_profile, read_profile, write_profile
 from workbench.tuning.objective import Goal
 from workbench.tuning.space import Space, parse
@@ -29,7 +31,7 @@ from workbench.tuning.space import Space, parse
 if TYPE_CHECKING:
     from workbench.sessions.session import Session
 
-FORMAT = 4
+FORMAT = 5
 STUDIES = Path("studies")
 
 IN_FLIGHT = 8
@@ -41,6 +43,7 @@ _LACKED = {
     1: "when a study kept neither its step costs nor its weights",
     2: "when a study did not keep which labels it was scored by",
     3: "when its trials depended on how many workers there were",
+    4: "when faults had no prices",
 }
 
 
@@ -98,12 +101,15 @@ class StudySpec:
         held_out: names of those that only judge.
         split: see :class:`workbench.tuning.split.Split`.
         config: the baseline.
+        exact: whether the search replays exactly; else a stand-in for the STT is asked, and only what is chosen and
+            claimed is replayed exactly.
         prune: whether hopeless trials are broken off session by session.
         trials: finished trials wanted, the baseline's included.
         in_flight: trials that are asked for before the first of them is told.
         profile: what the costs of all trials are drawn from; None where they are fixed, or nobody has looked yet.
         weights: of the models, name → digest.
         unread: knobs that were asked for and left out of the space, since nothing reads them, name → why.
+        prices: of each fault, for the loss.
     """
 
     name: str
@@ -118,11 +124,13 @@ class StudySpec:
     sampler: str = "tpe"
     seed: int = 0
     prune: bool = False
+    exact: bool = True
     trials: int = 200
     in_flight: int = IN_FLIGHT
     profile: Profile | None = None
     weights: Mapping[str, str] = field(default_factory=dict)
     unread: Mapping[str, str] = field(default_factory=dict)
+    prices: Prices = DEFAULT
 
     @property
     def goal(self) -> Goal:
@@ -155,14 +163,19 @@ class StudySpec:
             "trials": self.trials,
             "in_flight": self.in_flight,
             "prune": self.prune,
+            "exact": self.exact,
             "split": self.split,
             "tuning": list(self.tuning),
             "held_out": list(self.held_out),
             "profile": self.profile.digest if self.profile else "",
             "sessions": [asdict(item) for item in self.sessions],
         }
-        tables = {"budget": dict(self.budget), "weights": dict(self.weights), "config": to_dict(self.config)}
-        return plain | tables | {"space": self.space.to_dict(), "unread": dict(self.unread)}
+        tables = {"budget": dict(self.budget), "price": asdict(self.prices), "weights": dict(self.weights)}
+        return (
+            plain
+            | tables
+            | {"config": to_dict(self.config), "space": self.space.to_dict(), "unread": dict(self.unread)}
+        )
 
     def write(self) -> None:
         """Write ``study.toml``, and the profile beside it."""
@@ -229,7 +242,9 @@ def from_dict(data: Any, profile: Any, where: str) -> StudySpec:
         budget=form.budget,
         sampler=form.sampler,
         seed=form.seed,
+        prices=check_prices(form.price, where),
         prune=form.prune,
+        exact=form.exact,
         trials=form.trials,
         in_flight=form.in_flight,
         profile=_profile(form.profile, profile, where),

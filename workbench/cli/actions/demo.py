@@ -5,14 +5,18 @@ from pathlib import Path
 import click
 
 from workbench.cli.actions.replay import replay_and_show
+from workbench.cli.actions.score import Asked
 from workbench.cli.actions.tune import tune_demo
 from workbench.config import Config
 from workbench.errors import WorkbenchError
 from workbench.files import RECORDINGS, SHIPPED, read_json
 from workbench.sessions.folders import MANIFEST, find_sessions
 
-MADE_BY = "demo_sessions/build.py"
-"""``provenance.made_by`` of a demo session; other sessions are the user's own."""
+DEMO = Path("reports/demo")
+"""Folder of the demo's run, which each demo writes anew."""
+
+COLLECTION = "workbench demo"
+"""``provenance.collection`` of a demo session; other sessions are the user's own."""
 
 
 def run_demo(config: Config, out: Path) -> int:
@@ -25,7 +29,7 @@ def run_demo(config: Config, out: Path) -> int:
         raise WorkbenchError(f"{SHIPPED / RECORDINGS}: no demo session; install workbench again")
     plural = "" if len(folders) == 1 else "s"
     click.echo(f"Replaying {len(folders)} demo session{plural} on the {config.stack.name} stack.")
-    code = replay_and_show(folders, config, out, (None, ()), False)
+    code = replay_and_show(folders, config, (out, out == DEMO), Asked(), False)
     if code or config.stack.name == "moshi-duplex":
         return code
     click.echo("\nTuning on them: a few trials, to show how it goes.")
@@ -46,4 +50,4 @@ def _is_demo(manifest: Path) -> bool:
     except WorkbenchError:
         return False
     provenance = data.get("provenance") if isinstance(data, dict) else None
-    return isinstance(provenance, dict) and provenance.get("made_by") == MADE_BY
+    return isinstance(provenance, dict) and provenance.get("collection") == COLLECTION
