@@ -55,7 +55,7 @@ TARGETS = (
     _target("budget.toml", "score run --budget budget.toml --json", "toml"),
     _target("space.toml", " ".join(TUNE) + " --trials 1 --name t", "toml"),
     _target("profile.json", _REPLAY + " --set profile=profile.json", "json"),
-    _target("replies.jsonl", "replay silent --stack nano --set lm=recorded:replies.jsonl", "lines"),
+    _target("replies.jsonl", "replay silent --stack nano --step-costs fixed --set lm=recorded:replies.jsonl", "lines"),
     _target("run/run.json", "score run", "json"),
     _target("run/made.trace.jsonl", "score run", "lines"),
     _target("studies/s/study.toml", "studies", "toml"),

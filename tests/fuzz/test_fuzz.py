@@ -97,7 +97,8 @@ def any_case(draw: st.DrawFn, whole: Path) -> tuple[Case, Target | None]:
 
 
 def test_a_hundred_cases_end_in_one_line_or_a_result(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORKBENCH_STORE", str(whole / "store"))  # each case sets its own
+    for name in ("WORKBENCH_STORE", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(whole))  # each case sets its own
 
     @seed(SEED)
     @settings(quiet, max_examples=100)

@@ -24,7 +24,6 @@ from workbench.sessions.folders import LABELS, check_name
 from workbench.sessions.label_files import FoundLabels, check_source, read_label_file
 from workbench.sessions.label_formats import WHOLE_FILE, Choice
 from workbench.sessions.labels import write_labels
-from workbench.sessions.new_folder import new_folder
 from workbench.sessions.session import Session, open_session, write_manifest
 from workbench.units import SAMPLE_RATE
 
@@ -95,8 +94,6 @@ def import_session(audio: Path, folder: Path, options: ImportOptions | None = No
     options = options or ImportOptions()
     check_name(folder.name, f"{folder}")
     options.check()
-    if folder.exists():
-        raise WorkbenchError(f"{folder}: name is taken; choose another with --name")
     notes: list[str] = []
     with _decoders_complaints(notes), new_folder(folder) as hidden:
         labels = _fill(hidden, folder.name, audio, options, notes)

@@ -16,10 +16,10 @@ import numpy as np
 from workbench.arrays import Floats
 from workbench.errors import WorkbenchError
 from workbench.files import read_json, sha256_file
+from workbench.new_folder import new_folder
 from workbench.sessions.clips import FLOOR_DB, OpenClip, SourceClip, read_clips, trim
 from workbench.sessions.folders import LABELS, MANIFEST
 from workbench.sessions.labels import Label, one_line, validate, write_labels
-from workbench.sessions.new_folder import new_folder
 from workbench.sessions.noises import SOUNDS, random_numbers, room_noise
 from workbench.sessions.session import Session, open_session, write_manifest
 from workbench.sessions.synth_spec import LONGEST_S, EventForm, SynthSpec
