@@ -28,7 +28,7 @@ def new_folder(folder: Path, replace: bool = False) -> Iterator[Path]:
         WorkbenchError: the name is taken, or the folder cannot be written.
     """
     if folder.exists() and not replace and (not folder.is_dir() or any(folder.iterdir())):
-        raise WorkbenchError(f"{folder}: name is taken; choose another with --name")
+        raise WorkbenchError(f"{folder}: name is taken; choose another")
     hidden = folder.with_name(f".{folder.name}.{os.getpid()}{SUFFIX}")
     made = [parent for parent in hidden.parents if not parent.exists()]
     done = False

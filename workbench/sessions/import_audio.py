@@ -94,6 +94,8 @@ def import_session(audio: Path, folder: Path, options: ImportOptions | None = No
     options = options or ImportOptions()
     check_name(folder.name, f"{folder}")
     options.check()
+    if folder.exists():
+        raise WorkbenchError(f"{folder}: name is taken; choose another with --name")
     notes: list[str] = []
     with _decoders_complaints(notes), new_folder(folder) as hidden:
         labels = _fill(hidden, folder.name, audio, options, notes)
