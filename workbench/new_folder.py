@@ -21,14 +21,12 @@ def new_folder(folder: Path, replace: bool = False) -> Iterator[Path]:
     killed one left.
 
     Args:
-        folder: the folder to be; empty, or not there yet.
-        replace: whether a folder of that name is replaced, whatever it holds.
+        folder: to be; empty or not there yet.
+        replace: whether a folder of that name, with whatever it holds, is replaced.
 
     Raises:
-        WorkbenchError: the name is taken, or the folder cannot be written.
+        WorkbenchError: it cannot be written, or is taken.
     """
-    if folder.exists() and not replace and (not folder.is_dir() or any(folder.iterdir())):
-        raise WorkbenchError(f"{folder}: name is taken; choose another")
     hidden = folder.with_name(f".{folder.name}.{os.getpid()}{SUFFIX}")
     made = [parent for parent in hidden.parents if not parent.exists()]
     done = False
@@ -37,7 +35,7 @@ def new_folder(folder: Path, replace: bool = False) -> Iterator[Path]:
         with _locked(hidden):
             _remove_leftovers(folder.parent, hidden)
             yield hidden
-            _put_in_place(hidden, folder)
+            _put_in_place(hidden, folder, replace)
         done = True
     except OSError as error:
         raise WorkbenchError(f"{folder}: cannot be written ({error.strerror or error})") from None
@@ -48,9 +46,9 @@ def new_folder(folder: Path, replace: bool = False) -> Iterator[Path]:
                 parent.rmdir()
 
 
-def _put_in_place(hidden: Path, folder: Path) -> None:
-    """Rename the new folder to its name; the one that had the name goes, and comes back if the renaming fails."""
-    if not folder.exists():
+def _put_in_place(hidden: Path, folder: Path, replace: bool) -> None:
+    """Rename the new folder to its name; one that is replaced goes, and comes back if the renaming fails."""
+    if not replace or not folder.exists():
         os.rename(hidden, folder)
         return
     old = hidden.with_name(hidden.name.removesuffix(SUFFIX) + _REPLACED + SUFFIX)
