@@ -33,7 +33,9 @@ def list_folder(folder: Path) -> None:
 
     found = _below(folder)
     if not found:
-        raise WorkbenchError(f"{folder}: holds no model (no config.json); `workbench models pull` gets one")
+        raise WorkbenchError(
+            f"{folder}: holds no model (no config.json); `workbench models list` shows what can be downloaded"
+        )
     for root in found:
         try:
             c = find(root)
