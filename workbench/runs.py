@@ -159,6 +159,13 @@ def score_run(run: Run, prices: Prices = DEFAULT) -> tuple[tuple[SessionScores, 
     Raises:
         WorkbenchError: a trace holds what no replay can do.
     """
+    scored, summary = scores_of(run, prices)
+    write_scores(run.folder / "scores.json", scored, summary, prices)
+    return scored, summary
+
+
+def scores_of(run: Run, prices: Prices = DEFAULT) -> tuple[tuple[SessionScores, ...], Summary]:
+    """Scores of a run, see :func:`score_run`; nothing is written."""
     scored = []
     unknown = 0
     for item in run.sessions:
@@ -174,7 +181,6 @@ def score_run(run: Run, prices: Prices = DEFAULT) -> tuple[tuple[SessionScores, 
         note = f"{busy}: replay again after 'workbench cache --clear-profiles'"
         summary = replace(summary, notes=(*summary.notes, note))
     summary = replace(summary, notes=(*summary.notes, *run.notes, *_remarks(run)))
-    write_scores(run.folder / "scores.json", scored, summary, prices)
     return tuple(scored), summary
 
 

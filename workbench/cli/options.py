@@ -216,6 +216,12 @@ def build_config(
     return load(config_file, changed)
 
 
+def typed_changes() -> dict[str, str]:
+    """Changes that the shared options of the command that runs make to a config, but for ``--config``."""
+    given = click.get_current_context().params
+    return changes(given["stack"], given["models"], given["listener"], given["step_costs"], given["assignments"])
+
+
 def changes(
     stack: str | None, models: str | None, listener: str | None, step_costs: str | None, assignments: tuple[str, ...]
 ) -> dict[str, str]:
