@@ -210,6 +210,13 @@ def barge_in(data: Material) -> Iterator[str]:
         yield from table(header, rows, right=("at", "detection ms", "reaction ms"))
     elif data.run.config.assistant.barge_in:
         yield from ("Nobody and nothing interrupted the agent.", "")
+    if shared := sum(scores.shared_model for _, scores in data.sessions):
+        yield (
+            f"{shared} listen cycle{'s' * (shared != 1)} stepped the STT model between steps of another one "
+            "(`shared_model_listens`), since a watch for barge-in outlived its chunk. Whose text it is in MLX-Harmony "
+            "cannot be known; here each cycle has that of its own steps."
+        )
+        yield ""
 
 
 def stutter(data: Material) -> Iterator[str]:

@@ -44,6 +44,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "buffer_ms_min",
         "xruns",
         "mic_dropped_ms_total",
+        "shared_model_listens",
     ),
 }
 """Scores of the report by section; a distribution is named without its suffix and shown at p50 and p95."""

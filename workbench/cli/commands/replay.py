@@ -1,6 +1,7 @@
 """``workbench replay``."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,7 +17,9 @@ from workbench.cli.options import (
     session_folders,
     unmeasured_option,
 )
-from workbench.config import Config
+
+if TYPE_CHECKING:
+    from workbench.config import Config
 
 
 @click.command()
@@ -32,7 +35,7 @@ from workbench.config import Config
 @json_option
 def replay(
     sessions: tuple[str, ...],
-    config: Config,
+    config: "Config",
     out: Path | None,
     force: bool,
     budget: Path | None,
