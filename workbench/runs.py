@@ -19,6 +19,7 @@ from workbench.config import Config, knobs, override, to_dict
 from workbench.errors import WorkbenchError
 from workbench.files import pretty_json, write_text
 from workbench.metrics import SessionScores, Summary, agent_intervals, evaluate, summarise, write_scores
+from workbench.metrics.codec_limit import codec_note
 from workbench.metrics.loss import DEFAULT, Prices
 from workbench.run_folders import default_run_folder
 from workbench.sessions.folders import check_name
@@ -180,7 +181,8 @@ def scores_of(run: Run, prices: Prices = DEFAULT) -> tuple[tuple[SessionScores, 
     if busy := measured_beside(run.machine):
         note = f"{busy}: replay again after 'workbench cache --clear-profiles'"
         summary = replace(summary, notes=(*summary.notes, note))
-    summary = replace(summary, notes=(*summary.notes, *run.notes, *_remarks(run)))
+    ends = (codec_note(item.trace) for item in run.sessions if item.trace.header.listener == "mlx-harmony")
+    summary = replace(summary, notes=(*summary.notes, *run.notes, *filter(None, ends), *_remarks(run)))
     return tuple(scored), summary
 
 
