@@ -25,7 +25,8 @@ from workbench.sessions.labels import Label, read_labels, validate
 from workbench.trace import Trace
 from workbench.trace_file import read_trace
 from workbench.tuning.space import read_space
-from workbench.tuning.sweep import axis, run_sweep
+from workbench.tuning.sweep import axis
+from workbench.tuning.sweep_sessions import run_sweep
 from workbench.units import SAMPLE_RATE, SAMPLES_PER_MS, seconds_to_samples
 
 Named = str | Path

@@ -9,7 +9,7 @@ import click
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from workbench.cli.options import changed_knobs
+from workbench.cli.config_line import changed_knobs
 from workbench.cli.progress import Output
 from workbench.errors import WorkbenchError
 from workbench.files import shipped
