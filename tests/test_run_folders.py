@@ -88,3 +88,16 @@ def test_a_session_without_labels_says_how_to_label_it(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "1 of 1 session without labels (bare)" in done.stdout
     assert "'workbench label bare --auto' drafts labels" in done.stdout
+
+
+def test_a_run_is_not_scored_against_another_recording(tmp_path: Path) -> None:
+    mine = tmp_path / "recordings" / "mine"
+    shutil.copytree(SHIPPED / "recordings" / "holds", mine)
+    write_text(mine / "session.json", json.dumps(read_json(mine / "session.json") | {"name": "mine"}))
+    replayed(tmp_path, "mine", "--out", "run")
+    shutil.rmtree(mine)
+    shutil.copytree(SHIPPED / "recordings" / "questions", mine)
+    write_text(mine / "session.json", json.dumps(read_json(mine / "session.json") | {"name": "mine"}))
+    done = workbench(["score", "run"], tmp_path)
+    assert done.returncode == 2
+    assert "holds another recording than was replayed; replay it again" in done.stderr
