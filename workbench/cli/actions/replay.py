@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 
 from workbench.cli.actions.score import Asked, report, show, yardstick
-from workbench.cli.options import used_config
+from workbench.cli.config_line import used_config
 from workbench.config import Config
 from workbench.errors import printable
 from workbench.run_folders import default_run_folder, make_room
