@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from workbench.metrics.rows import PARTS, TurnRow, Waterfall
+from workbench.metrics.rows import PARTS, SessionScores, TurnRow, Waterfall
 from workbench.metrics.turns import HOLD_MAX, HOLD_MIN
 from workbench.metrics.word_errors import digit_errors
 from workbench.reports.markdown import escape, table
@@ -136,11 +136,12 @@ def turn_taking(data: Material) -> Iterator[str]:
             for commit in cutins(decided, row):
                 where = _place(reference[row.turn], commit.frame_end)
                 early = f"{ms(row.end - commit.frame_end)} ms before the end"
-                details = f"{early}, {where}; decided by {escape(commit.reason)}"
+                why = _reason(scores, "cut-in", commit.frame_end) or f"decided by {commit.reason}"
+                details = f"{early}, {where}; {escape(why)}"
                 at = f"{seconds(commit.frame_end)} s"
                 found.append((commit.frame_end, (name, str(row.turn), at, "cut-in", details)))
             if row.missed:
-                details = "no commit within 3 s of the end"
+                details = escape(_reason(scores, "missed end", row.end)) or "no commit within 3 s of the end"
                 found.append((row.end, (name, str(row.turn), f"{seconds(row.end)} s", "missed end", details)))
         for commit in idle(decided, scores):
             details = f"{_outside(scores.turns, commit.frame_end)}; decided by {escape(commit.reason)}"
@@ -153,6 +154,10 @@ def turn_taking(data: Material) -> Iterator[str]:
         yield from ("No cut-in, no missed end, and no commit that ended no turn.", "")
     else:
         yield from table(("session", "turn", "at", "what", "details"), rows, right=("turn", "at"))
+
+
+def _reason(scores: SessionScores, what: str, t: int) -> str:
+    return next((row.text for row in scores.reasons if (row.what, row.t) == (what, t)), "")
 
 
 def _outside(turns: Sequence[TurnRow], moment: int) -> str:
@@ -205,22 +210,40 @@ def barge_in(data: Material) -> Iterator[str]:
         yield from table(header, rows, right=("at", "detection ms", "reaction ms"))
     elif data.run.config.assistant.barge_in:
         yield from ("Nobody and nothing interrupted the agent.", "")
+    if shared := sum(scores.shared_model for _, scores in data.sessions):
+        yield (
+            f"{shared} listen cycle{'s' * (shared != 1)} stepped the STT model between steps of another one "
+            "(`shared_model_listens`), since a watch for barge-in outlived its chunk. Whose text it is in MLX-Harmony "
+            "cannot be known; here each cycle has that of its own steps."
+        )
+        yield ""
 
 
 def stutter(data: Material) -> Iterator[str]:
     """Every hole in the agent's speech, every chunk that ends in the middle of a word."""
     yield from ("## Stutter", "")
-    holes = [(item.session.name, row) for item, scores in data.sessions for row in scores.underruns]
+    holes = [
+        (item.session.name, row, _reason(scores, "underrun", row.t))
+        for item, scores in data.sessions
+        for row in scores.underruns
+    ]
     shown = holes
     if len(holes) > MOST_HOLES:
         longest = sorted(range(len(holes)), key=lambda i: (-holes[i][1].samples, i))[:MOST_HOLES]
         shown = [holes[i] for i in sorted(longest)]
         yield from (f"{len(holes)} underruns; the {MOST_HOLES} longest:", "")
     if holes:
-        header = ("session", "answer", "at", "ms", "inside speech")
+        header = ("session", "answer", "at", "ms", "inside speech", "why")
         rows = (
-            (escape(name), str(row.reply), f"{seconds(row.t)} s", ms(row.samples), "yes" if row.voiced else "no")
-            for name, row in shown
+            (
+                escape(name),
+                str(row.reply),
+                f"{seconds(row.t)} s",
+                ms(row.samples),
+                "yes" if row.voiced else "no",
+                escape(why),
+            )
+            for name, row, why in shown
         )
         yield from table(header, rows, right=("answer", "at", "ms"))
     else:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from workbench.metrics import Summary, shown
 from workbench.metrics.budget import Evidence, certify
 from workbench.metrics.definitions import BY_KEY, HIGHER_IS_BETTER, Points
+from workbench.metrics.missing import explained
 from workbench.reports.markdown import table
 from workbench.reports.material import Material
 
@@ -44,6 +44,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "buffer_ms_min",
         "xruns",
         "mic_dropped_ms_total",
+        "shared_model_listens",
     ),
 }
 """Scores of the report by section; a distribution is named without its suffix and shown at p50 and p95."""
@@ -58,18 +59,18 @@ def tables(data: Material) -> Iterator[str]:
     )
     yield ""
     for title, names in GROUPS.items():
-        rows = [row for name in names for row in _rows(data.summary, name)]
+        rows = [row for name in names for row in _rows(data, name)]
         yield from (f"### {title}", "", *table(("score", "value"), rows))
 
 
-def _rows(summary: Summary, name: str) -> Iterator[tuple[str, str]]:
+def _rows(data: Material, name: str) -> Iterator[tuple[str, str]]:
     keys = [name] if name in BY_KEY else [f"{name}_p50", f"{name}_p95"]
     for key in keys:
         if key not in BY_KEY:
             continue
-        value = shown(summary, key)
+        value = explained(data.summary, key, data.run.config)
         measure = BY_KEY[key]
-        if isinstance(measure, Points) and measure.n_key and (n := summary.scores[measure.n_key]):
+        if isinstance(measure, Points) and measure.n_key and (n := data.summary.scores[measure.n_key]):
             value = f"{value}, n = {n:.0f}"
         yield f"`{key}`{' ↑' if key in HIGHER_IS_BETTER else ''}", value
 
@@ -79,7 +80,13 @@ def budget(data: Material) -> Iterator[str]:
     if not data.limits:
         return
     rows = [
-        (f"`{item.key}`", shown(data.summary, item.key), _limit(item), _verdict(item), _evidence(item))
+        (
+            f"`{item.key}`",
+            explained(data.summary, item.key, data.run.config),
+            _limit(item),
+            _verdict(item),
+            _evidence(item),
+        )
         for item in certify(data.summary, data.limits)
     ]
     over = sum(row[3] == "**over**" for row in rows)

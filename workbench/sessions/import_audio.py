@@ -17,6 +17,7 @@ from typing import Any
 
 from workbench.errors import WorkbenchError
 from workbench.files import sha256_file
+from workbench.new_folder import new_folder
 from workbench.sessions.audio_files import AudioFile, open_audio
 from workbench.sessions.conversion import TrackSource, convert_track
 from workbench.sessions.folders import LABELS, check_name
@@ -94,6 +95,8 @@ def import_session(audio: Path, folder: Path, options: ImportOptions | None = No
     options = options or ImportOptions()
     check_name(folder.name, f"{folder}")
     options.check()
+    if folder.exists():
+        raise WorkbenchError(f"{folder}: name is taken; choose another with --name")
     notes: list[str] = []
     with _decoders_complaints(notes), new_folder(folder) as hidden:
         labels = _fill(hidden, folder.name, audio, options, notes)

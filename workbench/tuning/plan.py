@@ -7,6 +7,7 @@ from pathlib import Path
 from workbench.config import Config
 from workbench.errors import WorkbenchError
 from workbench.metrics.definitions import BY_KEY, Points, Rate
+from workbench.metrics.loss import DEFAULT, Prices
 from workbench.runs import open_labelled
 from workbench.sessions.folders import check_name
 from workbench.sessions.labels import is_labelled
@@ -23,6 +24,10 @@ TRIALS = 200
 """Trials of a study, unless more or fewer are asked for."""
 
 
+EXACT_STACKS = ("scripted",)
+"""Stacks whose STT costs nothing: there is nothing to stand in for."""
+
+
 @dataclass(frozen=True)
 class SearchOptions:
     """How a study searches.
@@ -32,12 +37,14 @@ class SearchOptions:
         seed: of sampler, split and intervals.
         trials: finished trials wanted; :data:`TRIALS` by default, and of a grid as many as it has points.
         prune: whether hopeless trials are pruned session by session.
+        exact: whether the search replays exactly, and not with a stand-in for the STT.
     """
 
     sampler: str = "tpe"
     seed: int = 0
     trials: int | None = None
     prune: bool = False
+    exact: bool = False
 
 
 def plan(
@@ -47,6 +54,7 @@ def plan(
     space: Space,
     goal: Goal,
     options: SearchOptions = SearchOptions(),
+    prices: Prices = DEFAULT,
 ) -> StudySpec:
     """Open the sessions, split them, and put the study down; knobs that nothing reads are taken out of the space.
 
@@ -81,9 +89,11 @@ def plan(
         space=space,
         objectives=goal.objectives,
         budget=goal.budget,
+        prices=prices,
         sampler=options.sampler,
         seed=options.seed,
         prune=options.prune,
+        exact=options.exact or config.stack.name in EXACT_STACKS,
         unread=unread,
         trials=TRIALS if trials is None else trials,
     )

@@ -4,26 +4,43 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
+import click
 from rich.console import Console
 
-from workbench.cli.actions.score import report, show, yardstick
+from workbench.cli.actions.score import Asked, report, show, yardstick
+from workbench.cli.options import used_config
 from workbench.config import Config
+from workbench.errors import printable
+from workbench.run_folders import default_run_folder, make_room
 from workbench.runs import run_sessions, score_run
 
 
 def replay_and_show(
     folders: Sequence[Path],
     config: Config,
-    out: Path | None,
-    asked: tuple[Path | None, Sequence[str]],
+    place: tuple[Path | None, bool],
+    asked: Asked,
     as_json: bool,
 ) -> int:
-    """Replay sessions, write the report, print the scores, check the budget."""
-    limits, prices = yardstick(*asked)
+    """Replay sessions, write the report, print the scores, check the budget.
+
+    Args:
+        folders: of the sessions.
+        config: the knobs.
+        place: folder of the run, by default one named for config and sessions; and whether another run there goes.
+        asked: limits and prices.
+        as_json: whether to print JSON.
+    """
+    limits, prices = yardstick(asked.budget, asked.prices)
+    out, force = place
+    out = out or default_run_folder(config, [folder.resolve().name for folder in folders])
+    make_room(out, config, folders, force)
     console = Console(stderr=True)
     live = console.status("loading") if console.is_terminal else nullcontext()
     with live as status:
         run = run_sessions(folders, config, out, lambda what: status.update(what) if status else None)
         scored, summary = score_run(run, prices)
         report(run, scored, summary, limits)
-    return show(run, scored, summary, limits, as_json)
+    if not as_json:
+        click.echo(printable(used_config(config)))
+    return show(run, scored, summary, (limits, asked.allow_unmeasured), as_json)
