@@ -24,7 +24,6 @@ from workbench.sessions.folders import LABELS, check_name
 from workbench.sessions.label_files import FoundLabels, check_source, read_label_file
 from workbench.sessions.label_formats import WHOLE_FILE, Choice
 from workbench.sessions.labels import write_labels
-from workbench.sessions.new_folder import new_folder
 from workbench.sessions.session import Session, open_session, write_manifest
 from workbench.units import SAMPLE_RATE
 

@@ -5,6 +5,7 @@ highest value and clips of which one is taken, is drawn from its seed, each from
 the same numpy, soxr and libsndfile, every sample is the same.
 """
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -16,10 +17,10 @@ import numpy as np
 from workbench.arrays import Floats
 from workbench.errors import WorkbenchError
 from workbench.files import read_json, sha256_file
+from workbench.new_folder import new_folder
 from workbench.sessions.clips import FLOOR_DB, OpenClip, SourceClip, read_clips, trim
 from workbench.sessions.folders import LABELS, MANIFEST
 from workbench.sessions.labels import Label, one_line, validate, write_labels
-from workbench.sessions.new_folder import new_folder
 from workbench.sessions.noises import SOUNDS, random_numbers, room_noise
 from workbench.sessions.session import Session, open_session, write_manifest
 from workbench.sessions.synth_spec import LONGEST_S, EventForm, SynthSpec
@@ -243,8 +244,11 @@ def synthesise(spec: SynthSpec, into: Path, replace: bool = False) -> Iterator[S
     path = spec.path.parent / spec.head.clips if spec.head.clips is not None else None
     clips = read_clips(path) if path else {}
     for number, name in enumerate(spec.names, 1):
-        with new_folder(into / name, replace) as folder:
+        with new_folder(into / name) as folder:
             _Builder(spec, number, clips).build(folder)
+            # Only once the new one is complete; from here on the spec can make what is lost.
+            if (into / name).exists():
+                shutil.rmtree(into / name)
         yield open_session(into / name)
 
 
