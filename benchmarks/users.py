@@ -135,18 +135,41 @@ def tune(folders: Sequence[Path], user: str, trials: int, seed: int) -> dict[str
     return result
 
 
-COUNTS = {
-    r"interrupted in (\d+) of (\d+) pauses, was (\d+) of (\d+)": "cutin_per_hold",
-    r"does not notice that you are done in (\d+) of (\d+) turns, was (\d+) of (\d+)": "missed_eot_rate",
-    r"talks on over you in (\d+) of (\d+) interruptions, was (\d+) of (\d+)": "missed_bargein_rate",
+CLAUSES = {
+    r"interrupted in N of N pauses(?:, was N of N|, as today)": "cutin_per_hold",
+    r"does not notice that you are done in N of N turns(?:, was N of N|, as today)": "missed_eot_rate",
+    r"talks on over you in N of N interruptions(?:, was N of N|, as today)": "missed_bargein_rate",
+    r"stopped by a noise or an mm-hm N times?(?:, was N|, as today)": "false_bargein_per_agent_hour",
+    r"stutters N % of the time(?:, was N %|, as today)": "stall_ratio",
+    r"mishears N % of your words(?:, was N %|, as today)": "wer",
+    r"loses up to N ms of your first words(?:, was N ms|, as today)": "onset_clipped_ms_p95",
+    r"answers come N s (?:later|sooner) \(N s after you stop\)|answers come N s after you stop, as today": "wait",
+    r"N s lost per turn, today N": "loss",
+    r"Better in N of N recordings|Same direction in all N recordings": "better",
+    r"that did not see a recording were better on it in N of N": "",
 }
-"""Parts of the sentence: count after the change, of how many, and both before it."""
-SHARE = r"stutters ([\d.]+) % of the time, was ([\d.]+) %"
-LOST = r"([\d.]+) s lost per turn, today ([\d.]+)"
-WAIT = r"answers come ([\d.]+) s (later|sooner) \(([\d.]+) s after you stop\)"
-BETTER = r"Better in (\d+) of (\d+) recordings|Same direction in all (\d+) recordings"
-OTHERS = r"on it in (\d+) of (\d+)"
-"""Of other searches, each on the recording that it did not see: nothing that a replay of this config could check."""
+"""Parts of the sentence, with N for a number. The last is about other searches: no replay of this config checks it."""
+
+
+def numbers(key: str, before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """Numbers of a part in the order in which it says them, from replays of both configs."""
+    runs = (after, before)
+    if key in ("cutin_per_hold", "missed_eot_rate", "missed_bargein_rate", "false_bargein_per_agent_hour"):
+        counts = [[f"{part:.0f}" for part in run["counts"].get(key, (0, 0))] for run in runs]
+        return [count[0] for count in counts] if key.startswith("false") else counts[0] + counts[1]
+    if key == "better":
+        lost = [
+            {item["session"]: sum(row["total"] for row in item["losses"]) for item in run["sessions"]} for run in runs
+        ]
+        better, total = sum(lost[0][name] < lost[1][name] for name in lost[0]), len(lost[0])
+        return [str(better), str(total)] if better < total else [str(total)]
+    scores = [run["scores"] for run in runs]
+    if key == "wait":
+        now, was = (round(max(0.0, side["voice_to_voice_ms_p50"]) / 1000, 1) for side in scores)
+        return [f"{abs(now - was):.1f}", f"{now:.1f}"] if now != was else [f"{now:.1f}"]
+    if key == "loss":
+        return [f"{side[LOSS]:.2f}" for side in scores]
+    return [f"{side[key]:.0f}" if key.endswith("_ms_p95") else f"{100 * (side[key] or 0):.1f}" for side in scores]
 
 
 def check_sentence(sentence: str, before: dict[str, Any], after: dict[str, Any]) -> tuple[int, list[str]]:
@@ -155,34 +178,19 @@ def check_sentence(sentence: str, before: dict[str, Any], after: dict[str, Any])
     Returns:
         How many were checked, and what is wrong: numbers that differ, or that nothing here can read.
     """
+    number = r"(\d+(?:\.\d+)?)"
     wrong, checked, rest = [], 0, sentence
-
-    def take(pattern: str, *expected: str) -> None:
-        nonlocal checked, rest
-        if found := re.search(pattern, rest, re.IGNORECASE):
-            said = [part for part in found.groups() if part and part[0].isdigit()]
-            checked += len(said)
-            rest = rest.replace(found[0], "")
-            if said != list(expected[: len(said)]):
-                wrong.append(f"{found[0]!r}, replayed: {', '.join(expected)}")
-
-    for pattern, key in COUNTS.items():
-        sides = [[f"{part:.0f}" for part in run["counts"].get(key, (0, 0))] for run in (after, before)]
-        take(pattern, *sides[0], *sides[1])
-    now, was = after["scores"], before["scores"]
-    take(LOST, f"{now[LOSS]:.2f}", f"{was[LOSS]:.2f}")
-    waits = [round(run["voice_to_voice_ms_p50"] / 1000, 1) for run in (now, was)]
-    take(WAIT, f"{abs(waits[0] - waits[1]):.1f}", f"{waits[0]:.1f}")
-    take(SHARE, *(f"{100 * (run['stall_ratio'] or 0):.1f}" for run in (now, was)))
-    lost = [
-        {item["session"]: sum(row["total"] for row in item["losses"]) for item in run["sessions"]}
-        for run in (after, before)
-    ]
-    better = sum(lost[0][name] < lost[1][name] for name in lost[0])
-    whole = re.search(r"Same direction", rest) is not None
-    take(BETTER, *([str(len(lost[0]))] if whole else [str(better), str(len(lost[0]))]))
-    rest = re.sub(OTHERS, "", rest)
-    return checked, wrong + [f"{number} in {rest!r} is not known here" for number in re.findall(r"\d[\d.]*", rest)]
+    for pattern, key in CLAUSES.items():
+        found = re.search(re.sub(r"\bN\b", lambda _: number, pattern), rest, re.IGNORECASE)
+        if not found:
+            continue
+        rest = rest.replace(found[0], "")
+        said = [part for part in found.groups() if part is not None]
+        expected = numbers(key, before, after)[: len(said)] if key else said
+        checked += len(said) if key else 0
+        if said != expected:
+            wrong.append(f"{found[0]!r}, replayed: {', '.join(expected)}")
+    return checked, wrong + [f"{part} in {rest!r} is not known here" for part in re.findall(number, rest)]
 
 
 def judge(user: str, folder: Path, trials: int, seed: int) -> tuple[str, list[str]]:
@@ -216,7 +224,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     known = sorted(path.stem for path in SPECS.glob("*.toml"))
     parser.add_argument("users", nargs="*", metavar="USER", help=f"of {', '.join(known)} [all]")
-    parser.add_argument("--trials", type=int, default=100)
+    parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     wrong = []
