@@ -10,17 +10,22 @@ from pathlib import Path
 from workbench.errors import WorkbenchError
 
 SUFFIX = ".unfinished"
+_REPLACED = ".replaced"
 
 
 @contextmanager
-def new_folder(folder: Path) -> Iterator[Path]:
+def new_folder(folder: Path, replace: bool = False) -> Iterator[Path]:
     """A hidden folder next to ``folder`` to fill; renamed into place on success, removed on failure.
 
     It is locked while it is filled, so that the next command that makes a folder there recognises and removes what a
-    killed one left. ``folder`` is empty or not there yet.
+    killed one left.
+
+    Args:
+        folder: to be; empty or not there yet.
+        replace: whether a folder of that name, with whatever it holds, is replaced.
 
     Raises:
-        WorkbenchError: it cannot be written.
+        WorkbenchError: it cannot be written, or is taken.
     """
     hidden = folder.with_name(f".{folder.name}.{os.getpid()}{SUFFIX}")
     made = [parent for parent in hidden.parents if not parent.exists()]
@@ -30,7 +35,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
         with _locked(hidden):
             _remove_leftovers(folder.parent, hidden)
             yield hidden
-            os.rename(hidden, folder)
+            _put_in_place(hidden, folder, replace)
         done = True
     except OSError as error:
         raise WorkbenchError(f"{folder}: cannot be written ({error.strerror or error})") from None
@@ -39,6 +44,21 @@ def new_folder(folder: Path) -> Iterator[Path]:
         for parent in [] if done else made:
             with suppress(OSError):
                 parent.rmdir()
+
+
+def _put_in_place(hidden: Path, folder: Path, replace: bool) -> None:
+    """Rename the new folder to its name; one that is replaced goes, and comes back if the renaming fails."""
+    if not replace or not folder.exists():
+        os.rename(hidden, folder)
+        return
+    old = hidden.with_name(hidden.name.removesuffix(SUFFIX) + _REPLACED + SUFFIX)
+    os.rename(folder, old)
+    try:
+        os.rename(hidden, folder)
+    except OSError:
+        os.rename(old, folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 @contextmanager
