@@ -5,7 +5,6 @@ highest value and clips of which one is taken, is drawn from its seed, each from
 the same numpy, soxr and libsndfile, every sample is the same.
 """
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -244,11 +243,8 @@ def synthesise(spec: SynthSpec, into: Path, replace: bool = False) -> Iterator[S
     path = spec.path.parent / spec.head.clips if spec.head.clips is not None else None
     clips = read_clips(path) if path else {}
     for number, name in enumerate(spec.names, 1):
-        with new_folder(into / name) as folder:
+        with new_folder(into / name, replace) as folder:
             _Builder(spec, number, clips).build(folder)
-            # Only once the new one is complete; from here on the spec can make what is lost.
-            if (into / name).exists():
-                shutil.rmtree(into / name)
         yield open_session(into / name)
 
 
