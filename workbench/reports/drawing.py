@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from workbench.files import replacing
+from workbench.reports.colours import ORANGE, SKY, YELLOW
 
 DPI = 120
 WIDTH = 11.0
@@ -25,19 +26,7 @@ SMALL = 8.5
 """Points, for labels inside a figure."""
 INK, FAINT, GRID = "#222222", "#6b6b6b", "#e4e4e4"
 
-# The eight colours of Okabe and Ito (2008), distinct for all common colour blindnesses.
-BLUE, SKY, GREEN, YELLOW = "#0072B2", "#56B4E9", "#009E73", "#F0E442"
-ORANGE, RED, PURPLE, GREY = "#E69F00", "#D55E00", "#CC79A7", "#999999"
 LIGHT_GREEN = "#c9e8de"
-
-OWNER_COLOURS: Mapping[str, str] = {
-    "framing": GREY,
-    "setting": ORANGE,
-    "compute": BLUE,
-    "model": GREEN,
-    "device": PURPLE,
-}
-"""Cause of a part of the waterfall."""
 
 KIND_COLOURS: Mapping[str, str] = {
     "speech": SKY,

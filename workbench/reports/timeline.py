@@ -12,16 +12,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 
+from workbench.reports.colours import BLUE, GREEN, PURPLE, RED
 from workbench.reports.drawing import (
-    BLUE,
     FAINT,
-    GREEN,
     GRID,
     INK,
     KIND_COLOURS,
     LIGHT_GREEN,
-    PURPLE,
-    RED,
     SMALL,
     WIDTH,
     axes,

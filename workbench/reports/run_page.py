@@ -1,0 +1,124 @@
+"""Page of a run: verdict, incidents with their sound, timelines of all sessions, where the waiting goes, tables."""
+
+import base64
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from workbench.arrays import Audio
+from workbench.metrics import shown
+from workbench.metrics.budget import certify
+from workbench.reports.charts import run_charts
+from workbench.reports.html import write_page
+from workbench.reports.incidents import KINDS, Incident, incidents
+from workbench.reports.material import Material, clock
+from workbench.reports.overview import changed_knobs, facts, first_words
+from workbench.reports.parts import PART_WORDS, owners
+from workbench.reports.session_data import session_data
+from workbench.reports.tables import DataTable, run_tables
+from workbench.reports.verdict import advice, left_out, tiles, verdict
+from workbench.sessions.mp3 import encode_mp3
+from workbench.units import SAMPLE_RATE
+
+WHOLE_SECONDS = 600
+"""Sessions that are this long together are audible as a whole; of the others, the incidents are."""
+
+_PADDING = SAMPLE_RATE // 2
+
+
+def write_run_page(data: Material, full_audio: bool = False) -> Path:
+    """Write ``index.html`` into the folder of a run.
+
+    Args:
+        data: the run and its scores.
+        full_audio: every session is audible as a whole, however long.
+    """
+    found = incidents(data)
+    sessions, sounds = _sessions(data, found, full_audio)
+    causes = owners(data.run.config)
+    values = {
+        "title": f"Run {data.run.folder.name}",
+        "warnings": (*first_words(data.run), *left_out(data)),
+        "verdict": verdict(data, found),
+        "tiles": tiles(data),
+        "advice": advice(found),
+        "kinds": KINDS,
+        "incidents": [(number, it, clock(it.t)) for number, it in enumerate(found)],
+        "counted": Counter(it.kind for it in found),
+        "sessions": [item.session.name for item, _ in data.sessions],
+        "parts": [(part, words, causes.get(part, "")) for part, words in PART_WORDS.items()],
+        "charts": sorted(charts := run_charts(data, causes)),
+        "tables": [(table, list(cells(table))) for table in run_tables(data, found)],
+        "budget": [(item, shown(data.summary, item.key)) for item in certify(data.summary, data.limits)],
+        "facts": facts(data),
+        "knobs": list(changed_knobs(data.run.config)),
+        "notes": data.summary.notes,
+    }
+    numbers = {item.session.name: number for number, (item, _) in enumerate(data.sessions)}
+    scripts = {
+        "kind": "run",
+        "rate": SAMPLE_RATE,
+        "sessions": sessions,
+        "incidents": [
+            {
+                "session": numbers[it.session],
+                "kind": it.kind,
+                "t": it.t,
+                "start": it.start,
+                "end": it.end,
+                "sound": sound,
+            }
+            for it, sound in zip(found, sounds, strict=True)
+        ],
+        "charts": charts,
+    }
+    return write_page(data.run.folder / "index.html", "run.html.jinja", values, scripts)
+
+
+def cells(table: DataTable) -> Iterator[tuple[tuple[str, str, float | None], ...]]:
+    """Rows for the page: (text, column, moment in seconds that the row can jump to, or None for other cells)."""
+    jumps = ("at_s", "start_s", "end_s", "onset_s")
+    for row in table.rows:
+        yield tuple(
+            (cell_text(value), name, float(value) if name in jumps and isinstance(value, float) else None)
+            for name, value in zip(table.columns, row, strict=True)
+        )
+
+
+def cell_text(value: object) -> str:
+    """A cell for people; the exact figure stands in the files of the table."""
+    if value is None or value == "":
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _sessions(data: Material, found: Sequence[Incident], full: bool) -> tuple[list[dict[str, Any]], list[str]]:
+    """Sessions for the scripts, and the sound of each incident: empty where its session is audible as a whole."""
+    left = WHOLE_SECONDS * SAMPLE_RATE
+    sessions, sounds = [], [""] * len(found)
+    for item, scores in data.sessions:
+        agent = data.run.folder / f"{item.session.name}.agent.flac"
+        session, mic, played = session_data(data.run, item, scores, agent)
+        whole = full or session["samples"] <= left
+        if whole:
+            left -= session["samples"]
+        session["sound"] = _mp3(mic, played, 0, session["samples"]) if whole else ""
+        sessions.append(session)
+        for number, incident in enumerate(found):
+            if not whole and incident.session == item.session.name:
+                sounds[number] = _mp3(mic, played, incident.start, incident.end)
+    return sessions, sounds
+
+
+def _mp3(mic: Audio, agent: Audio, start: int, end: int) -> str:
+    """Base64 of samples ``[start, end)``: the user left, the agent right."""
+    parts = [np.zeros(end - start, dtype=np.float32) for _ in range(2)]
+    for part, track in zip(parts, (mic, agent), strict=True):
+        cut = track[start:end]
+        part[: len(cut)] = cut
+    return base64.b64encode(encode_mp3(*parts)).decode("ascii")

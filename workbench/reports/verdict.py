@@ -1,0 +1,103 @@
+"""First screen of a run: the verdict in a sentence, figures against their limits, and what would help most."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from workbench.metrics import shown
+from workbench.metrics.budget import check_budget
+from workbench.metrics.definitions import HIGHER_IS_BETTER
+from workbench.reports.incidents import Incident
+from workbench.reports.material import Material
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A figure of the first screen.
+
+    Attributes:
+        title: for people.
+        key: score.
+        value: for people, counts and interval included.
+        limit: for people; empty where there is none.
+        verdict: ``over``, ``within``, ``unknown`` (nothing to measure) or ``free`` (no limit).
+        exact: the score itself, as ``scores.json`` has it.
+    """
+
+    title: str
+    key: str
+    value: str
+    limit: str
+    verdict: str
+    exact: float | None
+
+
+TILES: Mapping[str, str] = {
+    "Cut-ins": "cutin_per_hold",
+    "Wrong stops": "false_bargein_per_agent_hour",
+    "Missed turns": "missed_eot_rate",
+    "Answer time, median": "voice_to_voice_ms_p50",
+    "Answer time, 95 %": "voice_to_voice_ms_p95",
+    "Stutter": "stall_ratio",
+}
+"""Figures of the first screen: title → score."""
+
+
+def left_out(data: Material) -> Iterator[str]:
+    """Warnings about labels, and sessions that could not be replayed."""
+    if any(item.session.labels_source == "auto" for item, _ in data.sessions):
+        yield "Some labels are automatic: scores against them are only as good as the detector."
+    for _, problem in data.run.failed:
+        yield f"Left out: {problem}"
+
+
+def tiles(data: Material) -> tuple[Tile, ...]:
+    """Figures of the first screen, each against its limit."""
+    broken = {item.key for item in check_budget(data.summary.scores, data.limits)}
+    found = []
+    for title, key in TILES.items():
+        limit, exact = data.limits.get(key), data.summary.scores[key]
+        side = "at least" if key in HIGHER_IS_BETTER else "at most"
+        verdict = "unknown" if exact is None else "free" if limit is None else "over" if key in broken else "within"
+        words = "" if limit is None else f"{side} {_limit(key, limit)}"
+        found.append(Tile(title, key, shown(data.summary, key), words, verdict, exact))
+    return tuple(found)
+
+
+def _limit(key: str, limit: float) -> str:
+    if "_ms" in key:
+        return f"{limit:g} ms"
+    if key.endswith("_hour"):
+        return f"{limit:g} an hour"
+    return f"{100 * limit:g} %"
+
+
+def verdict(data: Material, found: Sequence[Incident]) -> str:
+    """One sentence: whether the limits are kept, and what happens most."""
+    scores = data.summary.scores
+    broken = [item.key for item in check_budget(scores, data.limits)]
+    measured = sum(scores[key] is not None for key in data.limits)
+    if not scores["turns_n"]:
+        return "No turn is labelled: only playback and computing can be judged."
+    if not scores["turns_answered_n"]:
+        return "No turn was answered."
+    if not data.limits:
+        first = "No limits were given"
+    elif broken:
+        first = f"Breaks {len(broken)} of {measured} limits"
+    else:
+        first = f"Keeps all {measured} limits that could be measured"
+    middle = scores["voice_to_voice_ms_p50"] or 0.0
+    answered = f"{scores['turns_answered_n']:.0f} of {scores['turns_n']:.0f} turns were answered"
+    counted = ", ".join(
+        f"{n} × {kind}" for kind, n in sorted(Counter(it.kind for it in found).items(), key=lambda x: -x[1])
+    )
+    return f"{first}. {answered}, half of them within {middle / 1000:.2f} s. {f'Incidents: {counted}.' if counted else 'No incident.'}"
+
+
+def advice(found: Sequence[Incident]) -> tuple[str, ...]:
+    """What would help most: the commonest remedies, a line each."""
+    remedies = Counter(it.remedy for it in found if it.remedy)
+    return tuple(
+        f"{text} ({n} incident{'s' * (n > 1)})" for text, n in sorted(remedies.items(), key=lambda x: (-x[1], x[0]))[:3]
+    )
