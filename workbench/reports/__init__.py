@@ -1,4 +1,4 @@
-"""Reports of runs for people: a page, a short text, figures, tables and a Perfetto trace, each written when asked for."""
+"""Reports of runs for people: a page, a short text, figures, tables, a Perfetto trace."""
 
 from workbench.reports.material import Material, gather
 from workbench.reports.overview import first_words

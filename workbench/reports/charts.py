@@ -16,7 +16,8 @@ from typing import Any
 
 import bokeh
 from bokeh.embed import json_item
-from bokeh.models import ColumnDataSource, HoverTool, Legend, Span
+from bokeh.models import ColumnDataSource, HoverTool
+from bokeh.models.annotations import Span
 from bokeh.plotting import figure as bokeh_figure
 
 from workbench.metrics.rows import PARTS, TurnRow, Waterfall
@@ -88,7 +89,7 @@ def waterfall_chart(answered: Sequence[tuple[str, TurnRow, Waterfall]], owners: 
         )  # fmt: skip
     drawn.add_tools(HoverTool(tooltips=[("turn", "@name"), ("part", "@part"), ("", "@words"), ("ms", "@ms{0.0}")]))
     drawn.add_layout(Span(location=0, dimension="height", line_color=INK))
-    _place_legend(drawn.legend[0])
+    _place_legend(drawn, columns=5)
     return _item(drawn)
 
 
@@ -128,7 +129,7 @@ def ecdf_chart(curves: Mapping[str, Sequence[float]]) -> dict[str, Any]:
         }  # fmt: skip
         marks = drawn.scatter(x="ms", y="share", source=ColumnDataSource(dots), size=9, color=colour, line_color=INK)
         drawn.add_tools(HoverTool(renderers=[marks], tooltips=[("", "@what"), ("@name", "@ms{0.0} ms")]))
-    _place_legend(drawn.legend[0])
+    _place_legend(drawn, columns=1)
     return _item(drawn)
 
 
@@ -146,14 +147,19 @@ def _figure(height: int, label: str, **options: Any) -> Any:
     return drawn
 
 
-def _place_legend(legend: Legend) -> None:
+def _place_legend(drawn: Any, columns: int) -> None:
+    """Put the legend above the chart, where it covers nothing."""
+    legend = drawn.legend[0]
+    drawn.add_layout(legend, "above")
     legend.orientation = "horizontal"
     legend.background_fill_color = legend.border_line_color = None
     legend.label_text_color = INK
     legend.label_text_font_size = "13px"
-    legend.ncols = 2
-    legend.location = "bottom_right"
+    legend.ncols = columns
+    legend.location = "left"
     legend.padding = 2
+    legend.margin = 0
+    legend.spacing = 4
 
 
 def _item(drawn: Any) -> dict[str, Any]:

@@ -52,16 +52,19 @@ _RC: dict[str, Any] = {
     "ytick.labelcolor": INK,
     "hatch.linewidth": 0.6,
     "hatch.color": "#ffffff",
+    # Names inside an SVG come from this text, not from chance.
+    "svg.hashsalt": "workbench",
+    "svg.fonttype": "none",
 }
 
 
 @contextmanager
 def figure(height: float, path: Path) -> Iterator[Figure]:
-    """Figure to draw on; it is saved as PNG at the end, as a whole or not at all.
+    """Figure to draw on; it is saved at the end, as a whole or not at all.
 
     Args:
         height: inches.
-        path: ends in ``.png``; its folder exists.
+        path: ends in ``.png`` or ``.svg``; its folder exists.
     """
     with matplotlib.style.context(["default", _RC]):
         drawn = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white")
@@ -71,7 +74,8 @@ def figure(height: float, path: Path) -> Iterator[Figure]:
             # Words in a script that the font lacks come out as boxes; the report has them in full.
             warnings.filterwarnings("ignore", message="Glyph .* missing")
             # No time and no version in the file: the same run gives the same bytes.
-            drawn.savefig(beside, dpi=DPI, metadata={"Software": None})
+            unnamed = {"Date": None, "Creator": None} if path.suffix == ".svg" else {"Software": None}
+            drawn.savefig(beside, dpi=DPI, metadata=unnamed)
 
 
 def axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:

@@ -50,7 +50,7 @@ def write_run_page(data: Material, full_audio: bool = False) -> Path:
         "counted": Counter(it.kind for it in found),
         "sessions": [item.session.name for item, _ in data.sessions],
         "parts": [(part, words, causes.get(part, "")) for part, words in PART_WORDS.items()],
-        "charts": sorted(charts := run_charts(data, causes)),
+        "charts": list(charts := run_charts(data, causes)),
         "tables": [(table, list(cells(table))) for table in run_tables(data, found)],
         "budget": [(item, shown(data.summary, item.key)) for item in certify(data.summary, data.limits)],
         "facts": facts(data),

@@ -31,9 +31,6 @@ from workbench.reports.timeline_data import FLOOR_DBFS, Marker, TimelineData
 from workbench.sessions.labels import Label
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE
 
-LONGEST = 180 * SAMPLE_RATE
-"""Only the first three minutes of a session are drawn."""
-
 _LINE = 45.0
 """Seconds in one line of a long session."""
 _SINGLE = 60.0

@@ -92,7 +92,8 @@ def verdict(data: Material, found: Sequence[Incident]) -> str:
     counted = ", ".join(
         f"{n} × {kind}" for kind, n in sorted(Counter(it.kind for it in found).items(), key=lambda x: -x[1])
     )
-    return f"{first}. {answered}, half of them within {middle / 1000:.2f} s. {f'Incidents: {counted}.' if counted else 'No incident.'}"
+    happened = f"Incidents: {counted}." if counted else "No incident."
+    return f"{first}. {answered}, half of them within {middle / 1000:.2f} s. {happened}"
 
 
 def advice(found: Sequence[Incident]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.box import SIMPLE_HEAD
@@ -13,29 +14,38 @@ from workbench.metrics import SessionScores, Summary, shown
 from workbench.metrics.budget import check_budget, nothing_answered, read_budget, unmeasured
 from workbench.runs import Run, read_run, score_run
 
+if TYPE_CHECKING:
+    from workbench.reports import Material
+
 HEADLINES = {
     "latency": ("voice_to_voice_ms_p50", "voice_to_voice_ms_p95", "endpoint_delay_ms_p50"),
     "turns": ("cutin_per_hold", "missed_eot_rate", "onset_clipped_ms_p95", "wer"),
     "barge-in": ("false_bargein_per_agent_hour", "missed_bargein_rate", "bargein_reaction_ms_p50"),
     "stutter": ("stall_ratio", "underrun_events", "midword_splits", "rtf", "deadline_miss_rate"),
 }
-"""Scores of the console table by group; ``scores.json`` and the report hold all."""
+"""Scores of the console table by group; ``scores.json``, ``report.md`` and the page hold all."""
 
 
 def score_and_show(folder: Path, budget: Path | None, as_json: bool) -> int:
-    """Score saved traces, write the report, print the scores, check the budget."""
+    """Score saved traces, write ``scores.json`` and ``report.md``, print the scores, check the budget."""
     limits = read_budget(budget) if budget else {}
     run = read_run(folder)
     scored, summary = score_run(run)
-    report(run, scored, summary, limits)
+    write_text_report(run, scored, summary, limits)
     return show(run, scored, summary, limits, as_json)
 
 
-def report(run: Run, scored: Sequence[SessionScores], summary: Summary, limits: dict[str, float]) -> None:
-    """Write the report into the run's folder."""
-    from workbench.reports import write_report
+def write_text_report(
+    run: Run, scored: Sequence[SessionScores], summary: Summary, limits: dict[str, float]
+) -> "Material":
+    """Write ``report.md`` into the run's folder; returns what it was made of."""
+    from workbench.cli.actions.report import limits_shown
+    from workbench.reports import gather
+    from workbench.reports.markdown import write_markdown
 
-    write_report(run, scored, summary, limits)
+    data = gather(run, scored, summary, limits_shown(limits))
+    write_markdown(data)
+    return data
 
 
 def show(run: Run, scored: Sequence[SessionScores], summary: Summary, limits: dict[str, float], as_json: bool) -> int:

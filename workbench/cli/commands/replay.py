@@ -4,7 +4,15 @@ from pathlib import Path
 
 import click
 
-from workbench.cli.options import PATH, budget_option, config_options, json_option, session_argument, session_folders
+from workbench.cli.options import (
+    PATH,
+    budget_option,
+    config_options,
+    json_option,
+    page_option,
+    session_argument,
+    session_folders,
+)
 from workbench.config import Config
 
 
@@ -14,17 +22,19 @@ from workbench.config import Config
 @click.option("--out", type=PATH, help="Folder of the run; by default reports/ and a name made from the config.")
 @budget_option
 @json_option
+@page_option
 def replay(
     sessions: tuple[str, ...],
     config: Config,
     out: Path | None,
     budget: Path | None,
     as_json: bool,
+    page: bool,
 ) -> int:
-    """Replay sessions through STT → LM → TTS, score them and write a report.
+    """Replay sessions through STT → LM → TTS, score them and write a page.
 
     SESSION is a session, its name in recordings/, or a folder of sessions.
     """
     from workbench.cli.actions.replay import replay_and_show
 
-    return replay_and_show(session_folders(sessions), config, out, budget, as_json)
+    return replay_and_show(session_folders(sessions), config, out, budget, as_json, page)

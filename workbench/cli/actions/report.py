@@ -1,0 +1,92 @@
+"""Action and output of ``workbench report``; ``replay`` and ``demo`` write the same page."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from workbench.errors import WorkbenchError, printable
+from workbench.files import shipped
+from workbench.metrics.budget import read_budget
+from workbench.reports import Material, gather
+from workbench.runs import read_run, score_run
+
+DEFAULT_BUDGET = Path("configs/budget.toml")
+"""Limits that a page shows where no others are given."""
+
+
+@dataclass(frozen=True)
+class ReportRequest:
+    """Options of ``report``.
+
+    Attributes:
+        formats: some of ``html``, ``md``, ``csv``, ``parquet`` and ``perfetto``.
+        figures: whether figures are drawn.
+        full_audio: whether the sound of long sessions goes into the page.
+        budget: limits that are shown.
+    """
+
+    formats: Sequence[str]
+    figures: bool
+    full_audio: bool
+    budget: Path
+
+
+def write_and_show(folders: Sequence[Path], request: ReportRequest, open_page: bool) -> None:
+    """Write what was asked for and name every file; open the page if asked to."""
+    if len(folders) != 1:
+        raise WorkbenchError("one run is needed")
+    written = list(_of_run(folders[0], request))
+    for path in written:
+        click.echo(printable(f"{path}"))
+    page = next((path for path in written if path.suffix == ".html"), None)
+    if open_page:
+        if page is None:
+            raise WorkbenchError("--open needs html among the formats")
+        click.launch(str(page.resolve()))
+
+
+def _of_run(folder: Path, request: ReportRequest) -> Iterator[Path]:
+    run = read_run(folder)
+    scored, summary = score_run(run)
+    data = gather(run, scored, summary, read_budget(request.budget))
+    yield from write_formats(data, request)
+
+
+def write_formats(data: Material, request: ReportRequest) -> Iterator[Path]:
+    """Write the report of a run in every format that was asked for; yields the files, the page last."""
+    if {"csv", "parquet"} & set(request.formats):
+        from workbench.reports.incidents import incidents
+        from workbench.reports.tables import run_tables, write_tables
+
+        tables = run_tables(data, incidents(data))
+        for suffix in ("csv", "parquet"):
+            if suffix in request.formats:
+                yield from write_tables(data.run.folder, tables, suffix)
+    if "perfetto" in request.formats:
+        from workbench.reports.perfetto import write_perfetto
+
+        yield from write_perfetto(data.run)
+    if request.figures:
+        from workbench.reports.figure_files import write_figures
+
+        yield from write_figures(data)
+    if "md" in request.formats:
+        from workbench.reports.markdown import write_markdown
+
+        yield write_markdown(data)
+    if "html" in request.formats:
+        yield write_page_of(data, request.full_audio)
+
+
+def write_page_of(data: Material, full_audio: bool = False) -> Path:
+    """Write the page of a run."""
+    from workbench.reports.run_page import write_run_page
+
+    return write_run_page(data, full_audio)
+
+
+def limits_shown(given: dict[str, float]) -> dict[str, float]:
+    """The limits that were given, else those that came with workbench."""
+    return given or read_budget(shipped(DEFAULT_BUDGET))
