@@ -19,6 +19,7 @@ from workbench.config import Config, knobs, override, to_dict
 from workbench.errors import WorkbenchError
 from workbench.files import pretty_json, write_text
 from workbench.metrics import SessionScores, Summary, agent_intervals, evaluate, summarise, write_scores
+from workbench.metrics.loss import DEFAULT, Prices
 from workbench.sessions.folders import check_name
 from workbench.sessions.labels import Label, only_known, read_labels
 from workbench.sessions.session import Session, open_session
@@ -155,7 +156,7 @@ def _open_all(
     return opened, failed
 
 
-def score_run(run: Run) -> tuple[tuple[SessionScores, ...], Summary]:
+def score_run(run: Run, prices: Prices = DEFAULT) -> tuple[tuple[SessionScores, ...], Summary]:
     """Score every session of a run, write ``scores.json``, and pool.
 
     Raises:
@@ -167,7 +168,7 @@ def score_run(run: Run) -> tuple[tuple[SessionScores, ...], Summary]:
         agent = agent_intervals(item.session.stream("agent")) if "agent" in item.session.tracks else ()
         labels, strange = only_known(item.labels, run.vocabulary)
         unknown += strange
-        scored.append(evaluate(item.trace, labels, agent))
+        scored.append(evaluate(item.trace, labels, agent, prices))
     summary = summarise(scored)
     if unknown:
         note = f"{unknown} turns hold words outside the stack's vocabulary: their words are not scored"
@@ -176,7 +177,7 @@ def score_run(run: Run) -> tuple[tuple[SessionScores, ...], Summary]:
         note = f"{busy}: replay again after 'workbench cache --clear-profiles'"
         summary = replace(summary, notes=(*summary.notes, note))
     summary = replace(summary, notes=(*summary.notes, *run.notes, *_remarks(run)))
-    write_scores(run.folder / "scores.json", scored, summary)
+    write_scores(run.folder / "scores.json", scored, summary, prices)
     return tuple(scored), summary
 
 

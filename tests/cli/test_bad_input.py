@@ -192,6 +192,12 @@ CASES: dict[str, tuple[Break, str]] = {
     "config key": (config("[assistant]\nbarge = true\n"), "unknown key 'assistant.barge'"),
     "config type": (config('[assistant]\nbarge_in = "true"\n'), "assistant.barge_in is 'true', must be true or false"),
     "budget key": (budget("[budget]\nlatency = 3\n"), "unknown score 'latency'"),
+    "price key": (budget("[price]\ncutin = 3\n"), "unknown price 'cutin'"),
+    "price option": (lambda folder: ["replay", str(folder), "--price", "cut_in"], "must be FAULT=SECONDS"),
+    "price seconds": (
+        lambda folder: ["replay", str(folder), "--price", "cut_in=-1"],
+        "cut_in is -1.0, must",
+    ),
     "budget limit": (budget('[budget]\nwer = "low"\n'), "wer is 'low', must be a number"),
     "no profile file": (knob("profile=none.json"), "none.json: no such file"),
     "profile is something else": (profile("{}"), "format is missing; measure a cost profile"),

@@ -20,12 +20,14 @@ BY_HAND = {
         "eot_recall": 1.0,
         "wer": 0.0,
         "deadline_miss_rate": 1 / (34 + 35 + 60),
+        "loss_s_per_turn": (1.11 + 1.09) / 2,
         "rtf": (40 * 1200 + 19 * 1000 + 2400) / (60 * 1920),
         "stt_rtf": 0.25,
     },
     # The first pause of 640 ms is cut, the second turn is never answered.
     "hold-cut-in": {
         "cutin_per_hold": 0.5,
+        "loss_s_per_turn": ((1.09 + 3) + (10 + 5)) / 2,
         "cutin_per_turn": 0.5,
         "missed_eot_rate": 0.5,
         "turns_answered_n": 1,
@@ -35,6 +37,7 @@ BY_HAND = {
     },
     "cancelled-before-speech": {
         "turns_cancelled_before_speech_n": 1,
+        "loss_s_per_turn": ((10 + 5) + 1.01) / 2,
         "turns_answered_n": 1,
         "voice_to_voice_ms_n": 1,
         "endpoint_delay_ms_n": 2,
@@ -43,6 +46,7 @@ BY_HAND = {
     # One stop by each cause but unknown, one by the user, and one noise that stopped nothing.
     "false-barge-ins": {
         "selectivity_backchannel": 0.0,
+        "loss_s_per_turn": (7 * 1.01 + 4 * 4) / 7,
         "selectivity_noise": 0.5,
         "selectivity_background": 0.0,
         "missed_bargein_rate": 0.0,
@@ -50,10 +54,17 @@ BY_HAND = {
         "bargein_reaction_ms_p50": 400.0,
         "false_bargein_per_agent_hour_unknown": 0.0,
     },
-    "missed-barge-in": {"missed_bargein_rate": 0.5, "bargein_detection_ms_max": 490.0, "missed_eot_rate": 0.5},
+    "missed-barge-in": {
+        # The price of the barge-in that was missed is within that of the turn without an answer.
+        "loss_s_per_turn": (1.09 + (10 + 5) + 1.01 + (10 + 5)) / 4,
+        "missed_bargein_rate": 0.5,
+        "bargein_detection_ms_max": 490.0,
+        "missed_eot_rate": 0.5,
+    },
     # 240 ms between two chunks and 3 × 45 ms in the second; the gap is a silent frame, the hole and a silent frame.
     "underruns": {
         "underrun_events": 4,
+        "loss_s_per_turn": 1.1125 + 2 * 0.375,
         "underrun_events_voiced": 2,
         "underrun_ms_total": 375.0,
         "underrun_ms_max": 240.0,
@@ -67,9 +78,22 @@ BY_HAND = {
         "xrun_ms_total": 40.0,
     },
     # The second recorded answer went on for a second longer.
-    "counterfactual": {"turns_counterfactual_n": 2, "turns_n": 4},
-    "unlabelled": {"turns_n": 0, "agent_speech_seconds": 2.0, "missed_eot_rate": None, "eot_fp_rate": None},
-    "deaf": {"missed_eot_rate": 1.0, "turns_censored_n": 1, "turns_unheard_n": 2, "wer": 1.0, "eot_fp_rate": 0.0},
+    "counterfactual": {"loss_s_per_turn": (1.09 + 1.01 + 1.01 + 15) / 4, "turns_counterfactual_n": 2, "turns_n": 4},
+    "unlabelled": {
+        "loss_s_per_turn": None,
+        "turns_n": 0,
+        "agent_speech_seconds": 2.0,
+        "missed_eot_rate": None,
+        "eot_fp_rate": None,
+    },
+    "deaf": {
+        "loss_s_per_turn": 15.0,
+        "missed_eot_rate": 1.0,
+        "turns_censored_n": 1,
+        "turns_unheard_n": 2,
+        "wer": 1.0,
+        "eot_fp_rate": 0.0,
+    },
 }
 
 

@@ -84,7 +84,7 @@ def test_scores_json_round_trip(tmp_path):
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        (lambda data: data.update(format=2), "format is 2"),
+        (lambda data: data.update(format=3), "format is 3"),
         (lambda data: data.pop("notes"), "'notes' is missing"),
         (lambda data: data["scores"].update(wrong=1), "unknown score 'wrong'"),
         (lambda data: data["sessions"][0].pop("played"), "'played' is missing"),

@@ -65,6 +65,13 @@ page_option = click.option("--page/--no-page", default=True, help="Write index.h
 budget_option = click.option(
     "--budget", type=CONFIG_PATH, help="Budget file; exit 1 and name each score over its limit."
 )
+price_option = click.option(
+    "--price",
+    "prices",
+    multiple=True,
+    metavar="FAULT=SECONDS",
+    help="Price of a fault in loss_s_per_turn, over that in [price] of the budget file; repeatable.",
+)
 source_option = click.option(
     "--source",
     type=click.Choice(["human", "constructed", "auto"]),

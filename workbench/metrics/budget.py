@@ -1,7 +1,8 @@
 """Budgets: what an assistant must keep to, and whether the evidence is enough to say that it does.
 
-``budget.toml`` has one section, ``[budget]``: score key = limit. The limit is the most that is allowed, or the least
-for scores of which more is better (``docs/metrics.md`` marks them).
+``budget.toml`` has a section ``[budget]``: score key = limit. The limit is the most that is allowed, or the least for
+scores of which more is better (``docs/metrics.md`` marks them). A section ``[price]`` may say what each fault costs a
+user, in seconds; prices that it leaves out keep their defaults.
 """
 
 import difflib
@@ -13,6 +14,7 @@ from pathlib import Path
 from workbench.errors import WorkbenchError
 from workbench.files import read_toml
 from workbench.metrics.definitions import BY_KEY, HIGHER_IS_BETTER, Rate, Total
+from workbench.metrics.loss import Prices, check_prices
 from workbench.metrics.stats import exposure_to_certify, trials_to_certify, upper_rate, upper_share
 from workbench.metrics.summary import Summary
 from workbench.units import FRAME_RATE
@@ -59,13 +61,26 @@ def read_budget(path: Path) -> dict[str, float]:
     Raises:
         WorkbenchError: names the file and the key that is unknown or whose limit is no number.
     """
+    return check_limits(_sections(path).get("budget", {}), str(path))
+
+
+def read_prices(path: Path) -> Prices:
+    """Read the prices of ``budget.toml``.
+
+    Raises:
+        WorkbenchError: names the file and the price that is unknown or no number of seconds.
+    """
+    return check_prices(_sections(path).get("price", {}), f"{path}: [price]")
+
+
+def _sections(path: Path) -> dict[str, dict[str, object]]:
     data = read_toml(path)
-    section = data.get("budget")
-    if not isinstance(section, dict) or set(data) != {"budget"}:
-        odd = next((name for name in data if name != "budget"), None)
-        problem = f"unknown section {odd!r}; " if odd else ""
-        raise WorkbenchError(f"{path}: {problem}must hold one section, [budget]")
-    return check_limits(section, str(path))
+    for name, section in data.items():
+        if name not in ("budget", "price") or not isinstance(section, dict):
+            raise WorkbenchError(f"{path}: unknown section {name!r}; must hold [budget], and may hold [price]")
+    if not data:
+        raise WorkbenchError(f"{path}: is empty; must hold [budget], and may hold [price]")
+    return data
 
 
 def check_limits(limits: Mapping[str, object], where: str) -> dict[str, float]:

@@ -245,7 +245,16 @@ _EVIDENCE: tuple[Measure, ...] = (
     Total("turns_counterfactual_n", lambda s: _count(row.counterfactual for row in s.turns)),
 )
 
-MEASURES: tuple[Measure, ...] = _LATENCY + _TURNS + _BARGE_IN + _STUTTER + _EVIDENCE
+_LOSS: tuple[Measure, ...] = (
+    Rate(
+        "loss_s_per_turn",
+        lambda s: (sum(row.total for row in s.losses), len(s.losses) * SAMPLE_RATE),
+        "ratio",
+        "turns",
+    ),
+)
+
+MEASURES: tuple[Measure, ...] = _LOSS + _LATENCY + _TURNS + _BARGE_IN + _STUTTER + _EVIDENCE
 
 HIGHER_IS_BETTER = frozenset(
     {

@@ -152,6 +152,28 @@ class UnderrunRow:
     voiced: bool
 
 
+@dataclass(frozen=True, slots=True)
+class LossRow:
+    """What one labelled turn cost the user, in samples; :mod:`workbench.metrics.loss` says how.
+
+    Attributes:
+        delay: voice-to-voice delay, at least 0; of a turn without an answer the longest that is counted.
+        missed_end: price of a turn without an answer.
+        cut_in, false_barge_in, missed_barge_in, stutter, clipped_onset: price of each fault charged to the turn.
+        total: what is counted; at most ``delay + missed_end`` of a turn without an answer.
+    """
+
+    turn: int
+    delay: int
+    missed_end: int
+    cut_in: int
+    false_barge_in: int
+    missed_barge_in: int
+    stutter: int
+    clipped_onset: int
+    total: int
+
+
 @dataclass(frozen=True)
 class SessionScores:
     """Raw values of one session under one config.
@@ -170,6 +192,7 @@ class SessionScores:
         replies_unheard: answers that were never audible.
         xruns, xrun_samples: what the audio device reported of itself.
         dropped: microphone samples lost because the listener's queue was full.
+        losses: what each counted turn cost the user.
     """
 
     session: str
@@ -194,6 +217,7 @@ class SessionScores:
     xruns: int = 0
     xrun_samples: int = 0
     dropped: int = 0
+    losses: tuple[LossRow, ...] = ()
 
 
 ROWS: dict[str, type] = {
@@ -203,5 +227,6 @@ ROWS: dict[str, type] = {
     "floor": FloorRow,
     "events": EventRow,
     "underruns": UnderrunRow,
+    "losses": LossRow,
 }
 """Fields of :class:`SessionScores` that hold rows."""

@@ -2,6 +2,7 @@
 
 Format history:
     1: ``scores``, ``intervals``, ``counts``, ``notes`` and ``sessions``; ``docs/metrics.md`` describes them.
+    2: ``prices``, and ``losses`` of each session.
 """
 
 import dataclasses
@@ -14,16 +15,18 @@ from typing import Any, get_args, get_origin, get_type_hints
 from workbench.errors import WorkbenchError
 from workbench.files import canonical_json, pretty_json, read_json, write_text
 from workbench.metrics.definitions import BY_KEY
+from workbench.metrics.loss import DEFAULT, Prices
 from workbench.metrics.rows import ROWS, SessionScores, Waterfall
 from workbench.metrics.summary import Summary
 
-FORMAT = 1
+FORMAT = 2
 
 
-def to_json(sessions: Sequence[SessionScores], summary: Summary) -> dict[str, Any]:
+def to_json(sessions: Sequence[SessionScores], summary: Summary, prices: Prices) -> dict[str, Any]:
     """The content of ``scores.json``."""
     return {
         "format": FORMAT,
+        "prices": dataclasses.asdict(prices),
         "scores": summary.scores,
         "intervals": {key: list(span) for key, span in summary.intervals.items()},
         "counts": {key: list(count) for key, count in summary.counts.items()},
@@ -38,9 +41,9 @@ def _plain(value: Any) -> Any:
     return {key: _plain(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
-def write_scores(path: Path, sessions: Sequence[SessionScores], summary: Summary) -> None:
+def write_scores(path: Path, sessions: Sequence[SessionScores], summary: Summary, prices: Prices = DEFAULT) -> None:
     """Write ``scores.json``, whole or not at all: what people read spread out, the raw values a session a line."""
-    data = to_json(sessions, summary)
+    data = to_json(sessions, summary, prices)
     lines = ",\n".join(f"    {canonical_json(session)}" for session in data.pop("sessions"))
     head = pretty_json(data).removesuffix("\n}\n")
     write_text(path, f'{head},\n  "sessions": [\n{lines}\n  ]\n}}\n')

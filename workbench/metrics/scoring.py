@@ -8,6 +8,7 @@ from workbench.metrics.bargein import barge_ins, events_over_agent, floor_takes
 from workbench.metrics.condense import MergedFacts, TraceFacts, condense, gather
 from workbench.metrics.index import Span, first_within, index
 from workbench.metrics.latency import waterfall
+from workbench.metrics.loss import DEFAULT, Prices, losses
 from workbench.metrics.reference import Reference
 from workbench.metrics.rows import SessionScores, TurnRow
 from workbench.metrics.trace_checks import check_trace
@@ -20,7 +21,9 @@ _NEVER = 1 << 60
 """Later than any sample of any session."""
 
 
-def evaluate(trace: Trace, labels: Sequence[Label], recorded_agent: Sequence[Span] = ()) -> SessionScores:
+def evaluate(
+    trace: Trace, labels: Sequence[Label], recorded_agent: Sequence[Span] = (), prices: Prices = DEFAULT
+) -> SessionScores:
     """Score one replayed (or recorded, or hand-written) session.
 
     Args:
@@ -30,16 +33,21 @@ def evaluate(trace: Trace, labels: Sequence[Label], recorded_agent: Sequence[Spa
             ``note`` with a length; moments marked while recording have none.)
         recorded_agent: when the recorded agent spoke, from :func:`workbench.metrics.agent_intervals`; empty where
             there is no agent track.
+        prices: of each fault, for the loss.
 
     Raises:
         WorkbenchError: the trace holds what no replay can do; names session and reply.
     """
     check_trace(trace)
-    return score_parts(trace.header, [condense(index(trace))], Reference(labels), recorded_agent)
+    return score_parts(trace.header, [condense(index(trace))], Reference(labels), recorded_agent, prices)
 
 
 def score_parts(
-    header: Header, parts: Sequence[TraceFacts], reference: Reference, recorded_agent: Sequence[Span] = ()
+    header: Header,
+    parts: Sequence[TraceFacts],
+    reference: Reference,
+    recorded_agent: Sequence[Span] = (),
+    prices: Prices = DEFAULT,
 ) -> SessionScores:
     """Score a session whose trace was condensed in parts; see :func:`evaluate`."""
     found = gather(header, parts)
@@ -49,16 +57,18 @@ def score_parts(
     stops = barge_ins(found, reference) if reference.labelled else ()
     ends = match_ends(reference.turns, total.commits, header.samples) if reference.labelled else ()
     false, spans = false_ends(reference.turns, ends, total.commits, header.samples) if reference.labelled else (0, 0)
+    turns = _turn_rows(found, reference, ends, recorded_agent) if ends else ()
+    floor = floor_takes(found, reference)
     return SessionScores(
         session=header.session,
         samples=header.samples,
         labelled=reference.labelled,
-        turns=_turn_rows(found, reference, ends, recorded_agent) if ends else (),
+        turns=turns,
         holds=holds(reference.turns, total.commits),
         spans=spans,
         false_ends=false,
         barge_ins=stops,
-        floor=floor_takes(found, reference),
+        floor=floor,
         events=events_over_agent(found, reference, stops),
         played=total.played,
         underruns=total.underruns,
@@ -72,6 +82,7 @@ def score_parts(
         xruns=total.xruns,
         xrun_samples=total.xrun_samples,
         dropped=total.dropped,
+        losses=losses(found, turns, stops, floor, prices),
     )
 
 

@@ -11,7 +11,7 @@ from workbench.runs import SessionRun
 from workbench.sessions.labels import Turn
 from workbench.sessions.labels import turns as labelled_turns
 from workbench.trace import Chunk, Commit
-from workbench.units import SAMPLE_RATE, SAMPLES_PER_MS
+from workbench.units import SAMPLE_RATE, SAMPLES_PER_MS, samples_to_seconds
 
 KINDS: Mapping[str, str] = {
     "cut-in": "Cut-in: the agent took a pause for the end of the turn",
@@ -23,7 +23,7 @@ KINDS: Mapping[str, str] = {
     "split word": "Split word: a chunk ends in the middle of a word",
     "slow answer": "Slow answer: over the limit",
 }
-"""Kinds of incidents, the worst first, with what they mean."""
+"""Kinds of incidents with what they mean."""
 
 _BEFORE, _AFTER = 3 * SAMPLE_RATE, 4 * SAMPLE_RATE
 """What a clip holds before and after its moment."""
@@ -41,7 +41,7 @@ class Incident:
         start, end: samples ``[start, end)`` of the clip.
         text: what happened, and why.
         remedy: what to change; empty where no setting helps.
-        weight: how bad, next to others of its kind: samples that were cut, waited for or missing.
+        cost: seconds that it costs the user, by the prices of the run; 0 where it has no price.
     """
 
     session: str
@@ -52,11 +52,11 @@ class Incident:
     end: int
     text: str
     remedy: str = ""
-    weight: int = 0
+    cost: float = 0.0
 
 
 def incidents(data: Material) -> tuple[Incident, ...]:
-    """All incidents: by kind, the worst of a kind first, then by session and time."""
+    """All incidents: those that cost most first, then by kind, session and time."""
     found = [
         incident
         for item, scores in data.sessions
@@ -64,7 +64,7 @@ def incidents(data: Material) -> tuple[Incident, ...]:
         for incident in part(data, item, scores)
     ]
     order = {kind: number for number, kind in enumerate(KINDS)}
-    return tuple(sorted(found, key=lambda it: (order[it.kind], -it.weight, it.session, it.t)))
+    return tuple(sorted(found, key=lambda it: (-it.cost, order[it.kind], it.session, it.t)))
 
 
 def _span(item: SessionRun, first: int, last: int) -> tuple[int, int]:
@@ -96,7 +96,7 @@ def _turn_taking(data: Material, item: SessionRun, scores: SessionScores) -> Ite
             if commit.reason == "silence" and pause > silence * SAMPLES_PER_MS:
                 remedy = f"stt_silence_ms above {ms(pause)} (now {silence:g}) waits for the end of this pause."
             span = _span(item, commit.frame_end, commit.frame_end)
-            yield Incident(name, "cut-in", row.turn, commit.frame_end, *span, text, remedy, row.end - commit.frame_end)
+            yield Incident(name, "cut-in", row.turn, commit.frame_end, *span, text, remedy, data.prices.cut_in)
         if row.missed:
             heard = "It was not heard at all" if row.onset_clipped is None else "It was heard"
             text = f"Turn {row.turn} brought no answer within 3 s of its end. {heard}."
@@ -105,7 +105,8 @@ def _turn_taking(data: Material, item: SessionRun, scores: SessionScores) -> Ite
                 if row.onset_clipped is None and data.run.config.assistant.stt_silence
                 else ""
             )
-            yield Incident(name, "missed turn", row.turn, row.end, *_span(item, row.end, row.end), text, remedy)
+            lost = data.prices.longest_delay + data.prices.missed_end
+            yield Incident(name, "missed turn", row.turn, row.end, *_span(item, row.end, row.end), text, remedy, lost)
     for commit in idle(decided, scores):
         text = f"A turn was ended {_outside(scores, commit.frame_end)}, {_decided(commit, data)}."
         span = _span(item, commit.frame_end, commit.frame_end)
@@ -146,7 +147,8 @@ def _barge_ins(data: Material, item: SessionRun, scores: SessionScores) -> Itera
     for row in scores.barge_ins:
         if row.cause != "speech":
             text = f"The answer was stopped by {_CAUSES[row.cause]}, {ms(row.t - row.onset)} ms after it began."
-            yield Incident(name, "wrong stop", None, row.t, *_span(item, row.onset, row.t), text)
+            span = _span(item, row.onset, row.t)
+            yield Incident(name, "wrong stop", None, row.t, *span, text, "", data.prices.false_barge_in)
     for take in scores.floor:
         if take.missed:
             text = f"The user began turn {take.turn} over the answer, and 2 s later the agent still spoke."
@@ -154,7 +156,9 @@ def _barge_ins(data: Material, item: SessionRun, scores: SessionScores) -> Itera
                 "" if data.run.config.assistant.barge_in else "barge_in is off; switched on it would stop the agent."
             )
             span = _span(item, take.start, take.start)
-            yield Incident(name, "missed barge-in", take.turn, take.start, *span, text, remedy)
+            yield Incident(
+                name, "missed barge-in", take.turn, take.start, *span, text, remedy, data.prices.missed_barge_in
+            )
 
 
 def _playback(data: Material, item: SessionRun, scores: SessionScores) -> Iterator[Incident]:
@@ -164,7 +168,8 @@ def _playback(data: Material, item: SessionRun, scores: SessionScores) -> Iterat
         text = f"The loudspeaker had nothing to play for {ms(row.samples)} ms, {place}."
         remedy = "A larger tts_prebuffer_frames starts later and has more in reserve."
         span = _span(item, row.t, row.t + row.samples)
-        yield Incident(name, "stutter", None, row.t, *span, text, remedy, row.samples)
+        lost = data.prices.stutter * samples_to_seconds(row.samples)
+        yield Incident(name, "stutter", None, row.t, *span, text, remedy, lost)
     for event in item.trace.events:
         if isinstance(event, Chunk) and event.midword:
             tail = event.text if len(event.text) <= 30 else "…" + event.text[-30:]
@@ -182,7 +187,8 @@ def _slow(data: Material, item: SessionRun, scores: SessionScores) -> Iterator[I
             continue
         span = (max(0, row.end - _BEFORE), row.end + fall.voice_to_voice + SAMPLE_RATE)
         text = f"Turn {row.turn} was answered after {ms(fall.voice_to_voice)} ms. {_largest(row)}"
-        yield Incident(item.session.name, "slow answer", row.turn, row.end, *span, text, "", fall.voice_to_voice)
+        lost = samples_to_seconds(fall.voice_to_voice)
+        yield Incident(item.session.name, "slow answer", row.turn, row.end, *span, text, "", lost)
 
 
 def _largest(row: TurnRow) -> str:

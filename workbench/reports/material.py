@@ -7,6 +7,7 @@ from typing import Any
 
 from workbench.files import read_json
 from workbench.metrics import SessionScores, Summary
+from workbench.metrics.loss import DEFAULT, Prices
 from workbench.metrics.rows import TurnRow, Waterfall
 from workbench.runs import Run, SessionRun
 from workbench.trace import Commit, Event
@@ -20,6 +21,7 @@ class Material:
     Attributes:
         manifest: ``run.json``.
         limits: the budget: score key → limit; empty where none was given.
+        prices: what each fault costs a user.
     """
 
     run: Run
@@ -27,6 +29,7 @@ class Material:
     summary: Summary
     manifest: Mapping[str, Any]
     limits: Mapping[str, float]
+    prices: Prices = DEFAULT
 
     @cached_property
     def sessions(self) -> tuple[tuple[SessionRun, SessionScores], ...]:
@@ -47,7 +50,11 @@ class Material:
 
 
 def gather(
-    run: Run, scored: Sequence[SessionScores], summary: Summary, limits: Mapping[str, float] | None = None
+    run: Run,
+    scored: Sequence[SessionScores],
+    summary: Summary,
+    limits: Mapping[str, float] | None = None,
+    prices: Prices = DEFAULT,
 ) -> Material:
     """Data of a run's report.
 
@@ -56,11 +63,12 @@ def gather(
         scored: raw values of its sessions.
         summary: of ``scored``.
         limits: a budget to hold the scores to.
+        prices: that the run was scored with.
 
     Raises:
         WorkbenchError: ``run.json`` cannot be read.
     """
-    return Material(run, scored, summary, read_json(run.folder / "run.json"), limits or {})
+    return Material(run, scored, summary, read_json(run.folder / "run.json"), limits or {}, prices)
 
 
 def commits(item: SessionRun) -> list[Commit]:

@@ -80,7 +80,7 @@ def write_run_page(data: Material, full_audio: bool = False) -> Path:
 
 def cells(table: DataTable) -> Iterator[tuple[tuple[str, str, float | None], ...]]:
     """Rows for the page: (text, column, moment in seconds that the row can jump to, or None for other cells)."""
-    jumps = ("at_s", "start_s", "end_s", "onset_s")
+    jumps = ("at_s", "start_s", "end_s", "onset_s")  # moments, not durations
     for row in table.rows:
         yield tuple(
             (cell_text(value), name, float(value) if name in jumps and isinstance(value, float) else None)

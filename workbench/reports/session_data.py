@@ -61,10 +61,10 @@ def session_data(run: Run, item: SessionRun, scores: SessionScores, agent: Path)
         "echo": bool(taps),
         "labels": [[label.start, label.end, label.kind, label.turn, label.text] for label in item.labels],
         "labelSource": session.labels_source or "",
-        "states": [list(state) for state in _states(item.trace, replies, end)],
+        "states": [list(state) for state in listener_states(item.trace, replies, end)],
         "gates": [list(span) for span in shown.gates],
         "words": [[event.at, event.t, event.text] for event in item.trace.events if isinstance(event, Word)],
-        "chunks": [list(chunk) for chunk in _chunks(item.trace, replies)],
+        "chunks": [list(chunk) for chunk in played_chunks(item.trace, replies)],
         "buffer": [list(level) for level in shown.buffer],
         "underruns": [list(span) for span in shown.underruns],
         "markers": [[marker.t, marker.name, int(marker.bad)] for marker in shown.markers],
@@ -94,7 +94,7 @@ def _base64(values: npt.NDArray[np.uint8]) -> str:
     return base64.b64encode(values.tobytes()).decode("ascii")
 
 
-def _states(trace: Trace, replies: list[ReplyEvents], end: int) -> Iterator[tuple[int, int, str]]:
+def listener_states(trace: Trace, replies: list[ReplyEvents], end: int) -> Iterator[tuple[int, int, str]]:
     """(start, end, state) of the listener, and of the agent where it does not listen.
 
     ``waiting`` for speech, ``hearing`` a turn, ``thinking`` from commit to first sound, ``speaking``.
@@ -114,7 +114,7 @@ def _states(trace: Trace, replies: list[ReplyEvents], end: int) -> Iterator[tupl
             yield start, stop, state
 
 
-def _chunks(trace: Trace, replies: list[ReplyEvents]) -> Iterator[tuple[int, int, int, int, str]]:
+def played_chunks(trace: Trace, replies: list[ReplyEvents]) -> Iterator[tuple[int, int, int, int, str]]:
     """(start, end, answer, chunk, text) of each chunk as it is played; one that is never heard has no length."""
     plays: dict[tuple[int, int], tuple[int, int]] = {}
     for reply in replies:

@@ -63,8 +63,9 @@ def _incidents(found: Sequence[Incident]) -> DataTable:
         "kind": "kind of incident",
         "text": "what happened and why",
         "remedy": "what to change; empty where no setting helps",
+        "cost_s": "seconds that it costs the user, by the prices in scores.json",
     }
-    rows = tuple((it.session, it.turn, samples_to_seconds(it.t), it.kind, it.text, it.remedy) for it in found)
+    rows = tuple((it.session, it.turn, samples_to_seconds(it.t), it.kind, it.text, it.remedy, it.cost) for it in found)
     return DataTable("incidents", "Incidents", columns, rows)
 
 
@@ -172,6 +173,18 @@ _RAW: tuple[tuple[str, str, str, Mapping[str, tuple[str, str]]], ...] = (
         "events",
         {"start_s": ("start", "begin of the sound"), "end_s": ("end", "end of the sound"),
          "kind": ("kind", "backchannel, noise or background"), "stopped": ("stopped", "whether it stopped the agent")},
+    ),
+    (
+        "losses",
+        "What each turn cost the user",
+        "losses",
+        {"turn": ("turn", ""), "delay_s": ("delay", "waiting; of a turn without an answer the longest that is counted"),
+         "missed_end_s": ("missed_end", "price of a turn without an answer"),
+         "cut_in_s": ("cut_in", "price of its cut-ins"), "false_barge_in_s": ("false_barge_in", "price of wrong stops"),
+         "missed_barge_in_s": ("missed_barge_in", "price of interruptions that were not noticed"),
+         "stutter_s": ("stutter", "price of holes in the answer"),
+         "clipped_onset_s": ("clipped_onset", "price of first words that were not heard"),
+         "total_s": ("total", "what is counted")},
     ),
     (
         "underruns",

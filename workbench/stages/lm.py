@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -112,7 +112,7 @@ class CachedLm:
         # What was said before is in the key of the turn before: no turn's key is made of the whole history again.
         key = key_of(self.so_far, history[-1])
         self.last = self._ask(key, history, group)
-        self.so_far = key_of(key, asdict(self.last))
+        self.so_far = key_of(key, vars(self.last))
         return self.last.tokens
 
     def _ask(self, key: str, history: tuple[str, ...], group: int) -> LmReply:
@@ -121,7 +121,7 @@ class CachedLm:
         reply = self._fresh(history, group)
         # A reply that is kept stays: an endpoint may say something else when it is asked again to be timed.
         if self._timer is None or self._store.get(key, _decode) is None:
-            self._store.put(key, reply, lambda value: json.dumps(asdict(value)).encode())
+            self._store.put(key, reply, lambda value: json.dumps(vars(value)).encode())
         return reply
 
     def _fresh(self, history: tuple[str, ...], group: int) -> LmReply:

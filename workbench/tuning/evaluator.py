@@ -17,6 +17,7 @@ from workbench.knobs import Knobs, StepCostKnobs
 from workbench.metrics import SessionScores, Summary, agent_intervals, summarise
 from workbench.metrics.condense import condense
 from workbench.metrics.index import index
+from workbench.metrics.loss import DEFAULT, Prices
 from workbench.metrics.reference import Reference
 from workbench.metrics.scoring import score_parts
 from workbench.replay.engine import ReplayResult, cost_source, echo_path, replay
@@ -64,6 +65,7 @@ class Evaluator:
         progress: told what is being loaded.
         profile: what costs are drawn from; by default what a replay on this machine draws from.
         weights: those that the stack must have, model name → digest.
+        prices: of each fault, for the loss.
 
     Attributes:
         profile: what costs are drawn from, None where they are fixed.
@@ -82,12 +84,14 @@ class Evaluator:
         *,
         profile: Profile | None = None,
         weights: Mapping[str, str] | None = None,
+        prices: Prices = DEFAULT,
     ) -> None:
         if baseline.step_costs.source == "measured":
             raise WorkbenchError("costs is 'measured': such a replay differs each time; tune with 'profile' or 'fixed'")
         self.store = store
         progress("loading the stack")
         self._baseline = baseline
+        self._prices = prices
         self._stack = make_stack(baseline)
         if weights is not None:
             _check_weights(baseline.stack.name, self._stack.weights, weights)
@@ -161,7 +165,7 @@ class Evaluator:
             return scored
         self.replays += 1
         trace = self.replay(config, name).trace
-        scored = score_parts(trace.header, [condense(index(trace))], item.reference, item.recorded_agent)
+        scored = score_parts(trace.header, [condense(index(trace))], item.reference, item.recorded_agent, self._prices)
         self._scored[key] = scored
         if len(self._scored) > KEPT:
             self._scored.popitem(last=False)

@@ -25,7 +25,7 @@ def run_demo(config: Config, out: Path, page: bool) -> int:
         raise WorkbenchError(f"{SHIPPED / RECORDINGS}: no demo session; install workbench again")
     plural = "" if len(folders) == 1 else "s"
     click.echo(f"Replaying {len(folders)} demo session{plural} on the {config.stack.name} stack.")
-    code = replay_and_show(folders, config, out, None, False, page)
+    code = replay_and_show(folders, config, out, (None, ()), False, page)
     if code or config.stack.name == "moshi-duplex":
         return code
     click.echo("\nTuning on them: a few trials, to show how it goes.")

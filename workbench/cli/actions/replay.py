@@ -8,24 +8,28 @@ import click
 from rich.console import Console
 
 from workbench.cli.actions.report import write_page_of
-from workbench.cli.actions.score import show, write_text_report
+from workbench.cli.actions.score import show, write_text_report, yardstick
 from workbench.config import Config
 from workbench.errors import printable
-from workbench.metrics.budget import read_budget
 from workbench.runs import run_sessions, score_run
 
 
 def replay_and_show(
-    folders: Sequence[Path], config: Config, out: Path | None, budget: Path | None, as_json: bool, page: bool
+    folders: Sequence[Path],
+    config: Config,
+    out: Path | None,
+    asked: tuple[Path | None, Sequence[str]],
+    as_json: bool,
+    page: bool,
 ) -> int:
     """Replay sessions, write the report and the page, print the scores, check the budget."""
-    limits = read_budget(budget) if budget else {}
+    limits, prices = yardstick(*asked)
     console = Console(stderr=True)
     live = console.status("loading") if console.is_terminal else nullcontext()
     with live as status:
         run = run_sessions(folders, config, out, lambda what: status.update(what) if status else None)
-        scored, summary = score_run(run)
-        data = write_text_report(run, scored, summary, limits)
+        scored, summary = score_run(run, prices)
+        data = write_text_report(run, scored, summary, limits, prices)
         written = write_page_of(data) if page else None
     code = show(run, scored, summary, limits, as_json)
     if written and not as_json:

@@ -7,13 +7,11 @@ from pathlib import Path
 import click
 
 from workbench.errors import WorkbenchError, printable
-from workbench.files import shipped
-from workbench.metrics.budget import read_budget
+from workbench.files import read_json
+from workbench.metrics.budget import read_budget, read_prices
+from workbench.metrics.loss import Prices, check_prices
 from workbench.reports import Material, gather
 from workbench.runs import read_run, score_run
-
-DEFAULT_BUDGET = Path("configs/budget.toml")
-"""Limits that a page shows where no others are given."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +47,18 @@ def write_and_show(folders: Sequence[Path], request: ReportRequest, open_page: b
 
 def _of_run(folder: Path, request: ReportRequest) -> Iterator[Path]:
     run = read_run(folder)
-    scored, summary = score_run(run)
-    data = gather(run, scored, summary, read_budget(request.budget))
+    prices = _prices(folder, request.budget)
+    scored, summary = score_run(run, prices)
+    data = gather(run, scored, summary, read_budget(request.budget), prices)
     yield from write_formats(data, request)
+
+
+def _prices(folder: Path, budget: Path) -> Prices:
+    """The prices that the run was scored with, else those of the budget file."""
+    path = folder / "scores.json"
+    data = read_json(path) if path.exists() else None
+    found = data.get("prices") if isinstance(data, dict) else None
+    return check_prices(found, str(path)) if isinstance(found, dict) else read_prices(budget)
 
 
 def write_formats(data: Material, request: ReportRequest) -> Iterator[Path]:
@@ -85,8 +92,3 @@ def write_page_of(data: Material, full_audio: bool = False) -> Path:
     from workbench.reports.run_page import write_run_page
 
     return write_run_page(data, full_audio)
-
-
-def limits_shown(given: dict[str, float]) -> dict[str, float]:
-    """The limits that were given, else those that came with workbench."""
-    return given or read_budget(shipped(DEFAULT_BUDGET))

@@ -10,14 +10,21 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from workbench.cli.progress import Output
+from workbench.errors import WorkbenchError
+from workbench.files import shipped
 from workbench.metrics import SessionScores, Summary, shown
-from workbench.metrics.budget import check_budget, nothing_answered, read_budget, unmeasured
+from workbench.metrics.budget import Budget, check_budget, nothing_answered, read_budget, read_prices, unmeasured
+from workbench.metrics.loss import Prices, check_prices
 from workbench.runs import Run, read_run, score_run
 
 if TYPE_CHECKING:
     from workbench.reports import Material
 
+BUDGET = Path("configs/budget.toml")
+"""Limits and prices where no others are given."""
+
 HEADLINES = {
+    "in all": ("loss_s_per_turn",),
     "latency": ("voice_to_voice_ms_p50", "voice_to_voice_ms_p95", "endpoint_delay_ms_p50"),
     "turns": ("cutin_per_hold", "missed_eot_rate", "onset_clipped_ms_p95", "wer"),
     "barge-in": ("false_bargein_per_agent_hour", "missed_bargein_rate", "bargein_reaction_ms_p50"),
@@ -26,29 +33,52 @@ HEADLINES = {
 """Scores of the console table by group; ``scores.json``, ``report.md`` and the page hold all."""
 
 
-def score_and_show(folder: Path, budget: Path | None, as_json: bool) -> int:
-    """Score saved traces, write ``scores.json`` and ``report.md``, print the scores, check the budget."""
-    limits = read_budget(budget) if budget else {}
+def yardstick(budget: Path | None, prices: Sequence[str]) -> tuple[Budget, Prices]:
+    """Limits of ``--budget``; and prices of that file, or of ``configs/budget.toml``, under those of ``--price``.
+
+    Raises:
+        WorkbenchError: names the file or option with what is wrong in it.
+    """
+    given: dict[str, object] = {}
+    for item in prices:
+        name, _, value = item.partition("=")
+        try:
+            given[name] = float(value)
+        except ValueError:
+            raise WorkbenchError(f"--price {item}: must be FAULT=SECONDS, as in cut_in=3") from None
+    base = read_prices(budget or shipped(BUDGET))
+    return read_budget(budget) if budget else {}, check_prices(given, "--price", base)
+
+
+def score_and_show(folder: Path, asked: tuple[Path | None, Sequence[str]], as_json: bool) -> int:
+    """Score saved traces, write ``scores.json`` and ``report.md``, print the scores, check the budget.
+
+    Args:
+        folder: of the run.
+        asked: what ``--budget`` and ``--price`` were given.
+        as_json: whether to print JSON.
+    """
+    limits, prices = yardstick(*asked)
     run = read_run(folder)
-    scored, summary = score_run(run)
-    write_text_report(run, scored, summary, limits)
+    scored, summary = score_run(run, prices)
+    write_text_report(run, scored, summary, limits, prices)
     return show(run, scored, summary, limits, as_json)
 
 
 def write_text_report(
-    run: Run, scored: Sequence[SessionScores], summary: Summary, limits: dict[str, float]
+    run: Run, scored: Sequence[SessionScores], summary: Summary, limits: Budget, prices: Prices
 ) -> "Material":
     """Write ``report.md`` into the run's folder; returns what it was made of."""
-    from workbench.cli.actions.report import limits_shown
     from workbench.reports import gather
     from workbench.reports.markdown import write_markdown
 
-    data = gather(run, scored, summary, limits_shown(limits))
+    # A report without limits of its own shows those that came with workbench.
+    data = gather(run, scored, summary, limits or read_budget(shipped(BUDGET)), prices)
     write_markdown(data)
     return data
 
 
-def show(run: Run, scored: Sequence[SessionScores], summary: Summary, limits: dict[str, float], as_json: bool) -> int:
+def show(run: Run, scored: Sequence[SessionScores], summary: Summary, limits: Budget, as_json: bool) -> int:
     """Print the scores and what broke the budget.
 
     Returns:

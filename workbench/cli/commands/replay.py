@@ -10,6 +10,7 @@ from workbench.cli.options import (
     config_options,
     json_option,
     page_option,
+    price_option,
     session_argument,
     session_folders,
 )
@@ -21,6 +22,7 @@ from workbench.config import Config
 @config_options()
 @click.option("--out", type=PATH, help="Folder of the run; by default reports/ and a name made from the config.")
 @budget_option
+@price_option
 @json_option
 @page_option
 def replay(
@@ -28,6 +30,7 @@ def replay(
     config: Config,
     out: Path | None,
     budget: Path | None,
+    prices: tuple[str, ...],
     as_json: bool,
     page: bool,
 ) -> int:
@@ -37,4 +40,4 @@ def replay(
     """
     from workbench.cli.actions.replay import replay_and_show
 
-    return replay_and_show(session_folders(sessions), config, out, budget, as_json, page)
+    return replay_and_show(session_folders(sessions), config, out, (budget, prices), as_json, page)
