@@ -89,7 +89,7 @@ def waterfall_chart(answered: Sequence[tuple[str, TurnRow, Waterfall]], owners: 
         )  # fmt: skip
     drawn.add_tools(HoverTool(tooltips=[("turn", "@name"), ("part", "@part"), ("", "@words"), ("ms", "@ms{0.0}")]))
     drawn.add_layout(Span(location=0, dimension="height", line_color=INK))
-    _place_legend(drawn, columns=5)
+    _place_legend(drawn, columns=3)
     return _item(drawn)
 
 

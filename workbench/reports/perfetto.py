@@ -44,9 +44,9 @@ def session_events(item: SessionRun, process: int) -> Iterator[dict[str, Any]]:
         process: its number in the trace, from 1.
     """
     yield _name("process_name", process, 0, item.session.name)
-    for track, name in enumerate(TRACKS, 1):
-        yield _name("thread_name", process, track, name)
-        yield {"ph": "M", "pid": process, "tid": track, "name": "thread_sort_index", "args": {"sort_index": track}}
+    for order, title in enumerate(TRACKS, 1):
+        yield _name("thread_name", process, order, title)
+        yield {"ph": "M", "pid": process, "tid": order, "name": "thread_sort_index", "args": {"sort_index": order}}
     for track, start, stop, name, details in _lengths(item):
         yield {
             "ph": "X", "pid": process, "tid": TRACKS.index(track) + 1, "name": name, "ts": _us(start),

@@ -1,6 +1,7 @@
 """Page of a run: verdict, incidents with their sound, timelines of all sessions, where the waiting goes, tables."""
 
 import base64
+import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from workbench.arrays import Audio
+from workbench.cache import Store, default_folder, key_of
 from workbench.metrics import shown
 from workbench.metrics.budget import certify
 from workbench.reports.charts import run_charts
@@ -20,7 +22,7 @@ from workbench.reports.parts import PART_WORDS, owners
 from workbench.reports.session_data import session_data
 from workbench.reports.tables import DataTable, run_tables
 from workbench.reports.verdict import advice, left_out, tiles, verdict
-from workbench.sessions.mp3 import encode_mp3
+from workbench.sessions.mp3 import MP3_FORM, encode_mp3
 from workbench.units import SAMPLE_RATE
 
 WHOLE_SECONDS = 600
@@ -101,24 +103,34 @@ def _sessions(data: Material, found: Sequence[Incident], full: bool) -> tuple[li
     """Sessions for the scripts, and the sound of each incident: empty where its session is audible as a whole."""
     left = WHOLE_SECONDS * SAMPLE_RATE
     sessions, sounds = [], [""] * len(found)
-    for item, scores in data.sessions:
-        agent = data.run.folder / f"{item.session.name}.agent.flac"
-        session, mic, played = session_data(data.run, item, scores, agent)
-        whole = full or session["samples"] <= left
-        if whole:
-            left -= session["samples"]
-        session["sound"] = _mp3(mic, played, 0, session["samples"]) if whole else ""
-        sessions.append(session)
-        for number, incident in enumerate(found):
-            if not whole and incident.session == item.session.name:
-                sounds[number] = _mp3(mic, played, incident.start, incident.end)
+    store = Store(default_folder())
+    try:
+        for item, scores in data.sessions:
+            agent = data.run.folder / f"{item.session.name}.agent.flac"
+            session, mic, played = session_data(data.run, item, scores, agent)
+            whole = full or session["samples"] <= left
+            if whole:
+                left -= session["samples"]
+            session["sound"] = sound(store, mic, played, (0, session["samples"])) if whole else ""
+            sessions.append(session)
+            for number, incident in enumerate(found):
+                if not whole and incident.session == item.session.name:
+                    sounds[number] = sound(store, mic, played, (incident.start, incident.end))
+    finally:
+        store.close()
     return sessions, sounds
 
 
-def _mp3(mic: Audio, agent: Audio, start: int, end: int) -> str:
-    """Base64 of samples ``[start, end)``: the user left, the agent right."""
+def sound(store: Store, mic: Audio, agent: Audio, span: tuple[int, int]) -> str:
+    """MP3 of samples ``[start, end)`` in base64: the user left, the agent right. Encoded once, then cached."""
+    start, end = span
     parts = [np.zeros(end - start, dtype=np.float32) for _ in range(2)]
     for part, track in zip(parts, (mic, agent), strict=True):
         cut = track[start:end]
         part[: len(cut)] = cut
-    return base64.b64encode(encode_mp3(*parts)).decode("ascii")
+    key = key_of("mp3", MP3_FORM, *(hashlib.sha256(part.tobytes()).hexdigest() for part in parts))
+    coded = store.get(key, bytes)
+    if coded is None:
+        coded = encode_mp3(*parts)
+        store.put(key, coded, bytes)
+    return base64.b64encode(coded).decode("ascii")

@@ -33,7 +33,7 @@ class Tile:
 
 
 TILES: Mapping[str, str] = {
-    "Lost to the user": "loss_s_per_turn",
+    "Seconds lost per turn": "loss_s_per_turn",
     "Cut-ins": "cutin_per_hold",
     "Wrong stops": "false_bargein_per_agent_hour",
     "Missed turns": "missed_eot_rate",

@@ -12,6 +12,10 @@ _COMPRESSION = 0.8
 """libsndfile's scale from 0 (most bits) to 1 (fewest). In stereo at 24 kHz it means 40 kbit/s: 5 kB a second."""
 
 
+MP3_FORM = (soundfile.__libsndfile_version__, _COMPRESSION)
+"""Names what the bytes depend on apart from the samples."""
+
+
 def encode_mp3(left: Audio, right: Audio) -> bytes:
     """Two mono tracks as the channels of one MP3 of constant bit rate, so that a player can seek exactly.
 

@@ -198,7 +198,7 @@ const LANE = {
       const [t, level] = session.buffer[i];
       const end = i + 1 < session.buffer.length ? session.buffer[i + 1][0] : t;
       const left = scale.x(t), right = scale.x(end);
-      if (level > 0) paper.fillRect(left, y(level), Math.max(0.5, right - left), y(0) - y(level));
+      if (level > 0) paper.fillRect(left, y(level), Math.max(1, right - left + 0.5), y(0) - y(level));
     }
     for (const [start, end] of session.underruns) drawBox(paper, scale, lane, start, end, colour("bad"));
     drawText(paper, `${most}`, scale.left + 3, lane.top + 7, 60, "faint");

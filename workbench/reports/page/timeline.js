@@ -110,7 +110,7 @@ class Timeline {
       ArrowLeft: () => this.look(this.from - step, this.to - step),
       ArrowRight: () => this.look(this.from + step, this.to + step),
       Home: () => { this.cursor = 0; this.look(0, this.to - this.from); },
-      End: () => { this.cursor = this.session.samples; this.look(Infinity, Infinity); },
+      End: () => { this.cursor = this.session.samples; this.look(this.session.samples, this.session.samples + this.to - this.from); },
       "+": () => this.zoom(0.5),
       "=": () => this.zoom(0.5),
       "-": () => this.zoom(2),
