@@ -10,6 +10,7 @@ Conventions:
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from bokeh.plotting import figure as bokeh_figure
 
 from workbench.metrics.rows import PARTS, TurnRow, Waterfall
 from workbench.metrics.stats import percentile
-from workbench.reports.colours import BLUE, ORANGE, OWNER_COLOURS
+from workbench.reports.colours import BLUE, GREEN, GREY, ORANGE, OWNER_COLOURS
 from workbench.reports.material import Material, early
 from workbench.reports.parts import PART_WORDS
 from workbench.units import samples_to_ms
@@ -37,6 +38,23 @@ SCRIPT = Path(bokeh.__file__).parent / "server" / "static" / "js" / "bokeh.min.j
 """Bokeh's own script."""
 
 _ID = re.compile(r'"p(\d+)"')
+
+
+@dataclass(frozen=True)
+class FrontPoint:
+    """A setting as the front shows it.
+
+    Attributes:
+        name: values of its knobs.
+        answer_ms: median voice-to-voice delay; None where it never answers.
+        cut_ins: share of pauses that it took for the end.
+        mark: ``today``, ``recommended`` or empty.
+    """
+
+    name: str
+    answer_ms: float | None
+    cut_ins: float
+    mark: str = ""
 
 
 def run_charts(data: Material, owners: Mapping[str, str]) -> dict[str, Any]:
@@ -130,6 +148,39 @@ def ecdf_chart(curves: Mapping[str, Sequence[float]]) -> dict[str, Any]:
         marks = drawn.scatter(x="ms", y="share", source=ColumnDataSource(dots), size=9, color=colour, line_color=INK)
         drawn.add_tools(HoverTool(renderers=[marks], tooltips=[("", "@what"), ("@name", "@ms{0.0} ms")]))
     _place_legend(drawn, columns=1)
+    return _item(drawn)
+
+
+def front_chart(points: Sequence[FrontPoint]) -> dict[str, Any]:
+    """Answer time against cut-ins, a dot a setting; settings that never answer stand grey at the right edge.
+
+    Args:
+        points: of settings, in any order.
+    """
+    drawn = _figure(320, "answer time, median, ms")
+    drawn.yaxis.axis_label = "cut-ins, % of pauses"
+    right = max([point.answer_ms for point in points if point.answer_ms is not None], default=0.0) * 1.05
+    groups = {
+        "setting": (BLUE, 8, [point for point in points if point.answer_ms is not None and not point.mark]),
+        "never answers": (GREY, 8, [point for point in points if point.answer_ms is None and not point.mark]),
+    }
+    groups |= {mark: (colour, 14, [it for it in points if it.mark == mark])
+               for mark, colour in (("today", ORANGE), ("recommended", GREEN))}  # fmt: skip
+    for name, (colour, size, group) in groups.items():
+        if not group:
+            continue
+        columns = {
+            "x": [right if it.answer_ms is None else it.answer_ms for it in group],
+            "y": [100 * it.cut_ins for it in group],
+            "name": [it.name for it in group],
+        }
+        dots = drawn.scatter(
+            x="x", y="y", source=ColumnDataSource(columns), size=size, color=colour, line_color=INK, legend_label=name
+        )
+        drawn.add_tools(
+            HoverTool(renderers=[dots], tooltips=[("", "@name"), ("answer", "@x{0} ms"), ("cut-ins", "@y{0.0} %")])
+        )
+    _place_legend(drawn, columns=2)
     return _item(drawn)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from workbench.errors import printable
 from workbench.files import write_text
 
-SCRIPTS = ("basics.js", "sound.js", "lanes.js", "timeline.js", "labels.js", "charts.js", "page.js")
+SCRIPTS = ("basics.js", "sound.js", "lanes.js", "timeline.js", "labels.js", "sliders.js", "charts.js", "page.js")
 """Our own scripts in the order in which they run; each may use what stands in those before it."""
 
 

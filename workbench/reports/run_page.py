@@ -13,13 +13,14 @@ from workbench.arrays import Audio
 from workbench.cache import Store, default_folder, key_of
 from workbench.metrics import shown
 from workbench.metrics.budget import certify
-from workbench.reports.charts import run_charts
+from workbench.reports.charts import FrontPoint, front_chart, run_charts
 from workbench.reports.html import write_page
 from workbench.reports.incidents import KINDS, Incident, incidents
 from workbench.reports.material import Material, clock
 from workbench.reports.overview import changed_knobs, facts, first_words
 from workbench.reports.parts import PART_WORDS, owners
 from workbench.reports.session_data import session_data
+from workbench.reports.sliders import read_grid
 from workbench.reports.tables import DataTable, run_tables
 from workbench.reports.verdict import advice, left_out, tiles, verdict
 from workbench.sessions.mp3 import MP3_FORM, encode_mp3
@@ -41,6 +42,8 @@ def write_run_page(data: Material, full_audio: bool = False) -> Path:
     found = incidents(data)
     sessions, sounds = _sessions(data, found, full_audio)
     causes = owners(data.run.config)
+    grid = read_grid(data.run)
+    charts = run_charts(data, causes) | ({"front": grid_front(grid)} if grid else {})
     values = {
         "title": f"Run {data.run.folder.name}",
         "warnings": (*first_words(data.run), *left_out(data)),
@@ -52,9 +55,10 @@ def write_run_page(data: Material, full_audio: bool = False) -> Path:
         "counted": Counter(it.kind for it in found),
         "sessions": [item.session.name for item, _ in data.sessions],
         "parts": [(part, words, causes.get(part, "")) for part, words in PART_WORDS.items()],
-        "charts": list(charts := run_charts(data, causes)),
+        "charts": [name for name in charts if name != "front"],
         "tables": [(table, list(cells(table))) for table in run_tables(data, found)],
         "budget": [(item, shown(data.summary, item.key)) for item in certify(data.summary, data.limits)],
+        "grid": grid,
         "facts": facts(data),
         "knobs": list(changed_knobs(data.run.config)),
         "notes": data.summary.notes,
@@ -76,8 +80,26 @@ def write_run_page(data: Material, full_audio: bool = False) -> Path:
             for it, sound in zip(found, sounds, strict=True)
         ],
         "charts": charts,
+        "grid": grid,
     }
     return write_page(data.run.folder / "index.html", "run.html.jinja", values, scripts)
+
+
+def grid_front(grid: dict[str, Any]) -> dict[str, Any]:
+    """Chart of the sliders' grid, the run's own setting marked."""
+    answer, cut = grid["keys"].index("voice_to_voice_ms_p50"), grid["keys"].index("cutin_per_hold")
+    places = [(silence, threshold) for silence in grid["silences"] for threshold in grid["thresholds"]]
+    return front_chart(
+        [
+            FrontPoint(
+                f"stt_silence_ms {silence}, stt_silence_threshold {threshold:.3g}",
+                point[answer],
+                point[cut] or 0.0,
+                "today" if number == grid["own"] else "",
+            )
+            for number, ((silence, threshold), point) in enumerate(zip(places, grid["points"], strict=True))
+        ]
+    )
 
 
 def cells(table: DataTable) -> Iterator[tuple[tuple[str, str, float | None], ...]]:

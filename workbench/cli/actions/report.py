@@ -21,12 +21,14 @@ class ReportRequest:
     Attributes:
         formats: some of ``html``, ``md``, ``csv``, ``parquet`` and ``perfetto``.
         figures: whether figures are drawn.
+        sliders: whether a grid of settings is replayed for the page's sliders.
         full_audio: whether the sound of long sessions goes into the page.
         budget: limits that are shown.
     """
 
     formats: Sequence[str]
     figures: bool
+    sliders: bool
     full_audio: bool
     budget: Path
 
@@ -71,6 +73,8 @@ def write_formats(data: Material, request: ReportRequest) -> Iterator[Path]:
         for suffix in ("csv", "parquet"):
             if suffix in request.formats:
                 yield from write_tables(data.run.folder, tables, suffix)
+    if request.sliders:
+        yield _write_grid(data)
     if "perfetto" in request.formats:
         from workbench.reports.perfetto import write_perfetto
 
@@ -85,6 +89,14 @@ def write_formats(data: Material, request: ReportRequest) -> Iterator[Path]:
         yield write_markdown(data)
     if "html" in request.formats:
         yield write_page_of(data, request.full_audio)
+
+
+def _write_grid(data: Material) -> Path:
+    from workbench.cli.progress import Bar
+    from workbench.reports.sliders import write_grid
+
+    with Bar() as bar:
+        return write_grid(data, lambda done, total: bar.step("settings", done, total))
 
 
 def write_page_of(data: Material, full_audio: bool = False) -> Path:

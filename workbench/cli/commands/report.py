@@ -29,6 +29,7 @@ def _formats(_: click.Context, parameter: click.Parameter, value: str) -> tuple[
     help="Formats, separated by commas: html, md, csv, parquet, perfetto (a trace for ui.perfetto.dev).",
 )
 @click.option("--figures", is_flag=True, help="Also draw the figures as PNG and SVG, with matplotlib.")
+@click.option("--sliders", is_flag=True, help="Replay a grid of silences and thresholds, for the page's sliders.")
 @click.option("--full-audio", is_flag=True, help="Put the sound of every session into the page, however long.")
 @click.option(
     "--budget", type=CONFIG_PATH, default=Path("configs/budget.toml"), show_default=True, help="Limits that are shown."
@@ -38,6 +39,7 @@ def report(
     open_page: bool,
     formats: tuple[str, ...],
     figures: bool,
+    sliders: bool,
     full_audio: bool,
     budget: Path,
 ) -> None:
@@ -48,4 +50,4 @@ def report(
     """
     from workbench.cli.actions.report import ReportRequest, write_and_show
 
-    write_and_show(folders, ReportRequest(formats, figures, full_audio, budget), open_page)
+    write_and_show(folders, ReportRequest(formats, figures, sliders, full_audio, budget), open_page)
