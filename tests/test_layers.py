@@ -43,6 +43,8 @@ OWNERS = {
     "sounddevice": {"recording"},
     "optuna": {"tuning"},
     "matplotlib": {"reports"},
+    "bokeh": {"reports"},
+    "pyarrow": set(),
     "soundfile": {"sessions", "recording"},
 }
 """Who alone may import a package."""
@@ -99,6 +101,8 @@ HEAVY = (
     "sounddevice",
     "optuna",
     "matplotlib",
+    "bokeh",
+    "jinja2",
     "pandas",
     "scipy",
     "numpy",

@@ -184,6 +184,67 @@ def front_chart(points: Sequence[FrontPoint]) -> dict[str, Any]:
     return _item(drawn)
 
 
+def sweep_chart(names: Sequence[str], scores: Mapping[str, Sequence[float | None]], today: str) -> dict[str, Any]:
+    """The first score over the values of one knob; the others are shown where the pointer is.
+
+    Args:
+        names: values of the knob.
+        scores: key → a figure for each value, None where there was nothing to measure.
+        today: which of ``names`` acts as today's value does.
+    """
+    key = next(iter(scores))
+    drawn = _figure(200, "", x_range=list(names))
+    drawn.yaxis.axis_label = key
+    drawn.xaxis.major_label_orientation = 0.8
+    columns: dict[str, list[Any]] = {"name": list(names)}
+    for other, values in scores.items():
+        columns[other] = [float("nan") if value is None else value for value in values]
+    source = ColumnDataSource({name: list(values) for name, values in columns.items()})
+    drawn.line(x="name", y=key, source=source, color=BLUE, line_width=2)
+    dots = drawn.scatter(x="name", y=key, source=source, size=7, color=BLUE, line_color=INK)
+    if today in names:
+        place = list(names).index(today)
+        drawn.scatter(x=[today], y=[columns[key][place]], size=14, color=ORANGE, line_color=INK, legend_label="today")
+        _place_legend(drawn, columns=1)
+    tips = [("value", "@name"), *((other, f"@{other}{{0.000}}") for other in scores)]
+    drawn.add_tools(HoverTool(renderers=[dots], tooltips=tips))
+    return _item(drawn)
+
+
+def bar_chart(shares: Mapping[str, float]) -> dict[str, Any]:
+    """Shares in percent, a bar each, in the order given."""
+    names = list(shares)
+    drawn = _figure(50 + 22 * len(names), "%", y_range=names[::-1])
+    drawn.hbar(y=names, right=[100 * share for share in shares.values()], height=0.7, color=BLUE)
+    return _item(drawn)
+
+
+def course_chart(trials: Sequence[tuple[int, float, bool]], more_is_better: bool) -> dict[str, Any]:
+    """Objective of each trial, and the best so far among those that keep every limit.
+
+    Args:
+        trials: (number, objective, whether it keeps every limit), in order.
+        more_is_better: direction of the objective.
+    """
+    drawn = _figure(240, "trial")
+    drawn.yaxis.axis_label = "objective"
+    for name, keeps, colour in (("keeps every limit", True, BLUE), ("breaks a limit", False, GREY)):
+        group = [(number, value) for number, value, kept in trials if kept == keeps]
+        if group:
+            x, y = map(list, zip(*group, strict=True))
+            drawn.scatter(x=x, y=y, size=7, color=colour, line_color=INK, line_width=0.4, legend_label=name)
+    better = max if more_is_better else min
+    best: list[tuple[int, float]] = []
+    for number, value, kept in trials:
+        if kept:
+            best.append((number, better(value, best[-1][1]) if best else value))
+    if best:
+        x, y = map(list, zip(*best, strict=True))
+        drawn.step(x=x, y=y, mode="after", color=GREEN, line_width=2, legend_label="best so far")
+    _place_legend(drawn, columns=2)
+    return _item(drawn)
+
+
 def _figure(height: int, label: str, **options: Any) -> Any:
     drawn = bokeh_figure(height=height, sizing_mode="stretch_width", toolbar_location=None, tools="", **options)
     drawn.background_fill_color = drawn.border_fill_color = None

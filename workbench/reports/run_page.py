@@ -21,7 +21,7 @@ from workbench.reports.overview import changed_knobs, facts, first_words
 from workbench.reports.parts import PART_WORDS, owners
 from workbench.reports.session_data import session_data
 from workbench.reports.sliders import read_grid
-from workbench.reports.tables import DataTable, run_tables
+from workbench.reports.tables import DataTable, cell_text, run_tables
 from workbench.reports.verdict import advice, left_out, tiles, verdict
 from workbench.sessions.mp3 import MP3_FORM, encode_mp3
 from workbench.units import SAMPLE_RATE
@@ -110,15 +110,6 @@ def cells(table: DataTable) -> Iterator[tuple[tuple[str, str, float | None], ...
             (cell_text(value), name, float(value) if name in jumps and isinstance(value, float) else None)
             for name, value in zip(table.columns, row, strict=True)
         )
-
-
-def cell_text(value: object) -> str:
-    """A cell for people; the exact figure stands in the files of the table."""
-    if value is None or value == "":
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _sessions(data: Material, found: Sequence[Incident], full: bool) -> tuple[list[dict[str, Any]], list[str]]:

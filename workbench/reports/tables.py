@@ -5,11 +5,13 @@ Conventions:
     to measure. ``docs/report.md`` lists every column (a test compares).
 """
 
+import importlib.util
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from workbench.errors import WorkbenchError, install
 from workbench.files import replacing
 from workbench.metrics.definitions import BY_KEY, HIGHER_IS_BETTER
 from workbench.metrics.rows import PARTS, TurnRow
@@ -38,6 +40,15 @@ class DataTable:
     title: str
     columns: Mapping[str, str]
     rows: tuple[tuple[Cell, ...], ...]
+
+
+def cell_text(value: object) -> str:
+    """A cell for people; the exact figure stands in the files of the table."""
+    if value is None or value == "":
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 _SESSION = {"session": "name of the session"}
@@ -286,8 +297,14 @@ def write_tables(folder: Path, tables: Sequence[DataTable], suffix: str) -> Iter
 
     Yields:
         The files.
+
+    Raises:
+        WorkbenchError: what writes Parquet is not installed.
     """
     import pandas
+
+    if suffix == "parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise WorkbenchError(f"--format parquet needs pyarrow; {install('parquet')}")
 
     target = folder / "tables"
     target.mkdir(parents=True, exist_ok=True)

@@ -35,9 +35,7 @@ class ReportRequest:
 
 def write_and_show(folders: Sequence[Path], request: ReportRequest, open_page: bool) -> None:
     """Write what was asked for and name every file; open the page if asked to."""
-    if len(folders) != 1:
-        raise WorkbenchError("one run is needed")
-    written = list(_of_run(folders[0], request))
+    written = list(_written(folders, request))
     for path in written:
         click.echo(printable(f"{path}"))
     page = next((path for path in written if path.suffix == ".html"), None)
@@ -45,6 +43,30 @@ def write_and_show(folders: Sequence[Path], request: ReportRequest, open_page: b
         if page is None:
             raise WorkbenchError("--open needs html among the formats")
         click.launch(str(page.resolve()))
+
+
+def _written(folders: Sequence[Path], request: ReportRequest) -> Iterator[Path]:
+    """The files of a run's, a study's or a comparison's report.
+
+    Raises:
+        WorkbenchError: a folder holds no run and no study, or an option has no meaning for it.
+    """
+    if len(folders) > 2:
+        raise WorkbenchError(f"{folders[2]}: a page shows one run or study, or compares two runs; leave the third out")
+    folder = folders[0]
+    if len(folders) == 1 and (folder / "run.json").exists():
+        yield from _of_run(folder, request)
+        return
+    if set(request.formats) != {"html"} or request.figures or request.sliders or request.full_audio:
+        raise WorkbenchError(f"{folder}: only a single run has other formats, figures, sliders and sound")
+    if len(folders) == 2:
+        raise WorkbenchError("one run is needed")
+    elif (folder / "result.json").exists() or (folder / "study.toml").exists():
+        from workbench.reports.study_page import write_study_page
+
+        yield write_study_page(folder)
+    else:
+        raise WorkbenchError(f"{folder}: no run.json and no study.toml; name a folder that replay or tune wrote")
 
 
 def _of_run(folder: Path, request: ReportRequest) -> Iterator[Path]:
