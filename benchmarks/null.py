@@ -127,7 +127,7 @@ def judged(options: argparse.Namespace) -> Iterator[tuple[bool, Any]]:
     from workbench.config import load
     from workbench.metrics import compare
     from workbench.tuning.evaluator import Evaluator
-    from workbench.tuning.objective import SHOWN, Goal
+    from workbench.tuning.objective import LOSS, SHOWN, Goal
     from workbench.tuning.plan import SearchOptions, plan
     from workbench.tuning.result import refine
     from workbench.tuning.search import Objective, search
@@ -146,7 +146,7 @@ def judged(options: argparse.Namespace) -> Iterator[tuple[bool, Any]]:
             folders,
             baseline,
             space,
-            Goal(("voice_to_voice_ms_p95",), budget),
+            Goal((LOSS,), budget),
             SearchOptions(trials=space.size()),
         )
         evaluator = Evaluator(folders, baseline, Store(None))

@@ -17,7 +17,7 @@ import numpy as np
 from workbench.arrays import Audio
 from workbench.config import Config, knobs, override, to_dict
 from workbench.errors import WorkbenchError
-from workbench.files import pretty_json, write_text
+from workbench.files import pretty_json, sha256_text, write_text
 from workbench.metrics import SessionScores, Summary, agent_intervals, evaluate, summarise, write_scores
 from workbench.metrics.loss import DEFAULT, Prices
 from workbench.sessions.folders import check_name
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from workbench.replay.profiles import Progress
 
 FORMAT = 1
+LONGEST_PART = 40
+"""Characters of sessions' names in a folder's name."""
 PACKAGES = ("mlx", "moshi_mlx", "rustymimi", "numpy", "soxr", "soundfile")
 
 
@@ -73,6 +75,17 @@ class Run:
 def default_run_folder(config: Config) -> Path:
     """``reports/<stack>-<listener>-<fingerprint>``."""
     return Path("reports") / f"{config.stack.name}-{config.workbench.listener}-{config.fingerprint[:8]}"
+
+
+def folder_part(sessions: Sequence[str]) -> str:
+    """Part of a folder's name that says of which sessions it is: their names, or how many with a digest of the names.
+
+    >>> folder_part(["kitchen"]), folder_part(["hall", "kitchen"]), folder_part([f"s{n}" for n in range(20)])
+    ('kitchen', 'hall+kitchen', '20-sessions-645c03')
+    """
+    names = sorted(sessions)
+    joined = "+".join(names)
+    return joined if len(joined) <= LONGEST_PART else f"{len(names)}-sessions-{sha256_text(joined)[:6]}"
 
 
 def open_labelled(folder: Path) -> tuple[Session, tuple[Label, ...]]:

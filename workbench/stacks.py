@@ -15,6 +15,15 @@ if TYPE_CHECKING:
 GENERATED = "Generated weights: right in shape and in what a step costs, without meaning. Only times say anything."
 """Warning that stands before every figure of theirs."""
 
+WARNINGS = {
+    "scripted": (
+        "Scripted stack: words are read from the labels, replies are canned, speech is a tone, and costs are made up. "
+        "The figures show the workbench, not a model."
+    ),
+    "nano": "Nano is a demonstration voice, never a yardstick for Kyutai's quality.",
+}
+"""Warnings by stack that stand before every figure of theirs."""
+
 
 def _scripted(config: Config) -> Stack:
     from workbench.stages.scripted import ScriptedStack
@@ -84,6 +93,21 @@ def generated(config: Config) -> bool:
         return any(locate(config, kind).generated for kind in roles.get(config.stack.name, ()))
     except WorkbenchError:
         return False
+
+
+def warnings(config: Config, is_generated: bool) -> tuple[str, ...]:
+    """Warnings that stand before every figure of a config's models.
+
+    Args:
+        config: names the stack.
+        is_generated: whether its models were written by ``models init``, see :func:`generated`.
+    """
+    words = (GENERATED,) if is_generated else ()
+    if config.stack.name in WARNINGS:
+        return (*words, WARNINGS[config.stack.name])
+    if config.step_costs.source == "fixed":
+        return (*words, "Costs come from a fixed table: latencies are those of no machine.")
+    return words
 
 
 def make_stack(config: Config) -> Stack:

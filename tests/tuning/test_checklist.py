@@ -1,4 +1,4 @@
-"""The checklist as a person uses it: every command pasted, every row with its figures, every small change a change."""
+"""The checklist as a person uses it: every command pasted, every key and figure there."""
 
 import json
 import os
@@ -7,6 +7,8 @@ import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -22,13 +24,12 @@ from workbench.metrics.budget import read_budget
 from workbench.moshi_json import KEYS
 from workbench.tuning.objective import Goal, Outcome
 from workbench.tuning.output.checklist_commands import commands
-from workbench.tuning.output.checklist_rows import GOVERNS
-from workbench.tuning.output.phrases import nudge, spread
-from workbench.tuning.sensitivity import Nudge, Range, survey
+from workbench.tuning.output.phrases import knob
+from workbench.tuning.sensitivity import survey
 from workbench.tuning.space import parse
 from workbench.tuning.spec import read_spec
 
-LATENCY = "voice_to_voice_ms_p95"
+LOSS = "loss_s_per_turn"
 
 
 def run(*arguments: str) -> int:
@@ -87,7 +88,7 @@ def test_every_command_reads_the_same_in_every_shell(project, tmp_path):
     shells = [shell for shell in ("sh", "bash", "zsh") if shutil.which(shell)]
     assert shells
     lines = printed(text_of(project))
-    assert len(lines) == 4
+    assert len(lines) == 5
     for line in lines:
         for shell in shells:
             done = subprocess.run([shell, "-c", line], env=environment, capture_output=True, text=True, check=True)
@@ -107,7 +108,6 @@ def test_every_command_works_on_the_studys_own(inside):
     config, budget = "--config configs/one/tuned.toml", "--budget studies/one/budget.toml"
     assert codes == {
         "sessions --verify": 0,
-        "voices check voices/anna.safetensors": 0,
         f"replay {config} {budget} --set placement=shared": 1,  # these sessions keep no latency of 1500 ms
         f"replay {config} {budget}": 1,
     }
@@ -117,39 +117,13 @@ def test_every_command_works_on_the_studys_own(inside):
     assert fingerprints == {tuned.fingerprint, override(tuned, {"placement": "shared"}).fingerprint}
 
 
-def made(config: Config, project) -> SimpleNamespace:
-    return SimpleNamespace(config=config, spec=read_spec(project / "studies/one"))
+def test_on_moshi_there_is_a_command_for_the_models_too(inside):
 
-
-def test_models_come_from_the_users_file_or_the_study(inside):
-    def doctor(stack: str, kept: dict[str, object], models: str = "") -> str | None:
-        config = override(Config(), {"stack.name": stack, "models": models})
-        line = commands(made(config, inside), kept, inside / "configs/one")["shapes"]
-        return line and line.removeprefix(f"workbench doctor --config {inside}/configs/one/tuned.toml").strip()
-
-    nano = REPOSITORY / "workbench/data/nano"
-    assert doctor("scripted", {}) is None
-    assert doctor("nano", {}) == f"--models {nano}"
-    assert doctor("moshi", {}, "models/full") == ""  # tuned.toml names them
-    assert doctor("nano", {"stt_model_path": "my models/stt"}) == "--set 'stt_model_path=my models/stt'"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kept", [{}, {"stt_model_path": str(REPOSITORY / "workbench/data/nano/stt")}])
-def test_nanos_commands_work(project, kept, monkeypatch):
-    """From the folder that holds the package, where its models have short names."""
-    pytest.importorskip("moshi_mlx")
-    monkeypatch.chdir(REPOSITORY)
-    found = commands(made(override(Config(), {"stack.name": "nano"}), project), kept, project / "configs/one")
-    assert found["voice"] == (
-        "workbench voices check workbench/data/nano/tts/af_heart.nano@1.safetensors --tts workbench/data/nano/tts"
-    )
-    assert run(*shlex.split(found["voice"])[1:]) == 0
-    arguments = shlex.split(found["shapes"])[1:]
-    done = CliRunner().invoke(cli, arguments, catch_exceptions=False, standalone_mode=False)
-    assert done.return_value in (0, 1)  # 1 on a machine that is not fast enough
-    assert "encode_step(1920 samples) is (1, 8, 1)" in done.stdout
-    assert "after a reset 12 of 12 steps equal a fresh start" in done.stdout
+    spec = read_spec(inside / "studies/one")
+    config = override(spec.config, {"stack.name": "moshi", "models": "my models"})
+    result = SimpleNamespace(config=config, spec=replace(spec, config=config))
+    assert commands(result, Path("configs/one"))["models"] == "workbench doctor --config configs/one/tuned.toml"
+    assert "models" not in commands(SimpleNamespace(config=config, spec=spec), Path("configs/one"))
 
 
 # --- the rows ---
@@ -157,81 +131,54 @@ def test_nanos_commands_work(project, kept, monkeypatch):
 
 def rows(text: str) -> dict[str, list[str]]:
     cells = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| `")]
-    return {row[0].strip("`"): row[1:] for row in cells if len(row) == 5 and row[0].strip("`") in KEYS}
+    return {row[0].strip("`"): row[1:] for row in cells if len(row) == 4 and row[0].strip("`") in KEYS}
 
 
-def test_every_row_has_its_figures_on_held_out_sessions(project):
+def test_all_keys_are_there_with_todays_value_the_one_to_write_and_why(project):
+    found, result = rows(text_of(project)), json.loads((project / "studies/one/result.json").read_text())
+    written = json.loads((project / "configs/one/moshi.json").read_text())
+    assert list(found) == list(KEYS)
+    for key, (_, write, why) in found.items():
+        assert write.strip("`") == json.dumps(written[key]).replace(".0", "")
+        assert (key in result["recommended"]) == ("as good" in why or "any other" in why or "no difference" in why)
+    assert 'no effect with listener = "workbench"' in found["barge_in_window_seconds"][-1]
+    assert found["tts_voice_path"] == ["`null`", '`"voices/anna.safetensors"`', "yours, kept"]
+
+
+def test_figures_are_those_of_held_out_sessions(project):
     text, result = text_of(project), json.loads((project / "studies/one/result.json").read_text())
     spec = read_spec(project / "studies/one")
-    assert f"6 ({', '.join(f'`{name}`' for name in spec.held_out)}) only judged." in text
-    assert "| with it, 6 sessions held out |" in text
-    judged = result["held_out"]["tuned"]
-    summary = Summary(judged["scores"], judged["intervals"], judged["counts"], ())
-    found = rows(text)
-    assert list(found) == list(KEYS)
-    for key, (_, _, figures, why) in found.items():
-        measured = "; ".join(f"`{score}` {shown(summary, score)}" for score in GOVERNS.get(key, ()))
-        assert figures == ("–" if "no effect" in why else measured or "–")
-        assert figures != "–" or "no effect" in why or "yours" in why
-        assert (key in result["tuned"]) == ("within 5 %" in why)
-    assert f"With all of them as written, on 6 sessions held out: `{LATENCY}` {shown(summary, LATENCY)}." in text
-    assert "no effect with stt_vad = false" in found["stt_vad_hits"][-1]
-    assert 'no effect with listener = "workbench"' in found["barge_in_window_seconds"][-1]
-    assert [key for key in ("stt_vad", "stt_silence", "barge_in", "tts_stream") if found[key][2] == "–"] == []
-    assert found["tts_voice_path"][1] == '`"voices/anna.safetensors"`'
+    assert f"On 6 sessions that the search did not see ({', '.join(f'`{name}`' for name in spec.held_out)}):" in text
+    for side in ("baseline", "tuned"):
+        judged = result["held_out"][side]
+        summary = Summary(judged["scores"], judged["intervals"], judged["counts"], ())
+        for key in (LOSS, "cutin_per_hold", "wer"):
+            row = next(line for line in text.splitlines() if line.startswith(f"| `{key}` |"))
+            assert f"| {shown(summary, key)} |" in row
 
 
-def test_a_change_is_charged_with_what_it_changes(project):
-    result = json.loads((project / "studies/one/result.json").read_text())
-    text = text_of(project)
-    tuned = set(result["over_budget"])
-    assert tuned, "else there is nothing to see here"
-    assert result["ablations"]
-    for line in text.splitlines():
-        _, also, rest = line.partition("also breaks ")
-        new = re.match(r"[a-z_0-9]+(, [a-z_0-9]+)*", rest) if also else None
-        assert not tuned & set(new.group().split(", ") if new else ()), line
-    for item in result["ablations"]:
-        row = next(line for line in text.splitlines() if line.startswith(f"| `{item['name']}`"))
-        assert all(key in row for key in set(item["broken"]) - tuned)
+def test_each_sweep_has_a_row_for_every_value(project):
+    text, result = text_of(project), json.loads((project / "studies/one/result.json").read_text())
+    swept = {item["knobs"][0]["knob"]: item for item in result["sweeps"]}
+    changed = {item["name"] for item in result["ablations"]}
+    names = {name.partition(".")[2] for name in swept}
+    assert names == changed | {"stt_silence_threshold", "stt_silence_ms"}
+    lines = text.splitlines()
+    for path, item in swept.items():
+        at = next(
+            n for n, line in enumerate(lines) if line.startswith(f"| `{path.partition('.')[2]}` | loss s per turn")
+        )
+        values = [line.split(" | ")[0].strip("|* ") for line in lines[at + 2 : at + 2 + len(item["points"])]]
+        assert values == [knob(value) for value in item["knobs"][0]["values"]]
 
 
-def test_a_range_says_what_it_keeps():
-    alone = "no neighbour within 5 % without overstepping the budget further"
-    assert spread(Range("a", 3, 3, 3, (True, True))) == alone
-    assert spread(Range("a", True, True, True, (True, True), (True,))).startswith("no other choice within 5 % without")
-    assert spread(Range("a", 3, 2, 5, (True, False))) == "2 to 5 within 5 %, up to the end of the space"
-    assert nudge(Nudge("x", 2000.0, ("wer", "rtf")), ("rtf",)) == "x: 2000, also breaks wer"
-    assert nudge(Nudge("x", 2000.0, ("rtf",)), ("rtf",)) == "x: 2000"
-    assert nudge(Nudge("x", 2000.0, ("rtf",), ("rtf",)), ("rtf",)) == "x: 2000, further over rtf"
-    assert nudge(Nudge("x", 2000.0, ()), ("rtf",)) == "x: 2000, no longer breaks rtf"
-
-
-def test_a_small_change_shows_which_limits_get_worse():
+def test_a_range_ends_where_a_further_limit_breaks():
     space = parse({"assistant": {"stt_silence_ms": {"type": "frames", "low": 160, "high": 960}}}, "t")
-    over = {560: {"wer": 0.5, "rtf": 0.2, "stall_ratio": 0.1}, 640: {"wer": 0.3, "rtf": 0.2, "stall_ratio": -0.1},
-            720: {"wer": -0.1, "rtf": 0.1, "stall_ratio": -0.1}}  # fmt: skip
+    over = {560: {"wer": 0.5, "rtf": 0.2}, 640: {"wer": 0.3, "rtf": -0.1}, 720: {"wer": 0.9, "rtf": -0.1}}
 
     def judge(config: Config) -> Outcome:
-        return Outcome((1.0,), over.get(config.assistant.stt_silence_ms, {"wer": 9.0}), {})
+        return Outcome((1.0,), over.get(config.assistant.stt_silence_ms, {"rtf": 9.0}), {})
 
     config = override(Config(), {"stt_silence_ms": 640})
-    shorter, longer = survey(space, config, Goal((LATENCY,), {}), judge, None).nudges
-    assert (shorter.broken, shorter.further) == (("wer", "rtf", "stall_ratio"), ("wer",))
-    assert (longer.broken, longer.further) == (("rtf",), ())
-
-
-@pytest.mark.parametrize("listener", ["workbench", "mlx-harmony"])
-def test_a_small_change_is_a_frame_and_a_change(listener):
-    space = parse(
-        {"assistant": {"stt_silence_ms": {"type": "frames", "low": 160, "high": 960},
-                       "stt_min_speech_ms": {"type": "frames", "low": 80, "high": 480}}},
-        "t",
-    )  # fmt: skip
-    config = override(Config(), {"stt_silence_ms": 620, "stt_min_speech_ms": 80, "listener": listener})
-    found = survey(space, config, Goal((LATENCY,), {}), lambda _: Outcome((1.0,), {}, {}), None)
-    assert [item.what for item in found.nudges] == [
-        "stt_silence_ms − 1 frame (560 ms)",
-        "stt_silence_ms + 1 frame (720 ms)",
-        "stt_min_speech_ms + 1 frame (160 ms)",  # less than one frame acts as one
-    ]
+    (found,) = survey(space, config, Goal(("voice_to_voice_ms_p95",), {}), judge, None).ranges
+    assert (found.low, found.high, found.bounded) == (640, 720, (True, True))

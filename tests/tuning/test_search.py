@@ -158,7 +158,7 @@ CHANGES = {
     "space": (["--space", str(REPOSITORY / "configs/quick.toml")], "quick.toml: .* was made with another space"),
     "budget": (["--budget", "own.toml"], "unknown key|must|budget"),
     "prune": (["--prune"], "--prune: study 'one' was made without it"),
-    "objective": (["--objective", "wer"], "--objective: .* was made with voice_to_voice_ms_p95"),
+    "objective": (["--objective", "wer"], "--objective: .* was made with loss_s_per_turn"),
     "trials": (["--trials", "0"], "--trials is 0"),
     "session": (["{other}"], "was made with session 's0'"),
 }
@@ -180,7 +180,7 @@ def test_resumed_with_what_would_change_it_a_study_is_left_alone(made, recording
 
 
 def test_resumed_with_what_it_was_made_with_a_study_goes_on(made, recordings):
-    same = ["--seed", "0", "--sampler", "tpe", "--objective", "voice_to_voice_ms_p95", "--set", "barge_in=true"]
+    same = ["--seed", "0", "--sampler", "tpe", "--objective", "loss_s_per_turn", "--set", "barge_in=true"]
     tuned(recordings[0], "--resume", *same, "--trials", "3")
     run("tune", str(recordings[0]), "--name", "one", "--resume", "--trials", "4")
     run("tune", "--name", "one", "--resume", "--stack", "scripted", "--trials", "5")

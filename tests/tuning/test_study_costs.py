@@ -119,7 +119,7 @@ def test_an_older_study_is_named_and_the_others_are_listed(here, recordings):
     spec.write()
     (here / "studies/old").mkdir()
     (here / "studies/old/study.toml").write_text(
-        (spec.folder / "study.toml").read_text().replace("format = 4", "format = 1")
+        (spec.folder / "study.toml").read_text().replace("format = 5", "format = 1")
     )
     listed = run("studies", "--json")
     assert [row["name"] for row in json.loads(listed.stdout)] == ["one"]

@@ -5,16 +5,7 @@ from collections.abc import Iterator
 from workbench.config import Config, knobs, to_dict
 from workbench.reports.material import Material
 from workbench.runs import Run
-from workbench.stacks import GENERATED
-
-STACK_WORDS = {
-    "scripted": (
-        "Scripted stack: words are read from the labels, replies are canned, speech is a tone, and costs are made up. "
-        "The figures show the workbench, not a model."
-    ),
-    "nano": "Nano is a demonstration voice, never a yardstick for Kyutai's quality.",
-}
-"""Warnings by stack, printed before any figure."""
+from workbench.stacks import warnings
 
 LABEL_WORDS = {
     "human": "human",
@@ -30,13 +21,7 @@ TIMING_WORDS = {"fixed": "fixed: the recording is kept as it is"}
 
 def first_words(run: Run) -> tuple[str, ...]:
     """Warnings about a run, printed before any figure."""
-    stack = run.config.stack.name
-    words = (GENERATED,) if run.generated else ()
-    if stack in STACK_WORDS:
-        return (*words, STACK_WORDS[stack])
-    if run.config.step_costs.source == "fixed":
-        return (*words, "Costs come from a fixed table: latencies are those of no machine.")
-    return words
+    return warnings(run.config, run.generated)
 
 
 def facts(data: Material) -> list[tuple[str, str]]:

@@ -22,7 +22,7 @@ def settle(spec: StudySpec, progress: Progress = lambda _: None) -> tuple[StudyS
             known.
     """
     folders = [Path(ref.folder) for ref in spec.sessions]
-    evaluator = Evaluator(folders, spec.config, Store(default_folder()), progress)
+    evaluator = Evaluator(folders, spec.config, Store(default_folder()), progress, prices=spec.prices)
     if spec.config.assistant.tts_stream or "assistant.tts_stream" in [item.path for item in spec.space.parameters]:
         evaluator.refuse_unknown_lm_time()
     return spec.settled(evaluator.profile, evaluator.weights), evaluator
@@ -48,7 +48,9 @@ def load_evaluator(spec: StudySpec, store: Store, progress: Progress = lambda _:
     if spec.config.step_costs.source == "profile" and spec.profile is None:
         raise WorkbenchError(f"study {spec.name!r} has lost its cost profile; tune under a new --name")
     folders = [Path(ref.folder) for ref in spec.sessions]
-    return Evaluator(folders, spec.config, store, progress, profile=spec.profile, weights=spec.weights)
+    return Evaluator(
+        folders, spec.config, store, progress, profile=spec.profile, weights=spec.weights, prices=spec.prices
+    )
 
 
 @dataclass(frozen=True)

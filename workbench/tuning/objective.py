@@ -16,11 +16,21 @@ from workbench.metrics.summary import point_scores, pool
 ANSWERED = "turns_answered_n"
 """Name of the limit that comes with every budget."""
 
+LOSS = "loss_s_per_turn"
+"""Score that weighs waiting and every fault against each other."""
+
+REFUSED = 1e6
+"""By how much a setting that cannot be replayed oversteps each limit."""
+
+TIE = 1e-9
+"""Weight of overstepped limits where the loss decides."""
+
 SILENT = 0.1
 """Share of turns that may stay without an answer. Beyond it each further one weighs more than any limit: it counts in
 full, where a limit of the budget counts less than 1 however far it is overstepped."""
 
 SHOWN = (
+    "loss_s_per_turn",
     "voice_to_voice_ms_p50",
     "voice_to_voice_ms_p95",
     "endpoint_delay_ms_p50",
@@ -71,7 +81,7 @@ class Goal:
 
     def refused(self) -> "Outcome":
         """Outcome of a setting that the config or a stage refuses: the worst there is."""
-        return Outcome(tuple(self.values({})), dict.fromkeys(self.limits, 1.0) or {"refused": 1.0}, {})
+        return Outcome(tuple(self.values({})), dict.fromkeys((*self.limits, "refused"), REFUSED), {})
 
     @property
     def directions(self) -> list[str]:
@@ -90,11 +100,12 @@ class Goal:
     def constraints(self, scores: Mapping[str, float | None]) -> dict[str, float]:
         """How far each limit is overstepped, as a share of it; 0 or less is kept.
 
-        Beside the budget, nine of ten turns must be answered: who answers nobody is fast, and cuts nobody off.
+        With the budget goes one more: nine of ten turns must be answered. Who answers nobody is fast, and cuts nobody
+        off. A score with nothing to measure oversteps nothing: there was no hold to cut into, no agent to stop.
 
         What is overstepped counts ``x / (1 + x)``, so that one limit that no setting can keep does not buy the breaking
-        of all others. A score with nothing to measure oversteps nothing: there was no hold to cut into, no agent to
-        stop.
+        of all others. Where the loss is the objective, it has all faults weighed already: of settings that overstep
+        limits the one with the least loss is best, and what is overstepped breaks ties.
         """
         found = {}
         for key, limit in self.limits.items():
@@ -105,6 +116,9 @@ class Goal:
         if turns := scores.get("turns_n"):
             silent = 1 - (scores.get(ANSWERED) or 0) / turns
             found[ANSWERED] = (silent - SILENT) / SILENT
+        loss = scores.get(LOSS)
+        if self.objectives[0] == LOSS and loss is not None and any(share > 0 for share in found.values()):
+            return {key: share * TIE for key, share in found.items()} | {LOSS: loss}
         return found
 
     def better(self, a: float, b: float) -> bool:
@@ -118,7 +132,7 @@ class Outcome:
 
     Attributes:
         values: one per objective.
-        over: how far each limit is overstepped; 0 or less is kept.
+        over: how far each limit is overstepped, see :meth:`Goal.constraints`; 0 or less is kept.
         scores: those kept with the trial.
     """
 
@@ -134,7 +148,7 @@ class Outcome:
     @property
     def broken(self) -> tuple[str, ...]:
         """Limits that are overstepped."""
-        return tuple(key for key, value in self.over.items() if value > 0)
+        return tuple(key for key, value in self.over.items() if value > 0 and key != LOSS)
 
     @property
     def violation(self) -> float:

@@ -7,6 +7,7 @@ from pathlib import Path
 from workbench.config import Config
 from workbench.errors import WorkbenchError
 from workbench.metrics.definitions import BY_KEY, Points, Rate
+from workbench.metrics.loss import DEFAULT, Prices
 from workbench.runs import open_labelled
 from workbench.sessions.folders import check_name
 from workbench.sessions.labels import is_labelled
@@ -47,6 +48,7 @@ def plan(
     space: Space,
     goal: Goal,
     options: SearchOptions = SearchOptions(),
+    prices: Prices = DEFAULT,
 ) -> StudySpec:
     """Open the sessions, split them, and put the study down; knobs that nothing reads are taken out of the space.
 
@@ -81,6 +83,7 @@ def plan(
         space=space,
         objectives=goal.objectives,
         budget=goal.budget,
+        prices=prices,
         sampler=options.sampler,
         seed=options.seed,
         prune=options.prune,

@@ -1,25 +1,35 @@
-"""Result of a study: the best trial refined, surveyed, and judged on sessions that the search did not see."""
+"""Result of a study: the best trial refined, judged on sessions that the search did not see, and a recommendation."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 import optuna
 from optuna.trial import FrozenTrial
 
+from workbench.assistants import acts_alike
 from workbench.config import Config, Knob, get, override
 from workbench.errors import WorkbenchError
+from workbench.files import shipped
 from workbench.metrics import Difference, SessionScores, Summary, compare, summarise
-from workbench.metrics.budget import Evidence, certify
-from workbench.metrics.definitions import BY_KEY, Points, Rate
+from workbench.metrics.budget import certify
+from workbench.metrics.definitions import BY_KEY, HIGHER_IS_BETTER, Points, Rate
 from workbench.tuning.evaluator import Evaluator
-from workbench.tuning.objective import SHOWN, Outcome
+from workbench.tuning.front import Front, find_front
+from workbench.tuning.inactive_knobs import find_inactive_knobs
+from workbench.tuning.objective import SHOWN, Goal, Outcome, pooled
+from workbench.tuning.recommendation import Comparison, Recommendation, recommend
 from workbench.tuning.search import Objective, search
 from workbench.tuning.sensitivity import Sensitivity, centre, climb, simplify, survey
-from workbench.tuning.space import Space
+from workbench.tuning.space import Space, read_space
 from workbench.tuning.spec import StudySpec
-from workbench.tuning.study import best, finished, front
+from workbench.tuning.study import best, finished, outcome_of, ranked
+from workbench.tuning.sweep import Sweep, axis, sweep
+
+PATIENCE = ("stt_silence_threshold", "stt_silence_ms")
+"""Knobs that decide how long to wait for more speech: swept in every study."""
 
 
 class Watch(Protocol):
@@ -31,52 +41,42 @@ class Watch(Protocol):
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Baseline and tuned on the same sessions.
-
-    Attributes:
-        baseline, tuned: scores with intervals.
-        differences: tuned − baseline, paired by session.
-        evidence: whether the sessions are enough to hold the tuned config to its budget.
-    """
-
-    sessions: tuple[str, ...]
-    baseline: Summary
-    tuned: Summary
-    differences: tuple[Difference, ...]
-    evidence: tuple[Evidence, ...]
-
-
-@dataclass(frozen=True)
 class Ablation:
     """One change taken back, all others kept.
 
     Attributes:
-        value: the baseline's.
-        difference: of the first objective, taken back − tuned; on held-out sessions where a third was held out, else on
-            the tuning sessions.
-        broken: limits that are broken on the tuning sessions with the change taken back.
+        was: today's value.
+        difference: of the first objective, taken back − changed; on held-out sessions where a third was held out, else
+            on the tuning sessions.
+        better, worse: how many of these sessions the change makes better or worse.
+        without: scores with the change taken back.
     """
 
     name: str
-    value: Knob
+    was: Knob
     difference: Difference
-    broken: tuple[str, ...]
+    better: int
+    worse: int
+    without: Summary
 
 
 @dataclass(frozen=True)
-class Point:
-    """A point of the front.
+class Unkept:
+    """A limit that the best setting of a search oversteps.
 
     Attributes:
-        trial: its number.
-        values: of the objectives, on the tuning sessions.
-        settings: knob name → value.
+        value: the best setting's score.
+        least: best score of all settings that were tried.
+        instead: limits that the best setting keeps and the nearest of those that keep this one does not.
+        keepable: whether any setting keeps it.
     """
 
-    trial: int
-    values: tuple[float, ...]
-    settings: Mapping[str, Knob]
+    key: str
+    limit: float | None
+    value: float | None
+    least: float | None
+    instead: tuple[str, ...]
+    keepable: bool
 
 
 @dataclass(frozen=True)
@@ -85,66 +85,100 @@ class Result:
 
     Attributes:
         trial: number of the best trial.
-        params: its values, before floats were moved to the middle of their range.
-        config: the tuned config.
-        outcome: of the tuned config on the tuning sessions.
-        over_budget: limits that it oversteps there.
-        tuning: comparison on the sessions the search saw.
-        held_out: comparison on those it did not see; None where there are none.
-        front: of a study with several objectives.
+        recommendation: what is written.
+        outcome: of the recommended config on the tuning sessions.
+        over_budget: limits that the recommended config oversteps there.
+        unkept: limits that no setting was found to keep together.
+        sensitivity: around the recommended config.
+        sweeps: of the recommended config, of each changed knob and of :data:`PATIENCE`.
+        ablations: changes of the best other config, each taken back; none where nothing was better than today's.
+        tuning: today's config and the best other one on the sessions the search saw.
+        held_out: the same on those it did not see; None where there are none, or nothing was better.
+        least: best of each score in any trial.
     """
 
     spec: StudySpec
     trials: int
     pruned: int
     trial: int
-    config: Config
+    recommendation: Recommendation
     outcome: Outcome
     over_budget: tuple[str, ...]
+    unkept: tuple[Unkept, ...]
     sensitivity: Sensitivity
+    sweeps: tuple[Sweep, ...]
     ablations: tuple[Ablation, ...]
     tuning: Comparison
     held_out: Comparison | None
-    front: tuple[Point, ...] = ()
+    front: Front
+    least: Mapping[str, float]
+
+    @property
+    def config(self) -> Config:
+        """The config that is written."""
+        return self.recommendation.config
+
+    @property
+    def other(self) -> Config:
+        """The best config that is not today's; today's where nothing else was tried."""
+        chosen = self.recommendation
+        return chosen.config if chosen.mark != "keep" else chosen.candidate or chosen.config
+
+    @property
+    def judged(self) -> Comparison:
+        """Replays with :attr:`other` as it is: on held-out sessions where there are any.
+
+        Where each session was left out in turn, each was judged with another config: those figures are no config's.
+        """
+        if self.held_out is not None and self.spec.split == "held-out":
+            return self.held_out
+        return self.tuning
 
 
 def summarise_study(
     study: optuna.Study, spec: StudySpec, evaluator: Evaluator, objective: Objective, watch: Watch
 ) -> Result:
-    """Choose, centre, survey, compare."""
-    goal = spec.goal
+    """Choose, judge, recommend, survey."""
+    goal, today = spec.goal, spec.config
     chosen = best(study, goal)
     _check_measured(spec, chosen)
-    watch.step("sensitivity", 0, 1)
-    config = refine(spec, chosen, objective)
-    sensitivity = survey(spec.space, config, goal, objective.judge, study)
-    watch.step("sensitivity", 1, 1)
+    watch.step("neighbours of the best", 0, 1)
+    found = refine(spec, chosen, objective)
+    watch.step("neighbours of the best", 1, 1)
     held = None
-    if spec.held_out:
-        before = evaluator.scores(spec.config, spec.held_out)
-        held = _compare(spec, before, _unseen(spec, evaluator, config, objective, watch))
-    done = finished(study)
+    if spec.held_out and found != today:
+        held = _compare(spec, today, _unseen(spec, evaluator, found, objective, watch), evaluator, spec.held_out)
+    recommended = recommend(goal, today, found, held)
+    if found == today:
+        recommended = replace(recommended, candidate=_runner_up(study, spec))
+    other = recommended.candidate or recommended.config
+    config = recommended.config
+    watch.step("sensitivity", 0, 1)
+    sensitivity = survey(spec.space, config, goal, objective.judge, study)
+    ablations = () if found == today else ablate(spec, evaluator, found)
+    watch.step("sensitivity", 1, 1)
+    sweeps = _sweeps(spec, evaluator, config, [item.name for item in ablations], watch)
+    start = {item.name: get(config, item.path) for item in spec.space.parameters}
+    patient = [(start, swept) for swept in sweeps if swept.axes[0].name in PATIENCE]
     outcome = objective.judge(config)
+    done = finished(study)
     return Result(
         spec=spec,
         trials=len(done),
         pruned=sum(trial.state == optuna.trial.TrialState.PRUNED for trial in done),
         trial=chosen.number,
-        config=config,
+        recommendation=recommended,
         outcome=outcome,
         over_budget=goal.broken(outcome.scores),
+        unkept=_unkept(study, goal, objective.judge(found)),
         sensitivity=sensitivity,
-        ablations=ablate(spec, evaluator, config, objective),
-        tuning=_compare(spec, evaluator.scores(spec.config, spec.tuning), evaluator.scores(config, spec.tuning)),
+        sweeps=sweeps,
+        ablations=ablations,
+        tuning=_compare(spec, today, evaluator.scores(other, spec.tuning), evaluator, spec.tuning),
         held_out=held,
-        front=tuple(_point(spec, trial) for trial in front(study)) if len(spec.objectives) > 1 else (),
+        front=find_front(study, spec, patient),
+        least=_least(study, goal),
     )
-
-
-def _point(spec: StudySpec, trial: FrozenTrial) -> Point:
-    config = spec.space.config(spec.config, trial.params)
-    settings = {item.name: get(config, item.path) for item in spec.space.parameters}
-    return Point(trial.number, tuple(trial.values), settings)
 
 
 def _check_measured(spec: StudySpec, trial: FrozenTrial) -> None:
@@ -159,6 +193,18 @@ def _check_measured(spec: StudySpec, trial: FrozenTrial) -> None:
                 f"--objective {key}: the tuning sessions have nothing to measure it by, under any setting that was "
                 "tried (docs/metrics.md says what it counts); choose another, under a new --name"
             )
+
+
+def _runner_up(study: optuna.Study, spec: StudySpec) -> Config | None:
+    """The best trial that does not act as today's config; None where there is none."""
+    for trial in ranked(study, spec.goal):
+        try:
+            config = spec.space.config(spec.config, trial.params)
+        except WorkbenchError:
+            continue
+        if not acts_alike(config, spec.config):
+            return config
+    return None
 
 
 def _unseen(
@@ -202,8 +248,8 @@ def space_without(space: Space, baseline: Config, config: Config) -> Space:
     return Space(tuple(item for item in space.parameters if get(config, item.path) != get(baseline, item.path)))
 
 
-def ablate(spec: StudySpec, evaluator: Evaluator, config: Config, objective: Objective) -> tuple[Ablation, ...]:
-    """What each single change is good for: the tuned config against itself with that knob as it was."""
+def ablate(spec: StudySpec, evaluator: Evaluator, config: Config) -> tuple[Ablation, ...]:
+    """What each single change is good for: a config against itself with that knob as it was."""
     sessions = spec.held_out if spec.split == "held-out" else spec.tuning
     tuned = evaluator.scores(config, sessions)
     found = []
@@ -215,19 +261,88 @@ def ablate(spec: StudySpec, evaluator: Evaluator, config: Config, objective: Obj
             continue
         without = evaluator.scores(other, sessions)
         difference = compare(tuned, without, spec.objectives[:1])[0]
-        found.append(Ablation(item.name, was, difference, objective.judge(other).broken))
+        better, worse = _directions(spec.goal, without, tuned)
+        found.append(Ablation(item.name, was, difference, better, worse, _shown(summarise(without, bootstrap=False))))
     return tuple(found)
 
 
-def _compare(spec: StudySpec, before: list[SessionScores], after: list[SessionScores]) -> Comparison:
+def _shown(summary: Summary) -> Summary:
+    """The scores that people see of it."""
+    counts = {key: count for key, count in summary.counts.items() if key in SHOWN}
+    return Summary({key: summary.scores[key] for key in SHOWN}, {}, counts, ())
+
+
+def _sweeps(
+    spec: StudySpec, evaluator: Evaluator, config: Config, changed: Sequence[str], watch: Watch
+) -> tuple[Sweep, ...]:
+    """Sweeps around a config; of knobs that have an effect there."""
+    own = {item.name: item for item in spec.space.parameters}
+    known = {item.name: item for item in read_space(shipped(Path("configs/space.toml"))).parameters} | own
+    names = [name for name in dict.fromkeys([*changed, *PATIENCE]) if name in known]
+    space = Space(tuple(known[name] for name in names))
+    inactive = find_inactive_knobs(space, config)
+    found = []
+    for number, name in enumerate(names):
+        watch.step("sweeps", number, len(names))
+        if name not in inactive:
+            found.append(sweep(evaluator, config, spec.tuning, [axis(name, config, space)]))
+    return tuple(found)
+
+
+def _compare(
+    spec: StudySpec, today: Config, after: list[SessionScores], evaluator: Evaluator, sessions: Sequence[str]
+) -> Comparison:
+    before = evaluator.scores(today, sessions)
     keys = list(dict.fromkeys([*spec.objectives, *spec.budget, *SHOWN]))
     comparable = [key for key in keys if isinstance(BY_KEY[key], Points | Rate)]
     comparable = [key for key in comparable if not isinstance(m := BY_KEY[key], Points) or key in m.keys]
     tuned = summarise(after)
+    better, worse = _directions(spec.goal, before, after)
     return Comparison(
         sessions=tuple(item.session for item in after),
         baseline=summarise(before),
         tuned=tuned,
         differences=compare(before, after, comparable),
         evidence=tuple(certify(tuned, spec.budget)),
+        better=better,
+        worse=worse,
     )
+
+
+def _directions(goal: Goal, before: Sequence[SessionScores], after: Sequence[SessionScores]) -> tuple[int, int]:
+    """How many sessions are better or worse off by the first objective."""
+    better = worse = 0
+    key = goal.objectives[0]
+    for one, other in zip(before, after, strict=True):
+        a, b = pooled([key], [one])[key], pooled([key], [other])[key]
+        if a is not None and b is not None:
+            better += goal.better(b, a)
+            worse += goal.better(a, b)
+    return better, worse
+
+
+def _outcomes(study: optuna.Study) -> list[Outcome]:
+    return [found for trial in finished(study) if (found := outcome_of(trial))]
+
+
+def _best(key: str) -> Callable[[Sequence[float]], float]:
+    return max if key in HIGHER_IS_BETTER else min
+
+
+def _least(study: optuna.Study, goal: Goal) -> dict[str, float]:
+    outcomes = _outcomes(study)
+    found = {key: [value for item in outcomes if (value := item.scores.get(key)) is not None] for key in goal.keys}
+    return {key: _best(key)(values) for key, values in found.items() if values}
+
+
+def _unkept(study: optuna.Study, goal: Goal, found: Outcome) -> tuple[Unkept, ...]:
+    """Limits that the best setting oversteps, and how near the others came."""
+    least, rows = _least(study, goal), []
+    for key in goal.broken(found.scores):
+        keeping = [item for item in _outcomes(study) if key not in goal.broken(item.scores) and item.scores]
+        nearest = min(keeping, key=lambda item: item.violation, default=None)
+        broken = goal.broken(found.scores)
+        instead = tuple(name for name in goal.broken(nearest.scores) if name not in broken) if nearest else ()
+        row = Unkept(key, goal.budget.get(key), found.scores.get(key), least.get(key), instead, nearest is not None)
+        rows.append(row)
+    return tuple(rows)

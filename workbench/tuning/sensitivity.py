@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import optuna
 
-from workbench.assistants import acts_alike
 from workbench.config import Config, Knob, get, override
 from workbench.errors import WorkbenchError
 from workbench.tuning.objective import Goal, Outcome
@@ -23,9 +22,6 @@ NEAR = 0.05
 
 DB = 0.5
 """Step of a threshold scan in dB."""
-
-NUDGE_DB = 3.0
-"""A microphone moved, or a fan on."""
 
 STEPS = 40
 """Most steps to either side of the chosen value."""
@@ -52,28 +48,10 @@ class Range:
 
 
 @dataclass(frozen=True)
-class Nudge:
-    """What one small change does.
-
-    Attributes:
-        what: the change, for people.
-        value: the first objective after it.
-        broken: limits that are broken after it.
-        further: those of them that were broken before, and not as far.
-    """
-
-    what: str
-    value: float
-    broken: tuple[str, ...]
-    further: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Sensitivity:
     """What is known about the neighbourhood of the chosen config."""
 
     ranges: tuple[Range, ...]
-    nudges: tuple[Nudge, ...]
     importances: Mapping[str, float]
 
 
@@ -154,13 +132,7 @@ def survey(space: Space, config: Config, goal: Goal, judge: Judge, study: optuna
     """Scan every knob around the chosen config."""
     best = judge(config)
     ranges = tuple(_range(space, config, parameter, goal, best, judge) for parameter in space.parameters)
-    nudges = [
-        _nudge(words, _try(space, config, parameter, value, judge), best)
-        for parameter in space.parameters
-        for value, words in _small_changes(parameter, get(config, parameter.path))
-        if not _same(space, config, parameter, value)
-    ]
-    return Sensitivity(ranges, tuple(nudges), importances(study, goal) if study is not None else {})
+    return Sensitivity(ranges, importances(study, goal) if study is not None else {})
 
 
 def importances(study: optuna.Study, goal: Goal) -> dict[str, float]:
@@ -216,7 +188,7 @@ def _try(space: Space, config: Config, parameter: Parameter, value: Knob, judge:
 
 def near(outcome: Outcome | None, best: Outcome, goal: Goal) -> bool:
     """Whether an outcome keeps what the best keeps and is within 5 % of its first objective."""
-    if outcome is None or outcome.violation > best.violation:
+    if outcome is None or not set(outcome.broken) <= set(best.broken):
         return False
     a, b = outcome.values[0], best.values[0]
     return a == b or not goal.better(b, a) or abs(a - b) <= NEAR * abs(b)
@@ -240,30 +212,3 @@ def _range(space: Space, config: Config, parameter: Parameter, goal: Goal, best:
         ends.append(last)
         bounded.append(stopped)
     return Range(parameter.name, chosen, ends[0], ends[1], (bounded[0], bounded[1]))
-
-
-def _small_changes(parameter: Parameter, chosen: Knob) -> Iterator[tuple[Knob, str]]:
-    for side, sign in ((-1, "−"), (1, "+")):
-        if parameter.type == "frames":
-            value = (frames_for_ms(_number(chosen)) + side) * FRAME_MS
-            if value >= 0:
-                yield value, f"{parameter.name} {sign} 1 frame ({value} ms)"
-        elif parameter.type == "float" and parameter.name.endswith("threshold") and parameter.log:
-            level = short(_number(chosen) * 10 ** (side * NUDGE_DB / 20))
-            if level <= 1:
-                yield level, f"{parameter.name} {sign} 3 dB ({level:g})"
-
-
-def _same(space: Space, config: Config, parameter: Parameter, value: Knob) -> bool:
-    """Whether no replay could tell: less speech than a frame acts as one frame."""
-    try:
-        return acts_alike(space.config(config, {parameter.name: value}), config)
-    except WorkbenchError:
-        return False
-
-
-def _nudge(words: str, outcome: Outcome | None, best: Outcome) -> Nudge:
-    if outcome is None:
-        return Nudge(words, math.nan, ("refused",))
-    further = tuple(key for key in outcome.broken if 0 < best.over.get(key, 0) < outcome.over[key])
-    return Nudge(words, outcome.values[0], outcome.broken, further)

@@ -10,6 +10,7 @@ Format history:
     2: ``profile``, digest of the cost profile, which is kept with the study, and ``weights``, those of its models.
     3: ``reference`` of each session.
     4: ``in_flight``, and trials that are told in the order of their numbers.
+    5: ``price``: what each fault costs, in seconds.
 """
 
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ import tomli_w
 from workbench.config import Config, override, to_dict
 from workbench.errors import WorkbenchError
 from workbench.files import canonical_json, read_json, read_toml, sha256_file, sha256_text, write_text
+from workbench.metrics.loss import DEFAULT, Prices, check_prices
 from workbench.simulation.step_costs import Profile, parse_profile, read_profile, write_profile
 from workbench.tuning.objective import Goal
 from workbench.tuning.space import Space, parse
@@ -29,7 +31,7 @@ from workbench.tuning.space import Space, parse
 if TYPE_CHECKING:
     from workbench.sessions.session import Session
 
-FORMAT = 4
+FORMAT = 5
 STUDIES = Path("studies")
 
 IN_FLIGHT = 8
@@ -41,6 +43,7 @@ _LACKED = {
     1: "when a study kept neither its step costs nor its weights",
     2: "when a study did not keep which labels it was scored by",
     3: "when its trials depended on how many workers there were",
+    4: "when faults had no prices",
 }
 
 
@@ -104,6 +107,7 @@ class StudySpec:
         profile: what the costs of all trials are drawn from; None where they are fixed, or nobody has looked yet.
         weights: of the models, name → digest.
         unread: knobs that were asked for and left out of the space, since nothing reads them, name → why.
+        prices: of each fault, for the loss.
     """
 
     name: str
@@ -123,6 +127,7 @@ class StudySpec:
     profile: Profile | None = None
     weights: Mapping[str, str] = field(default_factory=dict)
     unread: Mapping[str, str] = field(default_factory=dict)
+    prices: Prices = DEFAULT
 
     @property
     def goal(self) -> Goal:
@@ -161,8 +166,12 @@ class StudySpec:
             "profile": self.profile.digest if self.profile else "",
             "sessions": [asdict(item) for item in self.sessions],
         }
-        tables = {"budget": dict(self.budget), "weights": dict(self.weights), "config": to_dict(self.config)}
-        return plain | tables | {"space": self.space.to_dict(), "unread": dict(self.unread)}
+        tables = {"budget": dict(self.budget), "price": asdict(self.prices), "weights": dict(self.weights)}
+        return (
+            plain
+            | tables
+            | {"config": to_dict(self.config), "space": self.space.to_dict(), "unread": dict(self.unread)}
+        )
 
     def write(self) -> None:
         """Write ``study.toml``, and the profile beside it."""
@@ -227,6 +236,7 @@ def from_dict(data: Any, profile: Any, where: str) -> StudySpec:
             space=parse(data["space"], where),
             objectives=tuple(data["objectives"]),
             budget=dict(data["budget"]),
+            prices=check_prices(data["price"], where),
             sampler=data["sampler"],
             seed=data["seed"],
             prune=data["prune"],

@@ -166,15 +166,21 @@ def best(study: optuna.Study, goal: Goal) -> FrozenTrial:
     Raises:
         WorkbenchError: no trial was finished.
     """
-    candidates = [(trial, found) for trial in finished(study) if (found := outcome_of(trial))]
-    if not candidates:
+    found = ranked(study, goal)
+    if not found:
         raise WorkbenchError(f"study {study.study_name!r} has no finished trial")
+    return found[0]
+
+
+def ranked(study: optuna.Study, goal: Goal) -> list[FrozenTrial]:
+    """Finished trials, the best first."""
+    candidates = [(trial, found) for trial in finished(study) if (found := outcome_of(trial))]
     sign = -1.0 if goal.directions[0] == "maximize" else 1.0
 
     def rank(item: tuple[FrozenTrial, Outcome]) -> tuple[float, float, int]:
         return item[1].violation, sign * item[1].values[0], item[0].number
 
-    return min(candidates, key=rank)[0]
+    return [trial for trial, _ in sorted(candidates, key=rank)]
 
 
 def front(study: optuna.Study) -> list[FrozenTrial]:

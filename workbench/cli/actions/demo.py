@@ -29,7 +29,7 @@ def run_demo(config: Config, out: Path, page: bool) -> int:
     if code or config.stack.name == "moshi-duplex":
         return code
     click.echo("\nTuning on them: a few trials, to show how it goes.")
-    return tune_demo(folders, config)
+    return tune_demo(folders, config, page)
 
 
 def demo_sessions(recordings: Path) -> list[Path]:

@@ -1,14 +1,15 @@
 """The study that ``tune --resume`` goes on with: options left out keep its values, and others must agree with them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workbench.cli.actions.score import prices_of
 from workbench.cli.options import build_config, changes
 from workbench.config import Config, Knob, get, knobs, override
 from workbench.errors import WorkbenchError
-from workbench.metrics.budget import read_budget
+from workbench.metrics.budget import read_budget, read_prices
 from workbench.sessions.folders import check_name
 from workbench.sessions.session import open_session
 from workbench.tuning.inactive_knobs import find_inactive_knobs, searched
@@ -76,6 +77,14 @@ def _asked(kept: StudySpec, request: "TuneRequest") -> Iterator[tuple[str, bool,
         yield f"--space {request.space}", space == kept.space, "with another space"
     if "budget" in given:
         yield f"--budget {request.budget}", read_budget(request.budget) == kept.budget, "with another budget"
+    if request.given & {"budget", "prices"}:
+        base = read_prices(request.budget) if "budget" in request.given else kept.prices
+        asked = prices_of(request.prices, base)
+        odd = next(
+            (item.name for item in fields(asked) if getattr(asked, item.name) != getattr(kept.prices, item.name)), ""
+        )
+        was = f"with {odd}={getattr(kept.prices, odd):g}" if odd else ""
+        yield f"--price {odd}={getattr(asked, odd):g}" if odd else "--price", not odd, was
     config = _config(kept, request)
     if knob := _other(config, kept.config):
         options = ", ".join(option for name, option in _CONFIG.items() if name in given)

@@ -39,15 +39,24 @@ def yardstick(budget: Path | None, prices: Sequence[str]) -> tuple[Budget, Price
     Raises:
         WorkbenchError: names the file or option with what is wrong in it.
     """
-    given: dict[str, object] = {}
-    for item in prices:
+    base = read_prices(budget or shipped(BUDGET))
+    return read_budget(budget) if budget else {}, prices_of(prices, base)
+
+
+def prices_of(given: Sequence[str], base: Prices) -> Prices:
+    """Prices as typed at ``--price``, over those of ``base``.
+
+    Raises:
+        WorkbenchError: names the price.
+    """
+    found: dict[str, object] = {}
+    for item in given:
         name, _, value = item.partition("=")
         try:
-            given[name] = float(value)
+            found[name] = float(value)
         except ValueError:
             raise WorkbenchError(f"--price {item}: must be FAULT=SECONDS, as in cut_in=3") from None
-    base = read_prices(budget or shipped(BUDGET))
-    return read_budget(budget) if budget else {}, check_prices(given, "--price", base)
+    return check_prices(found, "--price", base)
 
 
 def score_and_show(folder: Path, asked: tuple[Path | None, Sequence[str]], as_json: bool) -> int:

@@ -1,26 +1,28 @@
 """Action and output of ``tune``, and the end of ``demo``."""
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import click
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
 from workbench.cli.actions.resume import resumed
+from workbench.cli.actions.score import yardstick
 from workbench.cli.options import build_config
 from workbench.cli.progress import Bar, Output
 from workbench.config import Config, load, override, to_dict
-from workbench.errors import WorkbenchError
+from workbench.errors import WorkbenchError, printable
 from workbench.files import canonical_json, read_json, sha256_text, shipped
-from workbench.metrics.budget import read_budget
 from workbench.moshi_json import read_moshi_json
-from workbench.tuning.inactive_knobs import told
 from workbench.tuning.objective import Goal
-from workbench.tuning.output.phrases import advice, caveats, figure, headline, knob, verdict, warnings
+from workbench.tuning.output.answer import Answer
+from workbench.tuning.output.checklist import WIDTH, notes, wrap
+from workbench.tuning.output.checklist_commands import HARMONY
+from workbench.tuning.output.phrases import counted
 from workbench.tuning.output.publish import publish
 from workbench.tuning.plan import SearchOptions, plan
 from workbench.tuning.result import Result
@@ -30,7 +32,10 @@ from workbench.tuning.study import known
 from workbench.tuning.tune import Where, tune
 
 BASELINE, QUICK, BUDGET = (Path(f"configs/{name}.toml") for name in ("baseline", "quick", "budget"))
-OBJECTIVE = "voice_to_voice_ms_p95"
+OBJECTIVE = "loss_s_per_turn"
+
+ROWS, POINTS = 5, 7
+"""Most changes and trade-offs that the console shows."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,7 @@ class TuneRequest:
     listener: str | None
     space: Path
     budget: Path
+    prices: tuple[str, ...]
     objectives: tuple[str, ...]
     trials: int | None
     sampler: str | None
@@ -56,6 +62,7 @@ class TuneRequest:
     resume: bool
     keep_keys_from: Path | None
     as_json: bool
+    page: bool
     given: frozenset[str]
     """Names of those that were given on the command line."""
 
@@ -71,14 +78,16 @@ def run_tune(folders: Sequence[Path], request: TuneRequest) -> int:
     if request.dask is not None and "workers" in request.given:
         raise WorkbenchError("--dask and --workers: trials run on one or the other; leave one out")
     own = read_moshi_json(request.keep_keys_from) if request.keep_keys_from else None
+    theirs = request.config_file if request.config_file.suffix == ".json" else request.keep_keys_from
+    installed = theirs.as_posix() if theirs else HARMONY
     spec = resumed(folders, request) if request.resume else _spec(folders, request)
     where = Where(request.storage, request.workers, request.dask)
     try:
         with Bar() as bar:
-            result, folder = tune(
+            result, (folder, found) = tune(
                 spec,
                 bar,
-                lambda result, evaluator: publish(result, evaluator, own),
+                lambda result, evaluator: publish(result, evaluator, own, installed),
                 where,
                 resume=request.resume,
                 progress=bar.say,
@@ -91,7 +100,9 @@ def run_tune(folders: Sequence[Path], request: TuneRequest) -> int:
     if request.as_json:
         click.echo(json.dumps({"configs": str(folder)} | read_json(spec.folder / "result.json")))
     else:
-        show_result(result, folder)
+        show_result(result, found, folder)
+    if request.page:
+        write_page_and_show(spec, request.as_json)
     return 1 if result.over_budget else 0
 
 
@@ -105,72 +116,81 @@ def _spec(folders: Sequence[Path], request: TuneRequest) -> StudySpec:
     options = SearchOptions(
         request.sampler or ("nsga2" if len(objectives) > 1 else "tpe"), request.seed, request.trials, request.prune
     )
-    goal = Goal(objectives, read_budget(request.budget))
-    return plan(request.name, folders, config, read_space(request.space), goal, options)
+    budget, prices = yardstick(request.budget, request.prices)
+    return plan(request.name, folders, config, read_space(request.space), Goal(objectives, budget), options, prices)
 
 
 DEMO_TRIALS = 40
 """Enough to show how it goes; a search that is meant takes hundreds."""
 
 
-def tune_demo(folders: Sequence[Path], config: Config) -> int:
+def tune_demo(folders: Sequence[Path], config: Config, page: bool) -> int:
     """Tune on the demo sessions, from the shipped baseline on the given stack; repeated, it shows what it found before.
 
     Args:
         folders: of the sessions.
         config: names stack, listener and costs.
+        page: whether a page of the study is written.
     """
     own: dict[str, object] = {"workbench.listener": config.workbench.listener}
     for section, values in (("stack", to_dict(config)["stack"]), ("step_costs", to_dict(config)["step_costs"])):
         own |= {f"{section}.{key}": value for key, value in values.items()}
     baseline = override(load(shipped(BASELINE)), own)
-    goal = Goal((OBJECTIVE,), read_budget(shipped(BUDGET)))
-    spec = plan("demo", folders, baseline, read_space(shipped(QUICK)), goal, SearchOptions(trials=DEMO_TRIALS))
+    budget, prices = yardstick(shipped(BUDGET), ())
+    goal, options = Goal((OBJECTIVE,), budget), SearchOptions(trials=DEMO_TRIALS)
+    spec = plan("demo", folders, baseline, read_space(shipped(QUICK)), goal, options, prices)
     heard = [[ref.mic, ref.reference] for ref in spec.sessions]
     spec = replace(spec, name=f"demo-{sha256_text(canonical_json([FORMAT, spec.config.fingerprint, heard]))[:8]}")
     with Bar() as bar:
-        result, folder = tune(
+        result, (folder, found) = tune(
             spec,
             bar,
-            lambda result, evaluator: publish(result, evaluator, None),
+            lambda result, evaluator: publish(result, evaluator),
             resume=known(spec.name, local_url(spec)),
             progress=bar.say,
         )
-    show_result(result, folder)
+    show_result(result, found, folder)
+    if page:
+        write_page_and_show(spec)
     return 0
 
 
-def show_result(result: Result, folder: Path) -> None:
-    """Print the claim, the changes and the figures."""
-    console = Output(120)
-    spec = result.spec
-    judged = result.held_out or result.tuning
-    table = Table("score", "baseline", "tuned", "difference", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    table.title = f"{'held out' if result.held_out else 'tuned on'}: {len(judged.sessions)} sessions"
-    for item in judged.differences:
-        if item.a is None and item.b is None:
-            continue
-        table.add_row(item.key, figure(judged.baseline, item.key), figure(judged.tuned, item.key), verdict(item))
-    console.print(table)
-    for row in result.sensitivity.ranges:
-        before = _before(spec, row.name)
-        console.print(
-            f"{row.name}: {before} -> {knob(row.chosen)}" if before != knob(row.chosen) else f"{row.name}: {before}",
-            markup=False,
-        )
-    if spec.unread:
-        console.print(f"not searched: {told(spec.unread)}", soft_wrap=True, markup=False)
-    for text in [*warnings(judged), *caveats(spec)]:
-        console.print(f"- {text}", soft_wrap=True, markup=False)
-    if result.over_budget:
-        broken = ", ".join(result.over_budget)
-        console.print(f"- no setting that was tried keeps the whole budget; over it: {broken}", soft_wrap=True)
-    console.print(headline(result), soft_wrap=True, markup=False)
-    console.print(advice(result), soft_wrap=True, markup=False)
-    console.print(f"{result.trials} trials; configs and checklist: {folder}", soft_wrap=True, markup=False)
+def write_page_and_show(spec: StudySpec, quiet: bool = False) -> None:
+    """Write the page of a study and name it, unless ``quiet``."""
+    from workbench.reports.study_page import write_study_page
+
+    page = write_study_page(spec.folder)
+    if not quiet:
+        click.echo(printable(f"page: {page}"))
 
 
-def _before(spec: StudySpec, name: str) -> str:
-    from workbench.config import get
+def show_result(result: Result, found: Answer, folder: Path) -> None:
+    """Print what to do, then the trade-offs: at most 30 lines of 100 columns."""
+    console = Output(WIDTH)
 
-    return knob(get(spec.config, name))
+    def say(text: str, most: int = 1) -> None:
+        for line in wrap(re.sub(r"[`*]", "", text), most) if text else ():
+            console.print(line, soft_wrap=True, markup=False)
+
+    def show(*rows: Sequence[str]) -> None:
+        say_line = partial(console.print, soft_wrap=True, markup=False)
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        say_line("")
+        for row in rows:
+            line = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+            say_line(line if len(line) <= WIDTH else f"{line[: WIDTH - 2]} …")
+
+    say(f"{result.spec.name}: {found.title}")
+    for words in found.banner:
+        say(words, 2)
+    say(found.sentence, 4)
+    if found.changes:
+        whose = "candidate.json" if result.recommendation.mark == "keep" else "change"
+        rows = [(item.name, item.turn, item.gain, item.pay, item.sure) for item in found.changes[:ROWS]]
+        more = [(f"{len(found.changes) - ROWS} more", "", "", "", "")] if len(found.changes) > ROWS else []
+        show((whose, "from → to", "you gain", "you pay", "better in"), *rows, *more)
+    for text in notes(found):
+        say(text, 2)
+    trade_offs = [(row.name, *row.values, row.settings) for row in found.trade_offs[:POINTS]]
+    show(("", *found.heads, "differs from today in"), *trade_offs)
+    say(f"Commands to apply it, and all figures of {counted(result.trials, 'setting')}: {folder / 'checklist.md'}")

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from workbench.cli.options import CONFIG_PATH, json_option, session_folders
+from workbench.cli.options import CONFIG_PATH, json_option, page_option, price_option, session_folders
 from workbench.config_sections import ASSISTANTS
 
 
@@ -40,14 +40,15 @@ from workbench.config_sections import ASSISTANTS
     type=CONFIG_PATH,
     default=Path("configs/budget.toml"),
     show_default=True,
-    help="Limits that the tuned config must keep.",
+    help="Limits that the tuned config must keep, and prices of faults.",
 )
+@price_option
 @click.option(
     "--objective",
     "objectives",
     multiple=True,
     metavar="SCORE",
-    help="Score to improve; several ask for their Pareto front.  [default: voice_to_voice_ms_p95]",
+    help="Score to improve; several ask for their Pareto front.  [default: loss_s_per_turn]",
 )
 @click.option(
     "--trials", type=int, help="Number of trials, the baseline's included.  [default: 200; grid: all its points]"
@@ -82,6 +83,7 @@ from workbench.config_sections import ASSISTANTS
     help="Your moshi.json: model paths and other keys that are not tuned are taken from it.",
 )
 @json_option
+@page_option
 def tune(sessions: tuple[str, ...], **options: object) -> int:
     """Search settings by exact replay, and write the config that the assistant loads."""
     from workbench.cli.actions.tune import TuneRequest, run_tune

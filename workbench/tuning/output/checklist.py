@@ -1,216 +1,222 @@
-"""``checklist.md``: for every key what ``hotmic`` would suggest, what was measured, what to write, and the evidence."""
+"""``checklist.md``: what to do, on one screen; then, folded, all 26 keys, figures, sweeps and machine checks."""
 
-import statistics
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from workbench.metrics import Summary
-from workbench.metrics.compare import NO_DIFFERENCE
+from workbench.metrics import shown
 from workbench.tuning.inactive_knobs import told
-from workbench.tuning.objective import ANSWERED
+from workbench.tuning.output.answer import Answer, Change
 from workbench.tuning.output.checklist_checks import Check
-from workbench.tuning.output.checklist_commands import commands
-from workbench.tuning.output.checklist_rows import key_table, named, workbench_table
-from workbench.tuning.output.hotmic import RELEASE_MS, Suggestion
+from workbench.tuning.output.checklist_commands import commands, copy_commands
+from workbench.tuning.output.checklist_rows import key_table, named
 from workbench.tuning.output.listener_comparison import ListenerComparison, section
-from workbench.tuning.output.phrases import advice, caveats, evidence, figure, headline, knob, nudge, number, verdict
-from workbench.tuning.result import Comparison, Result
+from workbench.tuning.output.phrases import busy_machine, evidence, knob, number, verdict
+from workbench.tuning.recommendation import Comparison
+from workbench.tuning.result import Result
+from workbench.tuning.sweep import SCORE_HEADINGS, Sweep
 
-ITEMS = (
-    ("aligned", "24 kHz audio in blocks of 80 ms (1920 samples), whole and in order"),
-    ("shapes", "token shapes: a frame is (1, codebooks, 1) from the codec and (1, codebooks) for the model"),
-    ("reset", "codec and model are reset explicitly before each turn: no state bleeds from one into the next"),
-    ("voice", "the voice file has the right key, shape and spread"),
-    ("beside", "STT beside TTS fits the machine, and noise and backchannels do not stop the agent"),
-    ("chunks", "chunks cut between words, spoken without a gap, and none costs more frames than playback has"),
-    ("mapping", "this mapping: the values above are what the replay was run with"),
-)
-"""(key in ``checklist_checks.ticks`` and in ``checklist_commands.commands``, what must hold)."""
+WIDTH, LINES = 100, 25
+"""Columns and lines of the first screen."""
 
-NO_MODEL = "no model was run and none is named: give `tune` your own file, `--keep-keys-from FILE`"
+ITEMS = {
+    "aligned": "24 kHz audio in blocks of 80 ms (1920 samples), whole and in order",
+    "models": "shapes of tokens and speed on this machine, and explicit resets: no state is carried from turn to turn",
+    "beside": "STT and TTS at the same time fit the machine, and noise and backchannels do not stop the agent",
+    "chunks": "chunks cut between words, spoken without a gap",
+    "mapping": "the files hold what the replay was run with",
+}
+"""Key in ``checklist_checks.run_checks`` and in ``checklist_commands.commands`` → what must hold."""
 
 
 def checklist(
     result: Result,
-    suggestions: Sequence[Suggestion],
-    replayed: Summary,
+    found: Answer,
     kept: Mapping[str, Any],
     faults: ListenerComparison | None,
     folder: Path,
-    found: Mapping[str, Check],
+    checks: Mapping[str, Check],
+    installed: str,
 ) -> str:
     """The checklist as Markdown.
 
     Args:
         result: of the study.
-        suggestions: hotmic's, one per session.
-        replayed: what hotmic's values score on the tuning sessions.
+        found: the same in words.
         kept: the user's own ``moshi.json``.
         faults: what the faults of the assistant cost, where it has any.
         folder: where ``moshi.json`` and ``tuned.toml`` are.
-        found: what was checked just now.
+        checks: what was checked just now.
+        installed: where the assistant has its file.
     """
-    parts = [
-        f"# {result.spec.name}: from measurement to config",
-        _claim(result),
-        _figures(result, suggestions, replayed),
-        key_table(result, suggestions, kept),
-        workbench_table(result),
-        _neighbourhood(result),
-        _listener(result, faults),
-        _front(result, folder),
-        _items(result, commands(result, kept, folder), found),
-        _undo(folder),
+    folded = {
+        "Trade-offs: answering fast or waiting patiently": _trade_offs(found),
+        "All 26 keys": "\n\n".join([*filter(None, notes(found)), _keys(result, kept)]),
+        "Figures and intervals": _figures(result),
+        "One knob at a time": "\n\n".join(map(_sweep, result.sweeps)),
+        "What the faults of the loop cost": section(faults) if faults else "",
+        "Machine checks": _items(result, commands(result, folder), checks),
+    }
+    parts = [f"<details>\n<summary>{title}</summary>\n\n{text}\n\n</details>" for title, text in folded.items() if text]
+    return "\n\n".join(["\n".join(first_screen(result, found, folder, installed)), *parts]) + "\n"
+
+
+def first_screen(result: Result, found: Answer, folder: Path, installed: str) -> list[str]:
+    """What to do, in at most 25 lines of 100 columns."""
+    head = [f"# {result.spec.name}: {found.title}"]
+    for words in found.banner:
+        head += wrap(f"> {words}", 2, "> ")
+    head += ["", *wrap(found.sentence, 4), ""]
+    last = ["", "```sh", *copy_commands(folder, installed), "```"]
+    points = [text for text in notes(found) if text]
+    rows = _changes(result, found, LINES - len(head) - len(last) - len(points) - 1)
+    room = LINES - len(head) - len(last) - len(rows)
+    lines: list[str] = []
+    for place, text in enumerate(points):
+        left = len(points) - place - 1
+        lines += wrap(f"- {text}", max(1, min(2, room - len(lines) - left)), "  ")
+    return [*head, *rows, *lines, *last]
+
+
+def notes(found: Answer) -> list[str]:
+    """What to leave alone, what no key can fix, and limits that are not kept; empty where there is nothing."""
+    texts = {
+        "Leave alone": found.leave,
+        "No key can fix": "; ".join(found.unfixable),
+        "Limits not kept": "; ".join(found.not_kept),
+    }
+    return [f"**{title}:** {text}." if text else "" for title, text in texts.items()]
+
+
+def wrap(text: str, most: int, indent: str = "") -> list[str]:
+    """Lines of 100 columns; where they are too many, the last says that more follows."""
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        max_lines=most,
+        placeholder=" …",
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _changes(result: Result, found: Answer, most: int) -> list[str]:
+    """The changed keys as a table of at most so many lines; empty where nothing changes."""
+    if not found.changes:
+        return []
+    what = "candidate.json" if result.recommendation.mark == "keep" else "change"
+    rows = [_row(item) for item in found.changes]
+    if len(rows) + 3 > most:
+        shown = max(1, most - 4)
+        rows = [*rows[:shown], f"| {len(found.changes) - shown} more | see all 26 keys below | | | |"]
+    return [f"| {what} | from → to | you gain | you pay | better in recordings |", "|---|---|---|---|---|", *rows, ""]
+
+
+def _row(item: Change) -> str:
+    name = f"`{item.name}`{' (not in moshi.json)' if item.own else ''}"
+    return f"| {name} | {item.turn} | {item.gain} | {item.pay} | {item.sure} |"
+
+
+def _trade_offs(found: Answer) -> str:
+    rows = [(item.name, *item.values, f"`{item.settings}`" if item.settings else "") for item in found.trade_offs]
+    return "\n".join(
+        [
+            "On the recordings that the search saw. To try one: `workbench replay SESSION... --config FILE`, with your "
+            "own file, and `--set` before each of its settings.",
+            "",
+            *table(("", *found.heads, "differs from today in"), rows),
+            "",
+            f"{found.hotmic}.",
+        ]
+    )
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    """A Markdown table."""
+    head = list(head)
+    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
+
+
+def _keys(result: Result, kept: Mapping[str, Any]) -> str:
+    lines = [
+        "*As good*: within 5 % of the best on the recordings that the search saw, all other keys as written, no "
+        "further limit broken. *Importance*: the share in what made settings differ (PED-ANOVA).",
+        "",
+        *table(("key", "today", "write", "why"), key_table(result, kept)),
     ]
-    if any(ANSWERED in part for part in parts):
-        parts.insert(2, f"`{ANSWERED}` is the limit that comes with every budget: nine of ten turns must be answered.")
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return "\n".join(lines)
 
 
-def _claim(result: Result) -> str:
-    spec = result.spec
-    tuning = f"{len(spec.tuning)} sessions ({named(spec.tuning)})"
-    how = {
-        "held-out": f"The search saw {tuning}; {len(spec.held_out)} ({named(spec.held_out)}) only judged.",
-        "leave-one-out": f"{tuning}; each was judged by a search that did not see it.",
-        "none": f"1 session ({named(spec.tuning)}): it was tuned on, and nothing was left to judge by.",
-    }[spec.split]
-    words = advice(result)
+def _sweep(swept: Sweep) -> str:
+    """The scores that move, value by value; today's value in bold."""
+    axis = swept.axes[0]
+    keys = [key for key in SCORE_HEADINGS if key in swept.moving]
+    if not keys:
+        return f"`{axis.name}`: no score moves between {knob(axis.values[0])} and {knob(axis.values[-1])}."
+    rows = []
+    for place, point in enumerate(swept.points):
+        value = knob(point.values[0])
+        scores = [point.scores.get(key) for key in keys]
+        said = ["–" if score is None else number(score) for score in scores]
+        rows.append([f"**{value}**" if place == swept.now else value, *said])
+    head = [f"`{axis.name}`", *(" ".join(SCORE_HEADINGS[key]) for key in keys)]
+    return "\n".join(table(head, rows))
+
+
+def _figures(result: Result) -> str:
+    """Scores with intervals, and what the sessions cannot certify."""
+    spec, held = result.spec, result.held_out
+    names = f"{len(spec.tuning)} sessions ({named(spec.tuning)})"
     pruned = f", {result.pruned} of them broken off early" if result.pruned else ""
     lines = [
-        f"**{words[0].upper()}{words[1:]}.**",
-        "",
-        f"{headline(result)}.",
-        "",
         f"{result.trials} trials{pruned}; stack `{spec.config.stack.name}`, listener "
-        f"`{spec.config.workbench.listener}`, seed {spec.seed}. {how}",
+        f"`{spec.config.workbench.listener}`, seed {spec.seed}. `loss_s_per_turn` adds up the wait for an answer and a "
+        "price for each fault, in seconds per turn of yours: "
+        + ", ".join(f"{name} {value:g}" for name, value in vars(spec.prices).items())
+        + " (docs/metrics.md).",
+        *([f"Not searched: {told(spec.unread)}."] if spec.unread else []),
+        *([f"{note[0].upper()}{note[1:]}."] if (note := busy_machine(spec)) else []),
     ]
-    if spec.unread:
-        lines.append(f"\nNot searched: {told(spec.unread)}.")
-    if result.over_budget:
+    if held is not None and spec.split == "held-out":
+        lines.append(f"On {len(held.sessions)} sessions that the search did not see ({named(held.sessions)}):")
+        lines.append(_table(held, "new"))
+    elif held is not None:
         lines.append(
-            "\nNo setting that was tried keeps the whole budget on the tuning sessions. There this one, too, is over "
-            f"it: {_keys(result.over_budget)}."
+            "Each session under settings of a search that did not see it. These are other settings than those in the "
+            "files; they show how far tuning on so few recordings can be trusted:"
         )
-    lines += [f"\n{note[0].upper()}{note[1:].removesuffix('.')}." for note in caveats(spec)]
-    return "\n".join(lines)
+        lines.append(_table(held, "searched without it"))
+    if result.other != spec.config:
+        lines.append(f"On the {names} that the search saw, which flatters:")
+        lines.append(_table(result.tuning, "new"))
+    warned = [text for item in result.judged.evidence if (text := evidence(item))]
+    if warned:
+        lines.append("What these sessions are too few to certify:\n\n" + "\n".join(f"- {text}" for text in warned))
+    return "\n\n".join(lines)
 
 
-def _keys(keys: Sequence[str]) -> str:
-    return ", ".join(f"`{key}`" for key in keys)
-
-
-def _figures(result: Result, suggestions: Sequence[Suggestion], replayed: Summary) -> str:
-    judged = result.held_out
-    lines = ["## Figures", ""]
-    if judged is not None:
-        lines += ["On sessions that the search did not see:", "", *_table(judged), ""]
-    threshold = statistics.median(item.threshold for item in suggestions)
-    lines += [
-        "On the tuning sessions (flattering: the search chose by them), with `hotmic`'s own values beside (threshold "
-        f"{threshold:.4f}, the median of what it suggests; {RELEASE_MS} ms, its release setting):",
-        "",
-        *_table(result.tuning, replayed),
-        "",
-        f"`hotmic`'s values are over budget in: {_keys(result.spec.goal.broken(replayed.scores)) or 'nothing'}; the "
-        f"tuned ones in: {_keys(result.over_budget) or 'nothing'}.",
+def _table(comparison: Comparison, name: str) -> str:
+    """A row per score that any side has."""
+    rows = [
+        (f"`{item.key}`", shown(comparison.baseline, item.key), shown(comparison.tuned, item.key), verdict(item))
+        for item in comparison.differences
+        if item.a is not None or item.b is not None
     ]
-    warnings = [text for item in (judged or result.tuning).evidence if (text := evidence(item))]
-    if warnings:
-        lines += ["", "What these sessions cannot certify:", "", *(f"- {text}" for text in warnings)]
-    return "\n".join(lines)
+    return "\n".join(table(("score", "today", name, "difference"), rows))
 
 
-def _table(comparison: Comparison, hotmic: Summary | None = None) -> list[str]:
-    """A row per score that any side has, with hotmic's values as a column of their own where they are given."""
-    last = (" hotmic's |", "---|") if hotmic else ("", "")
-    rows = [f"| score | baseline | tuned | difference |{last[0]}", f"|---|---|---|---|{last[1]}"]
-    for item in comparison.differences:
-        if item.a is None and item.b is None:
-            continue
-        before, after = (figure(side, item.key) for side in (comparison.baseline, comparison.tuned))
-        beside = f" {figure(hotmic, item.key)} |" if hotmic else ""
-        rows.append(f"| `{item.key}` | {before} | {after} | {verdict(item)} |{beside}")
-    return rows
-
-
-def _neighbourhood(result: Result) -> str:
-    nudges, objective = result.sensitivity.nudges, result.spec.objectives[0]
-    if not nudges:
-        return ""
-    before = result.outcome.broken
-    value = result.outcome.values[0]
-    lines = [
-        "## How sharp the optimum is",
-        "",
-        f"On the tuning sessions, where the values above give `{objective}` {number(value)}:",
-        "",
-    ]
-    return "\n".join([*lines, *(f"- {nudge(item, before)}" for item in nudges)])
-
-
-def _listener(result: Result, faults: ListenerComparison | None) -> str:
-    if faults is None:
-        return (
-            "## Whose listen loop\n\nThese values were tuned on the `workbench` listener: pre-roll, reset, flush, a "
-            "queue without a bound. MLX-Harmony's loop has none of them. For the assistant as shipped "
-            "tune with `--listener mlx-harmony`."
-        )
-    return section(faults)
-
-
-def _front(result: Result, folder: Path) -> str:
-    if not result.front:
-        return ""
-    keys = result.spec.objectives
-    lines = [
-        "## Pareto front",
-        "",
-        f"On the tuning sessions. To replay a point: `--config {folder.as_posix()}/tuned.toml`, and `--set` before "
-        "each of its settings.",
-        "",
-        f"| trial | {' | '.join(f'`{key}`' for key in keys)} | settings |",
-        "|---" * (len(keys) + 2) + "|",
-    ]
-    for point in result.front:
-        figures = " | ".join(number(value) for value in point.values)
-        settings = " ".join(f"{name}={knob(value)}" for name, value in point.settings.items())
-        lines.append(f"| {point.trial} | {figures} | `{settings}` |")
-    return "\n".join(lines)
-
-
-def _items(result: Result, lines: Mapping[str, str | None], found: Mapping[str, Check]) -> str:
+def _items(result: Result, lines: Mapping[str, str], found: Mapping[str, Check]) -> str:
     text = [
-        "## To tick",
-        "",
         "What is ticked was checked when this was written. The commands check it again; paste them in the folder that "
-        "holds `configs/` and `studies/`. Exit code 1 says no; `replay` says so of every "
-        "limit that is over, and names it: what counts for an item are the scores that it names itself.",
-        "",
+        "holds `configs/` and `studies/`. Exit code 1 says no; `replay` says so of every limit that is over.",
     ]
-    last = ""
-    for key, what in ITEMS:
-        tick, line = found.get(key), lines[key]
-        says = [tick.found] if tick else [] if line else [NO_MODEL]
-        again = ["the same command"] if line and line == last else []
-        text.append("  \n  ".join([f"- [{'x' if tick and tick.good else ' '}] {what}", *says, *again]))
-        if line and not again:
-            text += ["", "  ```sh", f"  {line}", "  ```", ""]
-        last = line or last
+    for key, line in lines.items():
+        tick = found.get(key)
+        says = f"  \n  {tick.found}" if tick else ""
+        text.append(f"- [{'x' if tick and tick.good else ' '}] {ITEMS[key]}{says}\n\n  ```sh\n  {line}\n  ```")
     assistant = result.config.assistant
     if assistant.tts_stream and assistant.barge_in:
         text.append("- [ ] `tts_stream` with `barge_in` stops MLX-Harmony with an error: set one of them to false")
-    if NO_DIFFERENCE in headline(result):
-        text.append("- [ ] no difference was shown: record more sessions before you trust these values over your own")
-    return "\n".join(text)
-
-
-def _undo(folder: Path) -> str:
-    return (
-        "## To undo\n\nKeep a copy of the `configs/moshi.json` in MLX-Harmony's folder before you overwrite it; to go "
-        f"back, copy it over. The study touched nothing else of the assistant's: it wrote `{folder.as_posix()}/`, its "
-        "own folder under `studies/`, the `--storage` it was given, if any, and into the store and the cache what the "
-        "models said and what steps cost here. Every key left out of `moshi.json` takes "
-        "MLX-Harmony's default."
-    )
+    return "\n\n".join(text)

@@ -11,7 +11,6 @@ from workbench.metrics import shown
 from workbench.metrics.budget import check_budget
 from workbench.moshi_json import KEYS, moshi_json
 from workbench.tuning.evaluator import Evaluator
-from workbench.tuning.output.checklist_commands import voice_of
 from workbench.tuning.output.phrases import counted
 from workbench.tuning.result import Result
 from workbench.units import FRAME_SAMPLES
@@ -39,7 +38,6 @@ def run_checks(result: Result, evaluator: Evaluator, kept: Mapping[str, Any], fo
     return {
         "aligned": _aligned(evaluator),
         "chunks": _chunks(result, evaluator),
-        "voice": _voice(result, kept),
         "beside": _beside(result, evaluator),
         "mapping": _mapping(result, kept, folder),
     }
@@ -62,24 +60,6 @@ def _chunks(result: Result, evaluator: Evaluator) -> Check:
     played = f"{seconds:.1f} s of agent speech, costs: {result.config.step_costs.source}"
     found = f"{counted(torn, 'word')} cut (`midword_splits`), {counted(holes, 'hole')} (`underrun_events`) in {played}"
     return Check(not torn and not holes if seconds else None, found)
-
-
-def _voice(result: Result, kept: Mapping[str, Any]) -> Check:
-    voice = voice_of(result, kept)
-    if voice is None:
-        return Check(None, "none is named: give `tune` your own file, `--keep-keys-from FILE`")
-    path, tts = voice
-    if not path.is_file():
-        return Check(None, f"{path} is not on this machine")
-    from workbench.moshi.checkpoint import find
-    from workbench.moshi.voices import check
-
-    try:
-        found = check(path, find(tts) if tts else None)
-    except WorkbenchError as error:
-        return Check(False, str(error))
-    spread = f"standard deviation {found.std:.2f}" if found.std else "all 0: this TTS has one voice"
-    return Check(True, f"{path.name}: {found.dim} × {found.frames}, {spread}")
 
 
 def _beside(result: Result, evaluator: Evaluator) -> Check:

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 from workbench.config import Config, override
 from workbench.metrics import Difference, compare, shown
-from workbench.metrics.compare import NO_DIFFERENCE
-from workbench.metrics.definitions import BY_KEY, HIGHER_IS_BETTER, Total
+from workbench.metrics.definitions import BY_KEY, Total
 from workbench.metrics.index import ReplyEvents, index
 from workbench.stages.chunker import STOPS
 from workbench.trace import Trace
 from workbench.tuning.evaluator import Evaluator
-from workbench.tuning.output.phrases import change, verdict
+from workbench.tuning.output.phrases import verdict
 from workbench.units import FRAME_SAMPLES, samples_to_seconds
 
 BORDERS = "borders of chunks inside a sentence"
@@ -59,19 +58,6 @@ class FaultCost:
         if None in self.values:
             return "nothing to compare"
         return "the same" if self.values[0] == self.values[1] else "a count, not tested"
-
-    @property
-    def is_better_shipped(self) -> bool:
-        """Whether the figure as shipped is the better one, shown or not."""
-        before, after = self.values
-        if before is None or after is None:
-            return False
-        return before > after if self.key in HIGHER_IS_BETTER else before < after
-
-    @property
-    def is_shown(self) -> bool:
-        """Whether the paired sessions show a difference."""
-        return self.difference is not None and change(self.difference) != NO_DIFFERENCE
 
 
 @dataclass(frozen=True)
@@ -161,24 +147,18 @@ def section(faults: ListenerComparison) -> str:
         f"{item.corrected} | {item.says} |"
         for item in faults.costs
     ]
-    number = "1 session" if faults.sessions == 1 else f"{faults.sessions} sessions"
-    lines = [
-        "## What the faults of the loop cost",
-        "",
-        "These values were tuned on the loop as shipped, faults included. The same knobs on the corrected loop "
-        f"(listener `workbench`), over all {number}; the last column compares the two "
-        "session by session:",
-        "",
-        "| fault | shows in | as shipped | corrected | correcting it is |",
-        "|---|---|---|---|---|",
-        *rows,
-    ]
-    ahead = [item for item in faults.costs if item.is_better_shipped]
-    if better := [f"`{item.key}`" for item in ahead if item.is_shown]:
-        lines += ["", f"Better as shipped: {', '.join(better)}; correcting the loop costs there."]
-    if chance := [f"`{item.key}`" for item in ahead if not item.is_shown]:
-        lines += ["", f"Ahead as shipped by the figure alone: {', '.join(chance)}; it may be chance."]
-    return "\n".join([*lines, "", _lost(faults.speech)])
+    return "\n".join(
+        [
+            "The loop as shipped, faults included, and the same settings on the corrected loop (listener `workbench`), "
+            f"over all {faults.sessions} sessions; the last column compares them session by session:",
+            "",
+            "| fault | shows in | as shipped | corrected | correcting it is |",
+            "|---|---|---|---|---|",
+            *rows,
+            "",
+            _lost(faults.speech),
+        ]
+    )
 
 
 def _lost(speech: SpeechHeard) -> str:

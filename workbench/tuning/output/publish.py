@@ -9,90 +9,97 @@ from typing import Any
 import tomli_w
 
 from workbench.assistants import assistant
-from workbench.config import dump_toml
+from workbench.config import Config, Knob, dump_toml, get
 from workbench.files import pretty_json, write_text
-from workbench.metrics import Summary
 from workbench.moshi_json import write_moshi_json
 from workbench.tuning.evaluator import Evaluator
+from workbench.tuning.output.answer import Answer, answer
 from workbench.tuning.output.checklist import checklist
 from workbench.tuning.output.checklist_checks import run_checks
-from workbench.tuning.output.checklist_commands import budget_path
+from workbench.tuning.output.checklist_commands import HARMONY, budget_path
 from workbench.tuning.output.hotmic import by_rule, suggest
 from workbench.tuning.output.listener_comparison import ListenerComparison, compare_listeners
-from workbench.tuning.output.phrases import advice, headline
-from workbench.tuning.result import Comparison, Result
+from workbench.tuning.result import Result
+from workbench.tuning.spec import StudySpec
 
-FORMAT = 1
+FORMAT = 2
+"""Of ``result.json``. 2: a recommendation, with today's config, the front and sweeps; before, a claim and an advice."""
+
 CONFIGS = Path("configs")
 
 
-def publish(result: Result, evaluator: Evaluator, own: Mapping[str, Any] | None, configs: Path = CONFIGS) -> Path:
-    """Write ``moshi.json``, ``tuned.toml``, ``checklist.md`` and ``result.json``.
+def publish(
+    result: Result, evaluator: Evaluator, own: Mapping[str, Any] | None = None, installed: str = HARMONY
+) -> tuple[Path, Answer]:
+    """Write ``moshi.json``, ``tuned.toml``, ``checklist.md``, ``result.json``, and ``candidate.json`` if there is one.
 
     Args:
         result: of the study.
         evaluator: that the study ran on.
         own: the user's ``moshi.json``, as it was read; its paths are kept.
-        configs: where the folder of configs goes.
+        installed: where the assistant has its file.
 
     Returns:
-        The folder of the three files for the assistant.
+        The folder of the files for the assistant, and what was found in words.
     """
     kept = own or {}
     spec = result.spec
-    folder = configs / spec.name
+    folder = CONFIGS / spec.name
     folder.mkdir(parents=True, exist_ok=True)
     names = tuple(sorted(ref.name for ref in spec.sessions))
     corrected = assistant(result.config.workbench.listener).corrected
     faults = compare_listeners(evaluator, result.config, corrected, names) if corrected else None
     suggestions = [suggest(evaluator.material(name).session) for name in names]
-    replayed = evaluator.summary(by_rule(spec.config, suggestions), spec.tuning)
+    found = answer(result, suggestions, evaluator.summary(by_rule(spec.config, suggestions), spec.tuning))
     write_moshi_json(folder / "moshi.json", result.config, kept)
+    candidate = result.recommendation.candidate
+    if candidate is None:
+        (folder / "candidate.json").unlink(missing_ok=True)
+    else:
+        write_moshi_json(folder / "candidate.json", candidate, kept)
     write_text(folder / "tuned.toml", dump_toml(result.config))
-    write_text(budget_path(spec), tomli_w.dumps({"budget": dict(spec.budget)}))
-    found = run_checks(result, evaluator, kept, folder)
-    write_text(folder / "checklist.md", checklist(result, suggestions, replayed, kept, faults, folder, found))
-    write_text(spec.folder / "result.json", pretty_json(_plain(_for_programs(result, faults))))
-    return folder
+    limits = {"budget": dict(spec.budget), "price": dataclasses.asdict(spec.prices)}
+    write_text(budget_path(spec), tomli_w.dumps(limits))
+    checks = run_checks(result, evaluator, kept, folder)
+    write_text(folder / "checklist.md", checklist(result, found, kept, faults, folder, checks, installed))
+    write_text(spec.folder / "result.json", pretty_json(_plain(_for_programs(result, found, faults))))
+    return folder, found
 
 
-def _for_programs(result: Result, faults: ListenerComparison | None) -> dict[str, Any]:
+def _for_programs(result: Result, found: Answer, faults: ListenerComparison | None) -> dict[str, Any]:
+    chosen, spec = result.recommendation, result.spec
     return {
         "format": FORMAT,
-        "study": result.spec.name,
-        "claim": headline(result),
-        "advice": advice(result),
+        "study": spec.name,
+        "answer": dataclasses.asdict(found),
+        "mark": chosen.mark,
+        "reason": chosen.reason,
         "trials": result.trials,
         "pruned": result.pruned,
         "trial": result.trial,
         "fingerprint": result.config.fingerprint,
-        "tuned": {item.name: item.chosen for item in result.sensitivity.ranges},
-        "not_searched": dict(result.spec.unread),
+        "today": _settings(spec, spec.config),
+        "recommended": _settings(spec, result.config),
+        "candidate": _settings(spec, chosen.candidate) if chosen.candidate else None,
+        "prices": dataclasses.asdict(spec.prices),
+        "not_searched": dict(spec.unread),
         "values": list(result.outcome.values),
         "feasible": not result.over_budget,
         "over_budget": list(result.over_budget),
-        "split": result.spec.split,
-        "held_out": _comparison(result.held_out) if result.held_out else None,
-        "tuning": _comparison(result.tuning),
+        "not_kept": [dataclasses.asdict(row) for row in result.unkept],
+        "split": spec.split,
+        "held_out": dataclasses.asdict(result.held_out) if result.held_out else None,
+        "tuning": dataclasses.asdict(result.tuning),
+        "front": dataclasses.asdict(result.front),
+        "sweeps": [swept.to_dict() for swept in result.sweeps],
         "sensitivity": dataclasses.asdict(result.sensitivity),
         "ablations": [dataclasses.asdict(row) for row in result.ablations],
-        "front": [dataclasses.asdict(point) for point in result.front],
         "faults": dataclasses.asdict(faults) if faults else None,
     }
 
 
-def _comparison(item: Comparison) -> dict[str, Any]:
-    return {
-        "sessions": list(item.sessions),
-        "baseline": _summary(item.baseline),
-        "tuned": _summary(item.tuned),
-        "differences": [dataclasses.asdict(row) for row in item.differences],
-        "evidence": [dataclasses.asdict(row) for row in item.evidence],
-    }
-
-
-def _summary(summary: Summary) -> dict[str, Any]:
-    return {"scores": summary.scores, "intervals": summary.intervals, "counts": summary.counts}
+def _settings(spec: StudySpec, config: Config) -> dict[str, Knob]:
+    return {item.name: get(config, item.path) for item in spec.space.parameters}
 
 
 def _plain(value: Any) -> Any:

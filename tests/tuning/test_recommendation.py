@@ -1,8 +1,7 @@
-"""Which config is chosen, what is said of it, and what of the budget."""
+"""Which config is chosen and recommended, and what becomes of limits."""
 
 import json
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -11,19 +10,20 @@ from workbench.cache import Store
 from workbench.cli import cli
 from workbench.config import Config, override
 from workbench.errors import WorkbenchError
-from workbench.metrics import Difference
+from workbench.metrics import Difference, Summary
 from workbench.metrics.compare import NO_DIFFERENCE
 from workbench.simulation.step_costs import BESIDE, write_profile
 from workbench.stacks import make_stack
 from workbench.tuning.evaluator import Evaluator
-from workbench.tuning.objective import ANSWERED, Goal
-from workbench.tuning.output.phrases import advice
+from workbench.tuning.objective import ANSWERED, LOSS, Goal, Outcome
 from workbench.tuning.plan import SearchOptions, plan
+from workbench.tuning.recommendation import Comparison, Recommendation, recommend
 from workbench.tuning.search import Objective, search
 from workbench.tuning.sensitivity import climb
 from workbench.tuning.space import parse
 
 LATENCY, CUTS, STOPS = "voice_to_voice_ms_p95", "cutin_per_hold", "false_bargein_per_agent_hour"
+OTHER = override(Config(), {"stt_silence_ms": 960})
 SILENCE = {"assistant": {"stt_silence_ms": {"type": "frames", "low": 160, "high": 1200}}}
 
 
@@ -75,17 +75,19 @@ def test_a_limit_on_the_objective_decides_the_exit_code(recordings, here):
     assert (kept.return_value, json.loads(kept.stdout)["over_budget"]) == (0, [])
     broken = run(recordings, here, "broken", f"{LATENCY} = 100")
     assert broken.return_value == 1
-    assert f"keeps the whole budget; over it: {LATENCY}" in broken.stdout
-    assert f"over it: `{LATENCY}`" in (here / "configs/broken/checklist.md").read_text()
+    says = "Limits not kept:"
+    assert says in broken.stdout
+    assert says in (here / "configs/broken/checklist.md").read_text()
+    told = json.loads((here / "studies/broken/result.json").read_text())["not_kept"]
+    assert [(row["key"], row["limit"], row["keepable"]) for row in told] == [(LATENCY, 100.0, False)]
 
 
 def test_costs_of_a_busy_machine_are_named(recordings, here):
-    """On the console and in the checklist, as a replay does."""
+    """In the checklist, as a replay does."""
     slow = make_stack(override(Config(), {"stack.name": "scripted"})).profile
     write_profile(here / "slow.json", replace(slow, machine=f"made up{BESIDE} (load 3.1 on 2 cores)"))
-    done = run(recordings[:2], here, "busy", f"{LATENCY} = 60000", "--set", "profile=slow.json")
+    run(recordings[:2], here, "busy", f"{LATENCY} = 60000", "--set", "profile=slow.json")
     says = "tep costs were measured beside other work (load 3.1 on 2 cores): for figures of a quiet machine"
-    assert f"- s{says}" in done.stdout
     assert f"\nS{says}" in (here / "configs/busy/checklist.md").read_text()
 
 
@@ -110,52 +112,73 @@ def test_no_neighbour_of_the_chosen_config_is_better(recordings, here, baseline)
         assert found.assistant.stt_silence_ms == least
 
 
-# --- the words ---
+# --- the decision ---
 
 
-def told(changes: dict[str, str], before: dict[str, float], after: dict[str, float]) -> str:
-    """The advice where the held-out sessions showed these changes and had these scores."""
-    budget = {LATENCY: 2500.0, CUTS: 0.1, STOPS: 10.0}
-    spec = SimpleNamespace(config=Config(), objectives=(LATENCY,), budget=budget, goal=Goal((LATENCY,), budget))
+def comparison(changes: dict[str, str], before: dict[str, float], after: dict[str, float], loss=(3.0, 2.0)):
+    """Sessions that the search did not see: what they showed, and their scores with today's config and the other."""
     rows = tuple(
-        Difference(key, 1.0, 2.0, 1.0, 0.5, 1.5, 8, changes.get(key, NO_DIFFERENCE)) for key in (LATENCY, CUTS, STOPS)
+        Difference(key, *loss, loss[1] - loss[0], None, None, 8, changes.get(key, NO_DIFFERENCE))
+        for key in (LOSS, CUTS, STOPS)
     )
-    sides = (SimpleNamespace(scores={LATENCY: 2000.0, CUTS: 0.0, STOPS: 0.0} | side) for side in (before, after))
-    held = SimpleNamespace(differences=rows, baseline=next(sides), tuned=next(sides))
-    result = SimpleNamespace(spec=spec, config=override(Config(), {"stt_silence_ms": 960}), held_out=held)
-    return advice(result)  # type: ignore[arg-type]
+    sides = (Summary({LOSS: 2.0, CUTS: 0.0, STOPS: 0.0} | side, {}, {}, ()) for side in (before, after))
+    return Comparison(tuple("abcdefgh"), next(sides), next(sides), rows, (), 5, 3)
 
 
-def test_advice_takes_what_is_better_and_breaks_nothing():
-    assert told({LATENCY: "lower"}, {}, {}).startswith("worth taking: better")
+def decided(*of, **more) -> Recommendation:
+    goal = Goal((LOSS,), {CUTS: 0.1, STOPS: 10.0})
+    return recommend(goal, Config(), OTHER, comparison(*of, **more))
 
 
-def test_advice_names_what_stays_broken():
-    says = told({LATENCY: "lower"}, {STOPS: 900.0}, {STOPS: 800.0})
-    assert (
-        says == f"worth taking: better, and no limit is broken that was kept before; over budget as yours is: {STOPS}"
-    )
+def test_what_unseen_sessions_show_is_recommended():
+    assert decided({LOSS: "lower"}, {}, {}) == Recommendation(OTHER, "shown")
 
 
-def test_advice_takes_nothing_that_breaks_or_worsens_a_limit():
-    assert told({LATENCY: "lower"}, {}, {CUTS: 0.2}).startswith(f"keep what you have: the tuned config breaks {CUTS}")
-    says = told({LATENCY: "lower", STOPS: "higher"}, {STOPS: 400.0}, {STOPS: 900.0})
-    assert says == f"keep what you have, or weigh it yourself: better in {LATENCY}, worse in {STOPS}"
+def test_without_a_proof_it_is_promising():
+    assert decided({}, {}, {}) == Recommendation(OTHER, "promising")
+    assert recommend(Goal((LOSS,), {}), Config(), OTHER, None) == Recommendation(OTHER, "promising")
 
 
-def test_advice_weighs_only_where_there_is_something_to_weigh():
-    says = told({LATENCY: "higher", STOPS: "higher"}, {STOPS: 400.0}, {STOPS: 900.0})
-    assert says == f"keep what you have: worse in {LATENCY}, {STOPS}"
-    says = told({CUTS: "lower", STOPS: "higher"}, {STOPS: 400.0}, {STOPS: 900.0})
-    assert says == f"keep what you have, or weigh it yourself: better in {CUTS}, worse in {STOPS}"
+def test_what_is_worse_on_unseen_sessions_stays_out():
+    for changes in ({}, {LOSS: "higher"}):
+        found = decided(changes, {}, {}, loss=(2.0, 2.1))
+        assert found == Recommendation(Config(), "keep", "worse", (), OTHER)
 
 
-def test_advice_asks_that_a_limit_now_kept_be_no_chance():
-    chance = told({LATENCY: "higher"}, {CUTS: 1 / 3}, {CUTS: 0.0})
-    assert chance == f"keep what you have: it is worse; that it keeps {CUTS} may be chance"
-    shown = told({LATENCY: "higher", CUTS: "lower"}, {CUTS: 0.5}, {CUTS: 0.0})
-    assert shown == f"worth trying: it keeps {CUTS} where yours does not, at the price of {LATENCY}"
+def test_where_nothing_is_better_todays_config_stays():
+    found = recommend(Goal((LOSS,), {}), Config(), Config(), None)
+    assert found == Recommendation(Config(), "keep", "nothing better")
 
 
-def test_advice_without_a_difference():
-    assert told({}, {}, {}) == "keep what you have: no difference was shown; more sessions may show one"
+def test_a_limit_that_today_keeps_is_not_given_up():
+    found = decided({LOSS: "lower"}, {}, {CUTS: 0.2})
+    assert found == Recommendation(Config(), "keep", "limit", (CUTS,), OTHER)
+
+
+def test_where_limits_are_broken_anyway_the_loss_decides():
+    assert decided({LOSS: "lower"}, {STOPS: 400.0}, {CUTS: 0.2}).mark == "shown"
+    assert decided({}, {STOPS: 400.0}, {STOPS: 900.0}, loss=(2.0, 2.1)).reason == "worse"
+
+
+def test_limits_that_are_now_kept_are_worth_a_higher_loss():
+    assert decided({}, {CUTS: 0.5}, {}, loss=(2.0, 2.1)).mark == "promising"
+    assert decided({CUTS: "lower"}, {CUTS: 0.5}, {}, loss=(2.0, 2.1)).mark == "shown"
+    assert decided({LOSS: "higher"}, {CUTS: 0.5}, {}, loss=(2.0, 2.1)).mark == "keep"
+
+
+# --- limits and the loss ---
+
+
+def test_of_settings_that_break_limits_the_least_loss_is_best():
+    goal = Goal((LOSS,), {CUTS: 0.1, LATENCY: 2500})
+
+    def outcome(loss: float, cuts: float, latency: float) -> Outcome:
+        scores = {LOSS: loss, CUTS: cuts, LATENCY: latency}
+        return Outcome((loss,), goal.constraints(scores), scores)
+
+    slow, rude, good = outcome(2.7, 0.0, 2700.0), outcome(3.2, 0.2, 2499.0), outcome(9.0, 0.1, 2500.0)
+    assert slow.no_worse(rude, goal)
+    assert not rude.no_worse(slow, goal)
+    assert good.feasible
+    assert good.violation < slow.violation < rude.violation
+    assert (slow.broken, rude.broken) == ((LATENCY,), (CUTS,))

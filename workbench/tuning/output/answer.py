@@ -1,0 +1,326 @@
+"""Answer of a study: what to do, what it buys and costs, and how sure that is, for console, checklist and programs."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from workbench.config import Knob, get, knobs
+from workbench.metrics import Summary
+from workbench.metrics.stats import MIN_PAIRED
+from workbench.stacks import generated, warnings
+from workbench.tuning.front import WEIGHED, FrontPoint
+from workbench.tuning.objective import LOSS
+from workbench.tuning.output.hotmic import RELEASE_MS, Suggestion
+from workbench.tuning.output.phrases import counted, knob, number, spread
+from workbench.tuning.output.plain import LIMITS, WORDS, amount, cell, moved, part
+from workbench.tuning.recommendation import change
+from workbench.tuning.result import Ablation, Result, Unkept
+
+ASKED_FOR = ("stt_silence_threshold", "stt_silence_ms", "tts_chunk_chars", "tts_chunk_min_chars", "tts_chunk_sentences")
+"""Keys that people tune for: how loud speech is, how long to wait, and how replies are cut."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One key of the change: from, to, and what that is good for; ``own`` is no key of ``moshi.json``."""
+
+    name: str
+    was: Knob
+    now: Knob
+    gain: str
+    pay: str
+    sure: str
+    own: bool
+
+    @property
+    def turn(self) -> str:
+        """From → to."""
+        return f"{knob(self.was)} → {knob(self.now)}"
+
+
+@dataclass(frozen=True)
+class TradeOff:
+    """A setting between answering fast and waiting patiently, on the tuning sessions."""
+
+    name: str
+    values: tuple[str, ...]
+    settings: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a study found.
+
+    Attributes:
+        banner: what its models are, where those are no yardstick.
+        title: in a few words.
+        sentence: in plain words with the numbers.
+        changes: of the recommended config; of the candidate where today's is recommended.
+        leave: what to leave alone, and why.
+        unfixable: what no key can fix.
+        not_kept: limits that no setting keeps together with the others.
+        hotmic: what hotmic would have said, and what that does.
+        heads: of the trade-offs.
+    """
+
+    banner: tuple[str, ...]
+    title: str
+    sentence: str
+    changes: tuple[Change, ...]
+    leave: str
+    unfixable: tuple[str, ...]
+    not_kept: tuple[str, ...]
+    hotmic: str
+    heads: tuple[str, ...]
+    trade_offs: tuple[TradeOff, ...]
+
+
+def answer(result: Result, suggestions: Sequence[Suggestion], replayed: Summary) -> Answer:
+    """Put the result into words.
+
+    Args:
+        result: of the study.
+        suggestions: hotmic's, one per session.
+        replayed: what hotmic's values score on the tuning sessions.
+    """
+    threshold = statistics.median(item.threshold for item in suggestions)
+    said = (
+        f"hotmic would say: `stt_silence_threshold` {threshold:.4f}, `stt_silence_ms` {RELEASE_MS}, no word on chunks"
+    )
+    return Answer(
+        banner=banner(result),
+        title=_title(result),
+        sentence=_sentence(result),
+        changes=tuple(_change(result, item) for item in result.ablations),
+        leave=_leave(result),
+        unfixable=tuple(_unfixable(result)),
+        not_kept=tuple(_not_kept(result)),
+        hotmic="; ".join([said, *filter(None, (part(result.tuning.baseline, replayed, key) for key in _MAIN))]),
+        heads=_heads(result),
+        trade_offs=tuple(_trade_offs(result)),
+    )
+
+
+_MAIN = ("cutin_per_hold", WEIGHED[0])
+
+
+def banner(result: Result) -> tuple[str, ...]:
+    """Warnings that a replay has too, and the command that runs the study on Kyutai's models."""
+    spec = result.spec
+    words = warnings(spec.config, generated(spec.config))
+    if not words:
+        return ()
+    sessions = "SESSION..." if len(spec.sessions) > 2 else " ".join(item.folder for item in spec.sessions)
+    listener = spec.config.workbench.listener
+    again = f"tune {sessions} --name {spec.name}-kyutai --listener {listener} --stack moshi --models models"
+    return (*words, f"On Kyutai's models (docs/moshi.md): `workbench {again}`")
+
+
+def _title(result: Result) -> str:
+    mark, keys = result.recommendation.mark, len([item for item in result.ablations if not _own(item.name)])
+    if mark == "keep":
+        return "keep today's config"
+    return f"change {counted(keys, 'key') if keys else 'no key'} of moshi.json ({mark})"
+
+
+def _own(name: str) -> bool:
+    return f"assistant.{name}" not in knobs()
+
+
+def _sentence(result: Result) -> str:
+    chosen, judged = result.recommendation, result.judged
+    if chosen.mark != "keep":
+        lead = "on recordings that the search did not see: " if judged is result.held_out else ""
+        found = f"{lead}{_parts(judged.baseline, judged.tuned)}"
+        return f"{found[:1].upper()}{found[1:]}. {_objective(result)} {_sure(result)}"
+    if chosen.reason == "nothing better":
+        today = result.tuning.baseline
+        state = "; ".join(WORDS[key].sentence.format(said) for key in _MAIN if (said := amount(today, key)))
+        tried = f"{counted(result.trials, 'setting')} {'was' if result.trials == 1 else 'were'} tried, and none"
+        next_best = f" {_objective(result, 'The next best (candidate.json)')}" if chosen.candidate else ""
+        return f"{tried} is better than today's on these recordings ({state}).{next_best}"
+    held = result.held_out
+    assert held is not None
+    row, saw, unseen = held.of(result.spec.objectives[0]), len(result.tuning.sessions), len(held.sessions)
+    figures = f"{_worth(row.key, row.b)}, today's {_worth(row.key, row.a)}"
+    if chosen.reason == "limit":
+        scores = held.tuned.scores, held.baseline.scores
+        limits = [f"{_limit(key)[0]} {', today '.join(number(s[key] or 0) for s in scores)}" for key in chosen.limits]
+        figures += f"; and limits are broken that today's config keeps: {', '.join(limits)}"
+    if result.spec.split == "leave-one-out":
+        return (
+            f"Settings that a search found without a recording were then tried on it: {figures} (worse in {held.worse} "
+            f"of {unseen}). So what looks better here may not carry over: record more, and tune again."
+        )
+    return (
+        f"candidate.json is better on the {saw} recordings that the search saw, but on {unseen} that it did not see: "
+        f"{figures}. So it does not carry over."
+    )
+
+
+def _parts(before: Summary, after: Summary) -> str:
+    """Cut-ins and waits, and at most two other scores that have changed."""
+    others = [key for key in WORDS if key not in _MAIN and amount(before, key) != amount(after, key)]
+    return "; ".join(filter(None, (part(before, after, key) for key in (*_MAIN, *others[:2]))))
+
+
+def _worth(key: str, value: float | None) -> str:
+    if value is None:
+        return "nothing to measure"
+    return f"{value:.2f} s lost per turn" if key == LOSS else f"{key} {number(value)}"
+
+
+def _objective(result: Result, who: str = "") -> str:
+    """The first objective of both."""
+    row = result.judged.of(result.spec.objectives[0])
+    if row.a is None or row.b is None:
+        return ""
+    if row.key != LOSS:
+        return f"{who or 'The objective'}: {row.key} {number(row.b)}, today {number(row.a)}."
+    return f"{who or 'Waits, and mistakes counted as seconds'}: {row.b:.2f} s lost per turn, today {row.a:.2f}."
+
+
+def _sure(result: Result) -> str:
+    """How sure the recommendation is; what is said of other searches is said to be of them."""
+    split, held, tuning = result.spec.split, result.held_out, result.tuning
+    shown = result.recommendation.mark == "shown"
+    if held is None:
+        return f"One recording, and none to check this on: {MIN_PAIRED - 1} more could prove it."
+    total = len(held.sessions)
+    if split == "held-out":
+        return f"Better in {held.better} of these {total}: {'shown' if shown else 'not proven, it may be chance'}."
+    names = "both" if total == 2 else f"all {total}"
+    agree = tuning.better == total
+    same = f"Same direction in {names} recordings" if agree else f"Better in {tuning.better} of {total} recordings"
+    if shown:
+        return f"{same}; searches that did not see a recording were better on it too: shown."
+    if tuning.better == held.better == total and total < MIN_PAIRED:
+        return f"{same}, {MIN_PAIRED - total} more would prove it."
+    others = f"searches that did not see a recording were better on it in {held.better} of {total}"
+    return f"{same}; {others}: not proven."
+
+
+def _change(result: Result, item: Ablation) -> Change:
+    """What one change is good for: the new settings with and without it."""
+    after = result.judged.tuned
+    lists = moved(item.without, after)
+    gain, pay = (cell(item.without, after, keys[0]) if keys else "nothing" for keys in lists)
+    total = len(result.judged.sessions)
+    sure = f"{item.better} of {total}"
+    if change(item.difference) == "worse":  # put back, it is worse
+        sure += ", shown" if result.judged is result.held_out else ""
+    now = get(result.other, item.name)
+    return Change(item.name, item.was, now, gain, pay, sure, _own(item.name))
+
+
+def _leave(result: Result) -> str:
+    """Keys that stay, by the reason why they may."""
+    changed = {item.name for item in result.ablations} if result.recommendation.mark != "keep" else set()
+    ranges = {item.name: item for item in result.sensitivity.ranges}
+    reasons: dict[str, list[str]] = {}
+    for name in dict.fromkeys([*ASKED_FOR, *ranges]):
+        if name not in changed and not _own(name):
+            why = spread(ranges[name]) if name in ranges else result.spec.unread.get(name, "not searched")
+            reasons.setdefault(why, []).append(f"`{name}` {knob(get(result.config, name))}")
+    keys = [path.partition(".")[2] for path in knobs() if path.startswith("assistant.")]
+    rest = len([name for name in keys if name not in ranges and name not in ASKED_FOR])
+    return "; ".join(
+        [*(f"{', '.join(names)} ({why})" for why, names in reasons.items()), f"{rest} others: not searched"]
+    )
+
+
+NEAR = 0.9
+"""A score that no setting brings below nine tenths of what it is: no key can fix it."""
+
+
+def _unfixable(result: Result) -> list[str]:
+    """Faults that no setting does much against, and limits that none keeps; each with what would have to change."""
+    now, budget = _now(result), result.spec.budget
+    over = {item.key: item for item in result.unkept}
+    found = [
+        f"{words.sentence.format(amount(now, key))}; {words.remedy}"
+        for key, words in WORDS.items()
+        if words.remedy and key not in over and _stays(now.scores.get(key), result.least.get(key), budget.get(key, 0.0))
+    ]
+    reasons: dict[str, list[str]] = {}
+    for item in over.values():
+        if not item.keepable:
+            name, remedy = _limit(item.key)
+            least = "" if item.least is None else f", at best {number(item.least)}"
+            reasons.setdefault(remedy, []).append(f"{_valued(name, item)}{least})")
+    return found + [f"{', '.join(names)}: {remedy}" for remedy, names in reasons.items()]
+
+
+def _valued(name: str, item: Unkept) -> str:
+    """A limit with the score, the bracket left open."""
+    value = "nothing" if item.value is None else number(item.value)
+    return f"{name} ({value}{'' if item.limit is None else f', limit {item.limit:g}'}"
+
+
+def _now(result: Result) -> Summary:
+    """Scores of the recommended config on the recordings that the search saw."""
+    return result.tuning.baseline if result.recommendation.mark == "keep" else result.tuning.tuned
+
+
+def _not_kept(result: Result) -> list[str]:
+    """Limits that were not kept together, by what would have to change."""
+    reasons: dict[str, list[str]] = {}
+    for item in result.unkept:
+        if item.keepable:
+            why = "what keeps this costs more in all: raise the limit"
+            if item.instead:
+                more = f" and {len(item.instead) - 1} more" if len(item.instead) > 1 else ""
+                why = f"what keeps this breaks {_limit(item.instead[0])[0]}{more}: raise a limit"
+            reasons.setdefault(why, []).append(f"{_valued(_limit(item.key)[0], item)})")
+    return [f"{', '.join(names)}: {why}" for why, names in reasons.items()]
+
+
+def _limit(key: str) -> tuple[str, str]:
+    """Name of a limit for people, and what would have to change to keep it."""
+    return LIMITS.get(key, (f"`{key}`", "another limit"))
+
+
+def _stays(value: float | None, least: float | None, limit: float) -> bool:
+    """Whether a fault is there and no setting does much against it."""
+    return value is not None and value > max(limit, 0.0) and (least is None or least > NEAR * value)
+
+
+def _heads(result: Result) -> tuple[str, ...]:
+    return ("answers after", "cuts you off") if result.front.scores == WEIGHED else result.front.scores
+
+
+def _trade_offs(result: Result) -> list[TradeOff]:
+    """Today's config, the recommended one, and the points between fast and patient."""
+    scores, tuning = result.front.scores, result.tuning
+    holds = tuning.baseline.counts.get("cutin_per_hold", (0, 0))[1]
+
+    def shown(values: Sequence[float | None]) -> tuple[str, ...]:
+        if scores != WEIGHED:
+            return tuple("–" if value is None else number(value) for value in values)
+        wait, cuts = values
+        said = "–" if wait is None else f"{wait / 1000:.1f} s" if wait > 0 else "before you stop"
+        return said, "–" if cuts is None else f"{round(cuts * holds)} of {holds:.0f} pauses"
+
+    today, other = (tuple(side.scores[key] for key in scores) for side in (tuning.baseline, tuning.tuned))
+    kept = result.recommendation.mark == "keep"
+    rows = [FrontPoint("today (recommended)" if kept else "today", today, {})]
+    if result.other != result.spec.config:
+        changed = {item.name: get(result.other, item.name) for item in result.spec.space.parameters}
+        changed = {name: value for name, value in changed.items() if get(result.spec.config, name) != value}
+        rows.append(FrontPoint("candidate.json" if kept else "recommended", other, changed))
+    for point in result.front.points:
+        same = next((number for number, row in enumerate(rows) if row.settings == point.settings and row.name), None)
+        if same is None or not point.name:
+            rows.append(point)
+        else:
+            rows[same] = replace(rows[same], name=f"{rows[same].name}, {point.name}")
+    return [TradeOff(row.name, shown(row.values), settings(row.settings)) for row in rows]
+
+
+def settings(values: Mapping[str, Knob]) -> str:
+    """Knobs as they are typed.
+
+    >>> settings({"stt_silence_ms": 880, "barge_in": True})
+    'stt_silence_ms=880 barge_in=true'
+    """
+    return " ".join(f"{name}={knob(value)}" for name, value in values.items())
