@@ -73,7 +73,7 @@ def _values(result: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], di
             (name, cell_text(value), cell_text(result["recommended"][name]))
             for name, value in result["today"].items()
         ],
-        "checklist": read_text(checklist) if checklist.exists() else "",
+        "checklist": read_text(checklist).split("\n") if checklist.exists() else (),
         "charts": captions,
     }, charts  # fmt: skip
 
