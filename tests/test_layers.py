@@ -20,7 +20,7 @@ FLOORS = (
     "barge_in moshi",
     "stacks assistants",
     "dialogue idle_knobs",
-    "replay live",
+    "replay live run_folders",
     "runs",
     "tuning",
     "reports",

@@ -17,10 +17,12 @@ import numpy as np
 from workbench.arrays import Audio
 from workbench.config import Config, knobs, override, to_dict
 from workbench.errors import WorkbenchError
-from workbench.files import pretty_json, sha256_text, write_text
+from workbench.files import pretty_json, write_text
 from workbench.metrics import SessionScores, Summary, agent_intervals, evaluate, summarise, write_scores
 from workbench.metrics.loss import DEFAULT, Prices
+from workbench.run_folders import default_run_folder
 from workbench.sessions.folders import check_name
+from workbench.sessions.heard_levels import heard_levels
 from workbench.sessions.labels import Label, only_known, read_labels
 from workbench.sessions.session import Session, open_session
 from workbench.sessions.tracks import write_track
@@ -35,8 +37,6 @@ if TYPE_CHECKING:
     from workbench.replay.profiles import Progress
 
 FORMAT = 1
-LONGEST_PART = 40
-"""Characters of sessions' names in a folder's name."""
 PACKAGES = ("mlx", "moshi_mlx", "rustymimi", "numpy", "soxr", "soundfile")
 
 
@@ -70,22 +70,6 @@ class Run:
     machine: str = ""
     generated: bool = False
     notes: tuple[str, ...] = ()
-
-
-def default_run_folder(config: Config) -> Path:
-    """``reports/<stack>-<listener>-<fingerprint>``."""
-    return Path("reports") / f"{config.stack.name}-{config.workbench.listener}-{config.fingerprint[:8]}"
-
-
-def folder_part(sessions: Sequence[str]) -> str:
-    """Part of a folder's name that says of which sessions it is: their names, or how many with a digest of the names.
-
-    >>> folder_part(["kitchen"]), folder_part(["hall", "kitchen"]), folder_part([f"s{n}" for n in range(20)])
-    ('kitchen', 'hall+kitchen', '20-sessions-645c03')
-    """
-    names = sorted(sessions)
-    joined = "+".join(names)
-    return joined if len(joined) <= LONGEST_PART else f"{len(names)}-sessions-{sha256_text(joined)[:6]}"
 
 
 def open_labelled(folder: Path) -> tuple[Session, tuple[Label, ...]]:
@@ -122,7 +106,7 @@ def run_sessions(
     from workbench.replay.profiles import stack_profile, unknown_lm_time
     from workbench.stacks import generated, make_stack
 
-    out = out or default_run_folder(config)
+    out = out or default_run_folder(config, [session.name for session, _ in opened])
     knobs = knobs_of(config)
     stack = make_stack(config)
     store = Store(default_folder())
@@ -181,7 +165,7 @@ def score_run(run: Run, prices: Prices = DEFAULT) -> tuple[tuple[SessionScores, 
         agent = agent_intervals(item.session.stream("agent")) if "agent" in item.session.tracks else ()
         labels, strange = only_known(item.labels, run.vocabulary)
         unknown += strange
-        scored.append(evaluate(item.trace, labels, agent, prices))
+        scored.append(_with_reasons(run, item, evaluate(item.trace, labels, agent, prices)))
     summary = summarise(scored)
     if unknown:
         note = f"{unknown} turns hold words outside the stack's vocabulary: their words are not scored"
@@ -192,6 +176,22 @@ def score_run(run: Run, prices: Prices = DEFAULT) -> tuple[tuple[SessionScores, 
     summary = replace(summary, notes=(*summary.notes, *run.notes, *_remarks(run)))
     write_scores(run.folder / "scores.json", scored, summary, prices)
     return tuple(scored), summary
+
+
+def _with_reasons(run: Run, item: SessionRun, scores: SessionScores) -> SessionScores:
+    """Scores with the reasons of what went wrong, where a listener and chunks can give reasons."""
+    from workbench.assistants import knobs_of
+    from workbench.knobs import DUPLEX_STACKS
+    from workbench.metrics.reasons import reasons
+    from workbench.replay.engine import echo_path
+
+    wrong = any(row.cutins or row.missed for row in scores.turns)
+    if run.config.stack.name in DUPLEX_STACKS or not (wrong or scores.underruns):
+        return scores
+    options = knobs_of(run.config)
+    agent = run.folder / f"{item.session.name}.agent.flac"
+    levels = heard_levels(item.session, agent, echo_path(options.echo, item.session)) if wrong else np.zeros(0)
+    return replace(scores, reasons=reasons(item.trace, item.labels, scores, options, levels))
 
 
 def _idle(config: Config) -> list[str]:

@@ -191,7 +191,7 @@ def test_a_session_without_labels_is_scored_for_playback_only():
     result = summarise([plain], bootstrap=False)
     assert result.scores["false_bargein_per_agent_hour"] is None
     assert result.scores["eot_fp_rate"] is None
-    assert any("no labels" in note for note in result.notes)
+    assert any("without labels" in note for note in result.notes)
     marked = evaluate(made.trace(), labels((1000, 1000, "note")))  # pressed m while recording: nobody looked
     assert (marked.labelled, marked.spans) == (False, 0)
     quiet = evaluate(made.trace(), labels((0, 1000, "note")))

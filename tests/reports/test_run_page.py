@@ -18,6 +18,7 @@ from workbench.reports.markdown import escape, table, write_markdown
 from workbench.reports.parts import OWNERS
 from workbench.reports.run_page import WHOLE_SECONDS, write_run_page
 from workbench.reports.tables import run_tables
+from workbench.reports.verdict import advice
 from workbench.sessions.tracks import read_track
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE, samples_to_ms
 
@@ -119,13 +120,17 @@ def test_waterfall_bars_are_the_turns_parts(tmp_path):
 
 
 def test_a_cut_in_names_its_pause_and_its_remedy(tmp_path):
-    found = incidents(make_report(tmp_path, questions(tmp_path)))
+    found_in = make_report(tmp_path, questions(tmp_path))
+    found = incidents(found_in)
     assert {it.kind for it in found} <= set(KINDS)
     cutin = next(it for it in found if it.kind == "cut-in")
     # Quiet from the frame at 1.52 s on, nine frames for 700 ms: cut at 2.24 s of a turn that ends at 4.0 s.
     assert (cutin.session, cutin.turn, cutin.t) == ("held", 1, round(2.24 * SAMPLE_RATE))
     assert "1760 ms early, in a pause of 1200 ms, after 720 ms of silence" in cutin.text
-    assert "stt_silence_ms above 1200 (now 700)" in cutin.remedy
+    (reason,) = [row for scores in found_in.scored for row in scores.reasons if row.what == "cut-in"]
+    assert cutin.remedy.lower() == f"{reason.text}.".lower()
+    assert f"{reason.value:g} would have waited" in cutin.remedy
+    assert advice(found_in)[0].startswith(f"stt_silence_ms at {reason.value:g} would have prevented 1 incident;")
     assert cutin.start <= cutin.t < cutin.end
 
 

@@ -126,6 +126,11 @@ def _ended(session: SessionScores) -> list[TurnRow]:
     return [row for row in session.turns if not row.censored]
 
 
+def _unanswered(session: SessionScores) -> tuple[int, int]:
+    ended = _ended(session)
+    return _count(not row.waterfall for row in ended), len(ended)
+
+
 _TURNS: tuple[Measure, ...] = (
     Rate("cutin_per_hold", lambda s: (_count(row.cut for row in s.holds), len(s.holds)), "share", "holds"),
     Rate("cutin_per_turn", lambda s: (_count(row.cutins for row in s.turns), len(s.turns)), "share", "turns"),
@@ -137,6 +142,9 @@ _TURNS: tuple[Measure, ...] = (
         _HOUR,
     ),
     Rate("missed_eot_rate", lambda s: (_count(row.missed for row in s.turns), len(_ended(s))), "share", "turns"),
+    Rate(
+        "unanswered_rate", lambda s: (_count(not row.waterfall for row in _ended(s)), len(_ended(s))), "share", "turns"
+    ),
     Rate("eot_recall", lambda s: (_count(row.end_found for row in s.turns), len(_ended(s))), "share", "turns"),
     Rate("eot_fp_rate", lambda s: (s.false_ends, s.spans), "share", "stretches"),
     _of_turns("onset_clipped_ms", lambda row: row.onset_clipped),

@@ -153,6 +153,28 @@ class UnderrunRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ReasonRow:
+    """Why something went wrong, and the setting that would have prevented it; :mod:`workbench.metrics.reasons`.
+
+    Attributes:
+        what: ``cut-in``, ``missed end`` or ``underrun``.
+        t: when it happened.
+        turn: number of the turn; None for an underrun.
+        kind: cause in one word, for programs.
+        text: cause and remedy, for people.
+        knob, value: the setting that would have helped here; empty and None where no single one is known to.
+    """
+
+    what: str
+    t: int
+    turn: int | None
+    kind: str
+    text: str
+    knob: str
+    value: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class LossRow:
     """What one labelled turn cost the user, in samples; :mod:`workbench.metrics.loss` says how.
 
@@ -192,6 +214,7 @@ class SessionScores:
         replies_unheard: answers that were never audible.
         xruns, xrun_samples: what the audio device reported of itself.
         dropped: microphone samples lost because the listener's queue was full.
+        reasons: of cut-ins, missed ends and underruns; empty where settings and levels were not at hand.
         losses: what each counted turn cost the user.
     """
 
@@ -217,6 +240,7 @@ class SessionScores:
     xruns: int = 0
     xrun_samples: int = 0
     dropped: int = 0
+    reasons: tuple[ReasonRow, ...] = ()
     losses: tuple[LossRow, ...] = ()
 
 
@@ -227,6 +251,7 @@ ROWS: dict[str, type] = {
     "floor": FloorRow,
     "events": EventRow,
     "underruns": UnderrunRow,
+    "reasons": ReasonRow,
     "losses": LossRow,
 }
 """Fields of :class:`SessionScores` that hold rows."""

@@ -2,7 +2,7 @@
 
 Format history:
     1: ``scores``, ``intervals``, ``counts``, ``notes`` and ``sessions``; ``docs/metrics.md`` describes them.
-    2: ``prices``, and ``losses`` of each session.
+    2: ``prices``; ``losses`` and ``reasons`` of each session.
 """
 
 import dataclasses

@@ -94,7 +94,8 @@ def summarise(sessions: Sequence[SessionScores], bootstrap: bool = True, seed: i
                 intervals[measure.key] = found
         else:
             scores[measure.key] = _total(measure, sessions)
-    return Summary(scores, intervals, counts, _notes(scores, counts, bootstrap))
+    notes = _notes(scores, counts, bootstrap)
+    return Summary(scores, intervals, counts, (*_unlabelled(sessions), *notes))
 
 
 def in_order(sessions: Sequence[SessionScores]) -> list[SessionScores]:
@@ -173,11 +174,22 @@ def too_few(key: str, counts: dict[str, tuple[float, float]]) -> bool:
     return (k if measure.kind == "time" else n) < FEW
 
 
+def _unlabelled(sessions: Sequence[SessionScores]) -> list[str]:
+    """What cannot be scored for want of labels, and how to label."""
+    bare = [session.session for session in sessions if not session.labelled]
+    if not bare:
+        return []
+    names = ", ".join(bare[:3]) + (", …" if len(bare) > 3 else "")
+    of = f"{len(sessions)} session{'s' * (len(sessions) != 1)}"
+    return [
+        f"{len(bare)} of {of} without labels ({names}): answers, turns "
+        f"and barge-ins cannot be scored there; 'workbench label {bare[0]} --auto' drafts labels"
+    ]
+
+
 def _notes(scores: dict[str, float | None], counts: dict[str, tuple[float, float]], bootstrap: bool) -> tuple[str, ...]:
     notes = []
     sessions = int(scores["sessions_n"] or 0)
-    if unlabelled := int(scores["sessions_unlabelled_n"] or 0):
-        notes.append(f"{unlabelled} of {sessions} sessions have no labels: only playback and compute are scored there")
     if moved := int(scores["turns_counterfactual_n"] or 0):
         total = int(scores["turns_n"] or 0)
         notes.append(f"{moved} of {total} turns are counterfactual: the agent had already left the recording")

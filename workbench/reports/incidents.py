@@ -40,7 +40,7 @@ class Incident:
         t: sample at which it happened.
         start, end: samples ``[start, end)`` of the clip.
         text: what happened, and why.
-        remedy: what to change; empty where no setting helps.
+        remedy: cause and remedy by :mod:`workbench.metrics.reasons`; empty where none is known.
         cost: seconds that it costs the user, by the prices of the run; 0 where it has no price.
     """
 
@@ -88,23 +88,15 @@ def _turn_taking(data: Material, item: SessionRun, scores: SessionScores) -> Ite
     reference = {turn.number: turn for turn in labelled_turns(item.labels)}
     for row in scores.turns:
         for commit in cutins(decided, row):
-            pause, where = _place(reference[row.turn], commit.frame_end)
+            where = _place(reference[row.turn], commit.frame_end)
             ahead = ms(row.end - commit.frame_end)
             text = f"Turn {row.turn} was ended {ahead} ms early, {where}, {_decided(commit, data)}."
-            silence = data.run.config.assistant.stt_silence_ms
-            remedy = ""
-            if commit.reason == "silence" and pause > silence * SAMPLES_PER_MS:
-                remedy = f"stt_silence_ms above {ms(pause)} (now {silence:g}) waits for the end of this pause."
+            remedy = _reason(scores, "cut-in", commit.frame_end)
             span = _span(item, commit.frame_end, commit.frame_end)
             yield Incident(name, "cut-in", row.turn, commit.frame_end, *span, text, remedy, data.prices.cut_in)
         if row.missed:
-            heard = "It was not heard at all" if row.onset_clipped is None else "It was heard"
-            text = f"Turn {row.turn} brought no answer within 3 s of its end. {heard}."
-            remedy = (
-                "stt_silence_threshold below the level of this speech would open the gate."
-                if row.onset_clipped is None and data.run.config.assistant.stt_silence
-                else ""
-            )
+            text = f"Turn {row.turn} brought no answer within 3 s of its end."
+            remedy = _reason(scores, "missed end", row.end)
             lost = data.prices.longest_delay + data.prices.missed_end
             yield Incident(name, "missed turn", row.turn, row.end, *_span(item, row.end, row.end), text, remedy, lost)
     for commit in idle(decided, scores):
@@ -113,17 +105,23 @@ def _turn_taking(data: Material, item: SessionRun, scores: SessionScores) -> Ite
         yield Incident(name, "false end", None, commit.frame_end, *span, text)
 
 
-def _place(turn: Turn, moment: int) -> tuple[int, str]:
-    """(length of the pause that holds a moment of a turn or 0, words for its place)."""
+def _reason(scores: SessionScores, what: str, t: int) -> str:
+    """Cause and remedy of what went wrong at a moment; empty where none is known."""
+    text = next((row.text for row in scores.reasons if (row.what, row.t) == (what, t)), "")
+    return f"{text[0].upper()}{text[1:]}." if text else ""
+
+
+def _place(turn: Turn, moment: int) -> str:
+    """Place of a moment in a turn; a commit at the last sample of a pause took the pause for the end."""
     for start, end in turn.holds:
         if start < moment <= end:
             counted = "" if HOLD_MIN <= end - start <= HOLD_MAX else ", which is none of the holds"
-            return end - start, f"in a pause of {ms(end - start)} ms{counted}"
+            return f"in a pause of {ms(end - start)} ms{counted}"
     before = [(start, end) for start, end in turn.holds if end < moment]
     if not before:
-        return 0, "in speech"
+        return "in speech"
     start, end = before[-1]
-    return end - start, f"{ms(moment - end)} ms into the speech after a pause of {ms(end - start)} ms"
+    return f"{ms(moment - end)} ms into the speech after a pause of {ms(end - start)} ms"
 
 
 def _outside(scores: SessionScores, moment: int) -> str:
@@ -166,7 +164,7 @@ def _playback(data: Material, item: SessionRun, scores: SessionScores) -> Iterat
     for row in scores.underruns:
         place = "in the middle of speech" if row.voiced else "in a pause of the answer"
         text = f"The loudspeaker had nothing to play for {ms(row.samples)} ms, {place}."
-        remedy = "A larger tts_prebuffer_frames starts later and has more in reserve."
+        remedy = _reason(scores, "underrun", row.t)
         span = _span(item, row.t, row.t + row.samples)
         lost = data.prices.stutter * samples_to_seconds(row.samples)
         yield Incident(name, "stutter", None, row.t, *span, text, remedy, lost)

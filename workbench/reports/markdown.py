@@ -6,7 +6,7 @@ from pathlib import Path
 
 from workbench.errors import printable
 from workbench.files import write_text
-from workbench.metrics import shown
+from workbench.metrics.missing import explained
 from workbench.reports.incidents import incidents
 from workbench.reports.material import Material, clock
 from workbench.reports.overview import first_words
@@ -35,7 +35,7 @@ def _lines(data: Material) -> Iterator[str]:
     yield from (verdict(data, found), "")
     rows = [(it.title, f"`{it.key}`", it.value, it.limit or "–", it.verdict) for it in tiles(data)]
     yield from table(("", "score", "value", "limit", "verdict"), rows)
-    yield from (f"- {escape(text)}" for text in advice(found))
+    yield from (f"- {escape(text)}" for text in advice(data))
     yield from ("", "## Incidents, worst first", "")
     lines = (
         (
@@ -51,7 +51,9 @@ def _lines(data: Material) -> Iterator[str]:
     if len(found) > MOST_INCIDENTS:
         yield from (f"{len(found) - MOST_INCIDENTS} more are in the page.", "")
     yield from ("## Scores", "")
-    yield from table(("score", "value"), ((f"`{key}`", shown(data.summary, key)) for key in data.summary.scores))
+    yield from table(
+        ("score", "value"), ((f"`{key}`", explained(data.summary, key, data.run.config)) for key in data.summary.scores)
+    )
     yield from (f"- {escape(note)}" for note in data.summary.notes)
 
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from workbench.arrays import Audio
 from workbench.cache import Store, default_folder, key_of
-from workbench.metrics import shown
 from workbench.metrics.budget import certify
+from workbench.metrics.missing import explained
 from workbench.reports.charts import FrontPoint, front_chart, run_charts
 from workbench.reports.html import write_page
 from workbench.reports.incidents import KINDS, Incident, incidents
@@ -49,7 +49,7 @@ def write_run_page(data: Material, full_audio: bool = False) -> Path:
         "warnings": (*first_words(data.run), *left_out(data)),
         "verdict": verdict(data, found),
         "tiles": tiles(data),
-        "advice": advice(found),
+        "advice": advice(data),
         "kinds": KINDS,
         "incidents": [(number, it, clock(it.t)) for number, it in enumerate(found)],
         "counted": Counter(it.kind for it in found),
@@ -57,7 +57,9 @@ def write_run_page(data: Material, full_audio: bool = False) -> Path:
         "parts": [(part, words, causes.get(part, "")) for part, words in PART_WORDS.items()],
         "charts": [name for name in charts if name != "front"],
         "tables": [(table, list(cells(table))) for table in run_tables(data, found)],
-        "budget": [(item, shown(data.summary, item.key)) for item in certify(data.summary, data.limits)],
+        "budget": [
+            (item, explained(data.summary, item.key, data.run.config)) for item in certify(data.summary, data.limits)
+        ],
         "grid": grid,
         "facts": facts(data),
         "knobs": list(changed_knobs(data.run.config)),

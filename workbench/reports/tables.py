@@ -72,8 +72,8 @@ def _incidents(found: Sequence[Incident]) -> DataTable:
         **_TURN,
         "at_s": "moment on the session clock",
         "kind": "kind of incident",
-        "text": "what happened and why",
-        "remedy": "what to change; empty where no setting helps",
+        "text": "what happened",
+        "remedy": "cause, and the setting that would have helped here; empty where none is known",
         "cost_s": "seconds that it costs the user, by the prices in scores.json",
     }
     rows = tuple((it.session, it.turn, samples_to_seconds(it.t), it.kind, it.text, it.remedy, it.cost) for it in found)

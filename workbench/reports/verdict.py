@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from workbench.metrics import shown
 from workbench.metrics.budget import check_budget
 from workbench.metrics.definitions import HIGHER_IS_BETTER
+from workbench.metrics.missing import explained
 from workbench.reports.incidents import Incident
 from workbench.reports.material import Material
 
@@ -31,6 +31,8 @@ class Tile:
     verdict: str
     exact: float | None
 
+
+MOST_ADVICE = 3
 
 TILES: Mapping[str, str] = {
     "Seconds lost per turn": "loss_s_per_turn",
@@ -61,7 +63,7 @@ def tiles(data: Material) -> tuple[Tile, ...]:
         side = "at least" if key in HIGHER_IS_BETTER else "at most"
         verdict = "unknown" if exact is None else "free" if limit is None else "over" if key in broken else "within"
         words = "" if limit is None else f"{side} {_limit(key, limit)}"
-        found.append(Tile(title, key, shown(data.summary, key), words, verdict, exact))
+        found.append(Tile(title, key, explained(data.summary, key, data.run.config), words, verdict, exact))
     return tuple(found)
 
 
@@ -97,9 +99,19 @@ def verdict(data: Material, found: Sequence[Incident]) -> str:
     return f"{first}. {answered}, half of them within {middle / 1000:.2f} s. {happened}"
 
 
-def advice(found: Sequence[Incident]) -> tuple[str, ...]:
-    """What would help most: the commonest remedies, a line each."""
-    remedies = Counter(it.remedy for it in found if it.remedy)
-    return tuple(
-        f"{text} ({n} incident{'s' * (n > 1)})" for text, n in sorted(remedies.items(), key=lambda x: (-x[1], x[0]))[:3]
-    )
+def advice(data: Material) -> tuple[str, ...]:
+    """Settings that would have prevented most, a line each; elsewhere they may do harm, which a sweep shows."""
+    helped: dict[str, list[float]] = {}
+    for _, scores in data.sessions:
+        for row in scores.reasons:
+            if row.knob and row.value is not None:
+                helped.setdefault(row.knob, []).append(row.value)
+    lines = []
+    for knob, values in sorted(helped.items(), key=lambda item: (-len(item[1]), item[0]))[:MOST_ADVICE]:
+        low, high = f"{min(values):g}", f"{max(values):g}"
+        span = low if low == high else f"{low} to {high}"
+        times = f"{len(values)} incident{'s' * (len(values) > 1)}"
+        lines.append(
+            f"{knob} at {span} would have prevented {times}; what it costs elsewhere: workbench sweep, or tune"
+        )
+    return tuple(lines)

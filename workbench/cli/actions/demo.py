@@ -5,11 +5,15 @@ from pathlib import Path
 import click
 
 from workbench.cli.actions.replay import replay_and_show
+from workbench.cli.actions.score import Asked
 from workbench.cli.actions.tune import tune_demo
 from workbench.config import Config
 from workbench.errors import WorkbenchError
 from workbench.files import RECORDINGS, SHIPPED, read_json
 from workbench.sessions.folders import MANIFEST, find_sessions
+
+DEMO = Path("reports/demo")
+"""Folder of the demo's run, which each demo writes anew."""
 
 MADE_BY = "demo_sessions/build.py"
 """``provenance.made_by`` of a demo session; other sessions are the user's own."""
@@ -25,7 +29,7 @@ def run_demo(config: Config, out: Path, page: bool) -> int:
         raise WorkbenchError(f"{SHIPPED / RECORDINGS}: no demo session; install workbench again")
     plural = "" if len(folders) == 1 else "s"
     click.echo(f"Replaying {len(folders)} demo session{plural} on the {config.stack.name} stack.")
-    code = replay_and_show(folders, config, out, (None, ()), False, page)
+    code = replay_and_show(folders, config, (out, out == DEMO), Asked(), False, page)
     if code or config.stack.name == "moshi-duplex":
         return code
     click.echo("\nTuning on them: a few trials, to show how it goes.")

@@ -8,22 +8,36 @@ import click
 from rich.console import Console
 
 from workbench.cli.actions.report import write_page_of
-from workbench.cli.actions.score import show, write_text_report, yardstick
+from workbench.cli.actions.score import Asked, show, write_text_report, yardstick
+from workbench.cli.options import used_config
 from workbench.config import Config
 from workbench.errors import printable
+from workbench.run_folders import default_run_folder, make_room
 from workbench.runs import run_sessions, score_run
 
 
 def replay_and_show(
     folders: Sequence[Path],
     config: Config,
-    out: Path | None,
-    asked: tuple[Path | None, Sequence[str]],
+    place: tuple[Path | None, bool],
+    asked: Asked,
     as_json: bool,
     page: bool,
 ) -> int:
-    """Replay sessions, write the report and the page, print the scores, check the budget."""
-    limits, prices = yardstick(*asked)
+    """Replay sessions, write the report and the page, print the scores, check the budget.
+
+    Args:
+        folders: of the sessions.
+        config: the knobs.
+        place: folder of the run, by default one named for config and sessions; and whether another run there goes.
+        asked: limits and prices.
+        as_json: whether to print JSON.
+        page: whether to write the page.
+    """
+    limits, prices = yardstick(asked.budget, asked.prices)
+    out, force = place
+    out = out or default_run_folder(config, [folder.resolve().name for folder in folders])
+    make_room(out, config, folders, force)
     console = Console(stderr=True)
     live = console.status("loading") if console.is_terminal else nullcontext()
     with live as status:
@@ -31,7 +45,9 @@ def replay_and_show(
         scored, summary = score_run(run, prices)
         data = write_text_report(run, scored, summary, limits, prices)
         written = write_page_of(data) if page else None
-    code = show(run, scored, summary, limits, as_json)
+    if not as_json:
+        click.echo(printable(used_config(config)))
+    code = show(run, scored, summary, (limits, asked.allow_unmeasured), as_json)
     if written and not as_json:
         click.echo(printable(f"page:   {written}"))
     return code

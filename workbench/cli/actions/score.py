@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,12 +10,14 @@ import click
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from workbench.cli.options import changed_knobs
 from workbench.cli.progress import Output
 from workbench.errors import WorkbenchError
 from workbench.files import shipped
-from workbench.metrics import SessionScores, Summary, shown
+from workbench.metrics import SessionScores, Summary
 from workbench.metrics.budget import Budget, check_budget, nothing_answered, read_budget, read_prices, unmeasured
 from workbench.metrics.loss import Prices, check_prices
+from workbench.metrics.missing import explained, why_missing
 from workbench.runs import Run, read_run, score_run
 
 if TYPE_CHECKING:
@@ -59,19 +62,22 @@ def prices_of(given: Sequence[str], base: Prices) -> Prices:
     return check_prices(found, "--price", base)
 
 
-def score_and_show(folder: Path, asked: tuple[Path | None, Sequence[str]], as_json: bool) -> int:
-    """Score saved traces, write ``scores.json`` and ``report.md``, print the scores, check the budget.
+@dataclass(frozen=True)
+class Asked:
+    """What ``--budget``, ``--price`` and ``--allow-unmeasured`` were given."""
 
-    Args:
-        folder: of the run.
-        asked: what ``--budget`` and ``--price`` were given.
-        as_json: whether to print JSON.
-    """
-    limits, prices = yardstick(*asked)
+    budget: Path | None = None
+    prices: Sequence[str] = ()
+    allow_unmeasured: bool = False
+
+
+def score_and_show(folder: Path, asked: Asked, as_json: bool) -> int:
+    """Score saved traces, write the report, print the scores, check the budget."""
+    limits, prices = yardstick(asked.budget, asked.prices)
     run = read_run(folder)
     scored, summary = score_run(run, prices)
     write_text_report(run, scored, summary, limits, prices)
-    return show(run, scored, summary, limits, as_json)
+    return show(run, scored, summary, (limits, asked.allow_unmeasured), as_json)
 
 
 def write_text_report(
@@ -87,20 +93,38 @@ def write_text_report(
     return data
 
 
-def show(run: Run, scored: Sequence[SessionScores], summary: Summary, limits: Budget, as_json: bool) -> int:
+def show(run: Run, scored: Sequence[SessionScores], summary: Summary, kept: tuple[Budget, bool], as_json: bool) -> int:
     """Print the scores and what broke the budget.
+
+    Args:
+        run: finished.
+        scored, summary: of its sessions.
+        kept: limits, and whether one with nothing to measure is kept.
+        as_json: whether to print JSON.
 
     Returns:
         The exit code: 0; 1 over budget; 2 a session could not be replayed.
     """
+    limits, allow_unmeasured = kept
     violations = check_budget(summary.scores, limits)
+    missing = {key: why for key in summary.scores if (why := why_missing(key, summary.scores, run.config))}
+    empty = unmeasured(summary.scores, limits)
     if as_json:
-        fields = {"run": str(run.folder), "scores": summary.scores, "over_budget": [item.key for item in violations]}
+        fields = {
+            "run": str(run.folder),
+            "config": changed_knobs(run.config),
+            "scores": summary.scores,
+            "missing": missing,
+            "reasons": [{"session": item.session, **asdict(row)} for item in scored for row in item.reasons],
+            "over_budget": [item.key for item in violations],
+            "unmeasured": empty,
+        }
         click.echo(json.dumps(fields))
     else:
         _print_table(run, scored, summary)
-    for key in unmeasured(summary.scores, limits):
-        click.echo(f"budget: nothing to measure for {key}", err=True)
+    for key in empty:
+        fails = "" if allow_unmeasured else "; without evidence no limit is kept (--allow-unmeasured lets it pass)"
+        click.echo(f"budget: nothing to measure for {key}: {missing[key]}{fails}", err=True)
     silent = nothing_answered(summary.scores) if limits else ""
     if silent:
         click.echo(f"over budget: {silent}", err=True)
@@ -108,18 +132,18 @@ def show(run: Run, scored: Sequence[SessionScores], summary: Summary, limits: Bu
         click.echo(f"over budget: {violation}", err=True)
     for _, problem in run.failed:
         click.echo(f"error: {problem}", err=True)
-    return 2 if run.failed else int(bool(violations or silent))
+    return 2 if run.failed else int(bool(violations or silent or (empty and not allow_unmeasured)))
 
 
 def _print_table(run: Run, scored: Sequence[SessionScores], summary: Summary) -> None:
     from workbench.reports import first_words
 
     console = Output(100)
-    title = f"{len(scored)} sessions, {run.config.stack.name}"
+    title = f"{len(scored)} session{'s' * (len(scored) != 1)}, {run.config.stack.name}"
     table = Table("", "score", "value", title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for group, keys in HEADLINES.items():
         for number, key in enumerate(keys):
-            table.add_row("" if number else group, key, shown(summary, key))
+            table.add_row("" if number else group, key, explained(summary, key, run.config))
     console.print(table)
     # What happened in none of n chances, or all, the table shows as a count; the report says what that bounds.
     notes = [note for note in summary.notes if ": none " not in note and ": all " not in note]

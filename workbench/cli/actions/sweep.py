@@ -2,25 +2,22 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 
 import click
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from workbench.cache import Store, default_folder
 from workbench.cli.options import is_session, named_folder, session_folders
 from workbench.cli.progress import Bar, Output
 from workbench.config import Config, Knob, resolve
 from workbench.errors import WorkbenchError
 from workbench.files import RECORDINGS, canonical_json, pretty_json, sha256_text, shipped, write_text
 from workbench.metrics.definitions import BY_KEY, Rate
-from workbench.replay.prefetch import Prefetcher
-from workbench.runs import folder_part
-from workbench.tuning.evaluator import Evaluator, hear
+from workbench.metrics.loss import Prices
+from workbench.run_folders import folder_part
 from workbench.tuning.space import read_space
-from workbench.tuning.sweep import SCORE_HEADINGS, Sweep, SweepAxis, SweepPoint, axis, settings, sweep
+from workbench.tuning.sweep import SCORE_HEADINGS, Sweep, SweepAxis, SweepPoint, axis, run_sweep
 
 SPACE = Path("configs/space.toml")
 WIDTH = 100
@@ -30,9 +27,18 @@ GAP = 3
 
 
 def sweep_and_show(
-    arguments: Sequence[str], values: Sequence[str], config: Config, out: Path | None, as_json: bool
+    asked: tuple[Sequence[str], Sequence[str]], config: Config, prices: Prices, out: Path | None, as_json: bool
 ) -> int:
-    """Sweep, write ``sweep.json`` and the figure, print the scores that move."""
+    """Sweep, write ``sweep.json`` and the figure, print the scores that move.
+
+    Args:
+        asked: sessions with one or two knobs after them, and what ``--values`` was given.
+        config: today's settings.
+        prices: of faults.
+        out: folder of the result; by default one named for knobs and sessions.
+        as_json: whether to print JSON.
+    """
+    arguments, values = asked
     names, chosen = _divided(arguments)
     if values and len(values) != len(chosen):
         raise WorkbenchError(f"--values is given {len(values)} times for {len(chosen)} knobs; give it once for each")
@@ -41,7 +47,8 @@ def sweep_and_show(
     axes = [axis(name, config, space, given) for name, given in zip(chosen, typed, strict=True)]
     folders = session_folders(names)
     out = out or _default_folder(axes, [folder.name for folder in folders], config)
-    found = _swept(folders, config, axes)
+    with Bar() as bar:
+        found = run_sweep(folders, config, axes, prices, bar)
     out.mkdir(parents=True, exist_ok=True)
     write_text(out / "sweep.json", pretty_json(found.to_dict() | {"config": config.fingerprint}))
     from workbench.reports.sweep_figure import draw_sweep
@@ -86,33 +93,6 @@ def _default_folder(axes: Sequence[SweepAxis], sessions: Sequence[str], config: 
     asked = canonical_json([config.fingerprint, [[one.path, list(one.values)] for one in axes]])
     knobs = "-".join(one.name for one in axes)
     return Path("reports") / f"sweep-{knobs}-{folder_part(sessions)}-{sha256_text(asked)[:8]}"
-
-
-def _swept(folders: Sequence[Path], config: Config, axes: Sequence[SweepAxis]) -> Sweep:
-    store = Store(default_folder())
-    try:
-        with Bar() as bar:
-            evaluator = Evaluator(folders, config, store, bar.say)
-            if config.assistant.tts_stream or "assistant.tts_stream" in [one.path for one in axes]:
-                evaluator.refuse_unknown_lm_time()
-            setup = partial(Evaluator, folders, config, profile=evaluator.profile)
-            tried = [setting for _, setting in settings(config, axes) if isinstance(setting, Config)]
-            tasks = [(name, setting) for setting in tried for name in evaluator.names]
-            with Prefetcher(setup, store, evaluator.helpers) as ahead:
-                for number in ahead.tasks_in_order(_heard, tasks):
-                    bar.step("replays", number, len(tasks))
-                    _heard(evaluator, *tasks[number])
-            return sweep(evaluator, config, evaluator.names, axes)
-    finally:
-        store.close()
-
-
-def _heard(evaluator: Evaluator, name: str, config: Config) -> None:
-    """Job: replay a session; a setting that a stage refuses is a row of the table."""
-    try:
-        hear(evaluator, name, config)
-    except WorkbenchError:
-        return
 
 
 def show_sweep(found: Sweep) -> None:

@@ -5,23 +5,30 @@ from pathlib import Path
 import click
 
 from workbench.cli.options import (
+    BASELINE,
     PATH,
     budget_option,
     config_options,
+    force_option,
     json_option,
     page_option,
     price_option,
     session_argument,
     session_folders,
+    unmeasured_option,
 )
 from workbench.config import Config
 
 
 @click.command()
 @session_argument
-@config_options()
-@click.option("--out", type=PATH, help="Folder of the run; by default reports/ and a name made from the config.")
+@config_options(BASELINE)
+@click.option(
+    "--out", type=PATH, help="Folder of the run; by default reports/ and a name made from config and sessions."
+)
+@force_option
 @budget_option
+@unmeasured_option
 @price_option
 @json_option
 @page_option
@@ -29,15 +36,20 @@ def replay(
     sessions: tuple[str, ...],
     config: Config,
     out: Path | None,
+    force: bool,
     budget: Path | None,
+    allow_unmeasured: bool,
     prices: tuple[str, ...],
     as_json: bool,
     page: bool,
 ) -> int:
     """Replay sessions through STT → LM → TTS, score them and write a page.
 
-    SESSION is a session, its name in recordings/, or a folder of sessions.
+    SESSION is a session, its name in recordings/, or a folder of sessions. The config is configs/baseline.toml, unless
+    --config names another.
     """
     from workbench.cli.actions.replay import replay_and_show
+    from workbench.cli.actions.score import Asked
 
-    return replay_and_show(session_folders(sessions), config, out, (budget, prices), as_json, page)
+    asked = Asked(budget, prices, allow_unmeasured)
+    return replay_and_show(session_folders(sessions), config, (out, force), asked, as_json, page)

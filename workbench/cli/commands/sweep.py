@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from workbench.cli.options import BASELINE, PATH, config_options, json_option
+from workbench.cli.options import BASELINE, PATH, config_options, json_option, price_option
 from workbench.config import Config
 
 
@@ -15,13 +15,22 @@ from workbench.config import Config
 @click.option(
     "--out", type=PATH, help="Folder of the result; by default reports/ and a name made from knob and sessions."
 )
+@price_option
 @json_option
-def sweep(arguments: tuple[str, ...], values: tuple[str, ...], config: Config, out: Path | None, as_json: bool) -> int:
+def sweep(
+    arguments: tuple[str, ...],
+    values: tuple[str, ...],
+    config: Config,
+    out: Path | None,
+    prices: tuple[str, ...],
+    as_json: bool,
+) -> int:
     """Replay sessions at every value of one knob, or of two as a grid, and show which scores move.
 
     The values are those of configs/space.toml, unless --values gives others. All other knobs are those of
     configs/baseline.toml, unless --config names another file. Each row equals a `workbench replay` with that value.
     """
+    from workbench.cli.actions.score import yardstick
     from workbench.cli.actions.sweep import sweep_and_show
 
-    return sweep_and_show(arguments, values, config, out, as_json)
+    return sweep_and_show((arguments, values), config, yardstick(None, prices)[1], out, as_json)

@@ -1,0 +1,64 @@
+"""Folders of runs: their names, and what may take the place of a run that is there."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from workbench.config import Config
+from workbench.errors import WorkbenchError
+from workbench.files import sha256_text
+
+LONGEST_PART = 40
+"""Characters of sessions' names in a folder's name."""
+
+_OF_A_RUN = ("run.json", "scores.json", "report.md", "index.html", "figures/waterfall.png", "figures/latency.png")
+_OF_A_SESSION = ("{}.trace.jsonl", "{}.agent.flac", "figures/{}.timeline.png")
+
+
+def folder_part(sessions: Sequence[str]) -> str:
+    """Part of a folder's name that says of which sessions it is: their names, or how many with a digest of the names.
+
+    >>> folder_part(["kitchen"]), folder_part(["hall", "kitchen"]), folder_part([f"s{n}" for n in range(20)])
+    ('kitchen', 'hall+kitchen', '20-sessions-645c03')
+    """
+    names = sorted(sessions)
+    joined = "+".join(names)
+    return joined if len(joined) <= LONGEST_PART else f"{len(names)}-sessions-{sha256_text(joined)[:6]}"
+
+
+def default_run_folder(config: Config, sessions: Sequence[str]) -> Path:
+    """``reports/<stack>-<listener>-<sessions>-<fingerprint>``."""
+    name = f"{config.stack.name}-{config.workbench.listener}-{folder_part(sessions)}-{config.fingerprint[:8]}"
+    return Path("reports") / name
+
+
+def make_room(folder: Path, config: Config, sessions: Sequence[Path], force: bool) -> None:
+    """Let a run be written: into an empty place, over a run with the same config of these sessions, or by force.
+
+    Args:
+        folder: of the run to write.
+        config: of that run.
+        sessions: folders of its sessions.
+        force: whether a run with another config or of other sessions is removed.
+
+    Raises:
+        WorkbenchError: such a run is there and ``force`` is not given; names what differs.
+    """
+    if not (folder / "run.json").exists():
+        return
+    from workbench.file_forms import read_run_json
+
+    try:
+        there = read_run_json(folder)
+    except WorkbenchError:
+        if not force:
+            raise
+        return
+    names = {path.resolve().name for path in sessions}
+    other = [entry.name for entry in there.sessions if entry.name not in names]
+    if there.fingerprint == config.fingerprint and not other:
+        return
+    what = f"of other sessions ({', '.join(other[:3])})" if other else "with another config"
+    if not force:
+        raise WorkbenchError(f"{folder}: holds a run {what}; give another --out, or --force to replace it")
+    for name in (*_OF_A_RUN, *(form.format(entry.name) for entry in there.sessions for form in _OF_A_SESSION)):
+        (folder / name).unlink(missing_ok=True)
