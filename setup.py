@@ -11,15 +11,15 @@ from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
 CONFIGS = ("baseline", "budget", "quick", "space")
-MADE_BY = "demo_sessions/build.py"
-"""``provenance.made_by`` of a demo session."""
+COLLECTION = "workbench demo"
+"""``provenance.collection`` of a demo session."""
 
 
 def shipped_files() -> list[Path]:
     """Paths from the root, sorted: the configs, and three files of each demo session."""
     found = [ROOT / "configs" / f"{name}.toml" for name in CONFIGS]
     for manifest in (ROOT / "recordings").glob("*/session.json"):
-        if json.loads(manifest.read_text("utf-8")).get("provenance", {}).get("made_by") == MADE_BY:
+        if json.loads(manifest.read_text("utf-8")).get("provenance", {}).get("collection") == COLLECTION:
             found += [manifest.with_name(name) for name in ("session.json", "mic.flac", "labels.csv")]
     return sorted(path.relative_to(ROOT) for path in found)
 

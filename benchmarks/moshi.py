@@ -8,6 +8,9 @@ slows both.
     python benchmarks/moshi.py --size full       the published sizes; needs 12 GB of memory and patience without a GPU
     python benchmarks/moshi.py --frames 10000 --only long-stt
     python benchmarks/moshi.py --frames 10000 --only long-duplex
+    python benchmarks/moshi.py --only nano       the shipped models on MLX's CPU back end and in NumPy
+    python benchmarks/moshi.py --only codec --frames 25      Mimi of the published size: the same two, and rustymimi
+    python benchmarks/moshi.py --only equal --frames 5000    codes and samples of nano's Mimi, MLX's against NumPy's
 """
 
 import argparse
@@ -25,12 +28,14 @@ import numpy as np
 import rustymimi
 from moshi_mlx import models, utils
 
+from workbench.moshi import nano
 from workbench.moshi.checkpoint import Checkpoint, find
+from workbench.moshi.codec import Codec, MlxCodec, NumpyCodec, RustyCodec
 from workbench.moshi.doctor import probe
-from workbench.moshi.duplex import Duplex
+from workbench.moshi.duplex import Duplex, DuplexOptions
 from workbench.moshi.generate import Recipe, init
 from workbench.moshi.stt import DsmStt
-from workbench.moshi.tts import DsmTts
+from workbench.moshi.tts import DsmTts, TtsOptions
 from workbench.units import FRAME_MS, FRAME_SAMPLES
 
 Spent = np.ndarray
@@ -88,7 +93,7 @@ def bench_stt(c: Checkpoint, frames: np.ndarray, runs: int) -> None:
 
 def bench_duplex(c: Checkpoint, frames: np.ndarray, runs: int) -> None:
     """The dialogue loop: nothing can be known ahead, so only the loop itself can be faster."""
-    duplex = Duplex(c, temperature=0.0)
+    duplex = Duplex(c, DuplexOptions(temperature=0.0))
     pairs = []
     for _ in range(runs):
         tokens, reference = reference_duplex(duplex, frames)
@@ -126,7 +131,7 @@ def reference_duplex(duplex: Duplex, frames: np.ndarray) -> tuple[list[int], Spe
 
 def bench_tts(c: Checkpoint, runs: int) -> None:
     """One chunk spoken, decoded frame by frame: moshi_mlx's generate, then the stage. Frames are steps here."""
-    tts = DsmTts(c)
+    tts = DsmTts(c, TtsOptions(decoder="mlx", lm="mlx"))
     pairs = []
     steps = 0
     for _ in range(runs):
@@ -161,7 +166,7 @@ def reference_tts(tts: DsmTts) -> tuple[list[np.ndarray], Spent]:
     return seen, taken
 
 
-def show(name: str, frames: int, pairs: list[tuple[Spent, Spent]]) -> None:
+def show(name: str, frames: int, pairs: list[tuple[Spent, Spent]], same: str = ", same tokens") -> None:
     """Median over the runs of each ratio: by the clock on the wall, and by processor time, which load leaves alone."""
     load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
     for kind, index in (("wall", 0), ("CPU", 1)):
@@ -169,13 +174,84 @@ def show(name: str, frames: int, pairs: list[tuple[Spent, Spent]]) -> None:
         a, b = (float(np.median([pair[side][index] for pair in pairs])) / frames * 1000 for side in (0, 1))
         print(
             f"{name:20} {kind:4} reference {a:8.2f} ms/frame   workbench {b:8.2f} ms/frame   "
-            f"{np.median(ratios):.2f}x ({ratios[0]:.2f} to {ratios[-1]:.2f} in {len(pairs)} runs), same tokens, {load}"
+            f"{np.median(ratios):.2f}x ({ratios[0]:.2f} to {ratios[-1]:.2f} in {len(pairs)} runs){same}, {load}"
         )
+
+
+def bench_nano(frames: np.ndarray, runs: int) -> None:
+    """Both roles of the shipped models, every frame encoded or decoded, by MLX (the reference) and in NumPy."""
+    hears, speaks = (find(nano.folder() / kind) for kind in ("stt", "tts"))
+    stts = [DsmStt(hears, codec=how, lm=how) for how in ("mlx", "numpy")]
+    ttss = [DsmTts(speaks, TtsOptions(decoder=how, lm=how)) for how in ("mlx", "numpy")]
+
+    def hear(stt: DsmStt) -> tuple[list[str], Spent]:
+        pieces, spent = ours_stt(stt, frames, known=False)
+        return pieces, spent
+
+    def speak(tts: DsmTts) -> tuple[list[list[int]], Spent]:
+        speech = tts.synthesize(f"{TEXT} hello how are you", 0)
+        begun = clock()
+        for _ in speech:
+            pass
+        steps.append(speech.steps)
+        return [tokens.tolist() for tokens in speech.tokens], clock() - begun
+
+    steps: list[int] = []
+    heard, spoken = [], []
+    for run in range(runs + 1):  # the first run warms up
+        for models_, how, pairs in ((stts, hear, heard), (ttss, speak, spoken)):
+            (wanted, reference), (found, ours) = (how(model) for model in models_)
+            if wanted != found:
+                sys.exit("the tokens differ: no comparison")
+            if run:
+                pairs.append((reference, ours))
+    show("nano, encode + STT", len(frames), heard)
+    show("nano, TTS + decode", steps[0], spoken)
+
+
+def bench_codec(c: Checkpoint, frames: np.ndarray, runs: int) -> None:
+    """Mimi alone, one frame after the other: NumPy against MLX's CPU back end, then against rustymimi."""
+    ours = NumpyCodec(c.mimi, c.mimi_config, c.codebooks)
+    mlx, rusty = MlxCodec(c.mimi, c.mimi_config, c.codebooks), RustyCodec(c.mimi, c.codebooks)
+    codes = np.concatenate([mlx.encode(frame) for frame in frames])
+
+    def seconds(codec: Codec, work: str) -> Spent:
+        codec.reset()
+        begun = clock()
+        for item in frames if work == "encode" else codes:
+            getattr(codec, work)(item)
+        return clock() - begun
+
+    for name, other in (("moshi_mlx", mlx), ("rustymimi", rusty)):
+        for work in ("encode", "decode"):
+            seconds(ours, work)
+            pairs = [(seconds(other, work), seconds(ours, work)) for _ in range(runs)]
+            show(f"{work}, {name}", len(frames), pairs, "")
+
+
+def bench_equal(count: int, seed: int) -> None:
+    """Nano's Mimi: codes of MLX and NumPy, and samples decoded from the same codes, over many frames."""
+    c = find(nano.folder() / "tts")
+    mlx, ours = (kind(c.mimi, c.mimi_config, c.codebooks) for kind in (MlxCodec, NumpyCodec))
+    speech = np.concatenate([pcm for pcm in DsmTts(c).synthesize(TEXT, seed) if pcm is not None])
+    half = probe(count // 2, seed)
+    spoken = np.resize(speech, count * FRAME_SAMPLES - len(half)) + 0.003 * probe(count - count // 2, seed + 1)
+    frames = np.concatenate([half, spoken.astype(np.float32)]).reshape(-1, FRAME_SAMPLES)
+    different, apart = 0, 0.0
+    for frame in frames:
+        codes = mlx.encode(frame)[0]
+        different += int((codes != ours.encode(frame)[0]).sum())
+        apart = max(apart, float(np.abs(mlx.decode(codes) - ours.decode(codes)).max()))
+    total = len(frames) * c.codebooks
+    print(
+        f"nano's Mimi, {len(frames)} frames, noise and speech: {total - different} of {total} codes equal "
+        f"({1 - different / total:.4%}), samples at most {apart:.1e} apart"
+    )
 
 
 def bench_overhead(c: Checkpoint, steps: int) -> None:
     """What the stage adds to the model's own computing: tokens in and out, random state, pieces, heads as numbers."""
-    stt = DsmStt(c)
+    stt = DsmStt(c, lm="mlx")
     lm, frames = stt.model.lm, probe(steps).reshape(-1, FRAME_SAMPLES)
     computing, whole, inside = [], [], [0.0]
     sample, encode = lm._sample, stt.codec.encode
@@ -242,11 +318,13 @@ def main() -> None:
     parser.add_argument("--mimi", choices=["tiny", "full"], default="full", help="of the codec")
     parser.add_argument("--frames", type=int, default=120)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--only", choices=["stt", "duplex", "tts", "overhead", "long-stt", "long-duplex"])
+    parser.add_argument("--seed", type=int, default=0, help="of what `equal` hears")
+    alone = ["nano", "codec", "equal", "long-stt", "long-duplex"]
+    parser.add_argument("--only", choices=["stt", "duplex", "tts", "overhead", *alone])
     a = parser.parse_args()
 
     def wanted(name: str) -> bool:
-        return a.only in (None, name) and (not name.startswith("long") or a.only == name)
+        return a.only in (None, name) and (name not in alone or a.only == name)
 
     if a.mimi == "tiny" and any(wanted(name) for name in ("stt", "duplex")):
         parser.error("--mimi tiny: the reference loops of stt and duplex use rustymimi, which loads the published size")
@@ -265,6 +343,12 @@ def main() -> None:
             bench_duplex(made("duplex"), frames, a.runs)
         if wanted("tts"):
             bench_tts(made("tts"), a.runs)
+        if wanted("nano"):
+            bench_nano(frames, a.runs)
+        if wanted("codec"):
+            bench_codec(made("mimi"), frames, a.runs)
+        if wanted("equal"):
+            bench_equal(a.frames, a.seed)
         if wanted("overhead"):
             bench_overhead(made("stt"), a.frames)
         for kind in ("stt", "duplex"):

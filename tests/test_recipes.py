@@ -197,6 +197,28 @@ soon, late = ([e.t for e in run(listener=name).events if isinstance(e, Commit)][
 assert late - soon == 9 * 1920, late - soon
 """,
     ),
+    "Add a synthesised sound": Example(
+        most=1,
+        new={},
+        changed={
+            "workbench/sessions/noises.py": [
+                ('"mm-hm": mm_hm}', '"mm-hm": mm_hm, "hiss": hiss}'),
+                ("SOUNDS: dict",
+                 "def hiss(seed: Seed) -> Floats:\n    return _white(SAMPLE_RATE, seed)\n\n\nSOUNDS: dict"),
+            ],
+        },
+        shows="""
+from pathlib import Path
+from tempfile import mkdtemp
+from workbench.sessions.labels import read_labels
+from workbench.sessions.synth import synthesise
+from workbench.sessions.synth_spec import read_spec
+spec = Path(mkdtemp()) / "hiss.toml"
+spec.write_text('format = 1\\n[[event]]\\nsound = "hiss"\\nkind = "noise"\\nafter_s = 1')
+[session] = synthesise(read_spec(spec), spec.parent)
+assert [label.text for label in read_labels(session.labels_path)] == ["hiss"]
+""",
+    ),
     "Add a barge-in rule": Example(
         most=2,
         new={

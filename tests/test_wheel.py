@@ -47,7 +47,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_demo_runs_in_an_empty_folder(installed: Path, tmp_path: Path) -> None:
     out = run(installed, "demo", "--stack", "scripted", where=tmp_path)
-    assert out.startswith("Replaying 13 demo sessions on the scripted stack.\n")
+    assert out.startswith("Replaying 20 demo sessions on the scripted stack.\n")
     assert (tmp_path / "reports" / "demo" / "scores.json").exists()
     assert len(list((tmp_path / "configs").glob("demo-*/moshi.json"))) == 1
 

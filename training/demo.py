@@ -26,19 +26,33 @@ wait|stop|thank you|good night|let me think|two seven zero five
     .replace("\n", "|")
     .split("|")
 )
+SPOKEN = (
+    ("call four one six nine two zero eight", "bm_daniel", 0.95),
+    ("two seven zero five three nine", "af_sky", 0.95),
+    ("turn on the light in the office please", "bm_george", 0.9),
+    ("remind me to call mary on friday morning", "bm_george", 0.9),
+    ("add coffee and bread to my list", "am_onyx", 0.9),
+    ("uh can you play some rock music", "af_bella", 0.95),
+    ("set the heater in the bedroom to fifteen degrees", "af_bella", 0.95),
+    ("close the window please", "bf_alice", 1.0),
+    ("turn off the kitchen light", "bf_alice", 1.0),
+    ("what day is it tomorrow", "am_adam", 1.0),
+    ("wake me up at eight thirty", "am_adam", 0.95),
+)
+"""More lines, each with its voice and speed; after the others, so that those stay as they are."""
 
 
 def make(out: Path) -> None:
-    """Write every line once, the voices in turn, with a JSON of word spans each, and index.json."""
+    """Write every line once, with a JSON of word spans each, and index.json."""
     import soundfile
 
     out.mkdir(parents=True, exist_ok=True)
     rng = random.Random(SEED)
     kokoro = Kokoro(SEED, load_voices(VOICE_FILE))
     index = []
-    for at, text in enumerate(LINES):
-        voice = VOICES[at % len(VOICES)]
-        speech = kokoro.say(text, {voice: 1.0}, rng.choice((0.95, 1.0, 1.05)), ".", set())
+    lines = [(text, VOICES[at % len(VOICES)], rng.choice((0.95, 1.0, 1.05))) for at, text in enumerate(LINES)]
+    for at, (text, voice, speed) in enumerate([*lines, *SPOKEN]):
+        speech = kokoro.say(text, {voice: 1.0}, speed, ".", set())
         spans = [
             {
                 "word": word,

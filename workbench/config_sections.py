@@ -67,7 +67,7 @@ class AssistantConfig:
     use_stt: bool = knob(True, "listen at all", consumer=True)
     use_tts: bool = knob(True, "speak at all", consumer=True)
     smoke_test: bool = knob(False, "speak and listen once, then leave", consumer=True)
-    barge_in: bool = knob(False, "let the user interrupt the agent")
+    barge_in: bool = knob(False, "let the user interrupt the agent; `mlx-harmony`'s watches outlive their chunk")
     barge_in_window_seconds: float = knob(
         2.0, "how long each chunk listens for the start of a barge-in", low=0, high=3600
     )

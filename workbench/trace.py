@@ -199,6 +199,19 @@ class Remark:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class SharedModel:
+    """A listen cycle stepped the STT model between steps of another one: whose text it is cannot be known.
+
+    Attributes:
+        t: when its first step ended.
+        until: when its last step ended.
+    """
+
+    t: int
+    until: int
+
+
 Event = (
     Listen
     | Onset
@@ -218,6 +231,7 @@ Event = (
     | Steps
     | Xrun
     | Remark
+    | SharedModel
 )
 
 

@@ -152,7 +152,7 @@ def skipping(scene: Scene, options: ListenKnobs, started: int, opened: int) -> L
     gate = scene.gate()
     cycle = run_mlx_harmony_cycle(Ears(scene), gate, scene.costs, options, opened, started)
     if cycle.reason == "overrun":
-        cycle = MlxHarmonyListener(Ears(scene), gate, scene.costs, options, opened, started).run()
+        cycle = MlxHarmonyListener(lambda: Ears(scene), gate, scene.costs, options, opened, started).run()
     return cycle
 
 
@@ -178,7 +178,7 @@ def test_mlx_harmony_cycles_equal_their_description(cost: int) -> None:
         reason, ended, encoded, last = told_again(scene, options, started, opened)
         for cycle in (
             skipping(scene, options, started, opened),
-            MlxHarmonyListener(Ears(scene), scene.gate(), scene.costs, options, opened, started).run(),
+            MlxHarmonyListener(lambda: Ears(scene), scene.gate(), scene.costs, options, opened, started).run(),
         ):
             assert (cycle.reason, list(cycle.fed)) == (reason, encoded)
             if last >= 0:

@@ -139,8 +139,11 @@ CASES: dict[str, tuple[Break, str]] = {
         "record --recover",
     ),
     "manifest is not JSON": (text("made/session.json", "{", "replay", "{folder}"), "session.json: not valid JSON"),
-    "manifest is a list": (text("made/session.json", "[]", "replay", "{folder}"), "must hold a JSON object"),
-    "newer format": (manifest({"format": 99}), "format is 99, this version reads 1"),
+    "manifest is a list": (
+        text("made/session.json", "[]", "replay", "{folder}"),
+        "session.json: the file must be an object",
+    ),
+    "newer format": (manifest({"format": 99}), "format is 99, must be 1"),
     "unknown manifest key": (manifest({"colour": "red"}), "unknown key 'colour'"),
     "other rate in manifest": (manifest({"sample_rate": 16000}), "sample_rate is 16000"),
     "no samples": (manifest({"samples": 0}), "samples is 0"),

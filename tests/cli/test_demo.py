@@ -24,7 +24,7 @@ def test_the_demo_runs_in_a_folder_without_demo_sessions(own: Path, monkeypatch:
     monkeypatch.setattr("workbench.cli.actions.tune.DEMO_TRIALS", 2)
     done = workbench(DEMO, own)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("Replaying 13 demo sessions on the scripted stack.\n")
+    assert done.stdout.startswith("Replaying 20 demo sessions on the scripted stack.\n")
     run = json.loads((own / "reports" / "demo" / "run.json").read_text(encoding="utf-8"))
     assert "mine" not in [entry["name"] for entry in run["sessions"]]
     assert len(list((own / "configs").glob("demo-*/moshi.json"))) == 1

@@ -222,10 +222,10 @@ def test_finishing_keeps_the_live_trace_and_its_checksum(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("live", "says"),
     [
-        ({"file": LIVE_TRACE}, "must hold file, sha256 and config"),
-        ({"file": "../x", "sha256": "", "config": {}}, "must be live.trace.jsonl"),
-        ({"file": LIVE_TRACE, "sha256": "", "config": {"stack": 1}}, "must hold file, sha256 and config"),
-        ("x", "must hold file, sha256 and config"),
+        ({"file": LIVE_TRACE}, "sha256 is missing"),
+        ({"file": "../x", "sha256": "", "config": {}}, "file is '../x', must be 'live.trace.jsonl'"),
+        ({"file": LIVE_TRACE, "sha256": "", "config": {"stack": 1}}, "config.stack is 1, must be an object"),
+        ("x", "is 'x', must be an object"),
     ],
 )
 def test_a_wrong_entry_is_named(tmp_path: Path, live: object, says: str) -> None:

@@ -110,7 +110,7 @@ def test_a_timed_stt_that_is_not_reset_goes_on_from_where_it_is() -> None:
             for frame in range(first, first + frames):
                 heard.hear(frame, 1)
             said.append(heard.text)
-            hearing.close(heard)
+            hearing.close()
         return said, stt.steps
 
     timed, steps = hear(MeasuredCosts())

@@ -19,6 +19,7 @@ from workbench.trace import (
     Pcm,
     Play,
     Remark,
+    SharedModel,
     Steps,
     Tokens,
     Trace,
@@ -37,6 +38,7 @@ GOOD = (
     Pcm(70, 0, 0, (70,), "1", 3),
     Play(80, 0, 0, 0, 1920),
     Remark(90, 0, "cut off"),
+    SharedModel(95, 95),
     Done(2100, 0),
 )
 
@@ -64,6 +66,7 @@ def test_a_good_trace_passes() -> None:
         Heard(1, -1, 5),
         Heard(1, 9, 5),
         Dropped(1, 9, 5),
+        SharedModel(9, 5),
         Tokens(1, 0, "x", (-5,)),
         Pcm(1, 0, 0, (1, -2), "11", 0),
         Pcm(1, 0, 0, (1,), "0", -2),

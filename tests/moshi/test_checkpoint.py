@@ -249,7 +249,7 @@ def test_errors_in_mimi_config_name_the_key(broken, changes, said):
 
 def test_a_config_with_a_number_that_is_none_can_be_run(broken):
     edit(broken / "config.json", hidden_scale=math.nan, gating="\ud800")
-    assert len(model.fingerprint(checkpoint.find(broken), {})) == 64
+    assert len(model.fingerprint(checkpoint.find(broken), {}, ())) == 64
 
 
 def test_unknown_key_in_mimi_config(broken):

@@ -8,7 +8,7 @@ from moshi_mlx import models, utils
 from workbench.moshi.duplex import Duplex
 from workbench.moshi.generate import Recipe
 from workbench.moshi.load import PrivateKey
-from workbench.moshi.stream import TokenStream, reset_caches
+from workbench.moshi.stream import Drawing, MlxLmSteps, TokenStream
 from workbench.moshi.stt import DsmStt
 from workbench.moshi.tts import DsmTts, TtsOptions
 
@@ -27,7 +27,8 @@ def test_tokens_equal_lm_gen_beyond_the_ring(zoo, kind):
     sampler = utils.Sampler(temp=0.7, top_k=25)
 
     mx.random.seed(11)
-    reset_caches(lm)
+    steps = MlxLmSteps(lm)
+    steps.reset()
     gen = models.LmGen(lm, max_steps=130, text_sampler=sampler, audio_sampler=sampler)
     wanted = []
     for row in heard:
@@ -37,8 +38,8 @@ def test_tokens_equal_lm_gen_beyond_the_ring(zoo, kind):
     with pytest.raises(ValueError, match="max-steps"):
         gen.step(mx.array(heard[0])[None])
 
-    reset_caches(lm)
-    stream = TokenStream(lm, samplers=(sampler, sampler), key=PrivateKey(11))
+    steps.reset()
+    stream = TokenStream(steps, PrivateKey(11), Drawing((sampler, sampler)))
     got = []
     for row in heard:
         text = stream.step(row)
@@ -58,7 +59,8 @@ def test_a_context_ring_attends_to_what_a_growing_cache_would(zoo):
 
     def run(cache):
         lm.transformer_cache = cache
-        stream = TokenStream(lm, samplers=(utils.Sampler(temp=0), utils.Sampler(temp=0)), key=PrivateKey(0))
+        likeliest = utils.Sampler(temp=0)
+        stream = TokenStream(MlxLmSteps(lm), PrivateKey(0), Drawing((likeliest, likeliest)))
         out = []
         for row in heard:
             stream.step(row)

@@ -27,7 +27,7 @@ from workbench.moshi.layout import MIMI_202407, lm_table, mimi_table
 from workbench.moshi.load import lm_shapes, mimi_config
 from workbench.moshi.model import load
 from workbench.moshi.repository import FALLBACKS, published
-from workbench.moshi.stream import TokenStream
+from workbench.moshi.stream import Drawing, TokenStream
 from workbench.moshi.stt import DsmStt
 from workbench.moshi.tts import DsmTts, TtsOptions
 from workbench.sessions.session import write_manifest
@@ -354,7 +354,7 @@ def test_every_naming_and_width_loads_with_moshi_mlx_tokens(mlx, width, small_co
     wanted = [gen.step(mx.array([frame]))[0].item() for frame in codes]
 
     ours = load(find(root), kind(c))
-    stream = TokenStream(ours.lm, samplers=(text, audio), key=ours.key.copy())
+    stream = TokenStream(ours.steps, ours.key.copy(), Drawing((text, audio)))
     assert [stream.step(frame) for frame in codes] == wanted
 
 

@@ -119,7 +119,7 @@ def test_stt_equals_run_inference(zoo, heard, wav, capsys):
 def test_stt_tokens_and_heads_equal_the_file_script(zoo, sound, recipe):
     """delayed-streams-modeling's loop: encode_step of moshi_mlx's Mimi, then step_with_extra_heads."""
     c = zoo(recipe)
-    stt = DsmStt(c)
+    stt = DsmStt(c, codec="mlx")
     config = models.LmConfig.from_config_dict(c.config)
     config.transformer.max_seq_len = config.transformer.context
     lm = models.Lm(config)
@@ -167,8 +167,8 @@ def tts_run(tmp_path, monkeypatch):
     return run
 
 
-OPTIONS = TtsOptions(cfg=2.0, final_padding=4, padding_between=1)
-"""The defaults of run_tts, where the workbench's are MLX-Harmony's."""
+OPTIONS = TtsOptions(cfg=2.0, final_padding=4, padding_between=1, decoder="mlx", lm="mlx")
+"""The defaults of run_tts, where the workbench's are MLX-Harmony's, all of it computed by moshi_mlx."""
 
 
 @pytest.mark.parametrize(

@@ -199,7 +199,7 @@ def cycles(stt, session, store, lengths):
         for frame in range(at, at + frames):
             opened.hear(frame, 1)
         said.append((opened.pieces, opened.pauses))
-        hearing.close(opened)
+        hearing.close()
         at += frames
     return said
 

@@ -269,12 +269,12 @@ def test_what_a_killed_import_left_is_removed_by_the_next(tmp_path: Path) -> Non
     process = subprocess.Popen(
         [sys.executable, "-m", "workbench", "import", "a.wav"], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}
     )
-    while not list(tmp_path.glob("recordings/.*.importing/*")):
+    while not list(tmp_path.glob("recordings/.*.unfinished/*")):
         assert process.poll() is None
     process.send_signal(signal.SIGSTOP)
     soundfile.write(tmp_path / "b.wav", NOISE, RATE)
     assert workbench(["import", "b.wav"], tmp_path).returncode == 0
-    assert len(list(tmp_path.glob("recordings/.*.importing"))) == 1  # it is at work
+    assert len(list(tmp_path.glob("recordings/.*.unfinished"))) == 1  # it is at work
     assert workbench(["sessions"], tmp_path).stdout.count("mic") == 1
     process.kill()
     process.wait()

@@ -311,7 +311,7 @@ def test_bad_input_gives_one_line_and_leaves_nothing(case: str, tmp_path: Path) 
     assert done.stderr.count("\n") == 1
     assert message in done.stderr
     assert snapshot(tmp_path) == before
-    assert not list(tmp_path.rglob("*.importing"))
+    assert not list(tmp_path.rglob("*.unfinished"))
 
 
 def test_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

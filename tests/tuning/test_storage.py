@@ -40,3 +40,23 @@ def test_a_file_that_is_no_journal_is_left_alone(tmp_path, text):
     with pytest.raises(WorkbenchError, match="not a journal of studies"):
         open_storage(f"journal:{tmp_path}/notes")
     assert (tmp_path / "notes").read_text() == text
+
+
+@pytest.mark.parametrize("blank", [b"\n", b"\r\n", b"  \n", b"\t\n\n"])
+@pytest.mark.parametrize("where", ["first", "middle", "last", "everywhere"])
+def test_blank_lines_are_skipped(tmp_path, blank, where):
+    path = tmp_path / "trials.journal"
+    before = queued(f"journal:{path}", 3).trials
+    lines = path.read_bytes().splitlines(keepends=True)
+    spaced = {
+        "first": [blank, *lines],
+        "middle": [*lines[:2], blank, *lines[2:]],
+        "last": [*lines, blank],
+        "everywhere": [part for line in lines for part in (blank, line)],
+    }[where]
+    path.write_bytes(b"".join(spaced))
+    study = optuna.load_study(study_name="queue", storage=open_storage(f"journal:{path}"))
+    assert [trial.number for trial in study.trials] == [trial.number for trial in before]
+    study.enqueue_trial({"x": 1.0})
+    again = optuna.load_study(study_name="queue", storage=open_storage(f"journal:{path}"))
+    assert len(again.trials) == len(study.trials) == len(before) + 1

@@ -127,7 +127,7 @@ def test_an_older_study_is_named_and_the_others_are_listed(here, recordings):
     assert listed.stderr == f"note: studies/old/study.toml: {says}\n"
     with pytest.raises(WorkbenchError, match="of format 1"):
         run("tune", "--name", "old", "--resume")
-    with pytest.raises(WorkbenchError, match="not a study of format 4"):
+    with pytest.raises(WorkbenchError, match="x: format is 5, must be 4; tune under a new --name"):
         from_dict({"format": 5}, None, "x")
 
 

@@ -1,10 +1,12 @@
 """Listen loop of the assistant ``mlx-harmony`` (branch ``moshi-dev``, ``MoshiSTT.listen_once``), faults included.
 
-It drops two blocks when it opens and the blocks that only count towards ``stt_min_speech_ms``, never resets codec and
-caches, does not flush, keeps four blocks while it is busy and drops the oldest, and does not end before it has text.
+It drops two blocks when it opens and the blocks that only count towards ``stt_min_speech_ms``, restarts the generator
+but clears neither codec nor caches, does not flush, keeps four blocks while it is busy and drops the oldest, and does
+not end before it has text.
 """
 
 from collections.abc import Callable, Generator
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -20,8 +22,11 @@ from workbench.assistants.protocol import (
 )
 from workbench.knobs import ListenKnobs
 from workbench.simulation.microphone import EnergyGate, MicrophoneSource
-from workbench.simulation.scheduler import BARRIER, Environment, Job, Process, queued, run_until_done
+from workbench.simulation.scheduler import BARRIER, Job, Process, queued, run_until_done
+from workbench.stages.cached_stt import Transcription
 from workbench.units import FRAME_SAMPLES, frame_end
+
+_H = TypeVar("_H", bound=Hears)
 
 QUEUE_BLOCKS = 4
 WARMUP_BLOCKS = 2
@@ -30,19 +35,25 @@ WARMUP_BLOCKS = 2
 
 def listen(ears: Ears, opening: NextListen) -> Listening:
     """One listen cycle. It opens at once: it clears neither codec nor caches, so it pays for no reset."""
-    stt, mic, at = ears.stt, ears.stt.mic, opening.at
-    gate = mic.gate(ears.knobs.threshold)
-    hears = stt.open(fresh=False)
-    if ears.environment is not None:
-        loop = MlxHarmonyListener(hears, gate, ears.step_costs, ears.knobs, at, at, mic)
-        cycle = loop.run(ears.environment)
-    else:
-        cycle = run_mlx_harmony_cycle(hears, gate, ears.step_costs, ears.knobs, at, at)
-    if cycle.reason == "overrun":
+    stt, at = ears.stt, opening.at
+    if ears.environment is None and ears.scheduler.is_idle(at):
         hears = stt.open(fresh=False)
-        cycle = MlxHarmonyListener(hears, gate, ears.step_costs, ears.knobs, at, at).run()
-    stt.close(hears)
-    return Listening(cycle, hears)
+        cycle = run_mlx_harmony_cycle(hears, stt.mic.gate(ears.knobs.threshold), ears.step_costs, ears.knobs, at, at)
+        if cycle.reason != "overrun":
+            stt.close()
+            return Listening(cycle, hears)
+        stt.drop()
+    loop = open_cycle(ears, ears.knobs, at)
+    ears.scheduler.run([loop.process(ears.device)], ears.environment)
+    stt.close()
+    return loop.outcome
+
+
+def open_cycle(ears: Ears, knobs: ListenKnobs, at: int) -> "MlxHarmonyListener[Transcription]":
+    """A listen cycle that opens at a moment, to be run as a process."""
+    stt = ears.stt
+    gate = stt.mic.gate(knobs.threshold)
+    return MlxHarmonyListener(lambda: stt.open(fresh=False), gate, ears.step_costs, knobs, at, at, stt.mic)
 
 
 def run_mlx_harmony_cycle(
@@ -62,7 +73,7 @@ def run_mlx_harmony_cycle(
         started: when the call began: the time-out counts from here.
     """
     if not knobs.silence or knobs.vad:
-        return MlxHarmonyListener(hears, gate, costs, knobs, opened, started).run()
+        return MlxHarmonyListener(lambda: hears, gate, costs, knobs, opened, started).run()
     frames = len(gate.loud)
     begin = min(first_frame(opened) + WARMUP_BLOCKS, frames)
     first = gate.next_loud(begin, knobs.min_speech_frames)
@@ -105,20 +116,22 @@ def _deadline(knobs: ListenKnobs, started: int) -> int:
     return started + knobs.max_wait if knobs.max_wait > 0 else -1
 
 
-class MlxHarmonyListener:
+class MlxHarmonyListener(Generic[_H]):
     """MLX-Harmony's loop, block by block: queue of four, drop-oldest, warm-up, gate, STT, end of turn.
 
     Args:
-        hears, gate, costs, knobs, opened, started: see :func:`run_mlx_harmony_cycle`.
+        opens: opens the transcription, not reset, when the cycle begins.
+        gate, costs, knobs, opened, started: see :func:`run_mlx_harmony_cycle`.
         mic: where blocks come from while the loop waits for them; None where ``gate`` knows them all.
 
     Attributes:
-        cycle: the outcome. Of a watch that was left alone, ``ended`` is later than ``closed``.
+        hears: the transcription, once the cycle has begun.
+        cycle: how it went, once it is over.
     """
 
     def __init__(
         self,
-        hears: Hears,
+        opens: Callable[[], _H],
         gate: EnergyGate,
         costs: StepCosts,
         knobs: ListenKnobs,
@@ -126,12 +139,11 @@ class MlxHarmonyListener:
         started: int,
         mic: MicrophoneSource | None = None,
     ) -> None:
-        self._hears = hears
+        self._opens = opens
         self._gate = gate
         self._costs = costs
         self._knobs = knobs
         self._mic = mic
-        self._closed: Callable[[], int | None] | None = None
         self._now = opened
         self._next = first_frame(opened)
         self._deadline = _deadline(knobs, started)
@@ -142,20 +154,19 @@ class MlxHarmonyListener:
         self._speech = 0
         self._silence = 0
         self._heads = PauseHeadCounter(knobs, consecutive=False)
-        self._is_left = False
+        self.hears: _H
         self.cycle: ListenCycle | None = None
 
-    def watch(self, closed: Callable[[], int | None]) -> None:
-        """Listen during a chunk: the loop is left alone with the first block that it would hear after that.
+    @property
+    def outcome(self) -> Listening:
+        """The cycle and what the STT made of it, once it is over."""
+        assert self.cycle is not None
+        assert isinstance(self.hears, Transcription)
+        return Listening(self.cycle, self.hears)
 
-        Args:
-            closed: gives when the chunk is over, once that is known.
-        """
-        self._closed = closed
-
-    def run(self, environment: Environment | None = None) -> ListenCycle:
+    def run(self) -> ListenCycle:
         """Run the call to its end, with the device to itself."""
-        run_until_done([self.process()], environment=environment)
+        run_until_done([self.process()])
         assert self.cycle is not None
         return self.cycle
 
@@ -164,23 +175,23 @@ class MlxHarmonyListener:
         self.cycle = yield from self._loop(device)
 
     def _loop(self, device: str) -> Generator[Job | None, int, ListenCycle]:
+        # Other cycles may be stepping the model: it is restarted when the moment has come, and each step in its turn.
+        yield Job(self._now, 0, BARRIER)
+        self.hears = self._opens()
         for _ in range(WARMUP_BLOCKS):
             yield from self._take()
         while True:
             if self._deadline >= 0 and self._first < 0 and self._now > self._deadline:
-                return self._cycle("limit" if self._hears.pieces else "timeout", self._next - 1)
+                return self._cycle("limit" if self.hears.pieces else "timeout", self._next - 1)
             frame = yield from self._take()
             if frame < 0:
-                if self._is_left or (yield from self._left(frame_end(self._next - 1))):
-                    return self._alone()
                 return self._cycle("end", len(self._gate.loud) - 1)
-            if self._knobs.silence and not self._speaks(frame):
+            if self._knobs.silence and not (yield from self._speaks(frame)):
                 continue
-            if (yield from self._left(self._now)):
-                return self._alone()
+            yield Job(self._now, 0, BARRIER)
             # The price is known only once the step has run, where steps are timed.
-            step = self._hears.steps
-            self._hears.hear(frame, 1)
+            step = self.hears.steps
+            self.hears.hear(frame, 1)
             self._now = yield Job(self._now, int(self._costs(frame, 1)[0]), device)
             self._fed.append(frame)
             self._done.append(self._now)
@@ -197,35 +208,20 @@ class MlxHarmonyListener:
             self._dropped += range(self._next, min(oldest, len(self._gate.loud)))
         self._next = oldest + 1
         while oldest >= len(self._gate.loud):
-            if self._mic is None or self._mic.ended or self._is_left:
+            if self._mic is None or self._mic.ended:
                 return -1
-            moment = yield None
-            self._is_left = moment is not None and self._is_over(moment)
+            yield None
         self._now = max(self._now, int(self._gate.arrived(np.asarray([oldest]))[0]))
         return oldest
 
-    def _left(self, moment: int) -> Generator[Job, int, bool]:
-        """Whether this is a watch, and its chunk is over before a moment."""
-        if self._closed is None:
-            return False
-        moment = max(moment, self._now)
-        yield Job(moment, 0, BARRIER)
-        return self._is_over(moment)
-
-    def _is_over(self, moment: int) -> bool:
-        closed = self._closed() if self._closed is not None else None
-        return closed is not None and moment > closed
-
-    def _alone(self) -> ListenCycle:
-        """The watch outlives its chunk: what becomes of it is not known."""
-        closed = self._closed() if self._closed is not None else None
-        assert closed is not None
-        self._now = max(self._now, closed + 1)
-        return self._cycle("left", self._next - 1)
-
-    def _speaks(self, frame: int) -> bool:
+    def _speaks(self, frame: int) -> Generator[Job, int, bool]:
         """The energy gate; whether the block goes on to the STT."""
-        if self._gate.loud[frame]:
+        loud = self._gate.loud[frame]
+        if self._mic is not None and self._mic.has_echo:
+            # What the agent plays until the block's end is known when that moment has come.
+            yield Job(self._now, 0, BARRIER)
+            loud = self._mic.level(frame) >= self._knobs.threshold
+        if loud:
             self._speech += 1
             self._silence = 0
             if self._first < 0:
@@ -241,7 +237,7 @@ class MlxHarmonyListener:
 
     def _over(self, step: int) -> str:
         """Whether the call ends with the block heard last; the reason, or nothing."""
-        hears, knobs = self._hears, self._knobs
+        hears, knobs = self.hears, self._knobs
         said = bool(hears.pieces) and hears.pieces[-1][0] == step
         enough = knobs.vad and self._heads.see(hears.pauses[step], said)
         if enough and hears.pieces:

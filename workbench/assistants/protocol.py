@@ -1,14 +1,14 @@
 """Protocol of an assistant, and the types that its listen loop works with."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from workbench.arrays import Times
 from workbench.barge_in.protocol import BargeInDecision
 from workbench.config import Config, Knob
 from workbench.knobs import ListenKnobs
-from workbench.simulation.scheduler import Environment
+from workbench.simulation.scheduler import Environment, Scheduler
 from workbench.simulation.step_costs import CostSource, MeasuredCosts
 from workbench.stages.cached_stt import CachedStt, Transcription
 from workbench.stages.chunker import Chunker
@@ -56,8 +56,7 @@ class ListenCycle:
 
     Attributes:
         reason: ``silence``, ``pause`` or ``limit`` when the turn was ended; ``timeout`` when no speech came;
-            ``end`` when the session ended; ``overrun`` when skipping does not give the cycle (blocks were lost);
-            ``left`` when its chunk ended before it.
+            ``end`` when the session ended; ``overrun`` when skipping does not give the cycle (blocks were lost).
         ended: when the loop was done, computing included.
         last: frame that decided; -1 if none did.
         gate: frame at which the gate opened; -1 if it did not.
@@ -130,12 +129,16 @@ class Ears:
         costs: of its steps.
         knobs: of the listen loop.
         environment: of a live run; None in a replay, where all frames are there.
+        device: of the STT's steps, where they compete with others.
+        scheduler: of the session, with the listen cycles that go on in the background.
     """
 
     stt: CachedStt
     costs: CostSource
     knobs: ListenKnobs
     environment: Environment | None = None
+    device: str = "stt"
+    scheduler: Scheduler = field(default_factory=Scheduler)
 
     @property
     def is_measured(self) -> bool:

@@ -41,7 +41,7 @@ def listen(ears: Ears, opening: NextListen) -> Listening:
             break
     if cycle.committed:
         cycle = _rest(ears, hears, cycle)
-    stt.close(hears)
+    stt.close()
     return Listening(cycle, hears)
 
 

@@ -38,14 +38,14 @@ class WatchCycle(Protocol):
         ...
 
 
-def decide(cycle: WatchCycle | None, text: str) -> BargeInDecision | None:
-    """The decision that a watch comes to.
+def decide(cycle: WatchCycle, text: str) -> BargeInDecision | None:
+    """The decision that a watch came to.
 
     Args:
-        cycle: of the watch; None while it goes on.
+        cycle: of the watch, over.
         text: what the STT made of it.
     """
-    if cycle is None or not cycle.committed or not text:
+    if not cycle.committed or not text:
         return None
     # Without the energy gate nothing marks an onset: what was heard from there on brought the text.
     onset = cycle.gate if cycle.gate >= 0 else cycle.fed[0]

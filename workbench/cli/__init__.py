@@ -27,6 +27,7 @@ from workbench.cli.commands.score import score
 from workbench.cli.commands.sessions import sessions
 from workbench.cli.commands.studies import studies
 from workbench.cli.commands.sweep import sweep
+from workbench.cli.commands.synth import synth
 from workbench.cli.commands.tune import tune
 from workbench.cli.commands.voices import voices
 from workbench.cli.options import HelpfulGroup
@@ -39,7 +40,7 @@ def cli() -> None:
     """Record, replay, measure and tune a local Moshi voice assistant at exact 80 ms frames."""
 
 
-cli.add_section("Record and label", (record, import_, sessions, label))
+cli.add_section("Record and label", (record, import_, synth, sessions, label))
 cli.add_section("Replay and score", (demo, replay, score, report, sweep, compare))
 cli.add_section("Tune", (tune, studies, dashboard))
 cli.add_section("Models", (models, voices))

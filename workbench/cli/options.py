@@ -3,14 +3,15 @@
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from workbench.config import Config, Knob, get, knobs, load, parse_assignment
-from workbench.config_sections import ASSISTANTS
 from workbench.errors import WorkbenchError
 from workbench.files import RECORDINGS, SHIPPED, shipped
+
+if TYPE_CHECKING:
+    from workbench.config import Config, Knob
 
 SESSION_PARTS = ("session.json", ".recording", "mic.flac", "labels.csv")
 """Files that mark a folder as a session, a broken one included."""
@@ -34,6 +35,22 @@ class _ConfigPath(click.Path):
 
 
 CONFIG_PATH = _ConfigPath(path_type=Path)
+
+
+class _AssistantChoice(click.Choice[str]):
+    """Names of the assistants, looked up when they are needed: ``--help`` of all commands loads no config."""
+
+    def __init__(self) -> None:
+        self.case_sensitive = True
+
+    @property
+    def choices(self) -> tuple[str, ...]:  # type: ignore[override]
+        from workbench.config_sections import ASSISTANTS
+
+        return ASSISTANTS
+
+
+ASSISTANT = _AssistantChoice()
 
 
 class HelpfulGroup(click.Group):
@@ -144,7 +161,7 @@ def config_options(default: Path | None = None) -> Callable[[Callable[..., Any]]
     return decorate
 
 
-def used_config(config: Config) -> str:
+def used_config(config: "Config") -> str:
     """One line that says which config file a command uses, and how the config differs from the defaults."""
     path: Path | None = click.get_current_context().meta.get(_CONFIG_FILE)
     changed = [f"{name} = {_spelt(value)}" for name, value in changed_knobs(config).items()]
@@ -155,8 +172,10 @@ def used_config(config: Config) -> str:
     return f"config: {path.relative_to(SHIPPED) if came else path}; {differs}"
 
 
-def changed_knobs(config: Config) -> dict[str, Knob]:
+def changed_knobs(config: "Config") -> dict[str, "Knob"]:
     """Knobs that differ from the defaults, by name; ``enabled``, which is the assistant's alone, is left out."""
+    from workbench.config import get, knobs
+
     return {
         path.partition(".")[2]: get(config, path)
         for path, knob in knobs().items()
@@ -164,12 +183,13 @@ def changed_knobs(config: Config) -> dict[str, Knob]:
     }
 
 
-def _spelt(value: Knob) -> str:
+def _spelt(value: "Knob") -> str:
     return str(value).lower() if isinstance(value, bool) else str(value) or "(empty)"
 
 
-def _warn_of_idle_knobs(config: Config, assignments: Sequence[str]) -> None:
+def _warn_of_idle_knobs(config: "Config", assignments: Sequence[str]) -> None:
     if assignments:
+        from workbench.config import parse_assignment
         from workbench.idle_knobs import idle
 
         for line in idle(config, (parse_assignment(item)[0] for item in assignments)):
@@ -185,7 +205,7 @@ _CONFIG_OPTIONS = (
     ),
     click.option(
         "--listener",
-        type=click.Choice(ASSISTANTS),
+        type=ASSISTANT,
         help="Turn detection to simulate: `workbench` (corrected) or `mlx-harmony` (as shipped, faults included).",
     ),
     click.option("--models", metavar="FOLDER", help="Folder of the stack's models: stt/, tts/, duplex/."),
@@ -207,8 +227,10 @@ def build_config(
     listener: str | None,
     step_costs: str | None,
     assignments: tuple[str, ...],
-) -> Config:
+) -> "Config":
     """The config that the shared options describe; ``--set`` overrides the others."""
+    from workbench.config import load
+
     changed = changes(stack, models, listener, step_costs, assignments)
     if config_file is not None and config_file.suffix == ".json":
         from workbench.moshi_json import settings
@@ -221,6 +243,8 @@ def changes(
     stack: str | None, models: str | None, listener: str | None, step_costs: str | None, assignments: tuple[str, ...]
 ) -> dict[str, str]:
     """Changes that the shared options make to a config: path or name of a knob → its value as typed."""
+    from workbench.config import parse_assignment
+
     named = {
         "stack.name": stack,
         "stack.models": models,

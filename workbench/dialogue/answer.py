@@ -25,6 +25,10 @@ CHUNK_GROUPS = 1 << 10
 """Chunk *c* of reply *r* draws its costs as group r · 1024 + c."""
 
 
+_NOT_KNOWN = 1 << 60
+"""A moment that comes after all others."""
+
+
 @dataclass(frozen=True)
 class ChunkAudio:
     """Chunk of an answer: its text, the token that completed it, and how it is spoken.
@@ -66,11 +70,13 @@ class TimedChunk:
         audio: what is said.
         handed: when the TTS got it.
         steps: when each step ended, the set-up first, shape (1 + steps,).
+        is_whole: False while more steps may come: nothing closes its audio stream yet.
     """
 
     audio: ChunkAudio
     handed: int
     steps: Times
+    is_whole: bool = True
 
     @property
     def ready(self) -> Times:
@@ -85,7 +91,7 @@ class TimedChunk:
     @property
     def times(self) -> ChunkTimes:
         """What its playing depends on; its own audio stream, if it has one, opens when it is set up."""
-        return ChunkTimes(self.ready, int(self.steps[0]), self.ended)
+        return ChunkTimes(self.ready, int(self.steps[0]), self.ended if self.is_whole else _NOT_KNOWN)
 
 
 @dataclass

@@ -46,6 +46,7 @@ class Conversation:
             opening = self._respond(turn, replies)
             replies += 1
             yield replies
+        self._listening.finish()
 
     def _respond(self, turn: UserTurn, reply: int) -> NextListen:
         history = (*self._history, turn.text)

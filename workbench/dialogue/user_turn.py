@@ -6,14 +6,15 @@ from itertools import pairwise
 import numpy as np
 
 from workbench.arrays import Times
-from workbench.assistants.protocol import Assistant, Ears, ListenCycle, NextListen
+from workbench.assistants.protocol import Assistant, Ears, ListenCycle, Listening, NextListen
 from workbench.cache import Store
+from workbench.dialogue.shared_model import SharedModelCycles
 from workbench.errors import WorkbenchError
 from workbench.knobs import Knobs
 from workbench.simulation.microphone import MicrophoneSource
 from workbench.simulation.scheduler import Environment
 from workbench.simulation.step_costs import CostSource, MeasuredCosts
-from workbench.stages.cached_stt import CachedStt, Words
+from workbench.stages.cached_stt import CachedStt
 from workbench.stages.protocols import Stt
 from workbench.trace import Commit, Dropped, Event, Heard, Listen, Onset, Steps, Transcript, Word
 from workbench.units import FRAME_SAMPLES, frame_end
@@ -67,7 +68,8 @@ def make_ears(
     """
     check_pause_heads(knobs, stt)
     timer = costs if isinstance(costs, MeasuredCosts) else None
-    return Ears(CachedStt(stt, mic, store, timer), costs, knobs.listen, environment)
+    device = "device" if knobs.one_device else "stt"
+    return Ears(CachedStt(stt, mic, store, timer), costs, knobs.listen, environment, device)
 
 
 class UserTurnRunner:
@@ -84,6 +86,7 @@ class UserTurnRunner:
         self.ears = ears
         self._events = events
         self._turns = 0
+        self._cycles = SharedModelCycles()
 
     def next_turn(self, opening: NextListen) -> UserTurn | None:
         """Listen until somebody said something; None at the end of the session."""
@@ -96,8 +99,8 @@ class UserTurnRunner:
 
     def _listen(self, opening: NextListen) -> UserTurn | None:
         self._events.append(Listen(opening.at))
-        cycle, hears = self._assistant.listen(self.ears, opening)
-        self.log_heard(cycle, hears.words())
+        cycle, hears = listened = self._assistant.listen(self.ears, opening)
+        self.log_heard(listened)
         if cycle.reason == "end":
             return None
         if not cycle.committed:
@@ -107,8 +110,14 @@ class UserTurnRunner:
             self._log_commit(cycle, turn)
         return turn
 
-    def log_heard(self, cycle: ListenCycle, words: Words) -> None:
+    def finish(self) -> None:
+        """The session is over: what still listens in the background hears nothing more."""
+        self.ears.scheduler.finish(self.ears.environment)
+
+    def log_heard(self, listened: Listening) -> None:
         """Put into the trace what one cycle heard, and what the STT made of it."""
+        cycle, words = listened.cycle, listened.hears.words()
+        self._events += self._cycles.add(cycle)
         if cycle.gate >= 0 and cycle.fed:
             self._events.append(Onset(frame_end(cycle.gate), cycle.fed[0] * FRAME_SAMPLES))
         if not cycle.fed:

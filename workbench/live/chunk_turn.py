@@ -1,22 +1,20 @@
-"""One live answer with an audio stream per chunk that is closed early, and a watch of its own during each chunk.
+"""One live answer with an audio stream per chunk that is closed early, and a watch that begins with each chunk.
 
 So MLX-Harmony answers. The times are those of :class:`workbench.replay.watched_answer.WatchedAnswer`; here each step
-is done when its turn has come. The watch needs the device that speaks, and hears with the one STT, which is not reset.
+is done when its turn has come. The watches need the device that speaks, and hear with the one STT, which is not reset.
 """
 
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
 
-from workbench.assistants.mlx_harmony_listener import MlxHarmonyListener
-from workbench.barge_in.mlx_harmony import decide
 from workbench.barge_in.protocol import BargeInDecision
 from workbench.dialogue.answer import AnswerResult
-from workbench.dialogue.interruption import watch_knobs
 from workbench.dialogue.user_turn import UserTurn
+from workbench.dialogue.watch import Watch
 from workbench.live.environment import LiveEnvironment
 from workbench.live.generation import AnswerGenerator, GeneratedChunk, LiveParts, SessionOver, never
-from workbench.simulation.scheduler import BARRIER, Job, Process, run_until_done
+from workbench.simulation.scheduler import BARRIER, Job, Process
 
 
 class StreamPerChunkTurn:
@@ -33,6 +31,7 @@ class StreamPerChunkTurn:
         self._generator = AnswerGenerator(parts, turn.at, reply)
         self._is_watched = parts.assistant.watches_chunks and parts.knobs.barge_in is not None
         self._environment = LiveEnvironment(parts.mic, parts.playback, answering=True)
+        self._scheduler = parts.listening.ears.scheduler
 
     def give(self, history: tuple[str, ...]) -> AnswerResult:
         """Think, speak, and be silent when interrupted.
@@ -43,10 +42,9 @@ class StreamPerChunkTurn:
         generator, stopped, whole = self._generator, None, True
         try:
             if self._knobs.chunks.stream:
-                processes = [generator.think(history), self._speak_cuts()]
-                run_until_done(processes, {"device": self._turn.at}, self._environment)
+                self._run(generator.think(history), self._speak_cuts())
             else:
-                run_until_done([generator.think(history)], environment=self._environment)
+                self._run(generator.think(history))
                 stopped = self._speak_chunks()
         except SessionOver:
             whole = False
@@ -74,7 +72,7 @@ class StreamPerChunkTurn:
         for spoken in self._generator.chunks:
             spoken.handed = max(spoken.handed, free)
             if not self._is_watched:
-                run_until_done([self._speak(spoken, never)], environment=self._environment)
+                self._run(self._speak(spoken, never))
             elif (stopped := self._speak_watched(spoken)) is not None:
                 return stopped
             assert spoken.closed is not None
@@ -82,27 +80,14 @@ class StreamPerChunkTurn:
         return None
 
     def _speak_watched(self, spoken: GeneratedChunk) -> BargeInDecision | None:
-        listening, free, knobs = self._parts.listening, spoken.handed, watch_knobs(self._knobs)
-        stt, mic = listening.ears.stt, self._parts.mic
-        hears = stt.open(fresh=False)
-        loop = MlxHarmonyListener(hears, mic.gate(knobs.threshold), listening.ears.step_costs, knobs, free, free, mic)
-        loop.watch(lambda: spoken.closed)
-
-        def stop() -> int | None:
-            stopped = decide(loop.cycle, hears.text)
-            return stopped.at if stopped else None
-
-        try:
-            watch = loop.process("device" if self._knobs.one_device else "stt")
-            run_until_done([self._speak(spoken, stop), watch], environment=self._environment)
-        finally:
-            stt.close(hears)
-        assert loop.cycle is not None
+        watch = Watch(self._parts.listening, self._knobs, spoken.handed)
+        self._run(self._speak(spoken, watch.decided))
+        decision = watch.decision()
         assert spoken.closed is not None
-        if loop.cycle.ended > spoken.closed:
-            return None
-        listening.log_heard(loop.cycle, hears.words())
-        return decide(loop.cycle, hears.text)
+        return decision if decision is not None and decision.at <= spoken.closed else None
+
+    def _run(self, *processes: Process) -> None:
+        self._scheduler.run(processes, self._environment)
 
     def _speak(self, spoken: GeneratedChunk, stop: Callable[[], int | None]) -> Process:
         """The steps of a chunk, then its stream to the end; ``stop`` says when a watch brought text, once one did."""

@@ -54,6 +54,7 @@ class TraceFacts:
     xruns: int
     xrun_samples: int
     dropped: int
+    shared_model: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ def condense(index: IndexedTrace) -> TraceFacts:
         xruns=len(index.xruns),
         xrun_samples=sum(xrun.samples for xrun in index.xruns),
         dropped=index.dropped,
+        shared_model=index.shared_model,
     )
 
 
@@ -131,7 +133,7 @@ def _together(parts: Sequence[TraceFacts]) -> TraceFacts:
     barge_ins: list[BargeIn] = []
     holes: list[UnderrunRow] = []
     gaps: list[int] = []
-    sums = [0] * 6
+    sums = [0] * 7
     for part in parts:
         commits += part.commits
         transcripts += part.transcripts
@@ -141,7 +143,15 @@ def _together(parts: Sequence[TraceFacts]) -> TraceFacts:
         holes += part.underruns
         gaps += part.chunk_gaps
         for at, amount in enumerate(
-            (part.played, part.midword_splits, part.tts_audio, part.xruns, part.xrun_samples, part.dropped)
+            (
+                part.played,
+                part.midword_splits,
+                part.tts_audio,
+                part.xruns,
+                part.xrun_samples,
+                part.dropped,
+                part.shared_model,
+            )
         ):
             sums[at] += amount
     return TraceFacts(
@@ -161,6 +171,7 @@ def _together(parts: Sequence[TraceFacts]) -> TraceFacts:
         xruns=sums[3],
         xrun_samples=sums[4],
         dropped=sums[5],
+        shared_model=sums[6],
     )
 
 

@@ -234,6 +234,7 @@ _STUTTER: tuple[Measure, ...] = (
     Total("xruns", lambda s: s.xruns),
     Total("xrun_ms_total", lambda s: s.xrun_samples, SAMPLES_PER_MS, "ms"),
     Total("mic_dropped_ms_total", lambda s: s.dropped, SAMPLES_PER_MS, "ms"),
+    Total("shared_model_listens", lambda s: s.shared_model),
 )
 
 _EVIDENCE: tuple[Measure, ...] = (

@@ -26,6 +26,7 @@ from workbench.trace import (
     Heard,
     Pcm,
     Play,
+    SharedModel,
     Steps,
     Tokens,
     Trace,
@@ -111,6 +112,7 @@ class IndexedTrace:
     tts_steps: Histogram
     xruns: list[Xrun]
     dropped: int
+    shared_model: int
 
 
 def first_within(spans: Sequence[Span], start: int, end: int) -> int | None:
@@ -157,6 +159,7 @@ def index(trace: Trace) -> IndexedTrace:
         tts_steps=_steps(steps, "tts"),
         xruns=groups.of(Xrun),
         dropped=sum(item.end - item.start for item in groups.of(Dropped)),
+        shared_model=len(groups.of(SharedModel)),
     )
 
 

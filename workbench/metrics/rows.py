@@ -214,6 +214,7 @@ class SessionScores:
         replies_unheard: answers that were never audible.
         xruns, xrun_samples: what the audio device reported of itself.
         dropped: microphone samples lost because the listener's queue was full.
+        shared_model: listen cycles that stepped the STT model between steps of another one.
         reasons: of cut-ins, missed ends and underruns; empty where settings and levels were not at hand.
         losses: what each counted turn cost the user.
     """
@@ -240,6 +241,7 @@ class SessionScores:
     xruns: int = 0
     xrun_samples: int = 0
     dropped: int = 0
+    shared_model: int = 0
     reasons: tuple[ReasonRow, ...] = ()
     losses: tuple[LossRow, ...] = ()
 

@@ -82,6 +82,7 @@ def score_parts(
         xruns=total.xruns,
         xrun_samples=total.xrun_samples,
         dropped=total.dropped,
+        shared_model=total.shared_model,
         losses=losses(found, turns, stops, floor, prices),
     )
 

@@ -12,6 +12,7 @@ from workbench.trace import (
     Pcm,
     Play,
     Remark,
+    SharedModel,
     Tokens,
     Trace,
     Transcript,
@@ -50,6 +51,8 @@ def check_trace(trace: Trace) -> None:
             raise WorkbenchError(
                 f"{where}: {name} at {event.t}: ends at {event.end}, before it starts at {event.start}"
             )
+        if isinstance(event, SharedModel) and event.until < event.t:
+            raise WorkbenchError(f"{where}: {name} at {event.t}: ends at {event.until}, before it begins")
         if isinstance(event, Commit | Transcript | Tokens | Chunk | Pcm):
             known.add(event.reply)
         elif isinstance(event, Play | Underrun | Done | BargeIn | Cancel | Remark):

@@ -1,4 +1,4 @@
-"""Mimi frame by frame, on rustymimi or moshi_mlx, with a reset after which every frame equals a fresh object's.
+"""Mimi frame by frame, on rustymimi, moshi_mlx or NumPy, with a reset after which every frame equals a fresh object's.
 
 rustymimi 0.4.1 has three defects that matter over a day of listening:
 
@@ -12,6 +12,7 @@ Here the table is twice the default, and a stream that outlives it moves on to a
 still within reach of its attention: no end, and at most half a gigabyte a side.
 """
 
+import math
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -207,4 +208,54 @@ class MlxCodec:
         if not self._encoder:
             mimi = self.mimi
             self._encoder += [*of_modules(mimi.encoder, mimi.downsample), *of_caches(mimi.encoder_cache)]
+        return self._encoder
+
+
+def fits_frames(config: dict[str, Any]) -> bool:
+    """Whether a frame is one code of this Mimi and whole strides of all its layers, as :class:`NumpyCodec` needs it."""
+    positions = math.prod(config["seanet"]["ratios"])
+    stride = int(config["sample_rate"] / positions / config["frame_rate"])
+    return bool(config["seanet"]["causal"]) and positions * stride == FRAME_SAMPLES
+
+
+class NumpyCodec:
+    """Mimi in NumPy: what moshi_mlx computes, of any size, without MLX's slow convolutions on a CPU.
+
+    Args:
+        weights: PyTorch-named file.
+        config: fields of ``MimiConfig``, with the file's number of codebooks; :func:`fits_frames` must hold.
+        codebooks: how many of them to use.
+    """
+
+    chunk_frames = 1  # see MlxCodec
+    concurrent = False
+
+    def __init__(self, weights: Path, config: dict[str, Any], codebooks: int) -> None:
+        from workbench.moshi.load import load_mimi
+        from workbench.moshi.numpy_mimi import NumpyMimi
+        from workbench.moshi.numpy_products import use_one_thread
+
+        use_one_thread()
+        self.codebooks = codebooks
+        self._mimi = NumpyMimi(load_mimi(config, weights, codebooks))
+        self._encoder = list(self._mimi.encoder_slots())
+
+    def encode(self, pcm: Audio) -> Codes:
+        """Codes (n, codebooks) of ``pcm``, float32 of shape (1920 n,)."""
+        return np.concatenate([self._mimi.encode(frame) for frame in pcm.reshape(-1, FRAME_SAMPLES)])
+
+    def encode_raw(self, pcm: Audio) -> npt.NDArray[Any]:
+        """Codes of one frame as ``Mimi.encode_step`` returns them, (1, codebooks, 1)."""
+        return self._mimi.encode(pcm).T[None]
+
+    def decode(self, codes: Codes) -> Audio:
+        """PCM (1920,) of one frame's codes, (codebooks,)."""
+        return self._mimi.decode(codes[None])
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self._mimi.reset()
+
+    def encoder(self) -> "list[Slot]":
+        """What encoding has in mind."""
         return self._encoder

@@ -9,7 +9,7 @@ from workbench.errors import WorkbenchError
 from workbench.moshi.checkpoint import Checkpoint
 from workbench.moshi.codec import Codec
 from workbench.moshi.model import Backend, Model, dialogue_condition, fingerprint, load, open_codec
-from workbench.moshi.stream import TokenStream, reset_caches
+from workbench.moshi.stream import Drawing, TokenStream
 from workbench.stages.protocols import DuplexStep
 from workbench.units import FRAME_SAMPLES
 
@@ -51,8 +51,8 @@ class Duplex:
         _check(drawn, self.model)
         self.codec: Codec = open_codec(checkpoint, codec)
         self.delay_frames = max(self.model.lm.delays)
-        described = {"role": "duplex", "codec": type(self.codec).__name__, **asdict(drawn)}
-        self.fingerprint = fingerprint(checkpoint, described)
+        described = {"role": "duplex", **asdict(drawn)}
+        self.fingerprint = fingerprint(checkpoint, described, (self.codec, self.model.steps))
         self._samplers = (
             Sampler(top_k=drawn.top_k_text, temp=drawn.temperature),
             Sampler(top_k=drawn.top_k_audio, temp=drawn.temperature),
@@ -69,15 +69,10 @@ class Duplex:
 
         self._live += 1
         self.codec.reset()
-        reset_caches(self.model.lm)
+        self.model.steps.reset()
         key = self.model.key.copy() if seed is None else PrivateKey(seed)
-        tokens = TokenStream(
-            self.model.lm,
-            samplers=self._samplers,
-            key=key,
-            condition=dialogue_condition(self.model.lm),
-        )
-        return DuplexStream(self, self._live, tokens)
+        drawing = Drawing(self._samplers, dialogue_condition(self.model.lm))
+        return DuplexStream(self, self._live, TokenStream(self.model.steps, key, drawing))
 
     def alive(self, stream: int) -> bool:
         """Whether this is still the newest stream."""

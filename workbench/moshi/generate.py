@@ -22,6 +22,7 @@ from workbench.moshi import sizes, spm
 from workbench.moshi.layout import MIMI_202407, Table, lm_table, mimi_table
 from workbench.moshi.sizes import Kind, ModelConfig, Size
 from workbench.moshi.tensors import ITEM_BYTES, TensorSpec, save, to_bf16, write
+from workbench.new_folder import new_folder
 
 VOICE_FRAMES = 125
 """Length of a published voice: 10 s at 12.5 Hz."""
@@ -74,11 +75,8 @@ def init(directory: Path, recipe: Recipe) -> list[Path]:
     """
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise WorkbenchError(f"{directory}: exists and is not empty; name a new directory")
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        _write(directory, recipe)
-    except OSError as e:
-        raise WorkbenchError(f"{directory}: cannot be written ({e.strerror or e})") from e
+    with new_folder(directory) as hidden:
+        _write(hidden, recipe)
     return sorted(p for p in directory.rglob("*") if p.is_file())
 
 

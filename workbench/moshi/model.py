@@ -6,16 +6,24 @@ import sys
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from workbench.errors import WorkbenchError
 from workbench.files import canonical_json, sha256_text, source_digest
 from workbench.moshi.checkpoint import Checkpoint, check
-from workbench.moshi.codec import Codec, MlxCodec, RustyCodec
+from workbench.moshi.codec import Codec, MlxCodec, NumpyCodec, RustyCodec, fits_frames
 from workbench.moshi.judge import NOT_FINITE, cannot_step
 from workbench.moshi.sizes import Kind
 
-Backend = Literal["auto", "rustymimi", "mlx"]
+if TYPE_CHECKING:
+    from workbench.moshi.stream import LmSteps
+
+Backend = Literal["auto", "exact", "rustymimi", "mlx", "numpy"]
+"""``exact``: what moshi_mlx computes, by itself on a GPU, in NumPy on a CPU; ``auto``: rustymimi for the published
+size, ``exact`` for others. The others name an implementation."""
+
+LmBackend = Literal["auto", "mlx", "numpy"]
+"""``auto``: NumPy for a small model on a CPU, moshi_mlx otherwise."""
 
 
 @dataclass(frozen=True)
@@ -24,15 +32,20 @@ class Model:
 
     Attributes:
         checkpoint: where it came from.
-        lm: moshi_mlx ``Lm``.
+        steps: what steps the LM.
         text: sentencepiece processor.
         key: random state as moshi_mlx's own scripts have it once the model is built and warmed up.
     """
 
     checkpoint: Checkpoint
-    lm: Any
+    steps: "LmSteps"
     text: Any
     key: Any
+
+    @property
+    def lm(self) -> Any:
+        """moshi_mlx ``Lm``."""
+        return self.steps.lm
 
     def piece(self, token: int) -> str:
         """Text of a token: a leading space where a word begins, empty for padding and word borders.
@@ -49,13 +62,14 @@ class Model:
         return piece.replace("▁", " ")
 
 
-def load(checkpoint: Checkpoint, kind: Kind, *, quantize: int | None = None) -> Model:
+def load(checkpoint: Checkpoint, kind: Kind, *, quantize: int | None = None, lm_backend: LmBackend = "auto") -> Model:
     """Check a checkpoint, load it, and warm it up as the reference scripts do.
 
     Args:
         checkpoint: what to load.
         kind: the role it must have.
         quantize: bits to quantise a TTS to while loading.
+        lm_backend: what steps the LM.
 
     Raises:
         WorkbenchError: the role is another, or a file does not fit.
@@ -86,7 +100,20 @@ def load(checkpoint: Checkpoint, kind: Kind, *, quantize: int | None = None) -> 
         else:
             _warm_up(lm, checkpoint)
     mx.eval(lm.parameters())
-    return Model(checkpoint, lm, sentencepiece.SentencePieceProcessor(str(checkpoint.tokenizer)), key)
+    return Model(
+        checkpoint, _steps(lm, lm_backend), sentencepiece.SentencePieceProcessor(str(checkpoint.tokenizer)), key
+    )
+
+
+def _steps(lm: Any, backend: LmBackend) -> "LmSteps":
+    import mlx.core as mx
+
+    from workbench.moshi.numpy_lm import NumpyLm, suits
+    from workbench.moshi.stream import MlxLmSteps
+
+    if backend == "numpy" or (backend == "auto" and mx.default_device() == mx.cpu and suits(lm)):
+        return NumpyLm(lm)
+    return MlxLmSteps(lm)
 
 
 def _warm_up(lm: Any, checkpoint: Checkpoint) -> None:
@@ -109,16 +136,23 @@ def open_codec(checkpoint: Checkpoint, backend: Backend = "auto", codebooks: int
 
     Args:
         checkpoint: whose.
-        backend: ``auto`` takes rustymimi for the published size, as Kyutai's scripts do, and moshi_mlx for another;
-            ``rustymimi`` for another size runs it written in the published one (``expand``).
+        backend: ``auto`` takes rustymimi for the published size, as Kyutai's scripts do; ``rustymimi`` for another
+            size runs it written in the published one (``expand``).
         codebooks: how many; by default what the LM needs.
 
     Raises:
         WorkbenchError: rustymimi was asked for, and this codec is no part of the published one.
     """
     books = codebooks or checkpoint.codebooks
-    if backend == "mlx" or (backend == "auto" and not checkpoint.published_mimi):
-        return MlxCodec(checkpoint.mimi, checkpoint.mimi_config, books)
+    if backend == "auto":
+        backend = "rustymimi" if checkpoint.published_mimi else "exact"
+    if backend == "exact":
+        import mlx.core as mx
+
+        backend = "numpy" if mx.default_device() == mx.cpu and fits_frames(checkpoint.mimi_config) else "mlx"
+    if backend != "rustymimi":
+        codec = NumpyCodec if backend == "numpy" else MlxCodec
+        return codec(checkpoint.mimi, checkpoint.mimi_config, books)
     if checkpoint.published_mimi:
         return RustyCodec(checkpoint.mimi, books)
     from workbench.moshi.expand import expanded
@@ -126,11 +160,11 @@ def open_codec(checkpoint: Checkpoint, backend: Backend = "auto", codebooks: int
     return RustyCodec(expanded(checkpoint), books)
 
 
-def fingerprint(checkpoint: Checkpoint, options: dict[str, Any]) -> str:
-    """Names outputs: code, package versions, device, configuration, weights and options."""
+def fingerprint(checkpoint: Checkpoint, options: dict[str, Any], parts: tuple[object, ...]) -> str:
+    """Names outputs: code, package versions, device, configuration, weights, options, and what computes the parts."""
     import mlx.core as mx
 
-    packages = {p: version(p) for p in ("mlx", "moshi_mlx", "rustymimi", "sentencepiece")}
+    packages = {p: version(p) for p in ("mlx", "moshi_mlx", "numpy", "rustymimi", "sentencepiece")}
     return sha256_text(
         canonical_json(
             {
@@ -141,6 +175,7 @@ def fingerprint(checkpoint: Checkpoint, options: dict[str, Any]) -> str:
                 "mimi": checkpoint.mimi_config,
                 "weights": checkpoint.digests,
                 "options": options,
+                "parts": [type(part).__name__ for part in parts],
             }
         )
     )
@@ -150,5 +185,6 @@ def fingerprint(checkpoint: Checkpoint, options: dict[str, Any]) -> str:
 def _code() -> list[str]:
     """Digests of the modules that decide what a stage says."""
     here = Path(__file__).parent
-    names = ("codec", "duplex", "load", "model", "state", "stream", "stt", "text", "tts")
+    numpy = ("numpy_lm", "numpy_mimi", "numpy_products", "numpy_transformer")
+    names = ("codec", "duplex", "load", "model", *numpy, "state", "stream", "stt", "text", "tts")
     return [source_digest(str(here / f"{name}.py")) for name in names]

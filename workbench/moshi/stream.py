@@ -7,7 +7,9 @@ host, a step waits for the device once, and a stream has no last step. Tests hol
 
 import copy
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 import mlx.core as mx
 import numpy as np
@@ -17,6 +19,7 @@ from moshi_mlx.modules.conditioner import ConditionTensor
 from moshi_mlx.utils import Sampler
 
 from workbench.moshi.load import PrivateKey
+from workbench.moshi.state import Slot, of_caches
 
 TokenIds = npt.NDArray[np.int32]
 
@@ -27,35 +30,107 @@ ZERO = -1
 """A token that embeds to zero: no input."""
 
 
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """What stays the same over all steps of a run.
+
+    Attributes:
+        samplers: of text tokens and of audio tokens.
+        condition: added to every step's input.
+        cross: source of the cross-attention, where the model has one.
+        on_text: predicted text token → the one to use, where the text is not free.
+    """
+
+    samplers: tuple[Sampler, Sampler]
+    condition: ConditionTensor | None = None
+    cross: mx.array | None = None
+    on_text: Callable[[int], int] | None = None
+
+
+class LmOutput(NamedTuple):
+    """What a step gives: text token, own audio tokens (dep_q,) if any, last hidden state (1, 1, dim), pause heads."""
+
+    text: int
+    audio: TokenIds | None
+    hidden: Any
+    heads: tuple[float, ...]
+
+
+class LmSteps(Protocol):
+    """An LM that is stepped; its past lives in it, so one run at a time.
+
+    Attributes:
+        lm: the model of moshi_mlx that it was made from.
+    """
+
+    lm: Lm
+
+    def step(self, text: int, audio: Sequence[int], drawing: Drawing) -> LmOutput:
+        """One step after a text token and the audio tokens of all codebooks, (n_q,); -1 is no input."""
+        ...
+
+    def reset(self) -> None:
+        """Forget every step."""
+        ...
+
+    def slots(self) -> Iterator[Slot]:
+        """What it remembers of the steps before."""
+        ...
+
+
+class MlxLmSteps:
+    """Steps by moshi_mlx (role ``LmSteps``)."""
+
+    def __init__(self, lm: Lm) -> None:
+        self.lm = lm
+
+    def step(self, text: int, audio: Sequence[int], drawing: Drawing) -> LmOutput:
+        """See :class:`LmSteps`. The device is waited for once."""
+        hook = drawing.on_text
+
+        def replace(token: mx.array) -> None:
+            assert hook is not None
+            token[:] = mx.array([[hook(int(token.item()))]])
+
+        said, own, hidden = self.lm._sample(
+            mx.array([[text]], dtype=mx.int32),
+            [mx.array([[token]]) for token in audio],
+            *drawing.samplers,
+            ct=drawing.condition,
+            cross_attention_src=drawing.cross,
+            on_text_hook=replace if hook else None,
+        )
+        heads = [mx.softmax(head(hidden), axis=-1)[0, 0, 0] for head in self.lm.extra_heads]
+        mx.eval([said, *heads] if own is None else [said, own, *heads])
+        tokens = None if own is None else np.array(own)[0, :, 0]
+        return LmOutput(int(said.item()), tokens, hidden, tuple(float(p.item()) for p in heads))
+
+    def reset(self) -> None:
+        """Forget every step, of every layer."""
+        for cache in (*self.lm.transformer_cache, *self.lm.depformer_cache):
+            cache.reset()
+
+    def slots(self) -> Iterator[Slot]:
+        """What it remembers of the steps before."""
+        return of_caches(self.lm.transformer_cache)
+
+
 class TokenStream:
     """One run of a multi-stream LM.
 
     Args:
-        model: the LM; its caches hold the run's past, so one run per model at a time.
-        samplers: of text tokens and of audio tokens.
+        model: the LM, which holds the run's past.
         key: random state of this run.
-        condition: added to every step's input.
-        cross: source of the cross-attention, where the model has one.
-        on_text: predicted text token → the one to use, where the text is not free.
+        drawing: how tokens are drawn, and from what.
         on_audio: changes the step's audio tokens, (dep_q,), in place.
     """
 
     def __init__(
-        self,
-        model: Lm,
-        *,
-        samplers: tuple[Sampler, Sampler],
-        key: PrivateKey,
-        condition: ConditionTensor | None = None,
-        cross: mx.array | None = None,
-        on_text: Callable[[int], int] | None = None,
-        on_audio: Callable[[TokenIds], None] | None = None,
+        self, model: LmSteps, key: PrivateKey, drawing: Drawing, on_audio: Callable[[TokenIds], None] | None = None
     ) -> None:
-        self._model, self._key = model, key
-        self._samplers = samplers
-        self._condition, self._cross = condition, cross
-        self._on_text, self._on_audio = on_text, on_audio
-        self._own, self._delays = model.dep_q, list(model.delays)
+        self._model, self._key, self._drawing, self._on_audio = model, key, drawing, on_audio
+        lm = model.lm
+        self._own, self._delays = lm.dep_q, list(lm.delays)
         self._span = max(self._delays, default=0)
         self.clear()
 
@@ -69,12 +144,12 @@ class TokenStream:
     def clear(self) -> None:
         """Back to before the first step. The model's caches are not touched."""
         self.steps = 0
-        self.text: int = self._model.cfg.text_out_vocab_size  # the token that stands before the first
+        self.text: int = self._model.lm.cfg.text_out_vocab_size  # the token that stands before the first
         # Newest last; a codebook's delay says how far back to look.
         self._said: deque[TokenIds] = deque(maxlen=self._span + 1)
         self._heard: deque[Sequence[int]] = deque(maxlen=self._span + 1)
-        self.hidden: mx.array | None = None
-        self._heads: list[mx.array] = []
+        self.hidden: Any = None
+        self._heads: tuple[float, ...] = ()
 
     def step(self, other: Sequence[int] | npt.NDArray[np.integer] = ()) -> int:
         """Advance one frame.
@@ -85,21 +160,10 @@ class TokenStream:
         Returns:
             The text token.
         """
-        inputs = [mx.array([[t]]) for t in self._inputs(other)]
+        inputs = self._inputs(other)
         with self._key.use():
-            text, audio, self.hidden = self._model._sample(
-                mx.array([[self.text]], dtype=mx.int32),
-                inputs,
-                *self._samplers,
-                ct=self._condition,
-                cross_attention_src=self._cross,
-                on_text_hook=self._text_hook if self._on_text else None,
-            )
-        self._heads = [mx.softmax(head(self.hidden), axis=-1)[0, 0, 0] for head in self._model.extra_heads]
-        mx.eval([text, *self._heads] if audio is None else [text, audio])
-        self.text = int(text.item())
-        if audio is not None:
-            said = np.array(audio)[0, :, 0]
+            self.text, said, self.hidden, self._heads = self._model.step(self.text, inputs, self._drawing)
+        if said is not None:
             if self._on_audio:
                 self._on_audio(said)
             self._said.append(said)
@@ -108,7 +172,7 @@ class TokenStream:
 
     def _inputs(self, other: Sequence[int] | npt.NDArray[np.integer]) -> list[int]:
         """What each codebook's embedding sees now: the column before this one, less the codebook's delay."""
-        padding = self._model.cfg.audio_padding_token
+        padding = self._model.lm.cfg.audio_padding_token
         column = self.steps - 1
         tokens = []
         for k, delay in enumerate(self._delays):
@@ -121,10 +185,6 @@ class TokenStream:
         self._heard.append([int(t) for t in other])
         return tokens
 
-    def _text_hook(self, token: mx.array) -> None:
-        assert self._on_text is not None
-        token[:] = mx.array([[self._on_text(int(token.item()))]])
-
     def audio(self) -> TokenIds | None:
         """The newest frame that all own codebooks have reached, (dep_q,), or None before there is one."""
         if self.steps - 1 - self._span < 0:
@@ -134,10 +194,4 @@ class TokenStream:
 
     def heads(self) -> tuple[float, ...]:
         """Semantic-VAD heads of this step: probability of a pause of 0.5, 1, 2 and 3 s; empty without heads."""
-        return tuple(float(p.item()) for p in self._heads)
-
-
-def reset_caches(model: Lm) -> None:
-    """Forget the past of every layer."""
-    for cache in (*model.transformer_cache, *model.depformer_cache):
-        cache.reset()
+        return self._heads

@@ -17,9 +17,9 @@ from workbench.arrays import Audio
 from workbench.errors import WorkbenchError
 from workbench.moshi.checkpoint import Checkpoint
 from workbench.moshi.codec import Codec, Codes
-from workbench.moshi.model import Backend, Model, dialogue_condition, fingerprint, load, open_codec
-from workbench.moshi.state import State, of_caches, put_back, size, take
-from workbench.moshi.stream import TokenStream, reset_caches
+from workbench.moshi.model import Backend, LmBackend, Model, dialogue_condition, fingerprint, load, open_codec
+from workbench.moshi.state import State, put_back, size, take
+from workbench.moshi.stream import Drawing, TokenStream
 from workbench.stages.protocols import SttStep
 from workbench.units import FRAME_RATE, FRAME_SAMPLES
 
@@ -56,19 +56,26 @@ class DsmStt:
     Args:
         checkpoint: an STT model.
         codec: which implementation of Mimi.
+        lm: which implementation of the LM.
         temperature: of the text; Kyutai's scripts use 0.
         seed: seeds sampling at a temperature above 0; None continues as moshi_mlx's ``run_inference`` does.
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, *, codec: Backend = "auto", temperature: float = 0.0, seed: int | None = None
+        self,
+        checkpoint: Checkpoint,
+        *,
+        codec: Backend = "auto",
+        lm: LmBackend = "auto",
+        temperature: float = 0.0,
+        seed: int | None = None,
     ) -> None:
         import mlx.core as mx
         from moshi_mlx.utils import Sampler
 
         stt = checkpoint.config.get("stt_config") or {}
         delay, prefix = stt.get("audio_delay_seconds") or 0.0, stt.get("audio_silence_prefix_seconds") or 0.0
-        self.model: Model = load(checkpoint, "stt")
+        self.model: Model = load(checkpoint, "stt", lm_backend=lm)
         self.codec: Codec = open_codec(checkpoint, codec)
         # Beside an LM on the GPU the codec's cores are free. On the CPU both fight for them: slower than in turn.
         self.overlap = self.codec.concurrent and mx.default_device() == mx.gpu
@@ -79,9 +86,8 @@ class DsmStt:
         # 1 s is 13 frames, as in Kyutai's PyTorch script; run_inference pads 12.5, which shifts speech by half a frame.
         self.prefix_frames = math.ceil(float(prefix) * FRAME_RATE)
         self.has_pause_heads = len(self.model.lm.extra_heads) > 0
-        backend = type(self.codec).__name__
-        options = {"role": "stt", "temperature": temperature, "seed": seed, "codec": backend}
-        self.fingerprint = fingerprint(checkpoint, options)
+        options = {"role": "stt", "temperature": temperature, "seed": seed}
+        self.fingerprint = fingerprint(checkpoint, options, (self.codec, self.model.steps))
         self._seed, self._live = seed, 0
         self._kept: OrderedDict[str, tuple[State, TokenStream]] = OrderedDict()
         self._held = 0
@@ -98,12 +104,8 @@ class DsmStt:
         from workbench.moshi.load import PrivateKey
 
         key = self.model.key.copy() if self._seed is None else PrivateKey(self._seed)
-        return TokenStream(
-            self.model.lm,
-            samplers=(self._sampler, self._sampler),
-            key=key,
-            condition=dialogue_condition(self.model.lm),
-        )
+        drawing = Drawing((self._sampler, self._sampler), dialogue_condition(self.model.lm))
+        return TokenStream(self.model.steps, key, drawing)
 
     def open(self, fresh: bool = True) -> "DsmSttStream":
         """Start a listen cycle; ends the one before.
@@ -119,7 +121,7 @@ class DsmStt:
         if "codec" in resets:
             self.codec.reset()
         if "caches" in resets:
-            reset_caches(self.model.lm)
+            self.model.steps.reset()
         if "history" in resets:
             self._tokens = self._stream()
         return DsmSttStream(self, self._live)
@@ -129,7 +131,7 @@ class DsmStt:
         slots = self.codec.encoder()
         if slots is None or name in self._kept:
             return
-        state = take([*slots, *of_caches(self.model.lm.transformer_cache)])
+        state = take([*slots, *self.model.steps.slots()])
         self._kept[name] = state, self._tokens.copy()
         self._held += size(state)
         while self._held > KEPT:

@@ -21,8 +21,8 @@ from workbench.moshi import text as normalise
 from workbench.moshi import voices
 from workbench.moshi.checkpoint import Checkpoint
 from workbench.moshi.codec import Codec
-from workbench.moshi.model import Backend, Model, fingerprint, load, open_codec
-from workbench.moshi.stream import ZERO, TokenIds, TokenStream, reset_caches
+from workbench.moshi.model import Backend, LmBackend, Model, fingerprint, load, open_codec
+from workbench.moshi.stream import ZERO, Drawing, TokenIds, TokenStream
 
 INERT = {
     "n_q": "stored, never read",
@@ -48,8 +48,9 @@ class TtsOptions:
         quantize: bits to quantise to while loading; 0 is off.
         max_steps: gives up here.
         text: ``moshi_mlx`` leaves the text to the package, ``gaps`` also closes the gaps it leaves (``text``).
-        decoder: ``mlx`` as the reference; ``rustymimi`` is faster without a GPU, and differs audibly little but not
-            in nothing: moshi_mlx lets the two positions of a frame see each other, rustymimi does not.
+        decoder: ``exact`` as the reference; ``rustymimi`` differs audibly little but not in nothing: moshi_mlx lets the
+            two positions of a frame see each other, rustymimi does not.
+        lm: what steps the LM.
     """
 
     voice: str = ""
@@ -62,7 +63,8 @@ class TtsOptions:
     quantize: int = 0
     max_steps: int = 30_000
     text: Literal["moshi_mlx", "gaps"] = "moshi_mlx"
-    decoder: Backend = "mlx"
+    decoder: Backend = "exact"
+    lm: LmBackend = "auto"
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> "TtsOptions":
@@ -97,7 +99,7 @@ class DsmTts:
         self.options = options or TtsOptions()
         # Before the weights, which take seconds: a wrong voice is said at once.
         _check_conditions(checkpoint, self.options)
-        self.model: Model = load(checkpoint, "tts", quantize=self.options.quantize or None)
+        self.model: Model = load(checkpoint, "tts", quantize=self.options.quantize or None, lm_backend=self.options.lm)
         self.codec: Codec = open_codec(checkpoint, self.options.decoder, checkpoint.config["dep_q"])
         self._tts = _tts_model(self.model, checkpoint, self.options)
         self.delay_steps: int = self._tts.delay_steps
@@ -112,7 +114,7 @@ class DsmTts:
         self.voice = _check_conditions(checkpoint, options)
         self._condition, self._cross = _conditions(self._tts, self.voice.path, options)
         described = dataclasses.asdict(options) | {"role": "tts", "voice": sha256_file(self.voice.path)}
-        self.fingerprint = fingerprint(checkpoint, described | {"decoder": type(self.codec).__name__})
+        self.fingerprint = fingerprint(checkpoint, described, (self.codec, self.model.steps))
 
     def synthesize(self, text: str, seed: int | None = 0) -> "Synthesis":
         """Speak one chunk; ends the one before.
@@ -132,7 +134,7 @@ class DsmTts:
         from workbench.moshi.load import PrivateKey
 
         self._live += 1
-        reset_caches(self.model.lm)
+        self.model.steps.reset()
         self.codec.reset()
         key = self.model.key.copy() if seed is None else PrivateKey(seed)
         return Synthesis(self, self._live, self._tts.machine.new_state(entries), key)
@@ -231,15 +233,9 @@ class Synthesis(Iterator[Audio | None]):
         self.tokens: list[TokenIds] = []
         self.steps = 0
         self._closed = False
-        self._stream = TokenStream(
-            tts.model.lm,
-            samplers=(Sampler(temp=tts.options.temperature), Sampler(temp=tts.options.temperature)),
-            key=key,
-            condition=tts._condition,
-            cross=tts._cross,
-            on_text=self._on_text,
-            on_audio=self._on_audio,
-        )
+        sampler = Sampler(temp=tts.options.temperature)
+        drawing = Drawing((sampler, sampler), tts._condition, tts._cross, self._on_text)
+        self._stream = TokenStream(tts.model.steps, key, drawing, self._on_audio)
         self._silent = [ZERO] * (tts.model.lm.n_q - tts.model.lm.dep_q)
 
     @property

@@ -69,8 +69,6 @@ class AgentTurnRunner:
         watched = self._assistant.watches_chunks and self._knobs.barge_in is not None
         answer, stopped = (self._watched if watched else self._heard_out)(turn, costs, audio)
         self._answers.append(answer)
-        if self._mic.has_echo:
-            self._mic.hear(self._sounds(answer))
         return AnswerResult(answer, "".join(tokens), stopped, remark=self._lm.last.remark)
 
     def _speak(self, tokens: Sequence[str], reply: int) -> list[ChunkAudio]:
@@ -105,7 +103,10 @@ class AgentTurnRunner:
         tokens, chunks = AnswerTiming(turn.at, token_costs, audio, rule, self._knobs, background).times()
         answer = schedule_playback(tokens, chunks, turn.at, rule, playback)
         stopped = self._stopped(turn, answer)
-        return (truncate(answer, stopped.at, playback.playout) if stopped else answer), stopped
+        answer = truncate(answer, stopped.at, playback.playout) if stopped else answer
+        if self._mic.has_echo:
+            self._mic.hear(self._sounds(answer))
+        return answer, stopped
 
     def _stopped(self, turn: UserTurn, answer: Answer) -> BargeInDecision | None:
         if self._knobs.barge_in is None:

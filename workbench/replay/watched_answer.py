@@ -1,4 +1,9 @@
-"""An answer of MLX-Harmony's in a replay: a listen cycle during each chunk (the watch) may stop it."""
+"""An answer of MLX-Harmony's in a replay: a listen cycle that begins with each chunk (the watch) may stop it.
+
+Steps of the agent and of all watches that still go on take turns on the device, in the order in which they become
+ready. Where the microphone hears the agent, a frame is looked at when its end has come: what was played by then is
+known.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -6,15 +11,13 @@ from dataclasses import replace
 import numpy as np
 
 from workbench.arrays import Audio, Times
-from workbench.assistants.mlx_harmony_listener import MlxHarmonyListener
-from workbench.barge_in.mlx_harmony import decide
 from workbench.barge_in.protocol import BargeInDecision
 from workbench.dialogue.answer import Answer, ChunkAudio, TimedChunk, schedule_playback
-from workbench.dialogue.interruption import watch_knobs
 from workbench.dialogue.user_turn import UserTurnRunner
+from workbench.dialogue.watch import Watch
 from workbench.knobs import Knobs
 from workbench.simulation.microphone import Microphone
-from workbench.simulation.scheduler import Job, Process, back_to_back, run_until_done
+from workbench.simulation.scheduler import BARRIER, Job, Process, back_to_back
 from workbench.stages.playback import PlayoutRule
 
 Sounds = Callable[[Answer], list[tuple[int, Audio]]]
@@ -22,13 +25,7 @@ Sounds = Callable[[Answer], list[tuple[int, Audio]]]
 
 
 class WatchedAnswer:
-    """An answer with a watch during each chunk.
-
-    The two share the device. The watch hears the agent, and the agent's timing depends on the watch: they are worked
-    out in turn until neither changes, which they do from the front, since nothing depends on what comes later.
-
-    A watch that is still in speech when its chunk ends is left alone here, and what it heard until then the model has
-    heard; in MLX-Harmony it goes on during the next one, on the same model.
+    """An answer with a watch that begins with each chunk.
 
     Args:
         rule: how chunks are played.
@@ -42,83 +39,107 @@ class WatchedAnswer:
         self, rule: PlayoutRule, knobs: Knobs, mic: Microphone, listening: UserTurnRunner, sounds: Sounds
     ) -> None:
         self._rule, self._knobs, self._mic = rule, knobs, mic
-        self._listening, self._ears, self._sounds = listening, listening.ears, sounds
-        self._watch = watch_knobs(knobs)
+        self._listening, self._sounds = listening, sounds
+        self._scheduler = listening.ears.scheduler
 
     def answer(
         self, begun: int, token_costs: Times, audio: Sequence[ChunkAudio]
     ) -> tuple[Answer, BargeInDecision | None]:
-        """The answer on the clock, up to where a watch stops it."""
-        tokens = back_to_back(begun, token_costs)
-        chunks: list[TimedChunk] = []
-        free = int(tokens[-1]) if len(tokens) else begun
+        """The answer on the clock, up to where a watch stops it. The microphone has heard it."""
+        tokens, chunks = self._thought(begun, token_costs), []
+        free, stopped = int(tokens[-1]) if len(tokens) else begun, None
         for item in audio:
-            chunk, stopped = self._chunk(tokens, chunks, item, free, begun)
-            closed = self._rule.freed(chunk.times)
-            if stopped is not None and stopped.at <= closed:
-                stopped_chunk = _without_late_frames(chunk, stopped.at)
-                return self._played(tokens, [*chunks, stopped_chunk], begun), stopped
+            chunk, stopped = self._spoken(item, free)
             chunks.append(chunk)
-            free = closed
-        return self._played(tokens, chunks, begun), None
-
-    def _played(self, tokens: Times, chunks: list[TimedChunk], begun: int) -> Answer:
-        return schedule_playback(tokens, chunks, begun, self._rule, self._knobs.playback)
-
-    def _chunk(
-        self, tokens: Times, before: list[TimedChunk], audio: ChunkAudio, free: int, begun: int
-    ) -> tuple[TimedChunk, BargeInDecision | None]:
-        stt, costs = self._ears.stt, self._ears.step_costs
-        chunk = TimedChunk(audio, free, back_to_back(free, audio.costs))
-        while True:
-            expected = self._played(tokens, [*before, chunk], begun)
-            gate = self._mic.expect(self._sounds(expected) if self._mic.has_echo else [], self._watch.threshold)
-            hears = stt.open(fresh=False)
-            speaking = _Speaking(audio, free, self._rule)
-            watch = MlxHarmonyListener(hears, gate, costs, self._watch, free, free)
-            watch.watch(speaking.closed)
-            run_until_done([speaking.process(), watch.process("device" if self._knobs.one_device else "stt")])
-            steps, chunk = chunk.steps, speaking.chunk
-            if not self._mic.has_echo or np.array_equal(steps, chunk.steps):
+            if stopped is not None:
                 break
-        cycle = watch.cycle
-        assert cycle is not None
-        stt.close(hears)
-        if cycle.ended <= self._rule.freed(chunk.times):
-            self._listening.log_heard(cycle, hears.words())
-        return chunk, decide(cycle, hears.text)
+            free = self._rule.freed(chunk.times)
+        return schedule_playback(tokens, chunks, begun, self._rule, self._knobs.playback), stopped
 
+    def _thought(self, begun: int, costs: Times) -> Times:
+        """When each token was there; watches of the answer before may hold them up."""
+        if self._scheduler.is_idle(begun):
+            return back_to_back(begun, costs)
+        ends: list[int] = []
 
-def _without_late_frames(chunk: TimedChunk, stop: int) -> TimedChunk:
-    """The speaker looks at the stop sign when a PCM frame comes; that frame is thrown away."""
-    late = chunk.ready[chunk.ready >= stop]
-    if not len(late):
-        return chunk
-    speech = chunk.audio.speech
-    frames = len(chunk.ready) - len(late)
-    heard = replace(speech, frame_steps=speech.frame_steps[:frames], voiced=speech.voiced[:frames])
-    return TimedChunk(replace(chunk.audio, speech=heard), chunk.handed, chunk.steps[chunk.steps <= int(late[0])])
+        def think() -> Process:
+            now = begun
+            for cost in costs.tolist():
+                now = yield Job(now, cost, self._knobs.lm_device)
+                ends.append(now)
+
+        self._scheduler.run([think()])
+        return np.asarray(ends, dtype=np.int64)
+
+    def _spoken(self, audio: ChunkAudio, free: int) -> tuple[TimedChunk, BargeInDecision | None]:
+        watch = Watch(self._listening, self._knobs, free)
+        speaking = _Speaking(audio, free, self._rule, watch.decided)
+        if self._mic.has_echo:
+            self._mic.listen_to(lambda: self._played(speaking))
+        self._scheduler.run([speaking.process()])
+        if self._mic.has_echo:
+            self._mic.listen_to(None)
+            self._mic.hear(self._played(speaking))
+        decision = watch.decision()
+        in_time = decision is not None and decision.at <= speaking.closed
+        return speaking.chunk, decision if in_time else None
+
+    def _played(self, speaking: "_Speaking") -> list[tuple[int, Audio]]:
+        """What the chunk has put out of the loudspeaker by now."""
+        if speaking.sounds is None:
+            chunk = speaking.chunk
+            chunks = [chunk] if len(chunk.steps) else []
+            none = np.zeros(0, dtype=np.int64)
+            speaking.sounds = self._sounds(schedule_playback(none, chunks, 0, self._rule, self._knobs.playback))
+        return speaking.sounds
 
 
 class _Speaking:
-    """The steps of a chunk as a process."""
+    """The steps of a chunk as a process.
 
-    def __init__(self, audio: ChunkAudio, begun: int, rule: PlayoutRule) -> None:
-        self._audio, self._begun, self._rule = audio, begun, rule
+    Args:
+        audio: what is said.
+        begun: when it may begin.
+        rule: how it is played.
+        stop: when its watch brought text, once it did.
+
+    Attributes:
+        sounds: what it has put out until now; None where that must be found out.
+        closed: when its audio stream is closed, once that is known.
+    """
+
+    def __init__(self, audio: ChunkAudio, begun: int, rule: PlayoutRule, stop: Callable[[], int | None]) -> None:
+        self._audio, self._begun, self._rule, self._stop = audio, begun, rule, stop
         self._ends: list[int] = []
+        self._frames = 0
+        self._is_whole = False
+        self.sounds: list[tuple[int, Audio]] | None = None
+        self.closed = 0
 
     @property
     def chunk(self) -> TimedChunk:
         """The chunk as far as it was spoken."""
-        return TimedChunk(self._audio, self._begun, np.asarray(self._ends, dtype=np.int64))
+        audio, frames = self._audio, self._frames
+        if frames < len(audio.speech.voiced):
+            speech = audio.speech
+            said = replace(speech, frame_steps=speech.frame_steps[:frames], voiced=speech.voiced[:frames])
+            audio = replace(audio, speech=said)
+        return TimedChunk(audio, self._begun, np.asarray(self._ends, dtype=np.int64), self._is_whole)
 
     def process(self) -> Process:
-        """A job a step."""
-        now = self._begun
-        for cost in self._audio.costs.tolist():
+        """A job a step, then the chunk's audio stream to its end."""
+        now, with_frame = self._begun, set(self._audio.speech.frame_steps)
+        for step, cost in enumerate(self._audio.costs.tolist(), -1):
             now = yield Job(now, cost, "device")
             self._ends.append(now)
-
-    def closed(self) -> int | None:
-        """When the chunk's stream is closed, once its steps are done."""
-        return self._rule.freed(self.chunk.times) if len(self._ends) == len(self._audio.costs) else None
+            if step in with_frame:
+                # The speaker looks at the stop before it decodes a frame: that frame is not played.
+                yield Job(now, 0, BARRIER)
+                if (stop := self._stop()) is not None and stop <= now:
+                    break
+                self._frames += 1
+                self.sounds = None
+        self._is_whole, self.sounds = True, None
+        self.closed = self._rule.freed(self.chunk.times)
+        # A watch still hears the block that comes at this moment.
+        yield Job(self.closed + 1, 0, BARRIER)

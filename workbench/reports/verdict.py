@@ -47,9 +47,15 @@ TILES: Mapping[str, str] = {
 
 
 def left_out(data: Material) -> Iterator[str]:
-    """Warnings about labels, and sessions that could not be replayed."""
+    """Warnings about labels and the model that two listens share, and sessions that could not be replayed."""
     if any(item.session.labels_source == "auto" for item, _ in data.sessions):
         yield "Some labels are automatic: scores against them are only as good as the detector."
+    if shared := sum(scores.shared_model for _, scores in data.sessions):
+        yield (
+            f"{shared} listen cycle{'s' * (shared != 1)} stepped the STT model between steps of another one "
+            "(shared_model_listens), since a watch for barge-in outlived its chunk. Whose text it is in MLX-Harmony "
+            "cannot be known; here each cycle has that of its own steps."
+        )
     for _, problem in data.run.failed:
         yield f"Left out: {problem}"
 

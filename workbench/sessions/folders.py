@@ -52,8 +52,17 @@ def recover_command(folder: Path) -> str:
     parent = folder.parent if folder.name not in ("", "..") else folder.resolve().parent
     if parent.resolve() == RECORDINGS.resolve():
         return "workbench record --recover"
-    is_plain = shlex.quote(str(parent)) == str(parent)
-    return f"workbench record --recover --dir {parent if is_plain else json.dumps(str(parent), ensure_ascii=False)}"
+    return f"workbench record --recover --dir {as_argument(parent)}"
+
+
+def as_argument(path: Path) -> str:
+    """A path as it is typed behind a command, so that a command that is advised can be pasted.
+
+    >>> as_argument(Path("recordings/a")), as_argument(Path("a b"))
+    ('recordings/a', '"a b"')
+    """
+    is_plain = shlex.quote(str(path)) == str(path)
+    return str(path) if is_plain else json.dumps(str(path), ensure_ascii=False)
 
 
 def find_sessions(folder: Path) -> list[Path]:

@@ -4,20 +4,20 @@ A block of audio at a time is converted: a recording of many hours is never held
 in a hidden folder next to its place and renamed into it, so that it is whole or not there.
 """
 
-import fcntl
 import os
 import re
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from workbench.errors import WorkbenchError
 from workbench.files import sha256_file
+from workbench.new_folder import new_folder
 from workbench.sessions.audio_files import AudioFile, open_audio
 from workbench.sessions.conversion import TrackSource, convert_track
 from workbench.sessions.folders import LABELS, check_name
@@ -27,7 +27,6 @@ from workbench.sessions.labels import write_labels
 from workbench.sessions.session import Session, open_session, write_manifest
 from workbench.units import SAMPLE_RATE
 
-_SUFFIX = ".importing"
 _WORK = ".work"
 """Folder inside the new session for what ffmpeg makes; gone when the session is there."""
 
@@ -95,8 +94,10 @@ def import_session(audio: Path, folder: Path, options: ImportOptions | None = No
     options = options or ImportOptions()
     check_name(folder.name, f"{folder}")
     options.check()
+    if folder.exists():
+        raise WorkbenchError(f"{folder}: name is taken; choose another with --name")
     notes: list[str] = []
-    with _decoders_complaints(notes), _new_folder(folder) as hidden:
+    with _decoders_complaints(notes), new_folder(folder) as hidden:
         labels = _fill(hidden, folder.name, audio, options, notes)
         shutil.rmtree(hidden / _WORK, ignore_errors=True)
     return Imported(open_session(folder), tuple(notes), labels)
@@ -178,57 +179,6 @@ def name_from(audio: Path) -> str:
     'My-call-2'
     """
     return re.sub(r"[^A-Za-z0-9._]+", "-", audio.stem).strip("-.") or "session"
-
-
-@contextmanager
-def _new_folder(folder: Path) -> Iterator[Path]:
-    """A hidden folder next to ``folder`` to fill; renamed into place on success, removed on failure.
-
-    It is locked while it is filled, so that the next import recognises and removes what a killed one left.
-    """
-    if folder.exists():
-        raise WorkbenchError(f"{folder}: name is taken; choose another with --name")
-    hidden = folder.with_name(f".{folder.name}.{os.getpid()}{_SUFFIX}")
-    made = [parent for parent in hidden.parents if not parent.exists()]
-    done = False
-    try:
-        hidden.mkdir(parents=True)
-        with _locked(hidden):
-            _remove_leftovers(folder.parent, hidden)
-            yield hidden
-            os.rename(hidden, folder)
-        done = True
-    except OSError as error:
-        raise WorkbenchError(f"{folder}: cannot be written ({error.strerror or error})") from None
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
-        for parent in [] if done else made:
-            with suppress(OSError):
-                parent.rmdir()
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[bool]:
-    """Lock a folder; yields whether nobody else has it."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        is_free = True
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            is_free = False
-        yield is_free
-    finally:
-        os.close(handle)
-
-
-def _remove_leftovers(folder: Path, own: Path) -> None:
-    """Remove what imports into this folder left that were killed."""
-    for left in sorted(folder.glob(f".*{_SUFFIX}")):
-        if left != own and left.is_dir() and not left.is_symlink():
-            with suppress(OSError), _locked(left) as is_mine:
-                if is_mine:
-                    shutil.rmtree(left, ignore_errors=True)
 
 
 def _origin(source: TrackSource) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -24,14 +24,11 @@ from workbench.sessions.folders import LABELS, LIVE_TRACE, MANIFEST, PARTIAL, ch
 from workbench.sessions.tracks import Track, frame_rms, read_part
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE
 
+if TYPE_CHECKING:
+    from workbench.file_forms import LiveForm, TrackForm
+
 FORMAT = 1
-_KEYS = {
-    "format", "name", "sample_rate", "samples", "tracks", "device", "calibration", "echo", "labels", "live",
-    "provenance",
-}  # fmt: skip
 LABEL_SOURCES = ("human", "constructed", "auto")
-MOST_SAMPLES = 86_400 * SAMPLE_RATE
-"""No session is longer than a day."""
 _STREAM_FRAMES = 750
 """Frames read at once when a track is streamed: one minute, 5.8 MB as float32."""
 
@@ -137,47 +134,29 @@ def open_session(folder: Path) -> Session:
 
 
 def _parse(folder: Path, data: Any) -> Session:
+    from workbench.file_forms import SessionForm, check_form
+
     where = folder / MANIFEST
-    if not isinstance(data, dict):
-        raise WorkbenchError(f"{where}: must hold a JSON object")
-    if data.get("format") != FORMAT:
-        raise WorkbenchError(f"{where}: format is {quoted(data.get('format'))}, this version reads {FORMAT}")
-    if unknown := sorted(set(data) - _KEYS):
-        raise WorkbenchError(f"{where}: unknown key {quoted(unknown[0])}")
-    if data.get("sample_rate") != SAMPLE_RATE:
-        raise WorkbenchError(f"{where}: sample_rate is {quoted(data.get('sample_rate'))}, must be {SAMPLE_RATE}")
-    samples = data.get("samples")
-    if type(samples) is not int or not 0 < samples <= MOST_SAMPLES:
-        raise WorkbenchError(f"{where}: samples is {quoted(samples)}, must be a whole number from 1 to {MOST_SAMPLES}")
-    tracks = data.get("tracks")
-    if not isinstance(tracks, dict) or "mic" not in tracks:
+    form = check_form(SessionForm, data, str(where), "restore it, or import the audio again")
+    if "mic" not in form.tracks:
         raise WorkbenchError(f"{where}: tracks must hold 'mic'")
-    source = data.get("labels")
-    if source is not None and (not isinstance(source, str) or source not in LABEL_SOURCES):
-        raise WorkbenchError(f"{where}: labels is {quoted(source)}, must be one of {', '.join(LABEL_SOURCES)}")
-    for key in ("device", "calibration", "provenance"):
-        if not isinstance(data.get(key), dict | None):
-            raise WorkbenchError(f"{where}: {key} is {quoted(data[key])}, must be an object or null")
-    name = check_name(data.get("name", folder.name), str(where))
     return Session(
         folder=folder,
-        name=name,
-        samples=samples,
-        tracks={key: _track(folder, key, value, samples) for key, value in sorted(tracks.items())},
-        device=data.get("device"),
-        calibration=data.get("calibration"),
-        echo=check_echo(data.get("echo"), str(where)),
-        labels_source=source,
-        provenance=data.get("provenance") or {},
-        live=_live(folder, data.get("live")),
+        name=check_name(data.get("name", folder.name), str(where)),
+        samples=form.samples,
+        tracks={key: _track(folder, key, value, form.samples) for key, value in sorted(form.tracks.items())},
+        device=form.device,
+        calibration=form.calibration,
+        echo=check_echo(form.echo, str(where)),
+        labels_source=form.labels,
+        provenance=form.provenance or {},
+        live=_live(folder, form.live),
     )
 
 
-def _track(folder: Path, key: str, entry: Any, samples: int) -> Track:
+def _track(folder: Path, key: str, entry: "TrackForm", samples: int) -> Track:
     where = f"{folder / MANIFEST}: tracks.{key}"
-    if not isinstance(entry, dict) or set(entry) != {"file", "samples", "sha256"}:
-        raise WorkbenchError(f"{where} must hold file, samples and sha256")
-    path = folder / _inside(folder, entry["file"], where)
+    path = folder / _inside(folder, entry.file, where)
     if not path.exists():
         raise WorkbenchError(f"{path}: track {key!r} is missing")
     check_file(path)
@@ -189,14 +168,14 @@ def _track(folder: Path, key: str, entry: Any, samples: int) -> Track:
         raise WorkbenchError(f"{path}: {info.samplerate} Hz, must be {SAMPLE_RATE} ('workbench import' converts)")
     if info.channels != 1:
         raise WorkbenchError(f"{path}: {info.channels} channels, must be mono ('workbench import' converts)")
-    if info.frames != entry["samples"] or info.frames != samples:
-        raise WorkbenchError(f"{path}: {info.frames} samples, {MANIFEST} says {quoted(entry['samples'])} of {samples}")
-    return Track(key, path, samples, str(entry["sha256"]))
+    if info.frames != entry.samples or info.frames != samples:
+        raise WorkbenchError(f"{path}: {info.frames} samples, {MANIFEST} says {entry.samples} of {samples}")
+    return Track(key, path, samples, entry.sha256)
 
 
-def _inside(folder: Path, file: Any, where: str) -> PurePosixPath:
+def _inside(folder: Path, file: str, where: str) -> PurePosixPath:
     """A file's path inside the session folder, without a link in any part of it: a link may lead to anybody's audio."""
-    if not isinstance(file, str) or not file or "\0" in file:
+    if not file or "\0" in file:
         raise WorkbenchError(f"{where}: file is {quoted(file)}, must be a path")
     inside = PurePosixPath(file)
     links = [part for part in (inside, *inside.parents) if part.name and (folder / part).is_symlink()]
@@ -205,19 +184,13 @@ def _inside(folder: Path, file: Any, where: str) -> PurePosixPath:
     return inside
 
 
-def _live(folder: Path, entry: Any) -> Live | None:
+def _live(folder: Path, entry: "LiveForm | None") -> Live | None:
     if entry is None:
         return None
-    where = f"{folder / MANIFEST}: live"
-    good = isinstance(entry, dict) and set(entry) == {"file", "sha256", "config"} and isinstance(entry["config"], dict)
-    if not good or not all(isinstance(section, dict) for section in entry["config"].values()):
-        raise WorkbenchError(f"{where} must hold file, sha256 and config")
-    if entry["file"] != LIVE_TRACE:
-        raise WorkbenchError(f"{where}: file is {quoted(entry['file'])}, must be {LIVE_TRACE}")
-    _inside(folder, LIVE_TRACE, where)
+    _inside(folder, LIVE_TRACE, f"{folder / MANIFEST}: live")
     if not (folder / LIVE_TRACE).is_file():
         raise WorkbenchError(f"{folder / LIVE_TRACE}: the live trace is missing; restore it")
-    return Live(folder / LIVE_TRACE, str(entry["sha256"]), entry["config"])
+    return Live(folder / LIVE_TRACE, entry.sha256, entry.config)
 
 
 class ManifestFacts(TypedDict, total=False):

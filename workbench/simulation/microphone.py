@@ -8,7 +8,7 @@ import hashlib
 import math
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,6 +23,9 @@ from workbench.units import FRAME_SAMPLES, SAMPLE_RATE, frame_end, ms_to_samples
 
 Taps = tuple[tuple[int, float], ...]
 """Echo path: (delay in samples, linear gain)."""
+
+PlayedSounds = Callable[[], list[tuple[int, Audio]]]
+"""Gives (first sample at the loudspeaker, PCM) of what the agent has played, in order."""
 
 _BLOCK = 60 * SAMPLE_RATE
 """Samples decoded at once."""
@@ -67,6 +70,10 @@ class MicrophoneSource(Protocol):
 
     def frame(self, index: int) -> Audio:
         """Samples of a frame as heard, float32 of shape (1920,)."""
+        ...
+
+    def level(self, index: int) -> float:
+        """RMS of a frame as heard."""
         ...
 
     def mark(self, index: int) -> str:
@@ -134,8 +141,7 @@ class Microphone:
         self._echoed: npt.NDArray[np.bool_] = np.zeros(self.frames if taps else 0, dtype=bool)
         self._ascending: list[float] | None = None
         self._gates: dict[float, EnergyGate] = {}
-        self._pending: list[tuple[int, Audio]] = []
-        self._span = (0, 0)
+        self._speaking: PlayedSounds | None = None
 
     @property
     def has_echo(self) -> bool:
@@ -165,16 +171,25 @@ class Microphone:
 
     def frame(self, index: int) -> Audio:
         """Samples of a frame as heard, float32 of shape (1920,)."""
-        if not self._hears_agent(index):
+        sounds = self._sounds_in(index)
+        if not self._taps or not (self._echoed[index] or sounds):
             return self.recorded(index)
-        return self.recorded(index) + self._echo([*self._played, *self._pending], index, index + 1)
+        return self.recorded(index) + self._echo([*self._played, *sounds], index, index + 1)
 
-    def _hears_agent(self, index: int) -> bool:
-        return bool(self._taps) and (bool(self._echoed[index]) or self._span[0] <= index < self._span[1])
+    def level(self, index: int) -> float:
+        """See :class:`MicrophoneSource`."""
+        sounds = self._sounds_in(index)
+        return float(self.levels_with(sounds, index, index + 1)[0] if sounds else self.levels[index])
+
+    def _sounds_in(self, index: int) -> list[tuple[int, Audio]]:
+        """What the agent plays just now, where a frame holds some of it."""
+        sounds = self._speaking() if self._taps and self._speaking is not None else []
+        first, last = self._reach(sounds)
+        return sounds if first <= index < last else []
 
     def mark(self, index: int) -> str:
         """See :class:`MicrophoneSource`: a digest of the frame."""
-        if not self._hears_agent(index):
+        if not self._taps or not (self._echoed[index] or self._sounds_in(index)):
             return ""
         return hashlib.sha256(self.frame(index).tobytes()).hexdigest()
 
@@ -198,11 +213,14 @@ class Microphone:
         mixed = mixed + self._echo([*self._played, *played], first, last)
         return frame_rms(mixed.reshape(-1, FRAME_SAMPLES)).astype(np.float64)
 
+    def listen_to(self, speaking: "PlayedSounds | None") -> None:
+        """The agent speaks: until :meth:`hear` settles it, the callable gives what it has played by then."""
+        self._speaking = speaking
+
     def hear(self, played: list[tuple[int, Audio]]) -> None:
         """The agent has played this: (first sample at the loudspeaker, PCM) in order of time."""
         if not self._taps or not played:
             return
-        self._pending, self._span = [], (0, 0)
         first, last = self._reach(played)
         if first < last:
             mixed = self.levels_with(played, first, last)
@@ -212,20 +230,6 @@ class Microphone:
             self._echoed[first:last] = True
             self._gates.clear()
         self._played += played
-
-    def expect(self, played: list[tuple[int, Audio]], threshold: float) -> "EnergyGate":
-        """The agent would play this: it is heard from now on, until other sound is expected or :meth:`hear` settles it.
-
-        Returns:
-            Where the microphone is loud then.
-        """
-        self._pending, self._span = list(played), self._reach(played)
-        first, last = self._span
-        if first >= last:
-            return self.gate(threshold)
-        levels = self.levels.copy()
-        levels[first:last] = self.levels_with(played, first, last)
-        return EnergyGate(levels, threshold)
 
     def _reach(self, played: list[tuple[int, Audio]]) -> tuple[int, int]:
         """Frames [first, last) in which the agent's sound arrives."""

@@ -110,41 +110,88 @@ def run_until_done(
         busy: until when a device still does what came before.
         environment: of a live run; what comes may let a waiting process go on, and jobs take what they take.
     """
-    free = dict(busy or {})
-    waiting: dict[int, Job | None] = {}
-    for index, process in enumerate(processes):
-        _advance(waiting, index, process, None)
-    while waiting:
-        next_job = _first(waiting)
-        if environment is not None:
-            environment.come(next_job[0] if next_job else None)
-            _wake(waiting, processes, None)
-            next_job = _first(waiting)
-        if next_job is None:
-            if environment is None:
-                return
-            continue
-        index = next_job[1]
-        job = waiting[index]
-        assert job is not None
-        begun = max(job.ready, free.get(job.device, 0))
-        ended = free[job.device] = begun + job.cost if environment is None else environment.ended(begun, job.cost)
-        _advance(waiting, index, processes[index], ended)
-        _wake(waiting, processes, ended, but=index)
+    Scheduler(busy).run(processes, environment)
 
 
-def _first(waiting: Mapping[int, Job | None]) -> tuple[int, int] | None:
-    """(ready, process) of the job whose turn it is."""
-    return min(((job.ready, index) for index, job in waiting.items() if job is not None), default=None)
+class Scheduler:
+    """Devices of a session, and the processes in the background: they go on from one :meth:`run` to the next.
+
+    Args:
+        busy: until when a device still does what came before.
+    """
+
+    def __init__(self, busy: Mapping[str, int] | None = None) -> None:
+        self._free = dict(busy or {})
+        self._processes: dict[_Place, Process] = {}
+        self._waiting: dict[_Place, Job | None] = {}
+        self._begun = 0
+
+    def start(self, process: Process) -> None:
+        """Begin a process in the background: it gets on while others run, and holds nobody up but by its jobs."""
+        self._begun += 1
+        self._add((_BACKGROUND, self._begun), process)
+
+    def is_idle(self, moment: int) -> bool:
+        """Whether from a moment on no device is busy and nothing goes on in the background."""
+        return not self._waiting and all(free <= moment for device, free in self._free.items() if device != BARRIER)
+
+    def run(self, processes: Sequence[Process], environment: Environment | None = None) -> None:
+        """Run processes to their end; see :func:`run_until_done`. Those in the background come last among equals."""
+        places = [(_FOREGROUND, number) for number in range(len(processes))]
+        try:
+            for place, process in zip(places, processes, strict=True):
+                self._add(place, process)
+            self._run(places, environment)
+        finally:
+            for place in places:
+                self._waiting.pop(place, None)
+                self._processes.pop(place, None)
+
+    def finish(self, environment: Environment | None = None) -> None:
+        """Run what is in the background to its end."""
+        self._run(list(self._waiting), environment)
+
+    def _run(self, places: Sequence["_Place"], environment: Environment | None) -> None:
+        while any(place in self._waiting for place in places):
+            next_job = self._first()
+            if environment is not None:
+                environment.come(next_job[0] if next_job else None)
+                self._wake(None)
+                next_job = self._first()
+            if next_job is None:
+                if environment is None:
+                    return
+                continue
+            ready, place = next_job
+            job = self._waiting[place]
+            assert job is not None
+            begun = max(ready, self._free.get(job.device, 0))
+            ended = begun + job.cost if environment is None else environment.ended(begun, job.cost)
+            self._free[job.device] = ended
+            self._advance(place, ended)
+            self._wake(ended, but=place)
+
+    def _first(self) -> tuple[int, "_Place"] | None:
+        """(ready, process) of the job whose turn it is."""
+        return min(((job.ready, place) for place, job in self._waiting.items() if job is not None), default=None)
+
+    def _wake(self, ended: int | None, but: "_Place | None" = None) -> None:
+        for blocked in sorted(place for place, job in self._waiting.items() if job is None and place != but):
+            self._advance(blocked, ended)
+
+    def _add(self, place: "_Place", process: Process) -> None:
+        self._processes[place] = process
+        self._advance(place, None)
+
+    def _advance(self, place: "_Place", ended: int | None) -> None:
+        process = self._processes[place]
+        try:
+            self._waiting[place] = next(process) if ended is None else process.send(ended)
+        except StopIteration:
+            self._waiting.pop(place, None)
+            del self._processes[place]
 
 
-def _wake(waiting: dict[int, Job | None], processes: Sequence[Process], ended: int | None, but: int = -1) -> None:
-    for blocked in [index for index, job in waiting.items() if job is None and index != but]:
-        _advance(waiting, blocked, processes[blocked], ended)
-
-
-def _advance(waiting: dict[int, Job | None], index: int, process: Process, ended: int | None) -> None:
-    try:
-        waiting[index] = next(process) if ended is None else process.send(ended)
-    except StopIteration:
-        waiting.pop(index, None)
+_Place = tuple[int, int]
+"""Of a process: foreground before background, then the order in which they began."""
+_FOREGROUND, _BACKGROUND = 0, 1

@@ -220,7 +220,8 @@ def parse_profile(data: Any, where: str) -> Profile:
     """
     from workbench.file_forms import ProfileForm, check_form
 
-    form = check_form(ProfileForm, data, where, "measure a cost profile with 'workbench doctor'")
+    hint = "measure a cost profile with 'workbench doctor --models FOLDER --profile FILE'"
+    form = check_form(ProfileForm, data, where, hint)
     missing = [stage for stage in STAGES if stage not in form.stages and stage not in LM_STAGES]
     if missing or (form.stages.keys() & set(LM_STAGES)) not in (set(), set(LM_STAGES)):
         name = (missing or [stage for stage in LM_STAGES if stage not in form.stages])[0]

@@ -1,6 +1,6 @@
 """Transcriptions of an STT: one a listen cycle, computed only as far as the listener needs, and kept in the store.
 
-A transcription is a pure function of the frames that were heard, in order. It is kept by segments
+A transcription is a pure function of the frames that the model heard, in order. They are kept by segments
 (:mod:`workbench.stages.stt_runner`). Of a segment the longest outputs known are kept, so that settings that listen a
 little longer share what is there.
 """
@@ -41,7 +41,10 @@ class CachedStt:
         self._store = store
         self._timer = timer
         self._runner = SttRunner(stt, mic, timer)
-        self._chain = ""
+        self._first = ""
+        """Names what the model had heard when the running cycle began."""
+        self._segments: list[HeardRun] | None = None
+        """What it heard since; None where that does not count."""
 
     @property
     def cycle(self) -> int:
@@ -49,94 +52,50 @@ class CachedStt:
         return self._runner.cycle
 
     def open(self, fresh: bool, prefix: int = 0) -> "Transcription":
-        """Begin a listen cycle; the one before it is over.
+        """Begin a listen cycle.
+
+        Without a reset the model goes on from all that it has heard. A transcription that is still open goes on too:
+        the two step one model, in turn, and each gets the text of its own steps.
 
         Args:
             fresh: reset all, or only what MLX-Harmony resets.
             prefix: frames of silence to hear first; they do not count as steps.
         """
-        if fresh or not self._chain:
-            self._chain = key_of(self.stt.fingerprint, self.mic.sha256)
+        if fresh or not self._first:
+            self._first = key_of(self.stt.fingerprint, self.mic.sha256)
+        elif self._segments is not None:
+            self._leave(self._segments)
         self._runner.begin(fresh)
-        return Transcription(self, self._chain, prefix)
+        self._segments = []
+        return Transcription(self, prefix)
 
-    def close(self, transcription: "Transcription") -> None:
-        """Keep what is known; a cycle that is not reset begins where this one ended."""
-        for segment in transcription.segments:
-            self.save(segment)
-        if transcription.segments and not self.mic.sha256:
+    def _leave(self, segments: list[HeardRun]) -> None:
+        """End the running cycle of a model that is not reset."""
+        self.close()
+        self._first = key_of("next", self._chain)
+        if segments and not self.mic.sha256:
             self._runner.past.clear()  # what a microphone heard cannot be heard again, and a live run has no end
-        self._chain = key_of("next", transcription.chain)
-        self._runner.past.append(PastCycle(self.cycle, transcription.segments, self._chain))
+        self._runner.past.append(PastCycle(self.cycle, segments, self._first))
 
-    def load(self, segment: HeardRun) -> None:
-        """Fill a new segment with what the store knows of it."""
-        if self._timer is None and (known := self._store.get(segment.key, _decode)) is not None:
-            segment.known = known
-            segment.stored = len(known)
+    def close(self) -> None:
+        """Keep what is known of the running cycle."""
+        for segment in self._segments or ():
+            self._save(segment)
 
-    def save(self, segment: HeardRun) -> None:
-        """Keep a segment of which more is known than the store has."""
-        if len(segment.known) > segment.stored:
-            self._store.put(segment.key, list(segment.known), _encode)
-            segment.stored = len(segment.known)
-
-    def compute(self, transcription: "Transcription") -> None:
-        """Run the model until every frame heard so far is known."""
-        self._runner.compute(transcription.segments)
-
-
-class Transcription:
-    """What the STT says of the frames heard since the cycle began.
-
-    Attributes:
-        steps: frames heard, the prefix not counted.
-        segments: what was heard, in runs.
-        pieces: (step, text) of the steps that brought text; the prefix has no steps.
-        pauses: the pause heads of every step, where the model has them.
-    """
-
-    def __init__(self, stt: CachedStt, chain: str, prefix: int) -> None:
-        self._stt = stt
-        self._first = chain
-        self.steps = 0
-        self.segments: list[HeardRun] = []
-        self.pieces: list[tuple[int, str]] = []
-        self.pauses: list[tuple[float, ...] | None] = []
-        self._prefix = prefix
-        self.silence(prefix)
-        self.steps = 0
+    def drop(self) -> None:
+        """Make as if the running cycle had not been opened."""
+        self._segments = None
 
     @property
-    def chain(self) -> str:
+    def _chain(self) -> str:
         """Names everything heard so far."""
-        return self.segments[-1].after if self.segments else self._first
+        return self._segments[-1].after if self._segments else self._first
 
-    def hear(self, first: int, frames: int) -> None:
-        """Hear session frames ``first … first + frames - 1``."""
-        if frames > 0:
-            self.steps += frames
-            self._hear(first, first + frames)
-
-    def silence(self, frames: int) -> None:
-        """Hear zeros."""
-        if frames > 0:
-            self.steps += frames
-            self._extend(SILENCE, frames, "")
-
-    def _hear(self, first: int, last: int) -> None:
-        mic = self._stt.mic
-        while first < last:
-            mark = mic.mark(first)
-            run = 1
-            if not mark:
-                while first + run < last and not mic.mark(first + run):
-                    run += 1
-            self._extend(first, run, mark)
-            first += run
-
-    def _extend(self, first: int, frames: int, mark: str) -> None:
-        segment = self.segments[-1] if self.segments else None
+    def extend(self, first: int, frames: int, mark: str) -> list[SttStep]:
+        """Hear frames that follow on each other; see :class:`workbench.stages.stt_runner.HeardRun`."""
+        segments = self._segments
+        assert segments is not None
+        segment = segments[-1] if segments else None
         follows = segment is not None and (
             (first == segment.first == SILENCE)
             or (
@@ -147,22 +106,69 @@ class Transcription:
             )
         )
         if segment is None or not follows:
-            segment = HeardRun(self.chain, first, mark, sum(item.frames for item in self.segments))
-            segment.pcm = self._stt.mic.frame(first) if mark else None
-            self._stt.load(segment)
-            self.segments.append(segment)
+            segment = HeardRun(self._chain, first, mark, sum(item.frames for item in segments))
+            segment.pcm = self.mic.frame(first) if mark else None
+            self._load(segment)
+            segments.append(segment)
         old = segment.frames
         segment.frames += frames
         if len(segment.known) < segment.frames:
-            self._stt.compute(self)
-        heard = segment.known[old : segment.frames]
-        if self._prefix:
-            self._prefix = 0  # it is heard first, in one
-            return
+            self._runner.compute(segments)
+        return segment.known[old : segment.frames]
+
+    def _load(self, segment: HeardRun) -> None:
+        """Fill a new segment with what the store knows of it."""
+        if self._timer is None and (known := self._store.get(segment.key, _decode)) is not None:
+            segment.known = known
+            segment.stored = len(known)
+
+    def _save(self, segment: HeardRun) -> None:
+        """Keep a segment of which more is known than the store has."""
+        if len(segment.known) > segment.stored:
+            self._store.put(segment.key, list(segment.known), _encode)
+            segment.stored = len(segment.known)
+
+
+class Transcription:
+    """What the STT says of the frames heard since the cycle began.
+
+    Attributes:
+        steps: frames heard, the prefix not counted.
+        pieces: (step, text) of the steps that brought text; the prefix has no steps.
+        pauses: the pause heads of every step, where the model has them.
+    """
+
+    def __init__(self, stt: CachedStt, prefix: int) -> None:
+        self._stt = stt
+        self.steps = 0
+        self.pieces: list[tuple[int, str]] = []
+        self.pauses: list[tuple[float, ...] | None] = []
+        if prefix > 0:
+            stt.extend(SILENCE, prefix, "")
+
+    def hear(self, first: int, frames: int) -> None:
+        """Hear session frames ``first … first + frames - 1``."""
+        mic, last = self._stt.mic, first + frames
+        while first < last:
+            mark = mic.mark(first)
+            run = 1
+            if not mark:
+                while first + run < last and not mic.mark(first + run):
+                    run += 1
+            self._note(self._stt.extend(first, run, mark))
+            first += run
+
+    def silence(self, frames: int) -> None:
+        """Hear zeros."""
+        if frames > 0:
+            self._note(self._stt.extend(SILENCE, frames, ""))
+
+    def _note(self, heard: list[SttStep]) -> None:
         for step in heard:
             if step.piece:
                 self.pieces.append((len(self.pauses), step.piece))
             self.pauses.append(step.pause)
+        self.steps += len(heard)
 
     @property
     def text(self) -> str:

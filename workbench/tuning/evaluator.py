@@ -6,7 +6,9 @@ store. So a trial costs what its changed knobs change, and its traces are those 
 
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from workbench.assistants import knobs_of
@@ -30,6 +32,8 @@ from workbench.simulation.microphone import Microphone
 from workbench.simulation.step_costs import CostSource, Profile
 from workbench.stacks import make_stack
 from workbench.stages.protocols import Stages
+from workbench.stages.stand_in_stt import StandInStt, continuous_pass
+from workbench.trace import Steps
 
 KEPT = 20_000
 """Scored sessions that one process remembers: some 100 MB of rows at ten turns a session."""
@@ -68,6 +72,7 @@ class Evaluator:
         prices: of each fault, for the loss.
 
     Attributes:
+        heard: session frames that the STT heard in the replays of :meth:`score`.
         profile: what costs are drawn from, None where they are fixed.
 
     Raises:
@@ -105,6 +110,7 @@ class Evaluator:
         self._scored: OrderedDict[Hashable, SessionScores] = OrderedDict()
         self._mics: dict[str, Microphone] = {}
         self.replays = 0
+        self.heard = 0
 
     def _load(self, session: Session, labels: tuple[Label, ...]) -> SessionMaterial:
         agent = agent_intervals(session.stream("agent")) if "agent" in session.tracks else ()
@@ -113,6 +119,21 @@ class Evaluator:
             raise WorkbenchError(f"stack {self._stack.name!r} has no listener and no chunker: there is nothing to tune")
         known = only_known(labels, self._stack.vocabulary)[0]
         return SessionMaterial(session, known, Reference(known), stages, agent)
+
+    @cached_property
+    def stand_in(self) -> "Evaluator":
+        """This evaluator with the STT replaced by its continuous pass over each session, which is heard now."""
+        other = copy(self)
+        other._materials = {name: self.hear_whole(name) for name in self._materials}
+        other._scored, other.replays, other.heard = OrderedDict(), 0, 0
+        other.__dict__["stand_in"] = other
+        return other
+
+    def hear_whole(self, name: str) -> SessionMaterial:
+        """A session with its stand-in for the STT, see :mod:`workbench.stages.stand_in_stt`."""
+        item = self._materials[name]
+        stt = StandInStt(item.stages.stt, continuous_pass(item.stages.stt, item.session, self.store))
+        return replace(item, stages=replace(item.stages, stt=stt))
 
     def refuse_unknown_lm_time(self) -> None:
         """See :func:`workbench.replay.profiles.refuse_unknown_lm_time`."""
@@ -165,6 +186,8 @@ class Evaluator:
             return scored
         self.replays += 1
         trace = self.replay(config, name).trace
+        steps = (event for event in trace.events if isinstance(event, Steps) and event.stage == "stt")
+        self.heard += sum(len(event.costs) for event in steps)
         scored = score_parts(trace.header, [condense(index(trace))], item.reference, item.recorded_agent, self._prices)
         self._scored[key] = scored
         if len(self._scored) > KEPT:
@@ -182,6 +205,12 @@ class Evaluator:
             mic = self._mics[item.name] = Microphone(item.session, (), self.store)
         same = mic.same_gate(knobs.listen.threshold)
         return item.name, replace(knobs, listen=replace(knobs.listen, threshold=same))
+
+    @property
+    def passes(self) -> float:
+        """Frames that the STT heard in :meth:`score`, and in continuous passes, over the frames of all sessions."""
+        recorded = sum(item.session.frames for item in self._materials.values())
+        return (self.heard + recorded * ("stand_in" in self.__dict__)) / max(1, recorded)
 
     def scores(self, config: Config, names: Sequence[str]) -> list[SessionScores]:
         """Raw values of several sessions."""
@@ -201,6 +230,15 @@ def _check_weights(stack: str, here: Mapping[str, str], wanted: Mapping[str, str
             )
 
 
-def hear(evaluator: Evaluator, name: str, config: Config) -> None:
-    """Job of a worker: replay a session, for what its models put into the cache."""
+def hear(evaluator: Evaluator, name: str, config: Config, exact: bool = True) -> None:
+    """Job of a worker: replay a session, for what its models put into the cache.
+
+    Args:
+        evaluator: of the worker.
+        name: of the session.
+        config: to replay it with.
+        exact: the stand-in for the STT is not needed; else the session is heard whole as well.
+    """
     evaluator.score(config, name)
+    if not exact:
+        evaluator.hear_whole(name)

@@ -6,13 +6,14 @@ come from the trials and from the sweeps of the knobs that decide how long to wa
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import optuna
 
-from workbench.config import Knob, get
+from workbench.config import Knob, get, override
 from workbench.files import canonical_json
 from workbench.tuning.objective import ANSWERED
+from workbench.tuning.sensitivity import Judge
 from workbench.tuning.spec import StudySpec
 from workbench.tuning.study import finished, front, outcome_of
 from workbench.tuning.sweep import Sweep
@@ -74,6 +75,22 @@ def find_front(study: optuna.Study, spec: StudySpec, sweeps: Iterable[tuple[Mapp
         for point in swept.points:
             changed = {axis.name: value for axis, value in zip(swept.axes, point.values, strict=True)}
             tried.append((point.scores, _own(spec, {**start, **changed})))
+    return _front(spec, tried)
+
+
+def replayed(front: Front, spec: StudySpec, exact: Judge) -> Front:
+    """A front that rests on a stand-in, with the figures of exact replays; what they show to be no better goes."""
+    tried = [(exact(override(spec.config, point.settings)).scores, point.settings) for point in front.points]
+    if front.scores == WEIGHED:
+        return _front(spec, tried)
+    points = zip(front.points, tried, strict=True)
+    return replace(
+        front,
+        points=tuple(replace(one, values=tuple(found.get(key) for key in front.scores)) for one, (found, _) in points),
+    )
+
+
+def _front(spec: StudySpec, tried: Iterable[tuple[Mapping[str, float | None], Mapping[str, Knob]]]) -> Front:
     usable = []
     for scores, settings in tried:
         wait, cuts = (scores.get(key) for key in WEIGHED)

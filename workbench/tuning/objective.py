@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from workbench.config import Config
 from workbench.errors import WorkbenchError
@@ -121,6 +121,11 @@ class Goal:
             return {key: share * TIE for key, share in found.items()} | {LOSS: loss}
         return found
 
+    def rank(self, outcome: "Outcome") -> tuple[float, float]:
+        """What settings are ordered by, the best first: what they overstep, then the first objective."""
+        value = outcome.values[0]
+        return outcome.violation, -value if self.objectives[0] in HIGHER_IS_BETTER else value
+
     def better(self, a: float, b: float) -> bool:
         """Whether value ``a`` of the first objective is better than ``b``."""
         return a > b if self.objectives[0] in HIGHER_IS_BETTER else a < b
@@ -188,26 +193,41 @@ class Scorer(Protocol):
         ...
 
 
+@runtime_checkable
+class TwoFidelities(Protocol):
+    """A scorer with a stand-in for the slow part of its replays."""
+
+    @property
+    def stand_in(self) -> Scorer:
+        """Scores nearly as this one does, sooner."""
+        ...
+
+
+def at_fidelity(scorer: Scorer, exact: bool) -> Scorer:
+    """The scorer itself, or the stand-in that it has."""
+    return scorer if exact or not isinstance(scorer, TwoFidelities) else scorer.stand_in
+
+
 class Refused(WorkbenchError):
     """A setting cannot be replayed; the trial keeps why, and the study goes on."""
 
 
-def evaluate(scorer: Scorer, goal: Goal, sessions: Sequence[str], config: Config) -> Outcome:
-    """Job of a trial: replay and score its setting on all sessions.
+def evaluate(scorer: Scorer, goal: Goal, sessions: Sequence[str], config: Config, exact: bool = True) -> Outcome:
+    """Job of a trial: replay and score its setting on all sessions; if not ``exact``, with the stand-in for the STT.
 
     Raises:
         Refused: a stage refuses the setting.
     """
-    return goal.outcome([score_session(scorer, name, config) for name in sessions])
+    return goal.outcome([score_session(scorer, name, config, exact) for name in sessions])
 
 
-def score_session(scorer: Scorer, name: str, config: Config) -> SessionScores:
+def score_session(scorer: Scorer, name: str, config: Config, exact: bool = True) -> SessionScores:
     """Job of a trial that may be pruned: one session of it.
 
     Raises:
         Refused: a stage refuses the setting.
     """
     try:
-        return scorer.score(config, name)
+        return at_fidelity(scorer, exact).score(config, name)
     except WorkbenchError as error:
         raise Refused(str(error)) from None

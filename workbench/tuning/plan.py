@@ -24,6 +24,10 @@ TRIALS = 200
 """Trials of a study, unless more or fewer are asked for."""
 
 
+EXACT_STACKS = ("scripted",)
+"""Stacks whose STT costs nothing: there is nothing to stand in for."""
+
+
 @dataclass(frozen=True)
 class SearchOptions:
     """How a study searches.
@@ -33,12 +37,14 @@ class SearchOptions:
         seed: of sampler, split and intervals.
         trials: finished trials wanted; :data:`TRIALS` by default, and of a grid as many as it has points.
         prune: whether hopeless trials are pruned session by session.
+        exact: whether the search replays exactly, and not with a stand-in for the STT.
     """
 
     sampler: str = "tpe"
     seed: int = 0
     trials: int | None = None
     prune: bool = False
+    exact: bool = False
 
 
 def plan(
@@ -87,6 +93,7 @@ def plan(
         sampler=options.sampler,
         seed=options.seed,
         prune=options.prune,
+        exact=options.exact or config.stack.name in EXACT_STACKS,
         unread=unread,
         trials=TRIALS if trials is None else trials,
     )

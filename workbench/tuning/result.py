@@ -1,7 +1,8 @@
 """Result of a study: the best trial refined, judged on sessions that the search did not see, and a recommendation."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -17,9 +18,10 @@ from workbench.metrics import Difference, SessionScores, Summary, compare, summa
 from workbench.metrics.budget import certify
 from workbench.metrics.definitions import BY_KEY, HIGHER_IS_BETTER, Points, Rate
 from workbench.tuning.evaluator import Evaluator
-from workbench.tuning.front import Front, find_front
+from workbench.tuning.finalists import Agreement, choose
+from workbench.tuning.front import Front, find_front, replayed
 from workbench.tuning.inactive_knobs import find_inactive_knobs
-from workbench.tuning.objective import SHOWN, Goal, Outcome, pooled
+from workbench.tuning.objective import SHOWN, Goal, Outcome, Scorer, at_fidelity, pooled
 from workbench.tuning.recommendation import Comparison, Recommendation, recommend
 from workbench.tuning.search import Objective, search
 from workbench.tuning.sensitivity import Sensitivity, centre, climb, simplify, survey
@@ -95,6 +97,8 @@ class Result:
         tuning: today's config and the best other one on the sessions the search saw.
         held_out: the same on those it did not see; None where there are none, or nothing was better.
         least: best of each score in any trial.
+        agreement: of a search that rested on a stand-in for the STT: how far exact replays agree with it. Sweeps,
+            sensitivity and ``least`` then rest on the stand-in too; everything else is replayed exactly.
     """
 
     spec: StudySpec
@@ -112,6 +116,7 @@ class Result:
     held_out: Comparison | None
     front: Front
     least: Mapping[str, float]
+    agreement: Agreement | None
 
     @property
     def config(self) -> Config:
@@ -145,6 +150,12 @@ def summarise_study(
     watch.step("neighbours of the best", 0, 1)
     found = refine(spec, chosen, objective)
     watch.step("neighbours of the best", 1, 1)
+    exact, agreement = objective.judge, None
+    if not spec.exact:
+        exact = Objective(spec, evaluator, spec.tuning, exact=True).judge
+        watch.step("exact replays of the finalists", 0, 1)
+        found, agreement = choose(goal, _finalists(found, study, spec), objective.judge, exact)
+        watch.step("exact replays of the finalists", 1, 1)
     held = None
     if spec.held_out and found != today:
         held = _compare(spec, today, _unseen(spec, evaluator, found, objective, watch), evaluator, spec.held_out)
@@ -157,10 +168,11 @@ def summarise_study(
     sensitivity = survey(spec.space, config, goal, objective.judge, study)
     ablations = () if found == today else ablate(spec, evaluator, found)
     watch.step("sensitivity", 1, 1)
-    sweeps = _sweeps(spec, evaluator, config, [item.name for item in ablations], watch)
+    sweeps = _sweeps(spec, at_fidelity(evaluator, spec.exact), config, [item.name for item in ablations], watch)
     start = {item.name: get(config, item.path) for item in spec.space.parameters}
     patient = [(start, swept) for swept in sweeps if swept.axes[0].name in PATIENCE]
-    outcome = objective.judge(config)
+    outcome = exact(config)
+    front = find_front(study, spec, patient)
     done = finished(study)
     return Result(
         spec=spec,
@@ -170,15 +182,25 @@ def summarise_study(
         recommendation=recommended,
         outcome=outcome,
         over_budget=goal.broken(outcome.scores),
-        unkept=_unkept(study, goal, objective.judge(found)),
+        unkept=_unkept(study, goal, exact(found)),
         sensitivity=sensitivity,
         sweeps=sweeps,
         ablations=ablations,
         tuning=_compare(spec, today, evaluator.scores(other, spec.tuning), evaluator, spec.tuning),
         held_out=held,
-        front=find_front(study, spec, patient),
+        front=front if spec.exact else replayed(front, spec, exact),
         least=_least(study, goal),
+        agreement=agreement,
     )
+
+
+def _finalists(found: Config, study: optuna.Study, spec: StudySpec) -> Iterator[Config]:
+    """What the search would choose, today's config, then trials from the best on."""
+    yield found
+    yield spec.config
+    for trial in ranked(study, spec.goal):
+        with suppress(WorkbenchError):
+            yield spec.space.config(spec.config, trial.params)
 
 
 def _check_measured(spec: StudySpec, trial: FrozenTrial) -> None:
@@ -273,7 +295,7 @@ def _shown(summary: Summary) -> Summary:
 
 
 def _sweeps(
-    spec: StudySpec, evaluator: Evaluator, config: Config, changed: Sequence[str], watch: Watch
+    spec: StudySpec, evaluator: Scorer, config: Config, changed: Sequence[str], watch: Watch
 ) -> tuple[Sweep, ...]:
     """Sweeps around a config; of knobs that have an effect there."""
     own = {item.name: item for item in spec.space.parameters}

@@ -18,7 +18,7 @@ from workbench.errors import WorkbenchError
 from workbench.execution import Here, JobPool
 from workbench.metrics import SessionScores
 from workbench.tuning.interrupts import Patience
-from workbench.tuning.objective import Outcome, Refused, Scorer, evaluate, pooled, score_session
+from workbench.tuning.objective import Outcome, Refused, Scorer, at_fidelity, evaluate, pooled, score_session
 from workbench.tuning.spec import StudySpec
 from workbench.tuning.study import best, create, finished, outcome_of
 
@@ -45,12 +45,21 @@ class Objective:
         scorer: scores in this process.
         sessions: names of those the search sees.
         pool: scores the trials; this process by default.
+        exact: whether the STT itself is asked, or its stand-in; by default as the study wants it.
     """
 
-    def __init__(self, spec: StudySpec, scorer: Scorer, sessions: tuple[str, ...], pool: JobPool | None = None) -> None:
+    def __init__(
+        self,
+        spec: StudySpec,
+        scorer: Scorer,
+        sessions: tuple[str, ...],
+        pool: JobPool | None = None,
+        exact: bool | None = None,
+    ) -> None:
+        self._exact = spec.exact if exact is None else exact
         self._spec = spec
         self._goal = spec.goal
-        self._scorer = scorer
+        self._scorer = at_fidelity(scorer, self._exact)
         self._sessions = sorted(sessions)
         self._pool = pool or Here(scorer)
         self._known: dict[str, Outcome] = {}
@@ -58,7 +67,7 @@ class Objective:
 
     def on(self, sessions: tuple[str, ...]) -> "Objective":
         """The same on other sessions."""
-        return Objective(self._spec, self._scorer, sessions, self._pool)
+        return Objective(self._spec, self._scorer, sessions, self._pool, self._exact)
 
     def judge(self, config: Config) -> Outcome:
         """Replay and score a config in this process."""
@@ -82,10 +91,10 @@ class Objective:
         handed = _Handed(trial, knobs_of(config).key)
         if self._spec.prune:
             # A known setting reports its sessions too: it may be the best, which others are compared with.
-            handed.scores = [self._pool.submit(score_session, name, config) for name in self._sessions]
+            handed.scores = [self._pool.submit(score_session, name, config, self._exact) for name in self._sessions]
         elif handed.key not in self._known:
             if handed.key not in self._asked:
-                job = self._pool.submit(evaluate, self._goal, self._sessions, config)
+                job = self._pool.submit(evaluate, self._goal, self._sessions, config, self._exact)
                 self._asked[handed.key] = job
             handed.outcome = self._asked[handed.key]
         return handed

@@ -10,7 +10,7 @@ Format history:
     2: ``profile``, digest of the cost profile, which is kept with the study, and ``weights``, those of its models.
     3: ``reference`` of each session.
     4: ``in_flight``, and trials that are told in the order of their numbers.
-    5: ``price``: what each fault costs, in seconds.
+    5: ``price``: what each fault costs, in seconds; ``exact``, and searches on a stand-in for the STT.
 """
 
 from collections.abc import Mapping
@@ -101,6 +101,8 @@ class StudySpec:
         held_out: names of those that only judge.
         split: see :class:`workbench.tuning.split.Split`.
         config: the baseline.
+        exact: whether the search replays exactly; else a stand-in for the STT is asked, and only what is chosen and
+            claimed is replayed exactly.
         prune: whether hopeless trials are broken off session by session.
         trials: finished trials wanted, the baseline's included.
         in_flight: trials that are asked for before the first of them is told.
@@ -122,6 +124,7 @@ class StudySpec:
     sampler: str = "tpe"
     seed: int = 0
     prune: bool = False
+    exact: bool = True
     trials: int = 200
     in_flight: int = IN_FLIGHT
     profile: Profile | None = None
@@ -160,6 +163,7 @@ class StudySpec:
             "trials": self.trials,
             "in_flight": self.in_flight,
             "prune": self.prune,
+            "exact": self.exact,
             "split": self.split,
             "tuning": list(self.tuning),
             "held_out": list(self.held_out),
@@ -220,34 +224,33 @@ def from_dict(data: Any, profile: Any, where: str) -> StudySpec:
     Raises:
         WorkbenchError: not a study of this format.
     """
+    from workbench.file_forms import StudyForm, check_form
+
     if isinstance(data, dict) and (lacked := _LACKED.get(data.get("format", 0))):
         raise WorkbenchError(f"{where}: of format {data['format']}, {lacked}; tune under a new --name")
-    if not isinstance(data, dict) or data.get("format") != FORMAT:
-        raise WorkbenchError(f"{where}: not a study of format {FORMAT}; tune under a new --name")
-    try:
-        flat = {f"{section}.{knob}": v for section, values in data["config"].items() for knob, v in values.items()}
-        return StudySpec(
-            name=data["name"],
-            sessions=tuple(SessionRef(**item) for item in data["sessions"]),
-            split=data["split"],
-            tuning=tuple(data["tuning"]),
-            held_out=tuple(data["held_out"]),
-            config=override(Config(), flat),
-            space=parse(data["space"], where),
-            objectives=tuple(data["objectives"]),
-            budget=dict(data["budget"]),
-            prices=check_prices(data["price"], where),
-            sampler=data["sampler"],
-            seed=data["seed"],
-            prune=data["prune"],
-            trials=data["trials"],
-            in_flight=data["in_flight"],
-            profile=_profile(data["profile"], profile, where),
-            weights=dict(data["weights"]),
-            unread=dict(data.get("unread", {})),
-        )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise WorkbenchError(f"{where}: not in the form of a study ({error}); tune under a new --name") from None
+    form = check_form(StudyForm, data, where, "tune under a new --name")
+    flat = {f"{section}.{knob}": value for section, values in form.config.items() for knob, value in values.items()}
+    return StudySpec(
+        name=form.name,
+        sessions=tuple(SessionRef(**item.model_dump()) for item in form.sessions),
+        split=form.split,
+        tuning=tuple(form.tuning),
+        held_out=tuple(form.held_out),
+        config=override(Config(), flat),
+        space=parse(form.space, where),
+        objectives=tuple(form.objectives),
+        budget=form.budget,
+        sampler=form.sampler,
+        seed=form.seed,
+        prices=check_prices(form.price, where),
+        prune=form.prune,
+        exact=form.exact,
+        trials=form.trials,
+        in_flight=form.in_flight,
+        profile=_profile(form.profile, profile, where),
+        weights=form.weights,
+        unread=form.unread,
+    )
 
 
 def _profile(digest: str, data: Any, where: str) -> Profile | None:

@@ -8,7 +8,7 @@ import fcntl
 import json
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
@@ -157,6 +157,28 @@ class _Journal(JournalFileBackend):
         except OSError as error:
             raise JournalError(*error.args) from None
 
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+        """Read operations from a number on. Blank lines are skipped, and so is what a power cut left of the last."""
+        broken: ValueError | None = None
+        with open(self._file_path, "rb") as file:
+            number = log_number_from if log_number_from in self._log_number_offset else 0
+            at = file.seek(self._log_number_offset[number])
+            for line in file:
+                at += len(line)
+                if not line.strip():
+                    continue
+                if broken is not None:
+                    raise broken
+                try:
+                    log = json.loads(line if line.endswith(b"\n") else b"")
+                except ValueError as error:
+                    broken = error
+                    continue
+                number += 1
+                self._log_number_offset[number] = at
+                if number > log_number_from:
+                    yield log
+
 
 def _append(file: FileIO, lines: bytes) -> None:
     """Write lines, or nothing. What a power cut left of one is cut off first; without its end nobody has read it."""
@@ -196,7 +218,7 @@ def _open_journal(path: Path) -> JournalStorage:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
             with path.open("rb") as file:
-                if not _BEGINNING.startswith(file.read(len(_BEGINNING))):
+                if not _BEGINNING.startswith(file.read(4096).lstrip()[: len(_BEGINNING)]):
                     raise ValueError
         return JournalStorage(_Journal(str(path)))
     except OSError as error:

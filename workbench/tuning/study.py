@@ -175,12 +175,7 @@ def best(study: optuna.Study, goal: Goal) -> FrozenTrial:
 def ranked(study: optuna.Study, goal: Goal) -> list[FrozenTrial]:
     """Finished trials, the best first."""
     candidates = [(trial, found) for trial in finished(study) if (found := outcome_of(trial))]
-    sign = -1.0 if goal.directions[0] == "maximize" else 1.0
-
-    def rank(item: tuple[FrozenTrial, Outcome]) -> tuple[float, float, int]:
-        return item[1].violation, sign * item[1].values[0], item[0].number
-
-    return [trial for trial, _ in sorted(candidates, key=rank)]
+    return [trial for trial, _ in sorted(candidates, key=lambda item: (goal.rank(item[1]), item[0].number))]
 
 
 def front(study: optuna.Study) -> list[FrozenTrial]:

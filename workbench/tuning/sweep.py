@@ -41,6 +41,7 @@ SCORE_HEADINGS: Mapping[str, tuple[str, str]] = {
     "underrun_events": ("stutters", "count"),
     "stall_ratio": ("stutter", "share"),
     "midword_splits": ("words cut", "count"),
+    "shared_model_listens": ("two listens", "on one STT"),
 }
 """Scores that tables and figures of a sweep show, in this order: key → heading in two lines."""
 

@@ -112,7 +112,7 @@ def _take_up(spec: StudySpec, url: str, progress: Progress) -> tuple[StudySpec, 
 
 def _hear_baseline(spec: StudySpec, evaluator: Evaluator, pool: JobPool, watch: Watch) -> None:
     """Score every session under the baseline, with the models run by whoever runs the trials, or by helpers."""
-    tasks = [(name, spec.config) for name in evaluator.names]
+    tasks = [(name, spec.config, spec.exact) for name in evaluator.names]
     with ExitStack() as held:
         if isinstance(pool, Here):
             helped = held.enter_context(Prefetcher(setup_here(spec), evaluator.store, evaluator.helpers))
@@ -122,4 +122,4 @@ def _hear_baseline(spec: StudySpec, evaluator: Evaluator, pool: JobPool, watch: 
             order = (number for number, job in enumerate(jobs) if job.result() is None)
         for number in order:
             watch.step("baseline", number, len(tasks))
-            evaluator.score(spec.config, tasks[number][0])
+            hear(evaluator, *tasks[number])

@@ -15,8 +15,8 @@ from workbench.sessions.folders import MANIFEST, find_sessions
 DEMO = Path("reports/demo")
 """Folder of the demo's run, which each demo writes anew."""
 
-MADE_BY = "demo_sessions/build.py"
-"""``provenance.made_by`` of a demo session; other sessions are the user's own."""
+COLLECTION = "workbench demo"
+"""``provenance.collection`` of a demo session; other sessions are the user's own."""
 
 
 def run_demo(config: Config, out: Path, page: bool) -> int:
@@ -50,4 +50,4 @@ def _is_demo(manifest: Path) -> bool:
     except WorkbenchError:
         return False
     provenance = data.get("provenance") if isinstance(data, dict) else None
-    return isinstance(provenance, dict) and provenance.get("made_by") == MADE_BY
+    return isinstance(provenance, dict) and provenance.get("collection") == COLLECTION

@@ -6,7 +6,7 @@ import click
 
 from workbench.cli.actions.label import show_labels
 from workbench.errors import printable
-from workbench.sessions.folders import check_name
+from workbench.sessions.folders import as_argument, check_name
 from workbench.sessions.import_audio import ImportOptions, import_session, name_from
 from workbench.units import samples_to_seconds
 
@@ -22,4 +22,5 @@ def import_and_show(audio: Path, into: Path, name: str | None, options: ImportOp
     if done.labels is not None:
         show_labels(folder, done.labels.labels, options.labels_source)
     else:
-        click.echo(printable(f"no labels yet: 'workbench label {folder} --import FILE', or --auto for a first draft"))
+        command = f"workbench label {as_argument(folder)} --import FILE"
+        click.echo(printable(f"no labels yet: '{command}', or --auto for a first draft"))

@@ -22,7 +22,7 @@ from workbench.recording.observer import RecordingObserver
 from workbench.recording.plan import RecordingPlan
 from workbench.recording.tape_folder import NameTakenError, cut_off, ensure_new, is_cut_off
 from workbench.recording.view import View
-from workbench.sessions.folders import check_name, recover_command
+from workbench.sessions.folders import as_argument, check_name, recover_command
 from workbench.sessions.session import open_session
 from workbench.units import samples_to_seconds
 
@@ -82,7 +82,8 @@ def record_and_show(request: RecordRequest) -> int:
     recorded = _record(plan, request, names)
     _show(recorded.finished, recorded.remarks)
     if recorded.finished.session.live is not None:
-        click.echo(printable(f"  compare it with its replay: workbench compare {recorded.finished.session.folder}"))
+        session = as_argument(recorded.finished.session.folder)
+        click.echo(printable(f"  compare it with its replay: workbench compare {session}"))
     if not recorded.ended.as_asked:
         click.echo(printable(f"warning: {recorded.ended.why}; the session holds what was heard until then"), err=True)
     return 0 if recorded.ended.as_asked else 1

@@ -71,6 +71,8 @@ def _asked(kept: StudySpec, request: "TuneRequest") -> Iterator[tuple[str, bool,
         yield f"--seed {request.seed}", request.seed == kept.seed, f"with seed {kept.seed}"
     if "prune" in given:
         yield "--prune", kept.prune, "without it"
+    if "exact" in given:
+        yield "--exact", kept.exact, "without it"
     if "space" in given:
         space = read_space(request.space)
         space = searched(space, find_inactive_knobs(space, kept.config))

@@ -55,6 +55,7 @@ class TuneRequest:
     trials: int | None
     sampler: str | None
     prune: bool
+    exact: bool
     seed: int
     workers: int
     storage: str | None
@@ -114,7 +115,11 @@ def _spec(folders: Sequence[Path], request: TuneRequest) -> StudySpec:
     )
     objectives = request.objectives or (OBJECTIVE,)
     options = SearchOptions(
-        request.sampler or ("nsga2" if len(objectives) > 1 else "tpe"), request.seed, request.trials, request.prune
+        request.sampler or ("nsga2" if len(objectives) > 1 else "tpe"),
+        request.seed,
+        request.trials,
+        request.prune,
+        request.exact,
     )
     budget, prices = yardstick(request.budget, request.prices)
     return plan(request.name, folders, config, read_space(request.space), Goal(objectives, budget), options, prices)

@@ -1,18 +1,21 @@
 """``workbench demo``."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from workbench.cli.options import BASELINE, PATH, config_options, page_option
-from workbench.config import Config
+
+if TYPE_CHECKING:
+    from workbench.config import Config
 
 
 @click.command()
 @config_options(BASELINE)
 @click.option("--out", type=PATH, default=Path("reports/demo"), show_default=True, help="Folder of the run.")
 @page_option
-def demo(config: Config, out: Path, page: bool) -> int:
+def demo(config: "Config", out: Path, page: bool) -> int:
     """Replay the demo sessions, write a page and tune on them: where to begin.
 
     The config is configs/baseline.toml, unless --config names another.

@@ -1,11 +1,14 @@
 """``workbench doctor``."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from workbench.cli.options import PATH, config_options, json_option
-from workbench.config import Config
+
+if TYPE_CHECKING:
+    from workbench.config import Config
 
 
 @click.command()
@@ -16,7 +19,7 @@ from workbench.config import Config
 @click.option("--profile", "profile_path", type=PATH, help="File to write the step costs to, as a profile for replays.")
 @json_option
 def doctor(
-    config: Config,
+    config: "Config",
     steps: int,
     profile_path: Path | None,
     as_json: bool,

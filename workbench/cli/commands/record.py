@@ -2,13 +2,15 @@
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from workbench.cli.options import PATH, config_options
-from workbench.config import Config
 from workbench.files import RECORDINGS
+
+if TYPE_CHECKING:
+    from workbench.config import Config
 
 
 class _Seconds(click.FloatRange):
@@ -58,7 +60,7 @@ def record(
     live: bool,
     rate: int | None,
     calibrate: bool,
-    config: Config,
+    config: "Config",
     no_meter: bool,
     recover: bool,
     folder: Path,

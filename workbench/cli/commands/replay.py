@@ -1,6 +1,7 @@
 """``workbench replay``."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,7 +18,9 @@ from workbench.cli.options import (
     session_folders,
     unmeasured_option,
 )
-from workbench.config import Config
+
+if TYPE_CHECKING:
+    from workbench.config import Config
 
 
 @click.command()
@@ -34,7 +37,7 @@ from workbench.config import Config
 @page_option
 def replay(
     sessions: tuple[str, ...],
-    config: Config,
+    config: "Config",
     out: Path | None,
     force: bool,
     budget: Path | None,

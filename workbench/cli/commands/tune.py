@@ -5,8 +5,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from workbench.cli.options import CONFIG_PATH, json_option, page_option, price_option, session_folders
-from workbench.config_sections import ASSISTANTS
+from workbench.cli.options import ASSISTANT, CONFIG_PATH, json_option, page_option, price_option, session_folders
 
 
 @click.command()
@@ -25,7 +24,7 @@ from workbench.config_sections import ASSISTANTS
 @click.option("--models", metavar="FOLDER", help="Folder of the stack's models: stt/, tts/, duplex/.")
 @click.option(
     "--listener",
-    type=click.Choice(ASSISTANTS),
+    type=ASSISTANT,
     help="Turn detection to simulate: `workbench` (corrected) or `mlx-harmony` (as shipped, faults included).",
 )
 @click.option(
@@ -62,6 +61,9 @@ from workbench.config_sections import ASSISTANTS
     "--prune",
     is_flag=True,
     help="Prune hopeless trials session by session (Wilcoxon test); none before one has kept the budget.",
+)
+@click.option(
+    "--exact", is_flag=True, help="Replay every trial exactly, not with a stand-in that hears each session once."
 )
 @click.option(
     "--seed",

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.metrics import shown
+from workbench.tuning.finalists import Agreement
 from workbench.tuning.inactive_knobs import told
 from workbench.tuning.output.answer import Answer, Change
 from workbench.tuning.output.checklist_checks import Check
@@ -54,7 +55,7 @@ def checklist(
         "Trade-offs: answering fast or waiting patiently": _trade_offs(found),
         "All 26 keys": "\n\n".join([*filter(None, notes(found)), _keys(result, kept)]),
         "Figures and intervals": _figures(result),
-        "One knob at a time": "\n\n".join(map(_sweep, result.sweeps)),
+        "One knob at a time": "\n\n".join([*_by_stand_in(result.agreement), *map(_sweep, result.sweeps)]),
         "What the faults of the loop cost": section(faults) if faults else "",
         "Machine checks": _items(result, commands(result, folder), checks),
     }
@@ -139,6 +140,27 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
     return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
 
 
+def _by_stand_in(agreement: Agreement | None) -> list[str]:
+    if agreement is None:
+        return []
+    return [
+        "By the stand-in for the STT: an exact replay may differ by as much as the figures say. `workbench sweep` "
+        "replays exactly."
+    ]
+
+
+def rests_on(agreement: Agreement) -> str:
+    """What a search with a stand-in for the STT rests on, in three sentences."""
+    alike = "" if agreement.correlation is None else f"rank correlation {agreement.correlation:.2f}, "
+    sure = "" if agreement.settled else " Others might still be better: `--exact` replays them all."
+    return (
+        f"The search asked a stand-in for the STT, which hears each recording once. {agreement.settings} settings were "
+        f"also replayed exactly: {alike}largest difference {number(agreement.difference)} in the objective; what is "
+        f"recommended and compared are exact replays. The STT heard the recordings {agreement.passes:.1f} times in all."
+        + sure
+    )
+
+
 def _keys(result: Result, kept: Mapping[str, Any]) -> str:
     lines = [
         "*As good*: within 5 % of the best on the recordings that the search saw, all other keys as written, no "
@@ -177,6 +199,7 @@ def _figures(result: Result) -> str:
         + ", ".join(f"{name} {value:g}" for name, value in vars(spec.prices).items())
         + " (docs/metrics.md).",
         *([f"Not searched: {told(spec.unread)}."] if spec.unread else []),
+        *([rests_on(result.agreement)] if result.agreement else []),
         *([f"{note[0].upper()}{note[1:]}."] if (note := busy_machine(spec)) else []),
     ]
     if held is not None and spec.split == "held-out":
@@ -219,4 +242,10 @@ def _items(result: Result, lines: Mapping[str, str], found: Mapping[str, Check])
     assistant = result.config.assistant
     if assistant.tts_stream and assistant.barge_in:
         text.append("- [ ] `tts_stream` with `barge_in` stops MLX-Harmony with an error: set one of them to false")
+    if assistant.barge_in and result.spec.config.workbench.listener == "mlx-harmony":
+        text.append(
+            "- [ ] `barge_in`: MLX-Harmony's watches outlive their chunk, and two listens that step one STT model at "
+            "the same time mix their text or crash; a shorter `barge_in_window_seconds` makes that rarer. "
+            f"`shared_model_listens` on the tuning sessions: {shown(result.tuning.tuned, 'shared_model_listens')}"
+        )
     return "\n\n".join(text)

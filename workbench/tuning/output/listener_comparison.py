@@ -25,6 +25,7 @@ FAULTS = (
     ("pauses are taken for the end of the turn, by either loop", "cutin_per_hold"),
     ("barge-in waits for words, one window a chunk, and hears the agent", "missed_bargein_rate"),
     ("the same: stops for what was no bid for the floor", "false_bargein_per_agent_hour"),
+    ("a barge-in watch outlives its chunk: two listens step one model", "shared_model_listens"),
     ("chunks are spoken one after the other, each from a standing start", "chunk_gap_ms_p95"),
     ("the sentence split never matches: replies are cut where they are full", BORDERS),
     ("without `tts_chunk_sentences` they are cut inside words", "midword_splits"),

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,8 @@ def publish(
     faults = compare_listeners(evaluator, result.config, corrected, names) if corrected else None
     suggestions = [suggest(evaluator.material(name).session) for name in names]
     found = answer(result, suggestions, evaluator.summary(by_rule(spec.config, suggestions), spec.tuning))
+    if result.agreement:  # all is replayed by now
+        result = replace(result, agreement=replace(result.agreement, passes=evaluator.passes))
     write_moshi_json(folder / "moshi.json", result.config, kept)
     candidate = result.recommendation.candidate
     if candidate is None:
@@ -83,6 +86,7 @@ def _for_programs(result: Result, found: Answer, faults: ListenerComparison | No
         "candidate": _settings(spec, chosen.candidate) if chosen.candidate else None,
         "prices": dataclasses.asdict(spec.prices),
         "not_searched": dict(spec.unread),
+        "stand_in": dataclasses.asdict(result.agreement) if result.agreement else None,
         "values": list(result.outcome.values),
         "feasible": not result.over_budget,
         "over_budget": list(result.over_budget),

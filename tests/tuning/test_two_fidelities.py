@@ -1,0 +1,99 @@
+"""A search on a stand-in for the STT: what is recommended and claimed is replayed exactly."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from workbench.cache import Store
+from workbench.cli import cli
+from workbench.config import load
+from workbench.metrics import summarise
+from workbench.tuning import plan
+from workbench.tuning.evaluator import Evaluator
+from workbench.tuning.spec import read_spec
+
+SPACE = """
+[assistant]
+stt_silence_threshold = { type = "float", low = 0.002, high = 0.1, log = true }
+stt_silence_ms = { type = "frames", low = 160, high = 1600 }
+"""
+
+
+@pytest.fixture
+def tuned(here, recordings, monkeypatch):
+    """``tuned(name, *options)``: ``result.json`` of a study; the scripted STT has a stand-in, as models have."""
+    monkeypatch.setattr(plan, "EXACT_STACKS", ())
+    Path("space.toml").write_text(SPACE)
+
+    def run(name, *options):
+        asked = ("--name", name, "--trials", "20", "--space", str(here / "space.toml"), "--listener", "mlx-harmony")
+        done = CliRunner().invoke(
+            cli, ["tune", *map(str, recordings), *asked, "--stack", "scripted", *options], standalone_mode=False
+        )
+        assert done.return_value in (0, 1), done.output
+        return json.loads(Path(f"studies/{name}/result.json").read_text())
+
+    return run
+
+
+def test_what_is_recommended_and_compared_is_replayed_exactly(here, recordings, tuned):
+    found = tuned("one")
+    assert found["stand_in"]["settings"] >= 4
+    spec, config = read_spec(Path("studies/one")), load(Path("configs/one/tuned.toml"))
+    assert not spec.exact
+    exact = Evaluator(recordings, spec.config, Store(None))
+    scores = summarise(exact.scores(config, exact.names), bootstrap=False).scores
+    assert found["values"] == [scores["loss_s_per_turn"]]
+    today = summarise(exact.scores(spec.config, exact.names), bootstrap=False).scores
+    assert found["tuning"]["baseline"]["scores"]["loss_s_per_turn"] == today["loss_s_per_turn"]
+    text = Path("configs/one/checklist.md").read_text()
+    assert "The search asked a stand-in for the STT" in text
+
+
+def test_trials_are_those_of_the_stand_in(here, recordings, tuned):
+    tuned("one")
+    spec = read_spec(Path("studies/one"))
+    evaluator = Evaluator(recordings, spec.config, Store(None))
+    stand_in = evaluator.stand_in
+    assert stand_in.stand_in is stand_in
+    from workbench.tuning.search import Objective
+    from workbench.tuning.spec import local_url
+    from workbench.tuning.storage import open_storage
+    from workbench.tuning.study import finished
+    from workbench.tuning.study import load as load_study
+
+    study, _ = load_study("one", open_storage(local_url(spec), existing=True))
+    exact = Objective(spec, evaluator, spec.tuning, exact=True)
+    differ = 0
+    for trial in finished(study):
+        config = spec.space.config(spec.config, trial.params)
+        scores = summarise(stand_in.scores(config, spec.tuning), bootstrap=False).scores
+        assert trial.values == [scores["loss_s_per_turn"]]
+        differ += exact.judge(config).values[0] != trial.values[0]
+    assert differ
+
+
+def test_workers_change_nothing(here, tuned, monkeypatch):
+    written = []
+    for folder, options in (("a", ()), ("b", ("--workers", "2"))):
+        Path(folder).mkdir()
+        monkeypatch.chdir(here / folder)
+        tuned("one", *options)
+        names = ("studies/one/result.json", "configs/one/moshi.json", "configs/one/checklist.md")
+        written.append([Path(name).read_bytes() for name in names])
+        monkeypatch.chdir(here)
+    assert written[0] == written[1]
+
+
+def test_exact_replays_every_trial(here, tuned):
+    assert tuned("one", "--exact")["stand_in"] is None
+    assert read_spec(Path("studies/one")).exact
+
+
+def test_a_study_does_not_change_its_fidelity(here, tuned):
+    tuned("one")
+    asked = ["tune", "--name", "one", "--resume", "--exact", "--trials", "21"]
+    done = CliRunner().invoke(cli, asked, standalone_mode=False)
+    assert "--exact: study 'one' was made without it" in str(done.exception)

@@ -1,0 +1,26 @@
+"""Action and output of ``workbench synth``."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from workbench.errors import printable
+from workbench.sessions.labels import read_labels, turns
+from workbench.sessions.synth import synthesise
+from workbench.sessions.synth_spec import read_spec
+from workbench.units import samples_to_seconds
+
+
+def synthesise_and_show(specs: Sequence[Path], into: Path, replace: bool) -> None:
+    """Make the sessions of each spec, and print a line for each."""
+    for spec in [read_spec(path) for path in specs]:
+        for session in synthesise(spec, into, replace):
+            found = turns(read_labels(session.labels_path, session.samples))
+            pauses = sum(len(turn.holds) for turn in found)
+            what = f"{_count(len(found), 'turn')}, {_count(pauses, 'pause')}, {' and '.join(session.tracks)}"
+            click.echo(printable(f"{session.folder}: {samples_to_seconds(session.samples):.1f} s, {what}"))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
