@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from workbench.metrics.budget import certify
 from workbench.metrics.missing import explained
 from workbench.reports.charts import FrontPoint, front_chart, run_charts
 from workbench.reports.html import write_page
-from workbench.reports.incidents import KINDS, Incident, incidents
+from workbench.reports.incidents import KINDS, incidents
 from workbench.reports.material import Material, clock
 from workbench.reports.overview import changed_knobs, facts, first_words
 from workbench.reports.parts import PART_WORDS, owners
@@ -29,7 +30,8 @@ from workbench.units import SAMPLE_RATE
 WHOLE_SECONDS = 600
 """Sessions that are this long together are audible as a whole; of the others, the incidents are."""
 
-_PADDING = SAMPLE_RATE // 2
+Clip = tuple[str, int, int]
+"""(session, first sample, first sample after)."""
 
 
 def write_run_page(data: Material, full_audio: bool = False) -> Path:
@@ -40,7 +42,8 @@ def write_run_page(data: Material, full_audio: bool = False) -> Path:
         full_audio: every session is audible as a whole, however long.
     """
     found = incidents(data)
-    sessions, sounds = _sessions(data, found, full_audio)
+    clips = [(it.session, it.start, it.end) for it in found]
+    sessions, sounds, _ = page_sessions(data, clips, math.inf if full_audio else None)
     causes = owners(data.run.config)
     grid = read_grid(data.run)
     charts = run_charts(data, causes) | ({"front": grid_front(grid)} if grid else {})
@@ -114,26 +117,38 @@ def cells(table: DataTable) -> Iterator[tuple[tuple[str, str, float | None], ...
         )
 
 
-def _sessions(data: Material, found: Sequence[Incident], full: bool) -> tuple[list[dict[str, Any]], list[str]]:
-    """Sessions for the scripts, and the sound of each incident: empty where its session is audible as a whole."""
-    left = WHOLE_SECONDS * SAMPLE_RATE
-    sessions, sounds = [], [""] * len(found)
+def page_sessions(
+    data: Material, clips: Sequence[Clip], seconds: float | None = None
+) -> tuple[list[dict[str, Any]], list[str], float]:
+    """Sessions for the scripts, by name, and the sound of clips.
+
+    Args:
+        data: the run and its scores.
+        clips: (session, first sample, first sample after) of each.
+        seconds: sessions that are this long together are audible as a whole; by default :data:`WHOLE_SECONDS`.
+
+    Returns:
+        The sessions; MP3 of each clip in base64, empty where its session is audible as a whole; what is left of
+        ``seconds``.
+    """
+    left = (WHOLE_SECONDS if seconds is None else seconds) * SAMPLE_RATE
+    sessions, sounds = [], [""] * len(clips)
     store = Store(default_folder())
     try:
         for item, scores in data.sessions:
             agent = data.run.folder / f"{item.session.name}.agent.flac"
             session, mic, played = session_data(data.run, item, scores, agent)
-            whole = full or session["samples"] <= left
+            whole = session["samples"] <= left
             if whole:
                 left -= session["samples"]
             session["sound"] = sound(store, mic, played, (0, session["samples"])) if whole else ""
             sessions.append(session)
-            for number, incident in enumerate(found):
-                if not whole and incident.session == item.session.name:
-                    sounds[number] = sound(store, mic, played, (incident.start, incident.end))
+            for number, (name, start, end) in enumerate(clips):
+                if not whole and name == item.session.name:
+                    sounds[number] = sound(store, mic, played, (start, end))
     finally:
         store.close()
-    return sessions, sounds
+    return sessions, sounds, left / SAMPLE_RATE
 
 
 def sound(store: Store, mic: Audio, agent: Audio, span: tuple[int, int]) -> str:

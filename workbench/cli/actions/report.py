@@ -60,7 +60,10 @@ def _written(folders: Sequence[Path], request: ReportRequest) -> Iterator[Path]:
     if set(request.formats) != {"html"} or request.figures or request.sliders or request.full_audio:
         raise WorkbenchError(f"{folder}: only a single run has other formats, figures, sliders and sound")
     if len(folders) == 2:
-        raise WorkbenchError("one run is needed")
+        from workbench.reports.comparison_page import comparison_folder, write_comparison_page
+
+        a, b = (_gathered(each, request.budget) for each in folders)
+        yield write_comparison_page(a, b, comparison_folder(*folders))
     elif (folder / "result.json").exists() or (folder / "study.toml").exists():
         from workbench.reports.study_page import write_study_page
 
@@ -70,11 +73,14 @@ def _written(folders: Sequence[Path], request: ReportRequest) -> Iterator[Path]:
 
 
 def _of_run(folder: Path, request: ReportRequest) -> Iterator[Path]:
+    yield from write_formats(_gathered(folder, request.budget), request)
+
+
+def _gathered(folder: Path, budget: Path) -> Material:
     run = read_run(folder)
-    prices = _prices(folder, request.budget)
+    prices = _prices(folder, budget)
     scored, summary = score_run(run, prices)
-    data = gather(run, scored, summary, read_budget(request.budget), prices)
-    yield from write_formats(data, request)
+    return gather(run, scored, summary, read_budget(budget), prices)
 
 
 def _prices(folder: Path, budget: Path) -> Prices:
