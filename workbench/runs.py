@@ -284,6 +284,8 @@ def read_run(folder: Path) -> Run:
             raise WorkbenchError(f"{path}: {error}; score from the folder it was replayed in") from None
         if session.name != entry.name:
             raise WorkbenchError(f"{path}: {entry.folder} holds session {session.name!r}, not {entry.name!r}")
+        if session.mic.sha256 != entry.mic:
+            raise WorkbenchError(f"{path}: {entry.folder} is not the recording that was replayed; replay it again")
         trace_path = folder / f"{entry.name}.trace.jsonl"
         trace = read_trace(trace_path)
         if trace_digest(trace) != entry.digest:

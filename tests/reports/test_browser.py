@@ -6,12 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from browser import Opened, chromium, needs_chromium
+from click.testing import CliRunner
 from made_runs import make_run, make_session, questions
 
+from workbench.cli import cli
 from workbench.metrics.budget import read_budget
 from workbench.reports import gather
+from workbench.reports.comparison_page import comparison_folder, write_comparison_page
 from workbench.reports.run_page import write_run_page
 from workbench.reports.sliders import KEYS, grid_settings, write_grid
+from workbench.reports.study_page import write_study_page
+from workbench.reports.tables import cell_text
 from workbench.sessions.label_files import import_labels
 from workbench.sessions.labels import read_labels
 from workbench.sessions.session import open_session
@@ -280,3 +285,58 @@ def test_sliders_show_what_a_replay_gives(browser, tmp_path, listener):
         seen.add(tuple(replayed.scores[key] for key in KEYS))
     assert len(seen) > 3
     assert page.complaints == []
+
+
+def test_a_comparison_shows_and_plays_both_sides(browser, tmp_path):
+    folders = questions(tmp_path)
+    sides = [gather(*make_run(tmp_path, folders, name=name, stt_silence_ms=ms))
+             for name, ms in (("quick", 560), ("slow", 1300))]  # fmt: skip
+    path = write_comparison_page(*sides, comparison_folder(*(side.run.folder for side in sides)))
+    assert path == tmp_path / "quick-and-slow" / "index.html"
+    first = path.read_bytes()
+    assert write_comparison_page(*sides, path.parent).read_bytes() == first
+    page = Opened(browser, path)
+    scores = [json.loads((side.run.folder / "scores.json").read_text("utf-8"))["scores"] for side in sides]
+    rows = page.tab.locator("table[data-table=differences] tbody tr")
+    shown = {row[0]: row[1:3] for row in (rows.nth(i).locator("td").all_inner_texts() for i in range(rows.count()))}
+    for key in ("loss_s_per_turn", "cutin_per_hold", "wer"):
+        assert shown[key] == [cell_text(side[key]) for side in scores]
+    # The held turn was cut in on, and is not any more; the clean one is answered later.
+    assert page.tab.locator(".change h3").all_inner_texts()[0].startswith("held, turn 1")
+    for side in (0, 1):
+        page.tab.click(f"button.hear[data-incident='{side}']")
+        page.until(f"Number(document.querySelectorAll('canvas.mini')[{side}].dataset.cursor) > 0")
+        page.tab.click(f"button.hear[data-incident='{side}']")
+    assert page.tab.locator("#session option").all_inner_texts() == [
+        "clean (quick)", "held (quick)", "clean (slow)", "held (slow)",
+    ]  # fmt: skip
+    assert page.complaints == []
+    assert not [url for url in page.requests if not url.startswith(("blob:", "file:"))]
+
+
+def test_a_study_has_a_page_with_its_figures(browser, tmp_path, monkeypatch):
+    questions(tmp_path / "recordings")
+    monkeypatch.chdir(tmp_path)
+    command = ["tune", "clean", "held", "--name", "mine", "--stack", "scripted", "--trials", "6"]
+    done = CliRunner().invoke(cli, command, standalone_mode=False)
+    assert not isinstance(done.exception, Exception), done.output
+    assert "page: studies/mine/index.html" in done.output
+    path = tmp_path / "studies" / "mine" / "index.html"
+    first = path.read_bytes()
+    assert write_study_page(path.parent).read_bytes() == first
+    result = json.loads((path.parent / "result.json").read_text("utf-8"))
+    page = Opened(browser, path, viewport={"width": 400, "height": 900})
+    assert page.tab.inner_text("h1") == f"Study mine: {result['answer']['title']}"
+    assert page.tab.inner_text(".verdict") == " ".join(result["answer"]["sentence"].split())
+    compared = (result["held_out"] or result["tuning"])["differences"]
+    rows = page.tab.locator("table[data-table=differences] tbody tr")
+    shown = [rows.nth(i).locator("td").all_inner_texts()[:3] for i in range(rows.count())]
+    assert shown == [[row["key"], cell_text(row["a"]), cell_text(row["b"])] for row in compared]
+    ranges = page.tab.locator("table[data-table=ranges] tbody tr td:first-child").all_inner_texts()
+    assert ranges == [row["name"] for row in result["sensitivity"]["ranges"]]
+    checklist = (tmp_path / "configs" / "mine" / "checklist.md").read_text("utf-8")
+    assert page.tab.inner_text("pre").strip() == checklist.strip()
+    page.tab.wait_for_selector("#chart-course .bk-Figure")
+    assert page.tab.evaluate("document.documentElement.scrollWidth") <= 400
+    assert page.complaints == []
+    assert page.requests == [path.as_uri()]

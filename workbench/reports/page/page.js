@@ -29,6 +29,7 @@ const watcher = new IntersectionObserver((entries) => {
   }
 }, { rootMargin: "200px" });
 document.querySelectorAll("canvas.mini").forEach((canvas) => watcher.observe(canvas));
+window.addEventListener("beforeprint", () => document.querySelectorAll("canvas.mini").forEach(drawMini));
 window.addEventListener("resize", () => seen.forEach(drawMini));
 darkMode.addEventListener("change", () => seen.forEach(drawMini));
 
