@@ -16,7 +16,7 @@ from workbench.reports.html import policy, script_json
 from workbench.reports.incidents import KINDS, incidents
 from workbench.reports.markdown import escape, table, write_markdown
 from workbench.reports.parts import OWNERS
-from workbench.reports.run_page import WHOLE_SECONDS, write_run_page
+from workbench.reports.run_page import write_run_page
 from workbench.reports.tables import run_tables
 from workbench.reports.verdict import advice
 from workbench.sessions.tracks import read_track
@@ -148,9 +148,10 @@ def test_incidents_are_sorted_by_what_they_cost(tmp_path):
     assert costs[0] > 0
 
 
-def test_long_sessions_have_clips_of_their_incidents_only(tmp_path):
+def test_long_sessions_have_clips_of_their_incidents_only(tmp_path, monkeypatch):
+    monkeypatch.setattr("workbench.reports.run_page.WHOLE_SECONDS", 10)
     long = make_session(
-        tmp_path / "long", WHOLE_SECONDS + 20,
+        tmp_path / "long", 20,
         (0.5, 1.5, "speech", 1, "I would like"), (2.7, 4.0, "speech", 1, "to know"),
     )  # fmt: skip
     data = make_report(tmp_path, [long])
@@ -178,7 +179,7 @@ def test_text_report_is_small_and_holds_every_score(tmp_path):
     assert "Breaks 1 of 2 limits." in text
     assert all(f"| `{key}` |" in text for key in data.summary.scores)
     assert re.search(r"\| cut-in \| held \| 1 \| 0:02.2 \|", text)
-    assert text.count("\n") < 200
+    assert text.count("\n") < 100 + len(data.summary.scores)
 
 
 def test_cells_of_markdown_keep_to_their_cell():

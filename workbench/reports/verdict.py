@@ -110,7 +110,8 @@ def advice(data: Material) -> tuple[str, ...]:
     helped: dict[str, list[float]] = {}
     for _, scores in data.sessions:
         for row in scores.reasons:
-            if row.knob and row.value is not None:
+            # An end that was missed for a cut-in before it goes with that cut-in.
+            if row.knob and row.value is not None and row.kind != "cut_in":
                 helped.setdefault(row.knob, []).append(row.value)
     lines = []
     for knob, values in sorted(helped.items(), key=lambda item: (-len(item[1]), item[0]))[:MOST_ADVICE]:
