@@ -38,7 +38,7 @@ SESSION: dict[str, Any] = {
     "provenance": {},
 }
 STUDY: dict[str, Any] = {
-    "format": 4,
+    "format": 5,
     "name": "s",
     "sessions": [{"name": "s", "folder": "recordings/s", "mic": "d", "reference": "d"}],
     "split": "held-out",
@@ -51,6 +51,8 @@ STUDY: dict[str, Any] = {
     "sampler": "tpe",
     "seed": 0,
     "prune": False,
+    "exact": True,
+    "price": {},
     "trials": 3,
     "in_flight": 8,
     "profile": "",

@@ -151,7 +151,6 @@ _EXPECTED = {
     "greater_than_equal": "must be {ge} or more",
     "less_than": "must be less than {lt}",
     "less_than_equal": "must be {le} at most",
-    "extra_forbidden": "is no key that is known here",
     "value_error": "{error}",
 }
 """What pydantic's errors say, in the words of this program."""
