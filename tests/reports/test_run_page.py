@@ -17,6 +17,7 @@ from workbench.reports.incidents import KINDS, incidents
 from workbench.reports.markdown import escape, table, write_markdown
 from workbench.reports.parts import OWNERS
 from workbench.reports.run_page import write_run_page
+from workbench.reports.session_data import PEAK_SAMPLES, lowest
 from workbench.reports.tables import run_tables
 from workbench.reports.verdict import advice
 from workbench.sessions.tracks import read_track
@@ -207,3 +208,16 @@ def test_turns_of_a_page_count_as_scores_do(tmp_path):
     missed = [it for it in incidents(data) if it.kind == "missed turn"]
     assert len(missed) == sum(row.missed for scores in data.scored for row in scores.turns)
     assert asdict(cut[0])["kind"] == "cut-in"
+
+
+def test_buffer_of_the_page_is_the_least_of_each_step():
+    random = np.random.default_rng(0)
+    for _ in range(100):
+        end = int(random.integers(1, 20_000))
+        moments = np.unique(random.integers(0, end, int(random.integers(0, 12)))).tolist()
+        changes = [(moment, int(random.integers(0, 5))) for moment in moments]
+        full = np.zeros(end, int)
+        for moment, level in changes:
+            full[moment:] = level
+        steps = [full[i : i + PEAK_SAMPLES].min() for i in range(0, end, PEAK_SAMPLES)]
+        assert list(base64.b64decode(lowest(changes, end))) == steps

@@ -6,7 +6,8 @@ Conventions:
 """
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def session_data(run: Run, item: SessionRun, scores: SessionScores, agent: Path)
         "gates": [list(span) for span in shown.gates],
         "words": [[event.at, event.t, event.text] for event in item.trace.events if isinstance(event, Word)],
         "chunks": [list(chunk) for chunk in played_chunks(item.trace, replies)],
-        "buffer": [list(level) for level in shown.buffer],
+        "buffer": lowest(shown.buffer, end),
         "underruns": [list(span) for span in shown.underruns],
         "markers": [[marker.t, marker.name, int(marker.bad)] for marker in shown.markers],
         "holds": [[row.start, row.end, int(row.cut)] for row in scores.holds],
@@ -88,6 +89,26 @@ def peaks(pcm: Audio) -> str:
     padded[: len(pcm)] = np.abs(pcm)
     largest = padded.reshape(steps, PEAK_SAMPLES).max(axis=1) if steps else padded
     return _base64(np.rint(np.minimum(largest, 1.0) * 255).astype(np.uint8))
+
+
+def lowest(changes: Sequence[tuple[int, int]], end: int) -> str:
+    """Least fill of the playback buffer in each :data:`PEAK_SAMPLES`, at most 255 frames, in base64.
+
+    Args:
+        changes: (moment, frames from there on), ascending.
+        end: length of the session.
+
+    >>> base64.b64decode(lowest([(0, 2), (PEAK_SAMPLES, 3), (PEAK_SAMPLES + 9, 1)], 3 * PEAK_SAMPLES)).hex()
+    '020101'
+    """
+    levels = np.zeros(-(-end // PEAK_SAMPLES), dtype=np.uint8)
+    for (start, level), (stop, _) in pairwise([*changes, (end, 0)]):
+        first, last = start // PEAK_SAMPLES, -(-stop // PEAK_SAMPLES)
+        begun = levels[first : first + 1].copy() if start % PEAK_SAMPLES else None
+        levels[first:last] = min(level, 255)
+        if begun is not None:  # what was there in the first part of the step
+            levels[first : first + 1] = np.minimum(begun, min(level, 255))
+    return _base64(levels)
 
 
 def _base64(values: npt.NDArray[np.uint8]) -> str:

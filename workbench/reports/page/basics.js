@@ -26,7 +26,7 @@ function colour(name) {
 const darkMode = window.matchMedia("(prefers-color-scheme: dark)");
 
 for (const session of page.sessions || []) {
-  for (const name of ["mic", "agent", "level"]) session[name] = bytes(session[name]);
+  for (const name of ["mic", "agent", "level", "buffer"]) session[name] = bytes(session[name]);
 }
 
 /** Make a canvas as sharp as the screen; returns its 2D context in CSS pixels, and its size. */
@@ -39,14 +39,4 @@ function sharpCanvas(canvas) {
   paper.setTransform(scale, 0, 0, scale, 0, 0);
   paper.clearRect(0, 0, width, height);
   return { paper, width, height };
-}
-
-/** First index of an ascending list whose `value` is at least `wanted`. */
-function firstFrom(list, wanted, value) {
-  let low = 0, high = list.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (value(list[middle]) < wanted) low = middle + 1; else high = middle;
-  }
-  return low;
 }

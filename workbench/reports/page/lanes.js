@@ -190,15 +190,15 @@ const LANE = {
   },
 
   buffer(paper, session, scale, lane) {
-    const most = session.buffer.reduce((largest, [, level]) => Math.max(largest, level), 4);
-    const y = (level) => lane.top + lane.height * (1 - level / most);
+    const most = session.buffer.reduce((largest, level) => Math.max(largest, level), 4);
     paper.fillStyle = colour("agent");
-    const begin = Math.max(0, firstFrom(session.buffer, scale.from, (item) => item[0]) - 1);
-    for (let i = begin; i < session.buffer.length && session.buffer[i][0] < scale.to; i += 1) {
-      const [t, level] = session.buffer[i];
-      const end = i + 1 < session.buffer.length ? session.buffer[i + 1][0] : t;
-      const left = scale.x(t), right = scale.x(end);
-      if (level > 0) paper.fillRect(left, y(level), Math.max(1, right - left + 0.5), y(0) - y(level));
+    for (let x = Math.floor(scale.left); x < scale.right; x += 1) {
+      const first = Math.floor(scale.moment(x) / PEAK);
+      const last = Math.min(session.buffer.length, Math.max(first + 1, Math.ceil(scale.moment(x + 1) / PEAK)));
+      let level = Infinity;
+      for (let i = Math.max(0, first); i < last; i += 1) level = Math.min(level, session.buffer[i]);
+      const size = level === Infinity ? 0 : (lane.height * level) / most;
+      paper.fillRect(x, lane.top + lane.height - size, 1, size);
     }
     for (const [start, end] of session.underruns) drawBox(paper, scale, lane, start, end, colour("bad"));
     drawText(paper, `${most}`, scale.left + 3, lane.top + 7, 60, "faint");
