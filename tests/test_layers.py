@@ -21,6 +21,7 @@ FLOORS = (
     "stacks assistants",
     "dialogue idle_knobs",
     "replay live run_folders",
+    "run_reasons",
     "runs",
     "tuning",
     "reports",

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from workbench.cli.actions.report import write_page_of
 from workbench.cli.actions.score import Asked, show, write_text_report, yardstick
-from workbench.cli.options import used_config
+from workbench.cli.config_line import used_config
 from workbench.config import Config
 from workbench.errors import printable
 from workbench.run_folders import default_run_folder, make_room
