@@ -207,13 +207,14 @@ def drawn_percentiles(
     if not len(values):
         return out
     # How many of each session's values are up to each value, shape (n, sessions): a sample's rank there is their sum.
-    below = np.zeros((len(values), weights.shape[1]), np.int64)
+    below: Counts = np.zeros((len(values), weights.shape[1]), np.int64)
     below[np.arange(len(values)), session] = times
     below = np.cumsum(below, axis=0)
     total = weights @ below[-1]
     for number, percent in enumerate(percents):
         wanted = np.maximum(1, -(-total * percent // 100))
-        low, high = np.zeros(len(weights), np.int64), np.full(len(weights), len(values) - 1)
+        low: Counts = np.zeros(len(weights), np.int64)
+        high: Counts = np.full(len(weights), len(values) - 1)
         for _ in range(len(values).bit_length()):  # halved until one is left: the first of the wanted rank
             middle = (low + high) // 2
             enough = np.einsum("ij,ij->i", weights, below[middle]) >= wanted
