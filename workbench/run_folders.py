@@ -53,8 +53,8 @@ def make_room(folder: Path, config: Config, sessions: Sequence[Path], force: boo
         if not force:
             raise
         return
-    names = {path.resolve().name for path in sessions}
-    other = [entry.name for entry in there.sessions if entry.name not in names]
+    asked = {path.resolve() for path in sessions}
+    other = [entry.name for entry in there.sessions if Path(entry.folder).resolve() not in asked]
     if there.fingerprint == config.fingerprint and not other:
         return
     what = f"of other sessions ({', '.join(other[:3])})" if other else "with another config"

@@ -144,6 +144,26 @@ def test_all_keys_are_there_with_todays_value_the_one_to_write_and_why(project):
     assert found["tts_voice_path"] == ["`null`", '`"voices/anna.safetensors"`', "yours, kept"]
 
 
+def test_the_price_of_the_window_stands_where_it_is_tuned(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WORKBENCH_STORE", str(tmp_path / "store"))
+    (tmp_path / "space.toml").write_text(
+        '[assistant]\nbarge_in_window_seconds = { type = "categorical", choices = [0.5, 2.0, 8.0] }\n'
+    )
+    (tmp_path / "budget.toml").write_text("[budget]\n")
+    sessions = [str(REPOSITORY / "recordings" / name) for name in ("barge-in", "holds", "television")]
+    more = ["--listener", "mlx-harmony", "--set", "barge_in=true", "--set", "barge_in_window_seconds=8"]
+    files = ["--config", f"{REPOSITORY}/configs/baseline.toml", "--space", "space.toml", "--budget", "budget.toml"]
+    run("tune", *sessions, "--name", "w", "--stack", "scripted", "--sampler", "grid", *files, *more)
+    text = (tmp_path / "configs/w/checklist.md").read_text()
+    scores = json.loads((tmp_path / "studies/w/result.json").read_text())["tuning"]
+    before, after = (scores[side]["scores"]["shared_model_listens"] for side in ("baseline", "tuned"))
+    assert before > 0
+    said = f"listens that shared the STT model (`shared_model_listens`): {before} → {after} on the tuning sessions"
+    assert said in rows(text)["barge_in_window_seconds"][-1]
+    assert f"`shared_model_listens` on the tuning sessions: {after}" in text
+
+
 def test_figures_are_those_of_held_out_sessions(project):
     text, result = text_of(project), json.loads((project / "studies/one/result.json").read_text())
     spec = read_spec(project / "studies/one")

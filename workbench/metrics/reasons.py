@@ -5,14 +5,7 @@ Conventions:
     A remedy is worked out for the one place: it says nothing about what the setting does elsewhere. For that there is
     ``workbench sweep``.
 
-Cut-ins:
-    Silence was counted: the pause is followed to the next loud frame, and one frame more than it has would have waited.
-    Where the user spoke in what was counted, the speech was too soft. The pause head and the longest turn are named.
-
-Missed ends:
-    ``too_soft``, ``too_short`` (the gate did not open), ``deaf`` (the agent answered and nothing listened),
-    ``timed_out`` (the cycle ended in the middle of the turn), ``cut_in`` (a pause before was taken for the end),
-    ``never_quiet``, ``too_patient`` (more silence is asked for than 3 s), ``no_words`` (the STT understood nothing).
+    ``docs/metrics.md`` lists the kinds.
 """
 
 import math

@@ -17,7 +17,8 @@ from workbench.metrics.definitions import BY_KEY, Rate
 from workbench.metrics.loss import Prices
 from workbench.run_folders import folder_part
 from workbench.tuning.space import read_space
-from workbench.tuning.sweep import SCORE_HEADINGS, Sweep, SweepAxis, SweepPoint, axis, run_sweep
+from workbench.tuning.sweep import SCORE_HEADINGS, Sweep, SweepAxis, SweepPoint, axis
+from workbench.tuning.sweep_sessions import run_sweep
 
 SPACE = Path("configs/space.toml")
 WIDTH = 100
