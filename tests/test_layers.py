@@ -44,6 +44,8 @@ OWNERS = {
     "sounddevice": {"recording"},
     "optuna": {"tuning"},
     "matplotlib": {"reports"},
+    "bokeh": {"reports"},
+    "pyarrow": set(),
     "soundfile": {"sessions", "recording"},
 }
 """Who alone may import a package."""
@@ -100,6 +102,8 @@ HEAVY = (
     "sounddevice",
     "optuna",
     "matplotlib",
+    "bokeh",
+    "jinja2",
     "pandas",
     "scipy",
     "numpy",

@@ -58,7 +58,11 @@ class Side:
 
 
 def compare_sides(
-    asked: tuple[Sequence[str], Sequence[str]], config: Config, prices: Prices, fail_on: Sequence[str], as_json: bool
+    asked: tuple[Sequence[str], Sequence[str]],
+    config: Config,
+    prices: Prices,
+    fail_on: Sequence[str],
+    shown: tuple[bool, bool],
 ) -> int:
     """Compare every side with the first.
 
@@ -67,12 +71,13 @@ def compare_sides(
         config: that sessions are replayed with.
         prices: of faults.
         fail_on: ``worse:SCORE`` of each ``--fail-on``.
-        as_json: whether to print JSON.
+        shown: whether to print JSON, and whether to write a page for each side that is compared with the first.
 
     Returns:
         The exit code: 0; 1 if a score of ``fail_on`` is shown worse, or could not be measured; 2 if a session could
         not be replayed.
     """
+    as_json, page = shown
     watched = [_watched(text) for text in fail_on]
     sides = [_side(name, asked[1], config, prices) for name in asked[0]]
     first, found, failed = sides[0], [], []
@@ -84,6 +89,9 @@ def compare_sides(
         if not as_json:
             _show(first, side, compared, changed, renamed)
         failed += list(_failures(side, compared, watched))
+        written = _write_page(first, side, prices) if page else None
+        if written and not as_json:
+            click.echo(printable(f"page: {written}"))
     if as_json:
         click.echo(json.dumps({"a": first.name, "compared": found, "failed": failed}))
     for line in failed:
@@ -92,6 +100,15 @@ def compare_sides(
     for problem in broken:
         click.echo(f"error: {problem}", err=True)
     return 2 if broken else int(bool(failed))
+
+
+def _write_page(first: Side, side: Side, prices: Prices) -> Path:
+    from workbench.metrics import summarise
+    from workbench.reports import gather
+    from workbench.reports.comparison_page import comparison_folder, write_comparison_page
+
+    a, b = (gather(it.run, it.scored, summarise(it.scored, bootstrap=False), prices=prices) for it in (first, side))
+    return write_comparison_page(a, b, comparison_folder(first.run.folder, side.run.folder))
 
 
 def _watched(text: str) -> str:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.box import SIMPLE_HEAD
@@ -21,7 +22,11 @@ from workbench.runs import Run, read_run, score_run
 from workbench.sessions.labels import read_labels
 from workbench.trace_file import read_trace
 
+if TYPE_CHECKING:
+    from workbench.reports import Material
+
 BUDGET = Path("configs/budget.toml")
+"""Limits and prices where no others are given."""
 
 HEADLINES = {
     "in all": ("loss_s_per_turn",),
@@ -30,7 +35,7 @@ HEADLINES = {
     "barge-in": ("false_bargein_per_agent_hour", "missed_bargein_rate", "bargein_reaction_ms_p50"),
     "stutter": ("stall_ratio", "underrun_events", "midword_splits", "rtf", "deadline_miss_rate"),
 }
-"""Scores of the console table by group; ``scores.json`` and the report hold all."""
+"""Scores of the console table by group; ``scores.json``, ``report.md`` and the page hold all."""
 
 _KEYS = [key for keys in HEADLINES.values() for key in keys]
 
@@ -75,7 +80,7 @@ def score_and_show(folder: Path, asked: Asked, as_json: bool) -> int:
     limits, prices = yardstick(asked.budget, asked.prices)
     run = read_run(folder)
     scored, summary = score_run(run, prices)
-    report(run, scored, summary, limits)
+    write_text_report(run, scored, summary, limits, prices)
     return show(run, scored, summary, (limits, asked.allow_unmeasured), as_json)
 
 
@@ -108,11 +113,17 @@ def _score_table(title: str, values: Sequence[str]) -> Table:
     return table
 
 
-def report(run: Run, scored: Sequence[SessionScores], summary: Summary, limits: Budget) -> None:
-    """Write the report into the run's folder."""
-    from workbench.reports import write_report
+def write_text_report(
+    run: Run, scored: Sequence[SessionScores], summary: Summary, limits: Budget, prices: Prices
+) -> "Material":
+    """Write ``report.md`` into the run's folder; returns what it was made of."""
+    from workbench.reports import gather
+    from workbench.reports.markdown import write_markdown
 
-    write_report(run, scored, summary, limits)
+    # A report without limits of its own shows those that came with workbench.
+    data = gather(run, scored, summary, limits or read_budget(shipped(BUDGET)), prices)
+    write_markdown(data)
+    return data
 
 
 def show(run: Run, scored: Sequence[SessionScores], summary: Summary, kept: tuple[Budget, bool], as_json: bool) -> int:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from workbench.cli.options import BASELINE, PATH, config_options, json_option, price_option
+from workbench.cli.options import BASELINE, PATH, config_options, json_option, page_option, price_option
 from workbench.config import Config
 
 
@@ -18,6 +18,7 @@ from workbench.config import Config
 @click.option("--out", type=PATH, help="Folder of the replay of a live recording.")
 @price_option
 @json_option
+@page_option
 def compare(
     sides: tuple[str, ...],
     sessions: tuple[str, ...],
@@ -26,6 +27,7 @@ def compare(
     out: Path | None,
     prices: tuple[str, ...],
     as_json: bool,
+    page: bool,
 ) -> int:
     """Compare runs, configs or recordings, paired by session and turn; or a live recording with its replay.
 
@@ -43,4 +45,4 @@ def compare(
 
     if len(sides) == 1:
         return compare_live(session_folder(sides[0]), typed_changes(), out, as_json)
-    return compare_sides((sides, sessions), config, yardstick(None, prices)[1], fail_on, as_json)
+    return compare_sides((sides, sessions), config, yardstick(None, prices)[1], fail_on, (as_json, page))
