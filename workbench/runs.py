@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from workbench.arrays import Audio
 from workbench.config import Config, knobs, override, to_dict
@@ -209,8 +210,11 @@ def _write_session(out: Path, session: Session, labels: tuple[Label, ...], resul
     return SessionRun(session, labels, result.trace, digest)
 
 
-def agent_blocks(played: Sequence[tuple[int, Audio]], samples: int) -> Iterator[Audio]:
-    """What the agent played on the session clock, gaps included, at least as long as the session."""
+def agent_blocks(played: Sequence[tuple[int, Audio]], samples: int) -> Iterator[npt.NDArray[Any]]:
+    """What the agent played on the session clock, gaps included, at least as long as the session.
+
+    Sound is float32; silence, most of it, comes as whole numbers, which need no rounding.
+    """
     at = 0
     for begin, pcm in played:
         yield from _silence(begin - at)
@@ -219,9 +223,9 @@ def agent_blocks(played: Sequence[tuple[int, Audio]], samples: int) -> Iterator[
     yield from _silence(samples - at)
 
 
-def _silence(samples: int) -> Iterator[Audio]:
+def _silence(samples: int) -> Iterator[npt.NDArray[np.int32]]:
     while samples > 0:
-        yield np.zeros(min(samples, SAMPLE_RATE), dtype=np.float32)
+        yield np.zeros(min(samples, SAMPLE_RATE), dtype=np.int32)
         samples -= SAMPLE_RATE
 
 

@@ -135,6 +135,8 @@ class Microphone:
         if levels is None:
             levels = session.levels
             store.put(key, levels, lambda value: value.tobytes())
+        else:
+            session.know_levels(levels)
         self.levels: Floats = levels.astype(np.float64)
         self._clean = self.levels
         self._played: list[tuple[int, Audio]] = []
