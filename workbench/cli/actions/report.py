@@ -100,7 +100,7 @@ def write_formats(data: Material, request: ReportRequest) -> Iterator[Path]:
     if {"csv", "parquet"} & set(request.formats):
         from workbench.reports.incidents import incidents
         from workbench.reports.table_files import write_tables
-from workbench.reports.tables import run_tables
+        from workbench.reports.tables import run_tables
 
         tables = run_tables(data, incidents(data))
         for suffix in ("csv", "parquet"):
