@@ -177,7 +177,8 @@ def scores_of(run: Run, prices: Prices = DEFAULT) -> tuple[tuple[SessionScores, 
         scored.append(with_reasons(run.config, run.folder, item.session, (item.trace, item.labels), scores))
     summary = summarise(scored)
     if unknown:
-        note = f"{unknown} turns hold words outside the stack's vocabulary: their words are not scored"
+        hold = "turn holds" if unknown == 1 else "turns hold"
+        note = f"{unknown} {hold} words outside the stack's vocabulary: their words are not scored"
         summary = replace(summary, notes=(*summary.notes, note))
     if busy := measured_beside(run.machine):
         note = f"{busy}: replay again after 'workbench cache --clear-profiles'"

@@ -56,6 +56,8 @@ _OPTIONS: Mapping[str, tuple[str, ...]] = {
     "voices": ("--voice", "--text"),
     "studies": ("--storage",),
     "cache": ("--json",),
+    "sweep": ("--values", "--set", "--listener", "--price"),
+    "synth": ("--dir", "--replace"),
     "tune": ("--name", "--space", "--objective", "--trials", "--sampler", "--seed", "--keep-keys-from"),
 }
 
@@ -71,6 +73,13 @@ def options(draw: st.DrawFn) -> Case:
         words = [draw(st.sampled_from(["list", "check"])), *words]
     elif name == "tune":
         words = [*TUNE[1:], "--trials", "1", "--name", "t", *words]
+    elif name == "sweep":
+        words = [
+            "made",
+            draw(st.sampled_from(["stt_silence_ms", "barge_in", "seed", "placement"])),
+            "--stack",
+            "scripted",
+        ]
     elif name in ("replay", "compare"):
         words = ["made" if name == "replay" else "live", *words]
     given: list[str] = []
@@ -79,7 +88,7 @@ def options(draw: st.DrawFn) -> Case:
             value = draw(st.sampled_from(["0", "-1", "1", "x", "nan", "1e3", ""]))
         else:
             value = draw(st.one_of(text, st.sampled_from(_NAMES)))
-        given += [option] if option in ("--verify", "--json") else [option, value]
+        given += [option] if option in ("--verify", "--json", "--replace") else [option, value]
     stack = ["--stack", "scripted"] if name == "replay" and "--stack" not in given else []
     return Case((name, *words, *stack, *given))
 

@@ -1,9 +1,11 @@
 """Broken files of every format and command lines that make no sense: one line or a result, never a traceback.
 
 ``pytest -m fuzz -n 0 tests/fuzz`` runs all of it, each case in a process of its own: every target with 40 mutations,
-and 500 structured cases. A hundred of them run with the fast tests, in this process.
+and 500 structured cases; ``FUZZ_SEED=15`` before it draws others. A hundred of them run with the fast tests, in this
+process.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,14 +13,15 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from ..command_line import Done
 from . import world
 from .mutations import broken
-from .running import Forks, of_target, run_here
+from .running import Forks, check, of_target, run_here
 from .structured import FAMILIES, Case
 from .targets import TARGETS, Target
 
 MUTATIONS = 40
-SEED = 14
+SEED = int(os.environ.get("FUZZ_SEED", "14"))
 
 quiet = settings(
     deadline=None,
@@ -46,9 +49,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def forks() -> Iterator[Forks]:
     running = Forks()
     yield running
-    print(
-        f"\n{running.cases} cases; the longest {running.most_seconds:.1f} s, the largest {running.most_bytes >> 20} MB"
-    )
+    print(f"\n{running.says}")
     running.close()
 
 
@@ -58,6 +59,32 @@ def test_the_world_is_whole(whole: Path) -> None:
     assert sum(count for _, count in FAMILIES.values()) == 500
     for target in TARGETS:
         assert (whole / target.file).is_file(), target.file
+
+
+@pytest.mark.parametrize(
+    "done",
+    [
+        Done(1, "", "Traceback (most recent call last):\n"),
+        Done(70, "", ""),
+        Done(-11, "", ""),
+        Done(2, "", "no\n"),
+        Done(0, "\x1b[31mred", ""),
+        Done(2, "", "error: a\u202eb\n"),
+        Done(0, "a\x9bb", ""),
+    ],
+)
+def test_what_must_not_be_is_found(done: Done, tmp_path: Path) -> None:
+    with pytest.raises(AssertionError):
+        check(Case(("x",)), done, tmp_path)
+
+
+def test_a_control_character_in_a_report_is_found(tmp_path: Path) -> None:
+    good = Done(2, "a\n", "note: b\nerror: c\n")
+    (tmp_path / "report.md").write_text("whole")
+    check(Case(("x",)), good, tmp_path)
+    (tmp_path / "report.md").write_text("\x1b[31m")
+    with pytest.raises(AssertionError, match="control character"):
+        check(Case(("x",)), good, tmp_path)
 
 
 @st.composite
@@ -72,15 +99,16 @@ def any_case(draw: st.DrawFn, whole: Path) -> tuple[Case, Target | None]:
 
 
 def test_a_hundred_cases_end_in_one_line_or_a_result(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORKBENCH_STORE", str(whole / "store"))  # each case sets its own
+    for name in ("WORKBENCH_STORE", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(whole))  # each case sets its own
 
     @seed(SEED)
     @settings(quiet, max_examples=100)
     @given(any_case(whole))
-    def check(case: tuple[Case, Target | None]) -> None:
+    def run(case: tuple[Case, Target | None]) -> None:
         run_here(whole, *case)
 
-    check()
+    run()
 
 
 @pytest.mark.fuzz
@@ -89,10 +117,10 @@ def test_a_broken_file_is_one_line_or_a_result(target: Target, whole: Path, fork
     @seed(SEED)
     @settings(quiet, max_examples=MUTATIONS)
     @given(broken(target, (whole / target.file).read_bytes()))
-    def check(data: bytes) -> None:
+    def run(data: bytes) -> None:
         forks.run(whole, of_target(target, data), target)
 
-    check()
+    run()
 
 
 @pytest.mark.fuzz
@@ -111,7 +139,7 @@ def test_structured_cases_are_one_line_or_a_result(family: str, whole: Path, for
     @seed(SEED)
     @settings(quiet, max_examples=count)
     @given(cases())
-    def check(case: Case) -> None:
+    def run(case: Case) -> None:
         forks.run(whole, case)
 
-    check()
+    run()

@@ -42,6 +42,23 @@ REPLIES = (
     '{"history":["what can you tell me"],"tokens":["It"," is"," noon."],"times_ms":[120.0,150.5,190.0]}\n'
     '{"history":["what"],"tokens":["Yes."],"times_ms":[90.0],"remark":"cut off"}\n'
 )
+SPEC = """format = 1
+name = "synthetic"
+clips = "clips.json"
+tail_s = 1.0
+room = { noise_dbfs = -58.0, sway_db = 2.0 }
+echo = { taps = [[40, -20]] }
+
+[[event]]
+clip = "talk"
+after_s = 1.0
+level_dbfs = -30.0
+
+[[event]]
+sound = "cough"
+kind = "noise"
+after_s = 0.5
+"""
 BUDGET = "[budget]\nvoice_to_voice_ms_p95 = 2000\ncutin_per_hold = 0.1\n"
 SPACE = '[assistant]\nstt_silence_ms = { type = "frames", low = 160, high = 800 }\n'
 
@@ -55,6 +72,8 @@ def build(root: Path) -> None:
     (root / "audio").mkdir()
     for ending, kind in AUDIO.items():
         soundfile.write(root / "audio" / f"talk.{ending}", sound[:SAMPLE_RATE], SAMPLE_RATE, format=kind)
+    (root / "clips.json").write_text('[{"file": "audio/talk.wav", "words": [["one", 0.1, 0.5]], "voice": "noise"}]\n')
+    (root / "spec.toml").write_text(SPEC)
     for ending, text in LABEL_FILES.items():
         (root / f"labels.{ending}").write_text(text)
     tape = TapeWriter(root / "tapes" / "cut", ("mic",), {"name": "cut"})
@@ -69,7 +88,9 @@ def build(root: Path) -> None:
     (root / "my.toml").write_text('[assistant]\nstt_silence_ms = 560\n[stack]\nname = "scripted"\n')
     (root / "moshi.json").write_text(pretty_json({"stt_silence_ms": 480, "barge_in": True, "stt_model_path": None}))
     (root / "budget.toml").write_text(BUDGET)
-    (root / "space.toml").write_text(SPACE)
+    (root / "configs").mkdir()
+    for name in ("space.toml", "configs/space.toml"):
+        (root / name).write_text(SPACE)
     (root / "replies.jsonl").write_text(REPLIES)
     stages = {stage: [900.0, 1000.0] for stage in STAGES}
     profile = {"format": 1, "machine": "m", "unit": "µs", "stages": stages}

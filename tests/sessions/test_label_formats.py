@@ -135,7 +135,10 @@ def test_marks_alone_are_no_labels(make_session: MakeSession, tmp_path: Path) ->
     assert replayed["scores"]["false_bargein_per_agent_hour"] is None
     configs = [f"--{kind}={ROOT}/configs/{name}.toml" for kind, name in (("space", "quick"), ("budget", "budget"))]
     done = workbench(["tune", folder, "--name", "x", *configs, "--config", f"{ROOT}/configs/baseline.toml"], tmp_path)
-    assert done.stderr == f"error: {folder}: has no labels to tune against; 'workbench label' drafts them\n"
+    assert (
+        done.stderr
+        == f"error: {folder}: has no labels to tune against; 'workbench label {folder} --auto' drafts them\n"
+    )
 
 
 @pytest.mark.parametrize(

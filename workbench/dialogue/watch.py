@@ -13,7 +13,7 @@ from workbench.knobs import Knobs
 from workbench.simulation.scheduler import Process
 
 
-class Watch:
+class ChunkWatch:
     """One watch; it begins with the object, in the background of the session's scheduler.
 
     Args:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from workbench.barge_in.protocol import BargeInDecision
 from workbench.dialogue.answer import AnswerResult
 from workbench.dialogue.user_turn import UserTurn
-from workbench.dialogue.watch import Watch
+from workbench.dialogue.watch import ChunkWatch
 from workbench.live.environment import LiveEnvironment
 from workbench.live.generation import AnswerGenerator, GeneratedChunk, LiveParts, SessionOver, never
 from workbench.simulation.scheduler import BARRIER, Job, Process
@@ -80,7 +80,7 @@ class StreamPerChunkTurn:
         return None
 
     def _speak_watched(self, spoken: GeneratedChunk) -> BargeInDecision | None:
-        watch = Watch(self._parts.listening, self._knobs, spoken.handed)
+        watch = ChunkWatch(self._parts.listening, self._knobs, spoken.handed)
         self._run(self._speak(spoken, watch.decided))
         decision = watch.decision()
         assert spoken.closed is not None

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from workbench.errors import WorkbenchError
 from workbench.moshi.checkpoint import Checkpoint
 from workbench.moshi.tensors import read_header
+from workbench.sessions.folders import as_argument
 
 KEY = "speaker_wavs"
 STD_RANGE = (0.3, 1.5)
@@ -67,9 +68,8 @@ def resolve(checkpoint: Checkpoint, voice: str) -> Path:
         if len(here) == 1:
             return here[0]
         state = "has no voice" if not here else f"has {len(here)} voices"
-        raise WorkbenchError(
-            f"{checkpoint.root}: {state}; name one with tts_voice_path (`workbench voices list` shows them)"
-        )
+        command = f"workbench voices list {as_argument(checkpoint.root)}"
+        raise WorkbenchError(f"{checkpoint.root}: {state}; name one with tts_voice_path (`{command}` shows them)")
     candidates = [Path(voice), *(d / (voice + suffix) for d in (checkpoint.root, checkpoint.root / "voices"))]
     candidates += [p for p in here if p.name.removesuffix(suffix) == voice]
     for path in candidates:

@@ -14,7 +14,7 @@ from workbench.arrays import Audio, Times
 from workbench.barge_in.protocol import BargeInDecision
 from workbench.dialogue.answer import Answer, ChunkAudio, TimedChunk, schedule_playback
 from workbench.dialogue.user_turn import UserTurnRunner
-from workbench.dialogue.watch import Watch
+from workbench.dialogue.watch import ChunkWatch
 from workbench.knobs import Knobs
 from workbench.simulation.microphone import Microphone
 from workbench.simulation.scheduler import BARRIER, Job, Process, back_to_back
@@ -72,7 +72,7 @@ class WatchedAnswer:
         return np.asarray(ends, dtype=np.int64)
 
     def _spoken(self, audio: ChunkAudio, free: int) -> tuple[TimedChunk, BargeInDecision | None]:
-        watch = Watch(self._listening, self._knobs, free)
+        watch = ChunkWatch(self._listening, self._knobs, free)
         speaking = _Speaking(audio, free, self._rule, watch.decided)
         if self._mic.has_echo:
             self._mic.listen_to(lambda: self._played(speaking))

@@ -13,9 +13,6 @@ from workbench.simulation.step_costs import Timer
 from workbench.stages.protocols import Stt, SttStep
 from workbench.stages.stt_runner import SILENCE, HeardRun, PastCycle, SttRunner
 
-Words = list[tuple[int, str]]
-"""(step of its last piece, word)."""
-
 
 def _encode(steps: list[SttStep]) -> bytes:
     return json.dumps([[step.piece, step.pause] for step in steps], separators=(",", ":")).encode()
@@ -175,12 +172,12 @@ class Transcription:
         """All text of the cycle."""
         return "".join(piece for _, piece in self.pieces).strip()
 
-    def words(self) -> Words:
+    def words(self) -> list[tuple[int, str]]:
         """(step of its last piece, word): a piece that begins with a space begins a word.
 
         A word is taken to be whole at its last piece.
         """
-        out: Words = []
+        out: list[tuple[int, str]] = []
         for step, piece in self.pieces:
             if out and not piece.startswith(" "):
                 out[-1] = (step, out[-1][1] + piece)

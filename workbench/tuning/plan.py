@@ -9,7 +9,7 @@ from workbench.errors import WorkbenchError
 from workbench.metrics.definitions import BY_KEY, Points, Rate
 from workbench.metrics.loss import DEFAULT, Prices
 from workbench.runs import open_labelled
-from workbench.sessions.folders import check_name
+from workbench.sessions.folders import as_argument, check_name
 from workbench.sessions.labels import is_labelled
 from workbench.sessions.session import Session
 from workbench.tuning.inactive_knobs import find_inactive_knobs, searched
@@ -71,7 +71,8 @@ def plan(
     _check_names([session for session, _ in opened])
     for session, labels in opened:
         if not is_labelled(labels):
-            raise WorkbenchError(f"{session.folder}: has no labels to tune against; 'workbench label' drafts them")
+            command = f"workbench label {as_argument(session.folder)} --auto"
+            raise WorkbenchError(f"{session.folder}: has no labels to tune against; '{command}' drafts them")
     parts = split({session.name: labels for session, labels in opened}, options.seed)
     unread = find_inactive_knobs(space, config)
     space = searched(space, unread)

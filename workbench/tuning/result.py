@@ -1,9 +1,10 @@
 """Result of a study: the best trial refined, judged on sessions that the search did not see, and a recommendation."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -24,7 +25,7 @@ from workbench.tuning.inactive_knobs import find_inactive_knobs
 from workbench.tuning.objective import SHOWN, Goal, Outcome, Scorer, at_fidelity, pooled
 from workbench.tuning.recommendation import Comparison, Recommendation, recommend
 from workbench.tuning.search import Objective, search
-from workbench.tuning.sensitivity import Sensitivity, centre, climb, simplify, survey
+from workbench.tuning.sensitivity import Judge, Sensitivity, centre, climb, simplify, survey
 from workbench.tuning.space import Space, read_space
 from workbench.tuning.spec import StudySpec
 from workbench.tuning.study import best, finished, outcome_of, ranked
@@ -32,6 +33,10 @@ from workbench.tuning.sweep import Sweep, axis, sweep
 
 PATIENCE = ("stt_silence_threshold", "stt_silence_ms")
 """Knobs that decide how long to wait for more speech: swept in every study."""
+
+
+HILLS = 10
+"""Best trials of a search on a stand-in from which neighbours are climbed to, for more finalists."""
 
 
 class Watch(Protocol):
@@ -154,7 +159,11 @@ def summarise_study(
     if not spec.exact:
         exact = Objective(spec, evaluator, spec.tuning, exact=True).judge
         watch.step("exact replays of the finalists", 0, 1)
-        found, agreement = choose(goal, _finalists(found, study, spec), objective.judge, exact)
+        others = _finalists(found, study, spec, objective.judge)
+        better = partial(climb, spec.space, goal=goal, judge=exact)
+        found, agreement = choose(
+            goal, others, objective.judge, exact, lambda one: one if one == today else better(one)
+        )
         watch.step("exact replays of the finalists", 1, 1)
     held = None
     if spec.held_out and found != today:
@@ -194,13 +203,16 @@ def summarise_study(
     )
 
 
-def _finalists(found: Config, study: optuna.Study, spec: StudySpec) -> Iterator[Config]:
-    """What the search would choose, today's config, then trials from the best on."""
-    yield found
-    yield spec.config
+def _finalists(found: Config, study: optuna.Study, spec: StudySpec, guess: Judge) -> list[Config]:
+    """What the search would choose, today's config, then others from the best on: trials, and what the best of them
+    lead to knob by knob, for a stand-in may have the wrong one of two hills higher.
+    """
+    others: list[Config] = []
     for trial in ranked(study, spec.goal):
         with suppress(WorkbenchError):
-            yield spec.space.config(spec.config, trial.params)
+            others.append(spec.space.config(spec.config, trial.params))
+    others += [climb(spec.space, config, spec.goal, guess) for config in others[:HILLS]]
+    return [found, spec.config, *sorted(others, key=lambda config: spec.goal.rank(guess(config)))]
 
 
 def _check_measured(spec: StudySpec, trial: FrozenTrial) -> None:

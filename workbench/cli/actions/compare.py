@@ -38,6 +38,10 @@ MOST_TURNS = 20
 """Most turns that are listed one by one; ``--json`` lists all."""
 
 
+WIDTH = 100
+"""Columns that the table needs; a narrower terminal gets a line for each score."""
+
+
 @dataclass(frozen=True)
 class Side:
     """One of the sides.
@@ -172,26 +176,36 @@ def _show(
     changed: Sequence[TurnChange],
     renamed: Sequence[tuple[str, str]],
 ) -> None:
-    console = Output(100)
+    console = Output(WIDTH)
     count = len(side.scored)
     console.print(f"A: {first.name}", soft_wrap=True, markup=False)
     console.print(f"B: {side.name}", soft_wrap=True, markup=False)
     for a, b in renamed:
         console.print(f"- session {b} is compared with {a}", soft_wrap=True, markup=False)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for heading in ("score", "A", "B", "B − A (95 %)", "B is"):
-        table.add_column(heading, no_wrap=True)
-    for item in compared:
-        if item.key in COMPARED and item.difference is not None:
-            figures = (figure_of(item.key, item.a), figure_of(item.key, item.b))
-            verdict = judged(item)
-            table.add_row(item.key, *figures, _effect(item), "–" if verdict == NO_DIFFERENCE else verdict)
-    console.print(table)
-    console.print("–: no difference shown", soft_wrap=True)
+    rows = [
+        (item.key, figure_of(item.key, item.a), figure_of(item.key, item.b), _effect(item), judged(item))
+        for item in compared
+        if item.key in COMPARED and item.difference is not None
+    ]
+    if console.width < WIDTH:
+        for key, a, b, effect, verdict in rows:
+            console.print(f"{key}: {a} → {b}, {effect}: {verdict}", markup=False)
+    else:
+        console.print(_table(rows))
+        console.print("–: no difference shown", soft_wrap=True)
     if few := too_few_sessions(count):
         console.print(f"- {few}", soft_wrap=True)
     for line in _turn_lines(changed):
         console.print(line, soft_wrap=True, markup=False)
+
+
+def _table(rows: Sequence[tuple[str, str, str, str, str]]) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for heading in ("score", "A", "B", "B − A (95 %)", "B is"):
+        table.add_column(heading, no_wrap=True)
+    for *cells, verdict in rows:
+        table.add_row(*cells, "–" if verdict == NO_DIFFERENCE else verdict)
+    return table
 
 
 def _effect(item: Difference) -> str:

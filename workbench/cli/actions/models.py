@@ -38,7 +38,9 @@ def list_folder(folder: Path, as_json: bool) -> None:
 
     found = _below(folder)
     if not found:
-        raise WorkbenchError(f"{folder}: holds no model (no config.json); `workbench models pull` gets one")
+        raise WorkbenchError(
+            f"{folder}: holds no model (no config.json); `workbench models list` shows what can be downloaded"
+        )
     if as_json:
         click.echo(json.dumps([_described(root) for root in found]))
         return

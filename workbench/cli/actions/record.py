@@ -193,3 +193,5 @@ def _show(finished: FinishedRecording, remarks: tuple[str, ...] = ()) -> None:
     click.echo(printable(f"{session.folder}: {duration(samples_to_seconds(session.samples), 2)}, {tracks}"))
     for remark in (*finished.remarks, *remarks):
         click.echo(printable(f"  {remark}"))
+    folder = as_argument(session.folder)
+    click.echo(printable(f"next: 'workbench label {folder} --auto' drafts labels, then 'workbench replay {folder}'"))

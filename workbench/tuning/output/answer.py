@@ -1,10 +1,13 @@
 """Answer of a study: what to do, what it buys and costs, and how sure that is, for console, checklist and programs."""
 
+import shlex
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from workbench.config import Knob, get, knobs
+from workbench.files import RECORDINGS
 from workbench.metrics import Summary
 from workbench.metrics.stats import MIN_PAIRED
 from workbench.stacks import generated, warnings
@@ -84,9 +87,7 @@ def answer(result: Result, suggestions: Sequence[Suggestion], replayed: Summary)
         replayed: what hotmic's values score on the tuning sessions.
     """
     threshold = statistics.median(item.threshold for item in suggestions)
-    said = (
-        f"hotmic would say: `stt_silence_threshold` {threshold:.4f}, `stt_silence_ms` {RELEASE_MS}, no word on chunks"
-    )
+    said = f"`stt_silence_threshold` {threshold:.4f}, `stt_silence_ms` {RELEASE_MS}, nothing on chunks"
     return Answer(
         banner=banner(result),
         title=_title(result),
@@ -95,7 +96,7 @@ def answer(result: Result, suggestions: Sequence[Suggestion], replayed: Summary)
         leave=_leave(result),
         unfixable=tuple(_unfixable(result)),
         not_kept=tuple(_not_kept(result)),
-        hotmic="; ".join([said, *filter(None, (part(result.tuning.baseline, replayed, key) for key in _MAIN))]),
+        hotmic="; with these: ".join(filter(None, (said, _parts(result.tuning.baseline, replayed, 0)))),
         heads=_heads(result),
         trade_offs=tuple(_trade_offs(result)),
     )
@@ -110,9 +111,11 @@ def banner(result: Result) -> tuple[str, ...]:
     words = warnings(spec.config, generated(spec.config))
     if not words:
         return ()
-    sessions = "SESSION..." if len(spec.sessions) > 2 else " ".join(item.folder for item in spec.sessions)
+    names = [ref.name if Path(ref.folder) == RECORDINGS / ref.name else ref.folder for ref in spec.sessions]
+    sessions = "SESSION..." if len(names) > 2 else shlex.join(names)
     listener = spec.config.workbench.listener
-    again = f"tune {sessions} --name {spec.name}-kyutai --listener {listener} --stack moshi --models models"
+    more = "" if listener == "workbench" else f" --listener {listener}"
+    again = f"tune {sessions} --name {spec.name}-kyutai{more} --stack moshi --models models"
     return (*words, f"On Kyutai's models (docs/moshi.md): `workbench {again}`")
 
 
@@ -120,7 +123,8 @@ def _title(result: Result) -> str:
     mark, keys = result.recommendation.mark, len([item for item in result.ablations if not _own(item.name)])
     if mark == "keep":
         return "keep today's config"
-    return f"change {counted(keys, 'key') if keys else 'no key'} of moshi.json ({mark})"
+    rests = "shown on recordings that it was not chosen by" if mark == "shown" else "promising, not proven"
+    return f"change {counted(keys, 'key') if keys else 'no key'} of moshi.json ({rests})"
 
 
 def _own(name: str) -> bool:
@@ -158,10 +162,10 @@ def _sentence(result: Result) -> str:
     )
 
 
-def _parts(before: Summary, after: Summary) -> str:
-    """Cut-ins and waits, and at most two other scores that have changed."""
+def _parts(before: Summary, after: Summary, most: int = 2) -> str:
+    """Cut-ins and waits, and at most so many other scores that have changed."""
     others = [key for key in WORDS if key not in _MAIN and amount(before, key) != amount(after, key)]
-    return "; ".join(filter(None, (part(before, after, key) for key in (*_MAIN, *others[:2]))))
+    return "; ".join(filter(None, (part(before, after, key) for key in (*_MAIN, *others[:most]))))
 
 
 def _worth(key: str, value: float | None) -> str:
@@ -270,7 +274,7 @@ def _not_kept(result: Result) -> list[str]:
             why = "what keeps this costs more in all: raise the limit"
             if item.instead:
                 more = f" and {len(item.instead) - 1} more" if len(item.instead) > 1 else ""
-                why = f"what keeps this breaks {_limit(item.instead[0])[0]}{more}: raise a limit"
+                why = f"what keeps this breaks the limit on {_limit(item.instead[0])[0]}{more}; raise one of them"
             reasons.setdefault(why, []).append(f"{_valued(_limit(item.key)[0], item)})")
     return [f"{', '.join(names)}: {why}" for why, names in reasons.items()]
 

@@ -24,8 +24,6 @@ WIDTH, LINES = 100, 25
 ITEMS = {
     "aligned": "24 kHz audio in blocks of 80 ms (1920 samples), whole and in order",
     "models": "shapes of tokens and speed on this machine, and explicit resets: no state is carried from turn to turn",
-    "beside": "STT and TTS at the same time fit the machine, and noise and backchannels do not stop the agent",
-    "chunks": "chunks cut between words, spoken without a gap",
     "mapping": "the files hold what the replay was run with",
 }
 """Key in ``checklist_checks.run_checks`` and in ``checklist_commands.commands`` → what must hold."""
@@ -69,7 +67,7 @@ def first_screen(result: Result, found: Answer, folder: Path, installed: str) ->
     for words in found.banner:
         head += wrap(f"> {words}", 2, "> ")
     head += ["", *wrap(found.sentence, 4), ""]
-    last = ["", "```sh", *copy_commands(folder, installed), "```"]
+    last = ["```sh", *copy_commands(folder, installed), "```"]
     points = [text for text in notes(found) if text]
     rows = _changes(result, found, LINES - len(head) - len(last) - len(points) - 1)
     room = LINES - len(head) - len(last) - len(rows)
@@ -84,8 +82,9 @@ def notes(found: Answer) -> list[str]:
     """What to leave alone, what no key can fix, and limits that are not kept; empty where there is nothing."""
     texts = {
         "Leave alone": found.leave,
+        "hotmic would say": found.hotmic,
         "No key can fix": "; ".join(found.unfixable),
-        "Limits not kept": "; ".join(found.not_kept),
+        "Limits of budget.toml not kept": "; ".join(found.not_kept),
     }
     return [f"**{title}:** {text}." if text else "" for title, text in texts.items()]
 
@@ -128,8 +127,6 @@ def _trade_offs(found: Answer) -> str:
             "own file, and `--set` before each of its settings.",
             "",
             *table(("", *found.heads, "differs from today in"), rows),
-            "",
-            f"{found.hotmic}.",
         ]
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workbench.config import get, knobs, resolve
+from workbench.metrics import shown
 from workbench.moshi_json import KEYS, OWN, moshi_json
 from workbench.tuning.output.phrases import acts_as, counted, knob, number, spread, verdict
 from workbench.tuning.result import Result
@@ -45,10 +46,17 @@ def _why(key: str, result: Result, kept: Mapping[str, Any]) -> str:
         "nothing better was found" if before == after else _ablated(key, result),
         acts_as(key, after),
         spread(found),
+        _price_of_window(result) if key == "barge_in_window_seconds" else "",
     ]
     if (share := result.sensitivity.importances.get(key)) is not None:
         words.append(f"importance {share * 100:.0f} %")
     return "; ".join(filter(None, words))
+
+
+def _price_of_window(result: Result) -> str:
+    """How often listens share the STT model: the longer a watch for barge-in waits, the more."""
+    before, after = (shown(side, "shared_model_listens") for side in (result.tuning.baseline, result.tuning.tuned))
+    return f"listens that shared the STT model (`shared_model_listens`): {before} → {after} on the tuning sessions"
 
 
 def _ablated(name: str, result: Result) -> str:

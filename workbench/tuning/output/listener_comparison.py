@@ -19,7 +19,7 @@ BORDERS = "borders of chunks inside a sentence"
 
 FAULTS = (
     ("the first blocks of speech are dropped, there is no pre-roll", "onset_clipped_ms_p95"),
-    ("no flush of the model's delay, no reset between turns", "wer"),
+    ("no flush of the model's delay; codec and caches are not cleared between turns", "wer"),
     ("a queue of four blocks loses the oldest while the model is busy", "mic_dropped_ms_total"),
     ("a turn without words never ends; noise above the threshold never ends", "missed_eot_rate"),
     ("pauses are taken for the end of the turn, by either loop", "cutin_per_hold"),

@@ -83,14 +83,14 @@ WORDS: dict[str, Words] = {
 """Scores that people notice, in the order in which they are named."""
 
 LIMITS = {
-    "voice_to_voice_ms_p50": ("typical answer in ms", "a faster machine or smaller models"),
-    "voice_to_voice_ms_p95": ("slowest answers in ms", "a faster machine or smaller models"),
-    "cutin_per_hold": ("interruptions per pause", WORDS["cutin_per_hold"].remedy),
+    "voice_to_voice_ms_p50": ("typical answer", "a faster machine or smaller models"),
+    "voice_to_voice_ms_p95": ("slowest answers", "a faster machine or smaller models"),
+    "cutin_per_hold": ("interruptions", WORDS["cutin_per_hold"].remedy),
     "missed_eot_rate": ("ends not noticed", WORDS["missed_eot_rate"].remedy),
-    "false_bargein_per_agent_hour": ("false stops per hour of speech", WORDS["false_bargein_per_agent_hour"].remedy),
+    "false_bargein_per_agent_hour": ("false stops per hour", WORDS["false_bargein_per_agent_hour"].remedy),
     "missed_bargein_rate": ("talking on over you", WORDS["missed_bargein_rate"].remedy),
-    "bargein_reaction_ms_p95": ("time to fall silent in ms", WORDS["missed_bargein_rate"].remedy),
-    "onset_clipped_ms_p95": ("first words lost in ms", WORDS["onset_clipped_ms_p95"].remedy),
+    "bargein_reaction_ms_p95": ("time to fall silent", WORDS["missed_bargein_rate"].remedy),
+    "onset_clipped_ms_p95": ("first words lost", WORDS["onset_clipped_ms_p95"].remedy),
     "stall_ratio": ("stutter", WORDS["stall_ratio"].remedy),
     "midword_splits": ("words cut in two", "chunks would have to end where words end"),
     "rtf": ("time to make a second of speech", WORDS["stall_ratio"].remedy),
