@@ -62,3 +62,8 @@ def make_room(folder: Path, config: Config, sessions: Sequence[Path], force: boo
         raise WorkbenchError(f"{folder}: holds a run {what}; give another --out, or --force to replace it")
     for name in (*_OF_A_RUN, *(form.format(entry.name) for entry in there.sessions for form in _OF_A_SESSION)):
         (folder / name).unlink(missing_ok=True)
+
+
+def pauses_path(folder: Path, session: str) -> Path:
+    """File of a session's pause heads in the folder of its run: [frame, probability of a pause] of each frame heard."""
+    return folder / f"{session}.pauses.json"
