@@ -12,7 +12,7 @@ LONGEST_PART = 40
 
 _OF_A_RUN = (
     "run.json", "scores.json", "report.md", "index.html", "sliders.json", "run.perfetto.json", "*.trace.jsonl",
-    "*.agent.flac", "figures/*.png", "figures/*.svg", "tables/*.csv", "tables/*.parquet",
+    "*.agent.flac", "*.pauses.json", "figures/*.png", "figures/*.svg", "tables/*.csv", "tables/*.parquet",
 )  # fmt: skip
 """Files of a run's folder that another run does not keep."""
 
@@ -66,3 +66,8 @@ def make_room(folder: Path, config: Config, sessions: Sequence[Path], force: boo
     for pattern in _OF_A_RUN:
         for path in sorted(folder.glob(pattern)):
             path.unlink()
+
+
+def pauses_path(folder: Path, session: str) -> Path:
+    """File of a session's pause heads in the folder of its run: [frame, probability of a pause] of each frame heard."""
+    return folder / f"{session}.pauses.json"
