@@ -1,6 +1,6 @@
 """Simulated microphone of a replay: the recording, and the replayed agent through the echo path.
 
-Levels are the RMS of each 80 ms frame: the recording's from the store, or of the mixed samples where the agent is heard.
+Levels are the RMS of each 80 ms frame: the recording's from the store, of the mixed samples where the agent is heard.
 """
 
 import hashlib
