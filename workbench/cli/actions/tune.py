@@ -19,7 +19,7 @@ from workbench.errors import WorkbenchError, printable
 from workbench.files import canonical_json, read_json, sha256_text, shipped
 from workbench.moshi_json import read_moshi_json
 from workbench.tuning.objective import Goal
-from workbench.tuning.output.answer import Answer
+from workbench.tuning.output.answer import StudyAnswer
 from workbench.tuning.output.checklist import WIDTH, notes, wrap
 from workbench.tuning.output.checklist_commands import HARMONY
 from workbench.tuning.output.phrases import counted
@@ -169,7 +169,7 @@ def write_page_and_show(spec: StudySpec, quiet: bool = False) -> None:
         click.echo(printable(f"page: {page}"))
 
 
-def show_result(result: Result, found: Answer, folder: Path) -> None:
+def show_result(result: Result, found: StudyAnswer, folder: Path) -> None:
     """Print what to do, then the trade-offs: at most 30 lines of 100 columns."""
     console = Output(WIDTH)
 

@@ -11,20 +11,22 @@ from workbench.files import RECORDINGS
 from workbench.metrics import Summary
 from workbench.metrics.stats import MIN_PAIRED
 from workbench.stacks import generated, warnings
-from workbench.tuning.front import WEIGHED, FrontPoint
+from workbench.tuning.ablation import Ablation
+from workbench.tuning.front import WEIGHED, FrontSetting
 from workbench.tuning.objective import LOSS
 from workbench.tuning.output.hotmic import RELEASE_MS, Suggestion
+from workbench.tuning.output.limits import limit_name, not_kept, unfixable
 from workbench.tuning.output.phrases import counted, knob, number, spread
-from workbench.tuning.output.plain import LIMITS, WORDS, amount, cell, moved, part
+from workbench.tuning.output.plain import WORDS, amount, cell, moved, part
 from workbench.tuning.recommendation import change
-from workbench.tuning.result import Ablation, Result, Unkept
+from workbench.tuning.result import Result
 
 ASKED_FOR = ("stt_silence_threshold", "stt_silence_ms", "tts_chunk_chars", "tts_chunk_min_chars", "tts_chunk_sentences")
 """Keys that people tune for: how loud speech is, how long to wait, and how replies are cut."""
 
 
 @dataclass(frozen=True)
-class Change:
+class KeyChange:
     """One key of the change: from, to, and what that is good for; ``own`` is no key of ``moshi.json``."""
 
     name: str
@@ -51,7 +53,7 @@ class TradeOff:
 
 
 @dataclass(frozen=True)
-class Answer:
+class StudyAnswer:
     """What a study found.
 
     Attributes:
@@ -69,7 +71,7 @@ class Answer:
     banner: tuple[str, ...]
     title: str
     sentence: str
-    changes: tuple[Change, ...]
+    changes: tuple[KeyChange, ...]
     leave: str
     unfixable: tuple[str, ...]
     not_kept: tuple[str, ...]
@@ -78,7 +80,7 @@ class Answer:
     trade_offs: tuple[TradeOff, ...]
 
 
-def answer(result: Result, suggestions: Sequence[Suggestion], replayed: Summary) -> Answer:
+def answer(result: Result, suggestions: Sequence[Suggestion], replayed: Summary) -> StudyAnswer:
     """Put the result into words.
 
     Args:
@@ -88,14 +90,14 @@ def answer(result: Result, suggestions: Sequence[Suggestion], replayed: Summary)
     """
     threshold = statistics.median(item.threshold for item in suggestions)
     said = f"`stt_silence_threshold` {threshold:.4f}, `stt_silence_ms` {RELEASE_MS}, nothing on chunks"
-    return Answer(
+    return StudyAnswer(
         banner=banner(result),
         title=_title(result),
         sentence=_sentence(result),
         changes=tuple(_change(result, item) for item in result.ablations),
         leave=_leave(result),
-        unfixable=tuple(_unfixable(result)),
-        not_kept=tuple(_not_kept(result)),
+        unfixable=tuple(unfixable(result)),
+        not_kept=tuple(not_kept(result)),
         hotmic="; with these: ".join(filter(None, (said, _parts(result.tuning.baseline, replayed, 0)))),
         heads=_heads(result),
         trade_offs=tuple(_trade_offs(result)),
@@ -148,8 +150,8 @@ def _sentence(result: Result) -> str:
     row, saw, unseen = held.of(result.spec.objectives[0]), len(result.tuning.sessions), len(held.sessions)
     figures = f"{_worth(row.key, row.b)}, today's {_worth(row.key, row.a)}"
     if chosen.reason == "limit":
-        scores = held.tuned.scores, held.baseline.scores
-        limits = [f"{_limit(key)[0]} {', today '.join(number(s[key] or 0) for s in scores)}" for key in chosen.limits]
+        both = held.tuned.scores, held.baseline.scores
+        limits = [f"{limit_name(key)[0]} {', today '.join(number(x[key] or 0) for x in both)}" for key in chosen.limits]
         figures += f"; and limits are broken that today's config keeps: {', '.join(limits)}"
     if result.spec.split == "leave-one-out":
         return (
@@ -204,7 +206,7 @@ def _sure(result: Result) -> str:
     return f"{same}; {others}: not proven."
 
 
-def _change(result: Result, item: Ablation) -> Change:
+def _change(result: Result, item: Ablation) -> KeyChange:
     """What one change is good for: the new settings with and without it."""
     after = result.judged.tuned
     lists = moved(item.without, after)
@@ -214,7 +216,7 @@ def _change(result: Result, item: Ablation) -> Change:
     if change(item.difference) == "worse":  # put back, it is worse
         sure += ", shown" if result.judged is result.held_out else ""
     now = get(result.other, item.name)
-    return Change(item.name, item.was, now, gain, pay, sure, _own(item.name))
+    return KeyChange(item.name, item.was, now, gain, pay, sure, _own(item.name))
 
 
 def _leave(result: Result) -> str:
@@ -231,62 +233,6 @@ def _leave(result: Result) -> str:
     return "; ".join(
         [*(f"{', '.join(names)} ({why})" for why, names in reasons.items()), f"{rest} others: not searched"]
     )
-
-
-NEAR = 0.9
-"""A score that no setting brings below nine tenths of what it is: no key can fix it."""
-
-
-def _unfixable(result: Result) -> list[str]:
-    """Faults that no setting does much against, and limits that none keeps; each with what would have to change."""
-    now, budget = _now(result), result.spec.budget
-    over = {item.key: item for item in result.unkept}
-    found = [
-        f"{words.sentence.format(amount(now, key))}; {words.remedy}"
-        for key, words in WORDS.items()
-        if words.remedy and key not in over and _stays(now.scores.get(key), result.least.get(key), budget.get(key, 0.0))
-    ]
-    reasons: dict[str, list[str]] = {}
-    for item in over.values():
-        if not item.keepable:
-            name, remedy = _limit(item.key)
-            least = "" if item.least is None else f", at best {number(item.least)}"
-            reasons.setdefault(remedy, []).append(f"{_valued(name, item)}{least})")
-    return found + [f"{', '.join(names)}: {remedy}" for remedy, names in reasons.items()]
-
-
-def _valued(name: str, item: Unkept) -> str:
-    """A limit with the score, the bracket left open."""
-    value = "nothing" if item.value is None else number(item.value)
-    return f"{name} ({value}{'' if item.limit is None else f', limit {item.limit:g}'}"
-
-
-def _now(result: Result) -> Summary:
-    """Scores of the recommended config on the recordings that the search saw."""
-    return result.tuning.baseline if result.recommendation.mark == "keep" else result.tuning.tuned
-
-
-def _not_kept(result: Result) -> list[str]:
-    """Limits that were not kept together, by what would have to change."""
-    reasons: dict[str, list[str]] = {}
-    for item in result.unkept:
-        if item.keepable:
-            why = "what keeps this costs more in all: raise the limit"
-            if item.instead:
-                more = f" and {len(item.instead) - 1} more" if len(item.instead) > 1 else ""
-                why = f"what keeps this breaks the limit on {_limit(item.instead[0])[0]}{more}; raise one of them"
-            reasons.setdefault(why, []).append(f"{_valued(_limit(item.key)[0], item)})")
-    return [f"{', '.join(names)}: {why}" for why, names in reasons.items()]
-
-
-def _limit(key: str) -> tuple[str, str]:
-    """Name of a limit for people, and what would have to change to keep it."""
-    return LIMITS.get(key, (f"`{key}`", "another limit"))
-
-
-def _stays(value: float | None, least: float | None, limit: float) -> bool:
-    """Whether a fault is there and no setting does much against it."""
-    return value is not None and value > max(limit, 0.0) and (least is None or least > NEAR * value)
 
 
 def _heads(result: Result) -> tuple[str, ...]:
@@ -307,11 +253,11 @@ def _trade_offs(result: Result) -> list[TradeOff]:
 
     today, other = (tuple(side.scores[key] for key in scores) for side in (tuning.baseline, tuning.tuned))
     kept = result.recommendation.mark == "keep"
-    rows = [FrontPoint("today (recommended)" if kept else "today", today, {})]
+    rows = [FrontSetting("today (recommended)" if kept else "today", today, {})]
     if result.other != result.spec.config:
         changed = {item.name: get(result.other, item.name) for item in result.spec.space.parameters}
         changed = {name: value for name, value in changed.items() if get(result.spec.config, name) != value}
-        rows.append(FrontPoint("candidate.json" if kept else "recommended", other, changed))
+        rows.append(FrontSetting("candidate.json" if kept else "recommended", other, changed))
     for point in result.front.points:
         same = next((number for number, row in enumerate(rows) if row.settings == point.settings and row.name), None)
         if same is None or not point.name:
