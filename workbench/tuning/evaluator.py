@@ -137,18 +137,17 @@ class Evaluator:
         return other
 
     def hear_whole(self, name: str) -> SessionMaterial:
-        """A session with its stand-in for the STT, and for a language model that is asked over the network or runs here.
+        """A session with its stand-in for the STT, and for a language model that takes its time.
 
         See :mod:`workbench.stages.stand_in_stt` and :mod:`workbench.stages.nearest_lm`.
         """
         item = self._materials[name]
         stt = StandInStt(item.stages.stt, continuous_pass(item.stages.stt, item.session, self.store))
-        lm = item.stages.lm
-        if self._baseline.stack.lm.startswith(SLOW_LMS) and (
-            given := given_replies(self.replay(self._baseline, name).trace)
-        ):
-            lm = NearestLm(lm, given)
-        return replace(item, stages=replace(item.stages, stt=stt, lm=lm))
+        stages = replace(item.stages, stt=stt)
+        if self._baseline.stack.lm.startswith(SLOW_LMS):
+            given = given_replies(self.replay(self._baseline, name).trace)
+            stages = replace(stages, lm=NearestLm(stages.lm, given)) if given else stages
+        return replace(item, stages=stages)
 
     def refuse_unknown_lm_time(self) -> None:
         """See :func:`workbench.replay.profiles.refuse_unknown_lm_time`."""
