@@ -21,6 +21,7 @@ FLOORS = (
     "stacks assistants",
     "dialogue idle_knobs",
     "replay live run_folders",
+    "run_reasons",
     "runs",
     "tuning",
     "reports",
@@ -43,6 +44,8 @@ OWNERS = {
     "sounddevice": {"recording"},
     "optuna": {"tuning"},
     "matplotlib": {"reports"},
+    "bokeh": {"reports"},
+    "pyarrow": set(),
     "soundfile": {"sessions", "recording"},
 }
 """Who alone may import a package."""
@@ -99,6 +102,8 @@ HEAVY = (
     "sounddevice",
     "optuna",
     "matplotlib",
+    "bokeh",
+    "jinja2",
     "pandas",
     "scipy",
     "numpy",

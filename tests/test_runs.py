@@ -29,7 +29,7 @@ def test_word_errors_leave_unknown_turns_out_and_a_note_says_so(
     _, summary = score_run(run)
     assert summary.counts["wer"][1] == 2
     assert summary.scores["turns_n"] == 2
-    assert "1 turns hold words outside the stack's vocabulary: their words are not scored" in summary.notes
+    assert "1 turn holds words outside the stack's vocabulary: their words are not scored" in summary.notes
     monkeypatch.undo()
     assert score_run(read_run(tmp_path / "run"))[1].scores == summary.scores
     assert json.loads((tmp_path / "run" / "run.json").read_text())["vocabulary"] == ["please", "yes"]

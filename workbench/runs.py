@@ -13,16 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from workbench.arrays import Audio
 from workbench.config import Config, knobs, override, to_dict
 from workbench.errors import WorkbenchError
-from workbench.files import pretty_json, write_text
+from workbench.files import canonical_json, pretty_json, write_text
 from workbench.metrics import SessionScores, Summary, agent_intervals, evaluate, summarise, write_scores
+from workbench.metrics.codec_limit import codec_note
 from workbench.metrics.loss import DEFAULT, Prices
-from workbench.run_folders import default_run_folder
+from workbench.run_folders import default_run_folder, pauses_path
+from workbench.run_reasons import with_reasons
 from workbench.sessions.folders import check_name
-from workbench.sessions.heard_levels import heard_levels
 from workbench.sessions.labels import Label, only_known, read_labels
 from workbench.sessions.session import Session, open_session
 from workbench.sessions.tracks import write_track
@@ -154,7 +156,14 @@ def _open_all(
 
 
 def score_run(run: Run, prices: Prices = DEFAULT) -> tuple[tuple[SessionScores, ...], Summary]:
-    """Score every session of a run, write ``scores.json``, and pool.
+    """Score every session of a run, pool, and write ``scores.json``; raises what :func:`scores_of` does."""
+    scored, summary = scores_of(run, prices)
+    write_scores(run.folder / "scores.json", scored, summary, prices)
+    return scored, summary
+
+
+def scores_of(run: Run, prices: Prices = DEFAULT) -> tuple[tuple[SessionScores, ...], Summary]:
+    """Scores of every session of a run, and pooled; nothing is written.
 
     Raises:
         WorkbenchError: a trace holds what no replay can do.
@@ -165,33 +174,19 @@ def score_run(run: Run, prices: Prices = DEFAULT) -> tuple[tuple[SessionScores, 
         agent = agent_intervals(item.session.stream("agent")) if "agent" in item.session.tracks else ()
         labels, strange = only_known(item.labels, run.vocabulary)
         unknown += strange
-        scored.append(_with_reasons(run, item, evaluate(item.trace, labels, agent, prices)))
+        scores = evaluate(item.trace, labels, agent, prices)
+        scored.append(with_reasons(run.config, run.folder, item.session, (item.trace, item.labels), scores))
     summary = summarise(scored)
     if unknown:
-        note = f"{unknown} turns hold words outside the stack's vocabulary: their words are not scored"
+        hold = "turn holds" if unknown == 1 else "turns hold"
+        note = f"{unknown} {hold} words outside the stack's vocabulary: their words are not scored"
         summary = replace(summary, notes=(*summary.notes, note))
     if busy := measured_beside(run.machine):
         note = f"{busy}: replay again after 'workbench cache --clear-profiles'"
         summary = replace(summary, notes=(*summary.notes, note))
-    summary = replace(summary, notes=(*summary.notes, *run.notes, *_remarks(run)))
-    write_scores(run.folder / "scores.json", scored, summary, prices)
+    ends = (codec_note(item.trace) for item in run.sessions if item.trace.header.listener == "mlx-harmony")
+    summary = replace(summary, notes=(*summary.notes, *run.notes, *filter(None, ends), *_remarks(run)))
     return tuple(scored), summary
-
-
-def _with_reasons(run: Run, item: SessionRun, scores: SessionScores) -> SessionScores:
-    """Scores with the reasons of what went wrong, where a listener and chunks can give reasons."""
-    from workbench.assistants import knobs_of
-    from workbench.knobs import DUPLEX_STACKS
-    from workbench.metrics.reasons import reasons
-    from workbench.replay.engine import echo_path
-
-    wrong = any(row.cutins or row.missed for row in scores.turns)
-    if run.config.stack.name in DUPLEX_STACKS or not (wrong or scores.underruns):
-        return scores
-    options = knobs_of(run.config)
-    agent = run.folder / f"{item.session.name}.agent.flac"
-    levels = heard_levels(item.session, agent, echo_path(options.echo, item.session)) if wrong else np.zeros(0)
-    return replace(scores, reasons=reasons(item.trace, item.labels, scores, options, levels))
 
 
 def _idle(config: Config) -> list[str]:
@@ -212,11 +207,20 @@ def _write_session(out: Path, session: Session, labels: tuple[Label, ...], resul
     out.mkdir(parents=True, exist_ok=True)
     digest = write_trace(out / f"{session.name}.trace.jsonl", result.trace)
     write_track(out / f"{session.name}.agent.flac", agent_blocks(result.sounds(), session.samples))
+    pauses = pauses_path(out, session.name)
+    if result.pauses:
+        heads = [[frame, round(value, 4)] for frame, value in sorted(result.pauses.items())]
+        write_text(pauses, canonical_json(heads) + "\n")
+    else:
+        pauses.unlink(missing_ok=True)
     return SessionRun(session, labels, result.trace, digest)
 
 
-def agent_blocks(played: Sequence[tuple[int, Audio]], samples: int) -> Iterator[Audio]:
-    """What the agent played on the session clock, gaps included, at least as long as the session."""
+def agent_blocks(played: Sequence[tuple[int, Audio]], samples: int) -> Iterator[npt.NDArray[Any]]:
+    """What the agent played on the session clock, gaps included, at least as long as the session.
+
+    Sound is float32; silence, most of it, comes as whole numbers, which need no rounding.
+    """
     at = 0
     for begin, pcm in played:
         yield from _silence(begin - at)
@@ -225,9 +229,9 @@ def agent_blocks(played: Sequence[tuple[int, Audio]], samples: int) -> Iterator[
     yield from _silence(samples - at)
 
 
-def _silence(samples: int) -> Iterator[Audio]:
+def _silence(samples: int) -> Iterator[npt.NDArray[np.int32]]:
     while samples > 0:
-        yield np.zeros(min(samples, SAMPLE_RATE), dtype=np.float32)
+        yield np.zeros(min(samples, SAMPLE_RATE), dtype=np.int32)
         samples -= SAMPLE_RATE
 
 
@@ -284,6 +288,8 @@ def read_run(folder: Path) -> Run:
             raise WorkbenchError(f"{path}: {error}; score from the folder it was replayed in") from None
         if session.name != entry.name:
             raise WorkbenchError(f"{path}: {entry.folder} holds session {session.name!r}, not {entry.name!r}")
+        if session.mic.sha256 != entry.mic:
+            raise WorkbenchError(f"{path}: {entry.folder} holds another recording than was replayed; replay it again")
         trace_path = folder / f"{entry.name}.trace.jsonl"
         trace = read_trace(trace_path)
         if trace_digest(trace) != entry.digest:

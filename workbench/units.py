@@ -58,6 +58,19 @@ def samples_to_seconds(samples: int) -> float:
     return samples / SAMPLE_RATE
 
 
+def duration(seconds: float, digits: int = 1) -> str:
+    """A duration for people: seconds below a minute, then minutes and seconds, then hours too.
+
+    >>> duration(24.48), duration(61.2), duration(3725.4)
+    ('24.5 s', '1:01', '1:02:05')
+    """
+    if round(seconds, digits) < 60:
+        return f"{seconds:.{digits}f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
 def frames_for_ms(ms: float) -> int:
     """Whole frames a block-counting consumer needs to reach ``ms``: it acts in steps of 80 ms, rounding up.
 

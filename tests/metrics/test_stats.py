@@ -85,14 +85,6 @@ def test_drawn_percentiles_equal_pooling_each_draw():
                 assert np.isnan(value)
 
 
-def test_drawn_percentiles_in_parts_equal_those_at_once(monkeypatch):
-    values, zeros, ones = np.arange(30.0), np.arange(30) % 3, np.ones(30, dtype=np.int64)
-    weights = stats.draws(3, 0, 100)
-    whole = stats.drawn_percentiles(weights, values, zeros, ones, (90,))
-    monkeypatch.setattr(stats, "_CELLS", 70)
-    assert np.array_equal(stats.drawn_percentiles(weights, values, zeros, ones, (90,)), whole)
-
-
 def test_interval_widens_for_few_sessions():
     drawn = np.random.default_rng(0).normal(size=20_000)
     many = stats.interval(drawn, 1000)

@@ -17,7 +17,8 @@ from workbench.moshi.generate import Recipe
 from workbench.moshi.tts import DsmTts
 from workbench.replay.engine import cost_source, replay
 from workbench.replay.profiles import stack_profile
-from workbench.reports import first_words, write_report
+from workbench.reports import first_words, gather
+from workbench.reports.markdown import write_markdown
 from workbench.runs import read_run, run_sessions, score_run
 from workbench.sessions.labels import Label
 from workbench.sessions.session import write_manifest
@@ -90,7 +91,7 @@ def test_weights_are_named(stack_config):
 def test_models_without_meaning_are_named_where_figures_are(session, stack_config, tmp_path, capsys):
     run = run_sessions([session.folder], stack_config, tmp_path / "run")
     scored, summary = score_run(run)
-    write_report(run, scored, summary)
+    write_markdown(gather(run, scored, summary))
     assert f"> **{GENERATED}**" in (tmp_path / "run" / "report.md").read_text(encoding="utf-8")
     for taken in (run, read_run(tmp_path / "run")):  # `score` asks no model
         assert first_words(taken)[0] == GENERATED

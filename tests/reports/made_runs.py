@@ -3,6 +3,7 @@
 import numpy as np
 
 from workbench.config import Config, override
+from workbench.reports import gather
 from workbench.runs import run_sessions, score_run
 from workbench.sessions.labels import Label, validate, write_labels
 from workbench.sessions.session import write_manifest
@@ -32,6 +33,11 @@ def make_run(base, folders, name="run", **knobs):
     """A replayed and scored run: (run, scored, summary)."""
     run = run_sessions(folders, override(Config(), {"stack.name": "scripted"} | knobs), base / name)
     return run, *score_run(run)
+
+
+def make_report(base, folders, limits=None, **knobs):
+    """What the reports of a run are made of."""
+    return gather(*make_run(base, folders, **knobs), limits)
 
 
 def questions(base):

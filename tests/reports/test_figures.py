@@ -14,9 +14,13 @@ from matplotlib.path import Path
 from workbench.config import Config, override
 from workbench.metrics.index import index
 from workbench.metrics.rows import PARTS
-from workbench.reports import write_report
-from workbench.reports.drawing import DPI, OWNER_COLOURS, SKY, WIDTH, figure
-from workbench.reports.figures import MOST_BARS, OWNERS, draw_latency, draw_waterfall, owners
+from workbench.reports import gather
+from workbench.reports.colours import OWNER_COLOURS, SKY
+from workbench.reports.drawing import DPI, WIDTH, figure
+from workbench.reports.figure_files import write_figures
+from workbench.reports.figures import MOST_BARS, draw_latency, draw_waterfall
+from workbench.reports.incidents import incidents
+from workbench.reports.parts import OWNERS, owners
 from workbench.reports.timeline import _LANES, _LEFT, _RIGHT, _TITLE, Heading, draw_timeline
 from workbench.reports.timeline_data import FLOOR_DBFS, TimelineData, buffer_levels, timeline_data
 from workbench.runs import score_run
@@ -72,10 +76,10 @@ def test_no_label_lies_over_a_curve(tmp_path, monkeypatch):
 
 def test_the_users_matplotlib_settings_do_not_count(tmp_path):
     run, scored, summary = make_run(tmp_path, questions(tmp_path)[:1])
-    write_report(run, scored, summary)
+    list(write_figures(gather(run, scored, summary)))
     before = (run.folder / "figures" / "waterfall.png").read_bytes()
     with matplotlib.rc_context({"font.size": 20, "axes.facecolor": "black", "savefig.dpi": 10}):
-        write_report(run, scored, summary)
+        list(write_figures(gather(run, scored, summary)))
         assert matplotlib.rcParams["font.size"] == 20
     assert (run.folder / "figures" / "waterfall.png").read_bytes() == before
 
@@ -95,14 +99,37 @@ def test_many_turns_make_a_picture_of_the_slowest(tmp_path):
     assert picture(tmp_path / "some.png").shape == picture(tmp_path / "many.png").shape
 
 
-def test_a_long_session_is_drawn_for_its_first_three_minutes(tmp_path):
+def test_a_long_session_is_drawn_to_its_end(tmp_path):
     shapes = {}
-    for seconds in (59, 100, 181, 400):
+    for seconds in (59, 100, 400):
         folder = make_session(tmp_path / f"s{seconds}", seconds)
         run, scored, summary = make_run(tmp_path, [folder], name=f"run{seconds}")
-        write_report(run, scored, summary)
-        shapes[seconds] = picture(run.folder / "figures" / f"s{seconds}.timeline.png").shape
-    assert shapes[59][0] < shapes[100][0] < shapes[181][0] == shapes[400][0]
+        list(write_figures(gather(run, scored, summary)))
+        shapes[seconds] = picture(run.folder / "figures" / f"s{seconds}.timeline.png").shape[0]
+    line = (shapes[400] - shapes[100]) / 6  # lines of 45 s: 3 for 100 s, 9 for 400 s
+    assert shapes[100] == pytest.approx(shapes[59] + 2 * line, abs=2)
+
+
+def test_figures_are_the_same_bytes_again(tmp_path):
+    data = gather(*make_run(tmp_path, questions(tmp_path), barge_in=True))
+
+    def files():
+        return {path.name: path.read_bytes() for path in write_figures(data)}
+
+    first = files()
+    names = [f"{name}{suffix}" for name in ("clean.timeline", "held.timeline", "latency", "waterfall")
+             for suffix in (".png", ".svg")]  # fmt: skip
+    assert sorted(first) == sorted(names)
+    assert first == files()
+
+
+def test_a_stale_figure_goes_and_a_session_without_a_frame_has_none(tmp_path):
+    data = gather(*make_run(tmp_path, [make_session(tmp_path / "tiny", 0.05)]))
+    stale = data.run.folder / "figures" / "waterfall.png"
+    stale.parent.mkdir()
+    stale.write_bytes(b"")
+    assert list(write_figures(data)) == []
+    assert not stale.exists()
 
 
 def play_trace(*events):
@@ -170,23 +197,22 @@ def test_a_commit_that_ended_no_turn_is_marked_and_listed(tmp_path):
     run, _, _ = make_run(tmp_path, [make_session(tmp_path / "s", 12, (0.5, 2.5, "speech", 1, "hello"))])
     (item,) = run.sessions
 
-    def told(*labels):
+    def judged(*labels):
         taken = replace(run, sessions=(replace(item, labels=labels),))
         scored, summary = score_run(taken)
         data = timeline_data(item.session, item.trace, scored[0], run.folder / "s.agent.flac", (), item.session.samples)
-        write_report(taken, scored, summary)
-        return scored[0], [(marker.name, marker.bad) for marker in data.markers]
+        texts = [it.text for it in incidents(gather(taken, scored, summary)) if it.kind == "false end"]
+        return scored[0], [(marker.name, marker.bad) for marker in data.markers], texts
 
-    assert told(*item.labels)[1] == [("commit", False)]
+    assert judged(*item.labels)[1:] == ([("commit", False)], [])
     noise = replace(item.labels[0], kind="noise", turn=None)
-    scores, markers = told(noise)
+    scores, markers, texts = judged(noise)
     assert scores.false_ends == 1
     assert markers == [("ended no turn", True)]
-    row = "| s | – | 3.28 s | ended no turn | there is no turn; decided by silence |"
-    assert row in (run.folder / "report.md").read_text(encoding="utf-8")
-    told(Label(0, SECOND // 10, "speech", 1, "hm"), noise)
-    assert "after the end of turn 1; decided by silence |" in (run.folder / "report.md").read_text(encoding="utf-8")
-    assert told()[1] == [("commit", False)], "without labels nobody can tell"
+    assert texts == ["A turn was ended where nobody spoke to the agent, after 720 ms of silence."]
+    _, _, texts = judged(Label(0, SECOND // 10, "speech", 1, "hm"), noise)
+    assert "after the end of turn 1" in texts[0]
+    assert judged()[1] == [("commit", False)], "without labels nobody can tell"
 
 
 def test_a_note_is_a_line_and_leaves_the_turn_whole(tmp_path):

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -251,6 +252,17 @@ def test_a_constructed_session_is_replaced_when_asked(folder: Path) -> None:
     assert workbench(["synth", "mine.toml", "--replace"], folder).returncode == 0
     assert read_labels(folder / "recordings" / "mine" / "labels.csv")[0].start == 3 * RATE
     assert sorted(path.name for path in (folder / "recordings").iterdir()) == ["mine"]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks" / "users").glob("*.toml")), ids=lambda path: path.stem)
+def test_a_constructed_user_has_eight_sessions(path: Path, tmp_path: Path) -> None:
+    """The first of them is built: the others differ in what they draw."""
+    spec = read_spec(path)
+    assert spec.head.sessions == 8
+    first = replace(spec, head=spec.head.model_copy(update={"sessions": 1}))
+    [session] = synthesise(first, tmp_path)
+    assert session.provenance["spec"]["file"] == path.name
+    assert len(turns(read_labels(session.labels_path))) >= 2
 
 
 def test_the_example_of_the_document_works(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ def config(ms):
 def judge(values, asked=None):
     def outcome(setting):
         ms = setting.assistant.stt_silence_ms
-        if asked is not None:
+        if asked is not None and ms not in asked:
             asked.append(ms)
         return Outcome((values[ms],), {}, {})
 

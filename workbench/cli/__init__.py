@@ -22,6 +22,7 @@ from workbench.cli.commands.label import label
 from workbench.cli.commands.models import models
 from workbench.cli.commands.record import record
 from workbench.cli.commands.replay import replay
+from workbench.cli.commands.report import report
 from workbench.cli.commands.score import score
 from workbench.cli.commands.sessions import sessions
 from workbench.cli.commands.studies import studies
@@ -40,7 +41,7 @@ def cli() -> None:
 
 
 cli.add_section("Record and label", (record, import_, synth, sessions, label))
-cli.add_section("Replay and score", (demo, replay, score, sweep, compare))
+cli.add_section("Replay and score", (demo, replay, score, report, sweep, compare))
 cli.add_section("Tune", (tune, studies, dashboard))
 cli.add_section("Models", (models, voices))
 cli.add_section("This machine", (devices, doctor, cache))

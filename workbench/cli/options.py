@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from workbench.errors import WorkbenchError
-from workbench.files import RECORDINGS, SHIPPED, shipped
+from workbench.files import RECORDINGS, shipped
 
 if TYPE_CHECKING:
-    from workbench.config import Config, Knob
+    from workbench.config import Config
 
 SESSION_PARTS = ("session.json", ".recording", "mic.flac", "labels.csv")
 """Files that mark a folder as a session, a broken one included."""
@@ -19,7 +19,7 @@ SESSION_PARTS = ("session.json", ".recording", "mic.flac", "labels.csv")
 BASELINE = Path("configs/baseline.toml")
 """The assistant as most people run it: the config that ``demo``, ``replay``, ``sweep`` and ``tune`` start from."""
 
-_CONFIG_FILE = "workbench.config_file"
+CONFIG_FILE = "workbench.config_file"
 """Entry of click's context: the file that the config of a command was read from."""
 
 
@@ -81,13 +81,14 @@ class HelpfulGroup(click.Group):
 
 session_argument = click.argument("sessions", nargs=-1, required=True, metavar="SESSION...")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+page_option = click.option("--page/--no-page", default=True, help="Write index.html, a page to look at and listen to.")
 budget_option = click.option(
     "--budget", type=CONFIG_PATH, help="Budget file; exit 1 and name each score over its limit."
 )
 unmeasured_option = click.option(
     "--allow-unmeasured", is_flag=True, help="Keep limits for which there was nothing to measure; they fail otherwise."
 )
-force_option = click.option("--force", is_flag=True, help="Replace a run with another config or of other sessions.")
+force_option = click.option("--force", is_flag=True, help="Replace a result of another config or other sessions.")
 price_option = click.option(
     "--price",
     "prices",
@@ -147,7 +148,7 @@ def config_options(default: Path | None = None) -> Callable[[Callable[..., Any]]
         ) -> Any:
             if config_file is None and default is not None:
                 config_file = shipped(default)
-            click.get_current_context().meta[_CONFIG_FILE] = config_file
+            click.get_current_context().meta[CONFIG_FILE] = config_file
             config = build_config(config_file, stack, models, listener, step_costs, assignments)
             _warn_of_idle_knobs(config, assignments)
             return command(*arguments, config=config, **others)
@@ -158,32 +159,6 @@ def config_options(default: Path | None = None) -> Callable[[Callable[..., Any]]
         return wrapped
 
     return decorate
-
-
-def used_config(config: "Config") -> str:
-    """One line that says which config file a command uses, and how the config differs from the defaults."""
-    path: Path | None = click.get_current_context().meta.get(_CONFIG_FILE)
-    changed = [f"{name} = {_spelt(value)}" for name, value in changed_knobs(config).items()]
-    differs = f"differs from the defaults: {', '.join(changed)}" if changed else "every knob at its default"
-    if path is None:
-        return f"config: no file; {differs}"
-    came = path.is_relative_to(SHIPPED) and not Path.cwd().is_relative_to(SHIPPED)
-    return f"config: {path.relative_to(SHIPPED) if came else path}; {differs}"
-
-
-def changed_knobs(config: "Config") -> dict[str, "Knob"]:
-    """Knobs that differ from the defaults, by name; ``enabled``, which is the assistant's alone, is left out."""
-    from workbench.config import get, knobs
-
-    return {
-        path.partition(".")[2]: get(config, path)
-        for path, knob in knobs().items()
-        if get(config, path) != knob.default and path != "assistant.enabled"
-    }
-
-
-def _spelt(value: "Knob") -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value) or "(empty)"
 
 
 def _warn_of_idle_knobs(config: "Config", assignments: Sequence[str]) -> None:
@@ -236,6 +211,12 @@ def build_config(
 
         return load(None, settings(config_file) | changed)
     return load(config_file, changed)
+
+
+def typed_changes() -> dict[str, str]:
+    """Changes that the shared options of the command that runs make to a config, but for ``--config``."""
+    given = click.get_current_context().params
+    return changes(given["stack"], given["models"], given["listener"], given["step_costs"], given["assignments"])
 
 
 def changes(

@@ -2,20 +2,12 @@
 
 Conventions:
     Samples at 24 kHz; levels are the RMS of each 80 ms frame as the listener heard it, the agent's echo included.
-    A remedy is worked out for the one place: it says nothing about what the setting does elsewhere. For that there is
-    ``workbench sweep``.
-
-Cut-ins:
-    Silence was counted: the pause is followed to the next loud frame, and one frame more than it has would have waited.
-    Where the user spoke in what was counted, the speech was too soft. The pause head and the longest turn are named.
-
-Missed ends:
-    ``too_soft``, ``too_short`` (the gate did not open), ``deaf`` (the agent answered and nothing listened),
-    ``timed_out`` (the cycle ended in the middle of the turn), ``cut_in`` (a pause before was taken for the end),
-    ``never_quiet``, ``too_patient`` (more silence is asked for than 3 s), ``no_words`` (the STT understood nothing).
+    A remedy is worked out for the one place; what the setting does elsewhere, ``workbench sweep`` says.
+    ``docs/metrics.md`` lists the kinds.
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -101,6 +93,7 @@ class _Listener:
             (event for event in trace.events if isinstance(event, Commit)), key=lambda commit: commit.frame_end
         )
         self._opened = [event.t for event in trace.events if isinstance(event, Listen)]
+        self._closed = sorted([*self._opened, *(commit.frame_end for commit in self._commits)])
         self._onsets = [event.t for event in trace.events if isinstance(event, Onset)]
         self._chunks = [event.t for event in trace.events if isinstance(event, Chunk)]
         self._heard = [event for event in trace.events if isinstance(event, Heard)]
@@ -223,8 +216,8 @@ class _Listener:
         for t in self._onsets:
             if row.start < t <= row.end + FRAME_SAMPLES:
                 return t
-            closed = [*self._opened, *(commit.frame_end for commit in self._commits)]
-            if t <= row.start and not any(t < other <= row.start for other in closed) and self._listens(row.start):
+            closed = bisect_right(self._closed, t) < bisect_right(self._closed, row.start)
+            if t <= row.start and not closed and self._listens(row.start):
                 return t
         return None
 

@@ -35,9 +35,6 @@ MIN_PAIRED = 6
 _ALL_SWAPS = 12
 """Up to this many sessions all changes of places are looked at: 2**11 of them."""
 
-_CELLS = 1 << 22
-"""Largest array a bootstrap makes at once: 32 MB as int64."""
-
 
 def percentile(ordered: Sequence[float] | npt.NDArray[np.generic], percent: int) -> float:
     """Nearest-rank percentile of ascending values.
@@ -209,14 +206,20 @@ def drawn_percentiles(
     out: Floats = np.full((len(percents), len(weights)), np.nan)
     if not len(values):
         return out
-    rows = max(1, _CELLS // len(values))
-    for first in range(0, len(weights), rows):
-        ranks = np.cumsum(weights[first : first + rows][:, session] * times, axis=1)
-        total = ranks[:, -1]
-        for number, percent in enumerate(percents):
-            wanted = np.maximum(1, -(-total * percent // 100))
-            found = values[np.minimum((ranks < wanted[:, None]).sum(axis=1), len(values) - 1)]
-            out[number, first : first + rows] = np.where(total > 0, found, np.nan)
+    # How many of each session's values are up to each value, shape (n, sessions): a sample's rank there is their sum.
+    below: Counts = np.zeros((len(values), weights.shape[1]), np.int64)
+    below[np.arange(len(values)), session] = times
+    below = np.cumsum(below, axis=0)
+    total = weights @ below[-1]
+    for number, percent in enumerate(percents):
+        wanted = np.maximum(1, -(-total * percent // 100))
+        low: Counts = np.zeros(len(weights), np.int64)
+        high: Counts = np.full(len(weights), len(values) - 1)
+        for _ in range(len(values).bit_length()):  # halved until one is left: the first of the wanted rank
+            middle = (low + high) // 2
+            enough = np.einsum("ij,ij->i", weights, below[middle]) >= wanted
+            low, high = np.where(enough, low, np.minimum(middle + 1, high)), np.where(enough, middle, high)
+        out[number] = np.where(total > 0, values[high], np.nan)
     return out
 
 

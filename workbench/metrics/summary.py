@@ -269,6 +269,11 @@ def _span(summary: Summary, key: str) -> str:
     return f", {_figure(key, low)} to {_figure(key, high)}"
 
 
+def figure_of(key: str, value: float | None) -> str:
+    """A value of a score with its unit, for people."""
+    return "–" if value is None else _figure(key, value)
+
+
 def _figure(key: str, value: float) -> str:
     measure = BY_KEY[key]
     if isinstance(measure, Rate):

@@ -1,6 +1,6 @@
-"""Reports of runs for people: ``write_report`` writes ``report.md`` and its figures into the run's folder."""
+"""Reports of runs for people: a page, a short text, figures, tables, a Perfetto trace."""
 
+from workbench.reports.material import Material, gather
 from workbench.reports.overview import first_words
-from workbench.reports.writing import write_report
 
-__all__ = ["first_words", "write_report"]
+__all__ = ["Material", "first_words", "gather"]

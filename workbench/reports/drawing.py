@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from workbench.files import replacing
+from workbench.reports.colours import ORANGE, SKY, YELLOW
 
 DPI = 120
 WIDTH = 11.0
@@ -25,19 +26,7 @@ SMALL = 8.5
 """Points, for labels inside a figure."""
 INK, FAINT, GRID = "#222222", "#6b6b6b", "#e4e4e4"
 
-# The eight colours of Okabe and Ito (2008), distinct for all common colour blindnesses.
-BLUE, SKY, GREEN, YELLOW = "#0072B2", "#56B4E9", "#009E73", "#F0E442"
-ORANGE, RED, PURPLE, GREY = "#E69F00", "#D55E00", "#CC79A7", "#999999"
 LIGHT_GREEN = "#c9e8de"
-
-OWNER_COLOURS: Mapping[str, str] = {
-    "framing": GREY,
-    "setting": ORANGE,
-    "compute": BLUE,
-    "model": GREEN,
-    "device": PURPLE,
-}
-"""Cause of a part of the waterfall."""
 
 KIND_COLOURS: Mapping[str, str] = {
     "speech": SKY,
@@ -63,16 +52,19 @@ _RC: dict[str, Any] = {
     "ytick.labelcolor": INK,
     "hatch.linewidth": 0.6,
     "hatch.color": "#ffffff",
+    # Names inside an SVG come from this text, not from chance.
+    "svg.hashsalt": "workbench",
+    "svg.fonttype": "none",
 }
 
 
 @contextmanager
 def figure(height: float, path: Path) -> Iterator[Figure]:
-    """Figure to draw on; it is saved as PNG at the end, as a whole or not at all.
+    """Figure to draw on; it is saved at the end, as a whole or not at all.
 
     Args:
         height: inches.
-        path: ends in ``.png``; its folder exists.
+        path: ends in ``.png`` or ``.svg``; its folder exists.
     """
     with matplotlib.style.context(["default", _RC]):
         drawn = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white")
@@ -82,7 +74,8 @@ def figure(height: float, path: Path) -> Iterator[Figure]:
             # Words in a script that the font lacks come out as boxes; the report has them in full.
             warnings.filterwarnings("ignore", message="Glyph .* missing")
             # No time and no version in the file: the same run gives the same bytes.
-            drawn.savefig(beside, dpi=DPI, metadata={"Software": None})
+            unnamed = {"Date": None, "Creator": None} if path.suffix == ".svg" else {"Software": None}
+            drawn.savefig(beside, dpi=DPI, metadata=unnamed)
 
 
 def axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:

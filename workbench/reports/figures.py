@@ -9,18 +9,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from workbench.assistants import knobs_of
-from workbench.config import Config
 from workbench.metrics import SessionScores
 from workbench.metrics.rows import PARTS, TurnRow, Waterfall
 from workbench.metrics.stats import percentile
+from workbench.reports.colours import BLUE, ORANGE, OWNER_COLOURS
 from workbench.reports.drawing import (
-    BLUE,
     FAINT,
     GRID,
     INK,
-    ORANGE,
-    OWNER_COLOURS,
     SMALL,
     WIDTH,
     axes,
@@ -29,28 +25,8 @@ from workbench.reports.drawing import (
     text_inches,
 )
 from workbench.reports.material import early
+from workbench.reports.parts import OWNERS
 from workbench.units import SAMPLES_PER_MS, samples_to_ms
-
-OWNERS = {
-    "framing_wait": "framing",
-    "endpoint_hold": "setting",
-    "stt_compute": "compute",
-    "stt_flush": "compute",
-    "lm_ttft": "compute",
-    "text_aggregation": "setting",
-    "tts_ttfb": "compute",
-    "prebuffer_wait": "setting",
-    "playout_delay": "device",
-    "tts_leading_silence": "model",
-}
-"""Part of the waterfall → its cause, as in ``docs/report.md``."""
-
-
-def owners(config: Config) -> Mapping[str, str]:
-    """Cause of each part under a config: without a prebuffer, ``prebuffer_wait`` is only the loudspeaker's grid."""
-    waits = knobs_of(config).playback.prebuffer > 1
-    return OWNERS if waits else {**OWNERS, "prebuffer_wait": "framing"}
-
 
 MOST_BARS = 40
 """Most turns in one picture; of more, the slowest are shown."""

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from workbench.files import read_json
 from workbench.metrics import SessionScores, Summary
+from workbench.metrics.loss import DEFAULT, Prices
 from workbench.metrics.rows import TurnRow, Waterfall
 from workbench.runs import Run, SessionRun
 from workbench.trace import Commit, Event
@@ -19,7 +21,7 @@ class Material:
     Attributes:
         manifest: ``run.json``.
         limits: the budget: score key → limit; empty where none was given.
-        figures: paths relative to the report of what was drawn.
+        prices: what each fault costs a user.
     """
 
     run: Run
@@ -27,7 +29,7 @@ class Material:
     summary: Summary
     manifest: Mapping[str, Any]
     limits: Mapping[str, float]
-    figures: frozenset[str]
+    prices: Prices = DEFAULT
 
     @cached_property
     def sessions(self) -> tuple[tuple[SessionRun, SessionScores], ...]:
@@ -45,6 +47,28 @@ class Material:
             for row in scores.turns
             if row.waterfall is not None
         )
+
+
+def gather(
+    run: Run,
+    scored: Sequence[SessionScores],
+    summary: Summary,
+    limits: Mapping[str, float] | None = None,
+    prices: Prices = DEFAULT,
+) -> Material:
+    """Data of a run's report.
+
+    Args:
+        run: replayed, or read back.
+        scored: raw values of its sessions.
+        summary: of ``scored``.
+        limits: a budget to hold the scores to.
+        prices: that the run was scored with.
+
+    Raises:
+        WorkbenchError: ``run.json`` cannot be read.
+    """
+    return Material(run, scored, summary, read_json(run.folder / "run.json"), limits or {}, prices)
 
 
 def commits(item: SessionRun) -> list[Commit]:
@@ -89,6 +113,16 @@ def seconds(samples: int) -> str:
     '1.50'
     """
     return f"{samples / SAMPLE_RATE:.2f}"
+
+
+def clock(samples: int) -> str:
+    """Minutes and seconds on the session clock.
+
+    >>> clock(36_000), clock(24_000 * 75)
+    ('0:01.5', '1:15.0')
+    """
+    tenths = samples * 10 // SAMPLE_RATE
+    return f"{tenths // 600}:{tenths % 600 // 10:02d}.{tenths % 10}"
 
 
 def ms(samples: int | None) -> str:

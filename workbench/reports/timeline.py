@@ -12,16 +12,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 
+from workbench.reports.colours import BLUE, GREEN, PURPLE, RED
 from workbench.reports.drawing import (
-    BLUE,
     FAINT,
-    GREEN,
     GRID,
     INK,
     KIND_COLOURS,
     LIGHT_GREEN,
-    PURPLE,
-    RED,
     SMALL,
     WIDTH,
     axes,
@@ -33,9 +30,6 @@ from workbench.reports.drawing import (
 from workbench.reports.timeline_data import FLOOR_DBFS, Marker, TimelineData
 from workbench.sessions.labels import Label
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE
-
-LONGEST = 180 * SAMPLE_RATE
-"""Only the first three minutes of a session are drawn."""
 
 _LINE = 45.0
 """Seconds in one line of a long session."""

@@ -15,8 +15,8 @@ from workbench.arrays import Floats
 from workbench.metrics import SessionScores
 from workbench.metrics.index import IndexedTrace, ReplyEvents, Span, index
 from workbench.reports.material import cutins, idle
+from workbench.sessions.heard_levels import heard_levels
 from workbench.sessions.session import Session
-from workbench.sessions.tracks import frame_rms, read_track
 from workbench.simulation.microphone import Taps
 from workbench.trace import Listen, Onset, Trace
 from workbench.units import FRAME_SAMPLES
@@ -77,7 +77,7 @@ def timeline_data(
     found = index(trace)
     replies = list(found.replies.values())
     return TimelineData(
-        level=dbfs(_levels(session, agent, taps, stop)),
+        level=dbfs(heard_levels(session, agent, taps)[: stop // FRAME_SAMPLES]),
         gates=tuple(_gates(trace, found)),
         plays=tuple((play.t, play.t + play.samples) for reply in replies for play in reply.plays),
         captions=tuple(_captions(replies, trace.header.samples)),
@@ -101,18 +101,6 @@ def dbfs(levels: npt.NDArray[np.floating]) -> Floats:
     """
     out: Floats = 20 * np.log10(np.maximum(levels.astype(np.float64), 10 ** (FLOOR_DBFS / 20)))
     return out
-
-
-def _levels(session: Session, agent: Path, taps: Taps, stop: int) -> npt.NDArray[np.float32]:
-    """RMS of each frame as the listener heard it: the recording, and the replayed agent through the echo path."""
-    heard = session.read(0, stop - stop % FRAME_SAMPLES)
-    if taps:
-        played = read_track(agent, len(heard))
-        for delay, gain in taps:
-            reach = min(len(heard) - delay, len(played))
-            if reach > 0:
-                heard[delay : delay + reach] += np.float32(gain) * played[:reach]
-    return frame_rms(heard.reshape(-1, FRAME_SAMPLES))
 
 
 def _gates(trace: Trace, found: IndexedTrace) -> Iterator[Span]:

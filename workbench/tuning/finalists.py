@@ -4,7 +4,7 @@ The stand-in orders the settings; exact replays decide. Further settings are rep
 the best, were its guess as much too bad as the worst guess so far.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,15 @@ FEWEST, MOST = 4, 20
 
 AS_GOOD = 0.005
 """The first finalist stays unless another is better by more than this share: it was simplified, the others were not."""
+
+
+HILLS = 3
+"""Best finalists that are improved by exact replays: the stand-in may have the wrong one of two hills higher."""
+
+
+def same(config: Config) -> Config:
+    """The setting as it is."""
+    return config
 
 
 @dataclass(frozen=True)
@@ -40,8 +49,10 @@ class Agreement:
     passes: float = 0.0
 
 
-def choose(goal: Goal, candidates: Iterable[Config], guess: Judge, exact: Judge) -> tuple[Config, Agreement]:
-    """Replay finalists exactly and take the best.
+def choose(
+    goal: Goal, candidates: Iterable[Config], guess: Judge, exact: Judge, improve: Callable[[Config], Config] = same
+) -> tuple[Config, Agreement]:
+    """Replay finalists exactly, improve the best of them, and take the best.
 
     Args:
         goal: objectives and limits.
@@ -49,6 +60,7 @@ def choose(goal: Goal, candidates: Iterable[Config], guess: Judge, exact: Judge)
             on; those that act alike count once.
         guess: outcome with the stand-in.
         exact: outcome of the exact replay.
+        improve: from a setting to a neighbour that is better in exact replays, or itself.
 
     Returns:
         The best setting, and how far both agree.
@@ -67,15 +79,17 @@ def choose(goal: Goal, candidates: Iterable[Config], guess: Judge, exact: Judge)
             settled = False
             break
         tried.append((config, guessed, exact(config)))
-    best = min(tried, key=lambda item: goal.rank(item[2]))
-    first = tried[0]
-    if first[2].violation <= best[2].violation and _near(first[2].values[0], best[2].values[0]):
-        best = first
-    return best[0], _agreement(tried, settled)
+    ranked = sorted(tried, key=lambda item: goal.rank(item[2]))
+    first = [tried[0]] if _as_good(tried[0][2], ranked[0][2]) else []
+    improved = [improve(config) for config, _, _ in [*first, *ranked[:HILLS]]]
+    best = min(improved, key=lambda config: goal.rank(exact(config)))
+    chosen = improved[0] if _as_good(exact(improved[0]), exact(best)) else best
+    return chosen, _agreement(tried, settled)
 
 
-def _near(a: float, b: float) -> bool:
-    return a == b or abs(a - b) <= AS_GOOD * abs(b)
+def _as_good(outcome: Outcome, best: Outcome) -> bool:
+    a, b = outcome.values[0], best.values[0]
+    return outcome.violation <= best.violation and (a == b or abs(a - b) <= AS_GOOD * abs(b))
 
 
 def _could_win(goal: Goal, guessed: Outcome, tried: Sequence[tuple[Config, Outcome, Outcome]]) -> bool:

@@ -33,7 +33,7 @@ NAMES: Mapping[int, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class FrontPoint:
+class FrontSetting:
     """A point of the front.
 
     Attributes:
@@ -56,7 +56,7 @@ class Front:
     """
 
     scores: tuple[str, ...]
-    points: tuple[FrontPoint, ...]
+    points: tuple[FrontSetting, ...]
 
 
 def find_front(study: optuna.Study, spec: StudySpec, sweeps: Iterable[tuple[Mapping[str, Knob], Sweep]]) -> Front:
@@ -68,7 +68,7 @@ def find_front(study: optuna.Study, spec: StudySpec, sweeps: Iterable[tuple[Mapp
         sweeps: each with the settings that it started from, as far as they are not today's.
     """
     if len(spec.objectives) > 1:
-        points = [FrontPoint("", tuple(trial.values), _settings(spec, trial.params)) for trial in front(study)]
+        points = [FrontSetting("", tuple(trial.values), _settings(spec, trial.params)) for trial in front(study)]
         return Front(spec.objectives, tuple(points))
     tried = [(found.scores, _settings(spec, trial.params)) for trial in finished(study) if (found := outcome_of(trial))]
     for start, swept in sweeps:
@@ -97,8 +97,10 @@ def _front(spec: StudySpec, tried: Iterable[tuple[Mapping[str, float | None], Ma
         if wait is not None and cuts is not None and spec.goal.constraints(scores).get(ANSWERED, 0) <= 0:
             spelt = canonical_json(dict(sorted(settings.items())))
             # By the wait in whole frames, as fine as settings are; of equals the one nearest to today's config.
-            usable.append((round(wait / FRAME_MS), cuts, len(settings), spelt, FrontPoint("", (wait, cuts), settings)))
-    kept: list[FrontPoint] = []
+            usable.append(
+                (round(wait / FRAME_MS), cuts, len(settings), spelt, FrontSetting("", (wait, cuts), settings))
+            )
+    kept: list[FrontSetting] = []
     least = math.inf
     for _, cuts, _, _, one in sorted(usable, key=lambda item: item[:4]):
         if cuts < least:
@@ -107,7 +109,7 @@ def _front(spec: StudySpec, tried: Iterable[tuple[Mapping[str, float | None], Ma
     count = min(len(kept), max(NAMES))
     chosen = [kept[round(number * (len(kept) - 1) / max(1, count - 1))] for number in range(count)]
     named = zip(NAMES.get(count, ()), chosen, strict=True)
-    return Front(WEIGHED, tuple(FrontPoint(name, one.values, one.settings) for name, one in named))
+    return Front(WEIGHED, tuple(FrontSetting(name, one.values, one.settings) for name, one in named))
 
 
 def _settings(spec: StudySpec, params: Mapping[str, Knob]) -> dict[str, Knob]:

@@ -1,9 +1,10 @@
 """Result of a study: the best trial refined, judged on sessions that the search did not see, and a recommendation."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -11,74 +12,41 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from workbench.assistants import acts_alike
-from workbench.config import Config, Knob, get, override
+from workbench.config import Config, get
 from workbench.errors import WorkbenchError
 from workbench.files import shipped
-from workbench.metrics import Difference, SessionScores, Summary, compare, summarise
+from workbench.metrics import SessionScores, compare, summarise
 from workbench.metrics.budget import certify
-from workbench.metrics.definitions import BY_KEY, HIGHER_IS_BETTER, Points, Rate
+from workbench.metrics.definitions import BY_KEY, Points, Rate
+from workbench.tuning.ablation import Ablation, ablate, directions, space_without
 from workbench.tuning.evaluator import Evaluator
 from workbench.tuning.finalists import Agreement, choose
 from workbench.tuning.front import Front, find_front, replayed
 from workbench.tuning.inactive_knobs import find_inactive_knobs
-from workbench.tuning.objective import SHOWN, Goal, Outcome, Scorer, at_fidelity, pooled
+from workbench.tuning.objective import SHOWN, Outcome, Scorer, at_fidelity
 from workbench.tuning.recommendation import Comparison, Recommendation, recommend
 from workbench.tuning.search import Objective, search
-from workbench.tuning.sensitivity import Sensitivity, centre, climb, simplify, survey
+from workbench.tuning.sensitivity import Judge, Sensitivity, centre, climb, simplify, survey
 from workbench.tuning.space import Space, read_space
 from workbench.tuning.spec import StudySpec
-from workbench.tuning.study import best, finished, outcome_of, ranked
+from workbench.tuning.study import best, finished, ranked
 from workbench.tuning.sweep import Sweep, axis, sweep
+from workbench.tuning.unkept import Unkept, find_unkept, least_of
 
 PATIENCE = ("stt_silence_threshold", "stt_silence_ms")
 """Knobs that decide how long to wait for more speech: swept in every study."""
 
 
-class Watch(Protocol):
+HILLS = 10
+"""Best trials of a search on a stand-in from which neighbours are climbed to, for more finalists."""
+
+
+class StudyWatch(Protocol):
     """Shows how a study gets on."""
 
     def step(self, what: str, done: int, total: int) -> None:
         """``done`` of ``total`` of something."""
         ...
-
-
-@dataclass(frozen=True)
-class Ablation:
-    """One change taken back, all others kept.
-
-    Attributes:
-        was: today's value.
-        difference: of the first objective, taken back − changed; on held-out sessions where a third was held out, else
-            on the tuning sessions.
-        better, worse: how many of these sessions the change makes better or worse.
-        without: scores with the change taken back.
-    """
-
-    name: str
-    was: Knob
-    difference: Difference
-    better: int
-    worse: int
-    without: Summary
-
-
-@dataclass(frozen=True)
-class Unkept:
-    """A limit that the best setting of a search oversteps.
-
-    Attributes:
-        value: the best setting's score.
-        least: best score of all settings that were tried.
-        instead: limits that the best setting keeps and the nearest of those that keep this one does not.
-        keepable: whether any setting keeps it.
-    """
-
-    key: str
-    limit: float | None
-    value: float | None
-    least: float | None
-    instead: tuple[str, ...]
-    keepable: bool
 
 
 @dataclass(frozen=True)
@@ -141,7 +109,7 @@ class Result:
 
 
 def summarise_study(
-    study: optuna.Study, spec: StudySpec, evaluator: Evaluator, objective: Objective, watch: Watch
+    study: optuna.Study, spec: StudySpec, evaluator: Evaluator, objective: Objective, watch: StudyWatch
 ) -> Result:
     """Choose, judge, recommend, survey."""
     goal, today = spec.goal, spec.config
@@ -154,7 +122,11 @@ def summarise_study(
     if not spec.exact:
         exact = Objective(spec, evaluator, spec.tuning, exact=True).judge
         watch.step("exact replays of the finalists", 0, 1)
-        found, agreement = choose(goal, _finalists(found, study, spec), objective.judge, exact)
+        others = _finalists(found, study, spec, objective.judge)
+        better = partial(climb, spec.space, goal=goal, judge=exact)
+        found, agreement = choose(
+            goal, others, objective.judge, exact, lambda one: one if one == today else better(one)
+        )
         watch.step("exact replays of the finalists", 1, 1)
     held = None
     if spec.held_out and found != today:
@@ -182,25 +154,28 @@ def summarise_study(
         recommendation=recommended,
         outcome=outcome,
         over_budget=goal.broken(outcome.scores),
-        unkept=_unkept(study, goal, exact(found)),
+        unkept=find_unkept(study, goal, exact(found)),
         sensitivity=sensitivity,
         sweeps=sweeps,
         ablations=ablations,
         tuning=_compare(spec, today, evaluator.scores(other, spec.tuning), evaluator, spec.tuning),
         held_out=held,
         front=front if spec.exact else replayed(front, spec, exact),
-        least=_least(study, goal),
+        least=least_of(study, goal),
         agreement=agreement,
     )
 
 
-def _finalists(found: Config, study: optuna.Study, spec: StudySpec) -> Iterator[Config]:
-    """What the search would choose, today's config, then trials from the best on."""
-    yield found
-    yield spec.config
+def _finalists(found: Config, study: optuna.Study, spec: StudySpec, guess: Judge) -> list[Config]:
+    """What the search would choose, today's config, then others from the best on: trials, and what the best of them
+    lead to knob by knob, for a stand-in may have the wrong one of two hills higher.
+    """
+    others: list[Config] = []
     for trial in ranked(study, spec.goal):
         with suppress(WorkbenchError):
-            yield spec.space.config(spec.config, trial.params)
+            others.append(spec.space.config(spec.config, trial.params))
+    others += [climb(spec.space, config, spec.goal, guess) for config in others[:HILLS]]
+    return [found, spec.config, *sorted(others, key=lambda config: spec.goal.rank(guess(config)))]
 
 
 def _check_measured(spec: StudySpec, trial: FrozenTrial) -> None:
@@ -230,7 +205,7 @@ def _runner_up(study: optuna.Study, spec: StudySpec) -> Config | None:
 
 
 def _unseen(
-    spec: StudySpec, evaluator: Evaluator, config: Config, objective: Objective, watch: Watch
+    spec: StudySpec, evaluator: Evaluator, config: Config, objective: Objective, watch: StudyWatch
 ) -> list[SessionScores]:
     """Scores of the held-out sessions under a config found without them."""
     if spec.split != "leave-one-out":
@@ -265,37 +240,8 @@ def refine(spec: StudySpec, trial: FrozenTrial, objective: Objective) -> Config:
     return centre(moved, config, objective.judge)
 
 
-def space_without(space: Space, baseline: Config, config: Config) -> Space:
-    """The space of those knobs that differ from the baseline."""
-    return Space(tuple(item for item in space.parameters if get(config, item.path) != get(baseline, item.path)))
-
-
-def ablate(spec: StudySpec, evaluator: Evaluator, config: Config) -> tuple[Ablation, ...]:
-    """What each single change is good for: a config against itself with that knob as it was."""
-    sessions = spec.held_out if spec.split == "held-out" else spec.tuning
-    tuned = evaluator.scores(config, sessions)
-    found = []
-    for item in space_without(spec.space, spec.config, config).parameters:
-        was = get(spec.config, item.path)
-        try:
-            other = override(config, {item.path: was})
-        except WorkbenchError:
-            continue
-        without = evaluator.scores(other, sessions)
-        difference = compare(tuned, without, spec.objectives[:1])[0]
-        better, worse = _directions(spec.goal, without, tuned)
-        found.append(Ablation(item.name, was, difference, better, worse, _shown(summarise(without, bootstrap=False))))
-    return tuple(found)
-
-
-def _shown(summary: Summary) -> Summary:
-    """The scores that people see of it."""
-    counts = {key: count for key, count in summary.counts.items() if key in SHOWN}
-    return Summary({key: summary.scores[key] for key in SHOWN}, {}, counts, ())
-
-
 def _sweeps(
-    spec: StudySpec, evaluator: Scorer, config: Config, changed: Sequence[str], watch: Watch
+    spec: StudySpec, evaluator: Scorer, config: Config, changed: Sequence[str], watch: StudyWatch
 ) -> tuple[Sweep, ...]:
     """Sweeps around a config; of knobs that have an effect there."""
     own = {item.name: item for item in spec.space.parameters}
@@ -319,7 +265,7 @@ def _compare(
     comparable = [key for key in keys if isinstance(BY_KEY[key], Points | Rate)]
     comparable = [key for key in comparable if not isinstance(m := BY_KEY[key], Points) or key in m.keys]
     tuned = summarise(after)
-    better, worse = _directions(spec.goal, before, after)
+    better, worse = directions(spec.goal, before, after)
     return Comparison(
         sessions=tuple(item.session for item in after),
         baseline=summarise(before),
@@ -329,42 +275,3 @@ def _compare(
         better=better,
         worse=worse,
     )
-
-
-def _directions(goal: Goal, before: Sequence[SessionScores], after: Sequence[SessionScores]) -> tuple[int, int]:
-    """How many sessions are better or worse off by the first objective."""
-    better = worse = 0
-    key = goal.objectives[0]
-    for one, other in zip(before, after, strict=True):
-        a, b = pooled([key], [one])[key], pooled([key], [other])[key]
-        if a is not None and b is not None:
-            better += goal.better(b, a)
-            worse += goal.better(a, b)
-    return better, worse
-
-
-def _outcomes(study: optuna.Study) -> list[Outcome]:
-    return [found for trial in finished(study) if (found := outcome_of(trial))]
-
-
-def _best(key: str) -> Callable[[Sequence[float]], float]:
-    return max if key in HIGHER_IS_BETTER else min
-
-
-def _least(study: optuna.Study, goal: Goal) -> dict[str, float]:
-    outcomes = _outcomes(study)
-    found = {key: [value for item in outcomes if (value := item.scores.get(key)) is not None] for key in goal.keys}
-    return {key: _best(key)(values) for key, values in found.items() if values}
-
-
-def _unkept(study: optuna.Study, goal: Goal, found: Outcome) -> tuple[Unkept, ...]:
-    """Limits that the best setting oversteps, and how near the others came."""
-    least, rows = _least(study, goal), []
-    for key in goal.broken(found.scores):
-        keeping = [item for item in _outcomes(study) if key not in goal.broken(item.scores) and item.scores]
-        nearest = min(keeping, key=lambda item: item.violation, default=None)
-        broken = goal.broken(found.scores)
-        instead = tuple(name for name in goal.broken(nearest.scores) if name not in broken) if nearest else ()
-        row = Unkept(key, goal.budget.get(key), found.scores.get(key), least.get(key), instead, nearest is not None)
-        rows.append(row)
-    return tuple(rows)

@@ -15,7 +15,7 @@ from workbench.tuning.evaluator import Evaluator, hear
 from workbench.tuning.interrupts import Patience
 from workbench.tuning.loading import make_evaluator, settle, setup_elsewhere, setup_here
 from workbench.tuning.owner import leased, locked
-from workbench.tuning.result import Result, Watch, summarise_study
+from workbench.tuning.result import Result, StudyWatch, summarise_study
 from workbench.tuning.search import Objective, run_trials
 from workbench.tuning.spec import StudySpec, local_url
 from workbench.tuning.storage import answering, open_storage
@@ -45,7 +45,7 @@ class Where:
 
 def tune(
     spec: StudySpec,
-    watch: Watch,
+    watch: StudyWatch,
     finish: Callable[[Result, Evaluator], Finished],
     where: Where = Where(),
     *,
@@ -110,7 +110,7 @@ def _take_up(spec: StudySpec, url: str, progress: Progress) -> tuple[StudySpec, 
     return spec, make_evaluator(spec, progress), study
 
 
-def _hear_baseline(spec: StudySpec, evaluator: Evaluator, pool: JobPool, watch: Watch) -> None:
+def _hear_baseline(spec: StudySpec, evaluator: Evaluator, pool: JobPool, watch: StudyWatch) -> None:
     """Score every session under the baseline, with the models run by whoever runs the trials, or by helpers."""
     tasks = [(name, spec.config, spec.exact) for name in evaluator.names]
     with ExitStack() as held:

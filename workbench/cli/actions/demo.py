@@ -19,7 +19,7 @@ COLLECTION = "workbench demo"
 """``provenance.collection`` of a demo session; other sessions are the user's own."""
 
 
-def run_demo(config: Config, out: Path) -> int:
+def run_demo(config: Config, out: Path, page: bool) -> int:
     """Replay every demo session, then tune on them, where the stack has a listener to tune.
 
     Demo sessions in ``recordings/`` are taken first; where there are none, those that came with workbench.
@@ -29,11 +29,11 @@ def run_demo(config: Config, out: Path) -> int:
         raise WorkbenchError(f"{SHIPPED / RECORDINGS}: no demo session; install workbench again")
     plural = "" if len(folders) == 1 else "s"
     click.echo(f"Replaying {len(folders)} demo session{plural} on the {config.stack.name} stack.")
-    code = replay_and_show(folders, config, (out, out == DEMO), Asked(), False)
+    code = replay_and_show(folders, config, (out, out == DEMO), Asked(), False, page)
     if code or config.stack.name == "moshi-duplex":
         return code
     click.echo("\nTuning on them: a few trials, to show how it goes.")
-    return tune_demo(folders, config)
+    return tune_demo(folders, config, page)
 
 
 def demo_sessions(recordings: Path) -> list[Path]:

@@ -1,5 +1,6 @@
 """Action and output of ``workbench models``."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -9,10 +10,14 @@ import click
 from workbench.errors import WorkbenchError, printable
 
 
-def list_known() -> None:
+def list_known(as_json: bool) -> None:
     """Print the published models."""
     from workbench.moshi.hub import KNOWN
 
+    if as_json:
+        rows = [{"name": name, "kind": known.kind, "repository": known.repo} for name, known in KNOWN.items()]
+        click.echo(json.dumps(rows))
+        return
     for name, known in KNOWN.items():
         click.echo(printable(f"{name:11} {known.kind:7} {known.repo:27} {known.note}"))
     click.echo("\nworkbench models pull NAME FOLDER downloads one (several GB).")
@@ -27,7 +32,7 @@ def _below(folder: Path) -> list[Path]:
     return sorted(filter(is_model, {p.parent for p in folder.glob("**/*")}))
 
 
-def list_folder(folder: Path) -> None:
+def list_folder(folder: Path, as_json: bool) -> None:
     """Print the models below a folder, a line each."""
     from workbench.moshi.checkpoint import find
 
@@ -36,6 +41,9 @@ def list_folder(folder: Path) -> None:
         raise WorkbenchError(
             f"{folder}: holds no model (no config.json); `workbench models list` shows what can be downloaded"
         )
+    if as_json:
+        click.echo(json.dumps([_described(root) for root in found]))
+        return
     for root in found:
         try:
             c = find(root)
@@ -47,6 +55,18 @@ def list_folder(folder: Path) -> None:
             click.echo(printable(f"{root}  unusable: {error}"))
 
 
+def _described(root: Path) -> dict[str, Any]:
+    """A model in ``--json``; why it is unusable, where it is."""
+    from workbench.moshi.checkpoint import check, find
+
+    try:
+        c = find(root)
+        notes = check(c)
+    except WorkbenchError as error:
+        return {"folder": str(root), "usable": False, "problem": str(error)}
+    return {"folder": str(root), "usable": True, "kind": c.kind, "generated": c.generated, "notes": list(notes)}
+
+
 def pull_and_check(name: str, folder: Path, voices: tuple[str, ...]) -> int:
     """Download a model and check it; fail if it is bad."""
     from workbench.moshi.hub import pull
@@ -56,8 +76,12 @@ def pull_and_check(name: str, folder: Path, voices: tuple[str, ...]) -> int:
     return check_folders([folder])
 
 
-def check_folders(folders: Sequence[Path]) -> int:
+def check_folders(folders: Sequence[Path], as_json: bool = False) -> int:
     """Check models; report each, and fail if one did."""
+    if as_json:
+        rows = [_described(folder) for folder in folders]
+        click.echo(json.dumps(rows))
+        return int(not all(row["usable"] for row in rows))
     from workbench.moshi.checkpoint import check, find
 
     failed = 0

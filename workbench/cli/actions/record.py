@@ -24,7 +24,7 @@ from workbench.recording.tape_folder import NameTakenError, cut_off, ensure_new,
 from workbench.recording.view import View
 from workbench.sessions.folders import as_argument, check_name, recover_command
 from workbench.sessions.session import open_session
-from workbench.units import samples_to_seconds
+from workbench.units import duration, samples_to_seconds
 
 _QUIET_SECONDS, _SPEECH_SECONDS = 4.0, 8.0
 """Length of calibration: 50 frames of the room, up to 100 of speech."""
@@ -190,6 +190,8 @@ def _view(request: RecordRequest, name: str) -> View:
 def _show(finished: FinishedRecording, remarks: tuple[str, ...] = ()) -> None:
     session = finished.session
     tracks = " and ".join(f"{name}.flac" for name in sorted(session.tracks, reverse=True))
-    click.echo(printable(f"{session.folder}: {samples_to_seconds(session.samples):.2f} s, {tracks}"))
+    click.echo(printable(f"{session.folder}: {duration(samples_to_seconds(session.samples), 2)}, {tracks}"))
     for remark in (*finished.remarks, *remarks):
         click.echo(printable(f"  {remark}"))
+    folder = as_argument(session.folder)
+    click.echo(printable(f"next: 'workbench label {folder} --auto' drafts labels, then 'workbench replay {folder}'"))

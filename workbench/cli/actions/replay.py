@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from workbench.cli.actions.score import Asked, report, show, yardstick
-from workbench.cli.options import used_config
+from workbench.cli.actions.report import write_page_of
+from workbench.cli.actions.score import Asked, show, write_text_report, yardstick
+from workbench.cli.config_line import used_config
 from workbench.config import Config
 from workbench.errors import printable
 from workbench.run_folders import default_run_folder, make_room
@@ -21,8 +22,9 @@ def replay_and_show(
     place: tuple[Path | None, bool],
     asked: Asked,
     as_json: bool,
+    page: bool,
 ) -> int:
-    """Replay sessions, write the report, print the scores, check the budget.
+    """Replay sessions, write the report and the page, print the scores, check the budget.
 
     Args:
         folders: of the sessions.
@@ -30,6 +32,7 @@ def replay_and_show(
         place: folder of the run, by default one named for config and sessions; and whether another run there goes.
         asked: limits and prices.
         as_json: whether to print JSON.
+        page: whether to write the page.
     """
     limits, prices = yardstick(asked.budget, asked.prices)
     out, force = place
@@ -40,7 +43,11 @@ def replay_and_show(
     with live as status:
         run = run_sessions(folders, config, out, lambda what: status.update(what) if status else None)
         scored, summary = score_run(run, prices)
-        report(run, scored, summary, limits)
+        data = write_text_report(run, scored, summary, limits, prices)
+        written = write_page_of(data) if page else None
     if not as_json:
         click.echo(printable(used_config(config)))
-    return show(run, scored, summary, (limits, asked.allow_unmeasured), as_json)
+    code = show(run, scored, summary, (limits, asked.allow_unmeasured), as_json)
+    if written and not as_json:
+        click.echo(printable(f"page:   {written}"))
+    return code

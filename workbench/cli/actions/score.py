@@ -4,22 +4,29 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from workbench.cli.options import changed_knobs
+from workbench.cli.config_line import changed_knobs
 from workbench.cli.progress import Output
 from workbench.errors import WorkbenchError
 from workbench.files import shipped
-from workbench.metrics import SessionScores, Summary
+from workbench.metrics import SessionScores, Summary, evaluate, shown, summarise
 from workbench.metrics.budget import Budget, check_budget, nothing_answered, read_budget, read_prices, unmeasured
 from workbench.metrics.loss import Prices, check_prices
 from workbench.metrics.missing import explained, why_missing
 from workbench.runs import Run, read_run, score_run
+from workbench.sessions.labels import read_labels
+from workbench.trace_file import read_trace
+
+if TYPE_CHECKING:
+    from workbench.reports import Material
 
 BUDGET = Path("configs/budget.toml")
+"""Limits and prices where no others are given."""
 
 HEADLINES = {
     "in all": ("loss_s_per_turn",),
@@ -28,7 +35,9 @@ HEADLINES = {
     "barge-in": ("false_bargein_per_agent_hour", "missed_bargein_rate", "bargein_reaction_ms_p50"),
     "stutter": ("stall_ratio", "underrun_events", "midword_splits", "rtf", "deadline_miss_rate"),
 }
-"""Scores of the console table by group; ``scores.json`` and the report hold all."""
+"""Scores of the console table by group; ``scores.json``, ``report.md`` and the page hold all."""
+
+_KEYS = [key for keys in HEADLINES.values() for key in keys]
 
 
 def yardstick(budget: Path | None, prices: Sequence[str]) -> tuple[Budget, Prices]:
@@ -71,15 +80,50 @@ def score_and_show(folder: Path, asked: Asked, as_json: bool) -> int:
     limits, prices = yardstick(asked.budget, asked.prices)
     run = read_run(folder)
     scored, summary = score_run(run, prices)
-    report(run, scored, summary, limits)
+    write_text_report(run, scored, summary, limits, prices)
     return show(run, scored, summary, (limits, asked.allow_unmeasured), as_json)
 
 
-def report(run: Run, scored: Sequence[SessionScores], summary: Summary, limits: Budget) -> None:
-    """Write the report into the run's folder."""
-    from workbench.reports import write_report
+def score_trace(path: Path, labels: Path | None, asked: Asked, as_json: bool) -> int:
+    """Score one trace of any origin against labels; nothing is written."""
+    limits, prices = yardstick(asked.budget, asked.prices)
+    trace = read_trace(path)
+    known = read_labels(labels, trace.header.samples) if labels is not None else ()
+    summary = summarise([evaluate(trace, known, prices=prices)])
+    if as_json:
+        click.echo(json.dumps({"trace": str(path), "scores": summary.scores}))
+    else:
+        console = Output(100)
+        console.print(_score_table(f"{trace.header.session}: {path}", [shown(summary, key) for key in _KEYS]))
+        for note in summary.notes:
+            console.print(f"- {note}", soft_wrap=True, markup=False)
+    empty = [] if asked.allow_unmeasured else unmeasured(summary.scores, limits)
+    problems = [*map(str, check_budget(summary.scores, limits)), *(f"{key}: nothing to measure" for key in empty)]
+    for problem in problems:
+        click.echo(f"over budget: {problem}", err=True)
+    return int(bool(problems))
 
-    write_report(run, scored, summary, limits)
+
+def _score_table(title: str, values: Sequence[str]) -> Table:
+    table = Table("", "score", "value", title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    remaining = iter(values)
+    for group, keys in HEADLINES.items():
+        for number, key in enumerate(keys):
+            table.add_row("" if number else group, key, next(remaining))
+    return table
+
+
+def write_text_report(
+    run: Run, scored: Sequence[SessionScores], summary: Summary, limits: Budget, prices: Prices
+) -> "Material":
+    """Write ``report.md`` into the run's folder; returns what it was made of."""
+    from workbench.reports import gather
+    from workbench.reports.markdown import write_markdown
+
+    # A report without limits of its own shows those that came with workbench.
+    data = gather(run, scored, summary, limits or read_budget(shipped(BUDGET)), prices)
+    write_markdown(data)
+    return data
 
 
 def show(run: Run, scored: Sequence[SessionScores], summary: Summary, kept: tuple[Budget, bool], as_json: bool) -> int:
@@ -129,10 +173,7 @@ def _print_table(run: Run, scored: Sequence[SessionScores], summary: Summary) ->
 
     console = Output(100)
     title = f"{len(scored)} session{'s' * (len(scored) != 1)}, {run.config.stack.name}"
-    table = Table("", "score", "value", title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for group, keys in HEADLINES.items():
-        for number, key in enumerate(keys):
-            table.add_row("" if number else group, key, explained(summary, key, run.config))
+    table = _score_table(title, [explained(summary, key, run.config) for key in _KEYS])
     console.print(table)
     # What happened in none of n chances, or all, the table shows as a count; the report says what that bounds.
     notes = [note for note in summary.notes if ": none " not in note and ": all " not in note]

@@ -15,11 +15,11 @@ from workbench.cli.actions.score import yardstick
 from workbench.cli.options import build_config
 from workbench.cli.progress import Bar, Output
 from workbench.config import Config, load, override, to_dict
-from workbench.errors import WorkbenchError
+from workbench.errors import WorkbenchError, printable
 from workbench.files import canonical_json, read_json, sha256_text, shipped
 from workbench.moshi_json import read_moshi_json
 from workbench.tuning.objective import Goal
-from workbench.tuning.output.answer import Answer
+from workbench.tuning.output.answer import StudyAnswer
 from workbench.tuning.output.checklist import WIDTH, notes, wrap
 from workbench.tuning.output.checklist_commands import HARMONY
 from workbench.tuning.output.phrases import counted
@@ -63,6 +63,7 @@ class TuneRequest:
     resume: bool
     keep_keys_from: Path | None
     as_json: bool
+    page: bool
     given: frozenset[str]
     """Names of those that were given on the command line."""
 
@@ -101,6 +102,8 @@ def run_tune(folders: Sequence[Path], request: TuneRequest) -> int:
         click.echo(json.dumps({"configs": str(folder)} | read_json(spec.folder / "result.json")))
     else:
         show_result(result, found, folder)
+    if request.page:
+        write_page_and_show(spec, request.as_json)
     return 1 if result.over_budget else 0
 
 
@@ -126,12 +129,13 @@ DEMO_TRIALS = 40
 """Enough to show how it goes; a search that is meant takes hundreds."""
 
 
-def tune_demo(folders: Sequence[Path], config: Config) -> int:
+def tune_demo(folders: Sequence[Path], config: Config, page: bool) -> int:
     """Tune on the demo sessions, from the shipped baseline on the given stack; repeated, it shows what it found before.
 
     Args:
         folders: of the sessions.
         config: names stack, listener and costs.
+        page: whether a page of the study is written.
     """
     own: dict[str, object] = {"workbench.listener": config.workbench.listener}
     for section, values in (("stack", to_dict(config)["stack"]), ("step_costs", to_dict(config)["step_costs"])):
@@ -151,10 +155,21 @@ def tune_demo(folders: Sequence[Path], config: Config) -> int:
             progress=bar.say,
         )
     show_result(result, found, folder)
+    if page:
+        write_page_and_show(spec)
     return 0
 
 
-def show_result(result: Result, found: Answer, folder: Path) -> None:
+def write_page_and_show(spec: StudySpec, quiet: bool = False) -> None:
+    """Write the page of a study and name it, unless ``quiet``."""
+    from workbench.reports.study_page import write_study_page
+
+    page = write_study_page(spec.folder)
+    if not quiet:
+        click.echo(printable(f"page: {page}"))
+
+
+def show_result(result: Result, found: StudyAnswer, folder: Path) -> None:
     """Print what to do, then the trade-offs: at most 30 lines of 100 columns."""
     console = Output(WIDTH)
 

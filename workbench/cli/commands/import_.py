@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from workbench.cli.options import PATH, choice_options, source_option
+from workbench.cli.options import PATH, choice_options, json_option, source_option
 from workbench.files import RECORDINGS
 
 
@@ -20,7 +20,8 @@ from workbench.files import RECORDINGS
 @click.option("--truncated", is_flag=True, help="Take a file that was cut off as far as it goes.")
 @click.option("--name", metavar="NAME", help="Name of the session; by default the file's.")
 @click.option("--dir", "into", type=PATH, default=RECORDINGS, show_default=True, help="Folder for the new session.")
-def import_(audio: Path, into: Path, name: str | None, source: str, **options: Any) -> None:
+@json_option
+def import_(audio: Path, into: Path, name: str | None, source: str, as_json: bool, **options: Any) -> None:
     """Make a session from an audio file of any rate and number of channels.
 
     Formats: WAV, FLAC, Ogg, MP3, AIFF, CAF and more; m4a, aac, webm and others if ffmpeg is installed.
@@ -28,4 +29,4 @@ def import_(audio: Path, into: Path, name: str | None, source: str, **options: A
     from workbench.cli.actions.import_ import import_and_show
     from workbench.sessions.import_audio import ImportOptions
 
-    import_and_show(audio, into, name, ImportOptions(labels_source=source, **options))
+    import_and_show(audio, into, name, ImportOptions(labels_source=source, **options), as_json)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from workbench.cli.options import PATH, choice_options, session_folder, source_option
+from workbench.cli.options import PATH, choice_options, json_option, session_folder, source_option
 
 if TYPE_CHECKING:
     from workbench.sessions.label_formats import Choice
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @choice_options
 @source_option
 @click.option("--replace", is_flag=True, help="Overwrite labels or a file that exist already.")
+@json_option
 def label(
     session: str,
     source_file: Path | None,
@@ -27,6 +28,7 @@ def label(
     choice: "Choice",
     source: str,
     replace: bool,
+    as_json: bool,
 ) -> None:
     """Import, export or draft the labels of a session."""
     from workbench.cli.actions import label as actions
@@ -35,8 +37,8 @@ def label(
         raise click.UsageError("give one of --import, --export and --auto", click.get_current_context())
     folder = session_folder(session)
     if source_file:
-        actions.import_and_show(folder, source_file, choice, source, replace)
+        actions.import_and_show(folder, source_file, choice, (source, replace), as_json)
     elif target_file:
-        actions.export_and_show(folder, target_file, replace)
+        actions.export_and_show(folder, target_file, replace, as_json)
     else:
-        actions.draft_and_show(folder, replace)
+        actions.draft_and_show(folder, replace, as_json)

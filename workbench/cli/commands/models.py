@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from workbench.cli.options import PATH, HelpfulGroup
+from workbench.cli.options import PATH, HelpfulGroup, json_option
 
 
 @click.group(cls=HelpfulGroup)
@@ -14,11 +14,12 @@ def models() -> None:
 
 @models.command("list")
 @click.argument("folder", type=PATH, required=False)
-def list_models(folder: Path | None) -> None:
+@json_option
+def list_models(folder: Path | None, as_json: bool) -> None:
     """List the published models, or the models in FOLDER and its subfolders."""
     from workbench.cli.actions.models import list_folder, list_known
 
-    list_known() if folder is None else list_folder(folder)
+    list_known(as_json) if folder is None else list_folder(folder, as_json)
 
 
 @models.command()
@@ -36,14 +37,15 @@ def pull(name: str, folder: Path, voices: tuple[str, ...]) -> int:
 
 @models.command()
 @click.argument("folders", nargs=-1, required=True, type=PATH, metavar="FOLDER...")
-def check(folders: tuple[Path, ...]) -> int:
+@json_option
+def check(folders: tuple[Path, ...], as_json: bool) -> int:
     """Ask moshi_mlx whether it takes the files of a model, without loading it; exit 1 if it does not.
 
     A line that begins with `note` names something that loads but is likely wrong, such as weights that are not finite.
     """
     from workbench.cli.actions.models import check_folders
 
-    return check_folders(folders)
+    return check_folders(folders, as_json)
 
 
 @models.command()

@@ -12,6 +12,7 @@ from workbench.cli.options import (
     config_options,
     force_option,
     json_option,
+    page_option,
     price_option,
     session_argument,
     session_folders,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 @unmeasured_option
 @price_option
 @json_option
+@page_option
 def replay(
     sessions: tuple[str, ...],
     config: "Config",
@@ -42,8 +44,9 @@ def replay(
     allow_unmeasured: bool,
     prices: tuple[str, ...],
     as_json: bool,
+    page: bool,
 ) -> int:
-    """Replay sessions through STT → LM → TTS, score them and write a report.
+    """Replay sessions through STT → LM → TTS, score them and write a page.
 
     SESSION is a session, its name in recordings/, or a folder of sessions. The config is configs/baseline.toml, unless
     --config names another.
@@ -52,4 +55,4 @@ def replay(
     from workbench.cli.actions.score import Asked
 
     asked = Asked(budget, prices, allow_unmeasured)
-    return replay_and_show(session_folders(sessions), config, (out, force), asked, as_json)
+    return replay_and_show(session_folders(sessions), config, (out, force), asked, as_json, page)

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from workbench.cli.options import ASSISTANT, CONFIG_PATH, json_option, price_option, session_folders
+from workbench.cli.options import ASSISTANT, CONFIG_PATH, json_option, page_option, price_option, session_folders
 
 
 @click.command()
@@ -85,6 +85,7 @@ from workbench.cli.options import ASSISTANT, CONFIG_PATH, json_option, price_opt
     help="Your moshi.json: model paths and other keys that are not tuned are taken from it.",
 )
 @json_option
+@page_option
 def tune(sessions: tuple[str, ...], **options: object) -> int:
     """Search settings by exact replay, and write the config that the assistant loads."""
     from workbench.cli.actions.tune import TuneRequest, run_tune

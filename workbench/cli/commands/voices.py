@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from workbench.cli.options import PATH, HelpfulGroup
+from workbench.cli.options import PATH, HelpfulGroup, json_option
 
 
 @click.group(cls=HelpfulGroup)
@@ -14,21 +14,23 @@ def voices() -> None:
 
 @voices.command("list")
 @click.argument("folder", type=PATH)
-def list_voices(folder: Path) -> None:
+@json_option
+def list_voices(folder: Path, as_json: bool) -> None:
     """List the voices of the TTS model in FOLDER."""
     from workbench.cli.actions.voices import list_voices as show
 
-    show(folder)
+    show(folder, as_json)
 
 
 @voices.command("check")
 @click.argument("files", nargs=-1, required=True, type=PATH, metavar="FILE...")
 @click.option("--tts", type=PATH, metavar="FOLDER", help="TTS model that the voices must fit.")
-def check_voices(files: tuple[Path, ...], tts: Path | None) -> int:
+@json_option
+def check_voices(files: tuple[Path, ...], tts: Path | None, as_json: bool) -> int:
     """Check voice files: key, shape, dtype, spread and origin; exit 1 if one is unfit."""
     from workbench.cli.actions.voices import check_voices as check
 
-    return check(files, tts)
+    return check(files, tts, as_json)
 
 
 @voices.command()

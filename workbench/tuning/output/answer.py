@@ -1,27 +1,32 @@
 """Answer of a study: what to do, what it buys and costs, and how sure that is, for console, checklist and programs."""
 
+import shlex
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from workbench.config import Knob, get, knobs
+from workbench.files import RECORDINGS
 from workbench.metrics import Summary
 from workbench.metrics.stats import MIN_PAIRED
 from workbench.stacks import generated, warnings
-from workbench.tuning.front import WEIGHED, FrontPoint
+from workbench.tuning.ablation import Ablation
+from workbench.tuning.front import WEIGHED, FrontSetting
 from workbench.tuning.objective import LOSS
 from workbench.tuning.output.hotmic import RELEASE_MS, Suggestion
+from workbench.tuning.output.limits import limit_name, not_kept, unfixable
 from workbench.tuning.output.phrases import counted, knob, number, spread
-from workbench.tuning.output.plain import LIMITS, WORDS, amount, cell, moved, part
+from workbench.tuning.output.plain import WORDS, amount, cell, moved, part
 from workbench.tuning.recommendation import change
-from workbench.tuning.result import Ablation, Result, Unkept
+from workbench.tuning.result import Result
 
 ASKED_FOR = ("stt_silence_threshold", "stt_silence_ms", "tts_chunk_chars", "tts_chunk_min_chars", "tts_chunk_sentences")
 """Keys that people tune for: how loud speech is, how long to wait, and how replies are cut."""
 
 
 @dataclass(frozen=True)
-class Change:
+class KeyChange:
     """One key of the change: from, to, and what that is good for; ``own`` is no key of ``moshi.json``."""
 
     name: str
@@ -48,7 +53,7 @@ class TradeOff:
 
 
 @dataclass(frozen=True)
-class Answer:
+class StudyAnswer:
     """What a study found.
 
     Attributes:
@@ -66,7 +71,7 @@ class Answer:
     banner: tuple[str, ...]
     title: str
     sentence: str
-    changes: tuple[Change, ...]
+    changes: tuple[KeyChange, ...]
     leave: str
     unfixable: tuple[str, ...]
     not_kept: tuple[str, ...]
@@ -75,7 +80,7 @@ class Answer:
     trade_offs: tuple[TradeOff, ...]
 
 
-def answer(result: Result, suggestions: Sequence[Suggestion], replayed: Summary) -> Answer:
+def answer(result: Result, suggestions: Sequence[Suggestion], replayed: Summary) -> StudyAnswer:
     """Put the result into words.
 
     Args:
@@ -84,18 +89,16 @@ def answer(result: Result, suggestions: Sequence[Suggestion], replayed: Summary)
         replayed: what hotmic's values score on the tuning sessions.
     """
     threshold = statistics.median(item.threshold for item in suggestions)
-    said = (
-        f"hotmic would say: `stt_silence_threshold` {threshold:.4f}, `stt_silence_ms` {RELEASE_MS}, no word on chunks"
-    )
-    return Answer(
+    said = f"`stt_silence_threshold` {threshold:.4f}, `stt_silence_ms` {RELEASE_MS}, nothing on chunks"
+    return StudyAnswer(
         banner=banner(result),
         title=_title(result),
         sentence=_sentence(result),
         changes=tuple(_change(result, item) for item in result.ablations),
         leave=_leave(result),
-        unfixable=tuple(_unfixable(result)),
-        not_kept=tuple(_not_kept(result)),
-        hotmic="; ".join([said, *filter(None, (part(result.tuning.baseline, replayed, key) for key in _MAIN))]),
+        unfixable=tuple(unfixable(result)),
+        not_kept=tuple(not_kept(result)),
+        hotmic="; with these: ".join(filter(None, (said, _parts(result.tuning.baseline, replayed, 0)))),
         heads=_heads(result),
         trade_offs=tuple(_trade_offs(result)),
     )
@@ -110,9 +113,11 @@ def banner(result: Result) -> tuple[str, ...]:
     words = warnings(spec.config, generated(spec.config))
     if not words:
         return ()
-    sessions = "SESSION..." if len(spec.sessions) > 2 else " ".join(item.folder for item in spec.sessions)
+    names = [ref.name if Path(ref.folder) == RECORDINGS / ref.name else ref.folder for ref in spec.sessions]
+    sessions = "SESSION..." if len(names) > 2 else shlex.join(names)
     listener = spec.config.workbench.listener
-    again = f"tune {sessions} --name {spec.name}-kyutai --listener {listener} --stack moshi --models models"
+    more = "" if listener == "workbench" else f" --listener {listener}"
+    again = f"tune {sessions} --name {spec.name}-kyutai{more} --stack moshi --models models"
     return (*words, f"On Kyutai's models (docs/moshi.md): `workbench {again}`")
 
 
@@ -120,7 +125,8 @@ def _title(result: Result) -> str:
     mark, keys = result.recommendation.mark, len([item for item in result.ablations if not _own(item.name)])
     if mark == "keep":
         return "keep today's config"
-    return f"change {counted(keys, 'key') if keys else 'no key'} of moshi.json ({mark})"
+    rests = "shown on recordings that it was not chosen by" if mark == "shown" else "promising, not proven"
+    return f"change {counted(keys, 'key') if keys else 'no key'} of moshi.json ({rests})"
 
 
 def _own(name: str) -> bool:
@@ -144,8 +150,8 @@ def _sentence(result: Result) -> str:
     row, saw, unseen = held.of(result.spec.objectives[0]), len(result.tuning.sessions), len(held.sessions)
     figures = f"{_worth(row.key, row.b)}, today's {_worth(row.key, row.a)}"
     if chosen.reason == "limit":
-        scores = held.tuned.scores, held.baseline.scores
-        limits = [f"{_limit(key)[0]} {', today '.join(number(s[key] or 0) for s in scores)}" for key in chosen.limits]
+        both = held.tuned.scores, held.baseline.scores
+        limits = [f"{limit_name(key)[0]} {', today '.join(number(x[key] or 0) for x in both)}" for key in chosen.limits]
         figures += f"; and limits are broken that today's config keeps: {', '.join(limits)}"
     if result.spec.split == "leave-one-out":
         return (
@@ -158,10 +164,10 @@ def _sentence(result: Result) -> str:
     )
 
 
-def _parts(before: Summary, after: Summary) -> str:
-    """Cut-ins and waits, and at most two other scores that have changed."""
+def _parts(before: Summary, after: Summary, most: int = 2) -> str:
+    """Cut-ins and waits, and at most so many other scores that have changed."""
     others = [key for key in WORDS if key not in _MAIN and amount(before, key) != amount(after, key)]
-    return "; ".join(filter(None, (part(before, after, key) for key in (*_MAIN, *others[:2]))))
+    return "; ".join(filter(None, (part(before, after, key) for key in (*_MAIN, *others[:most]))))
 
 
 def _worth(key: str, value: float | None) -> str:
@@ -200,7 +206,7 @@ def _sure(result: Result) -> str:
     return f"{same}; {others}: not proven."
 
 
-def _change(result: Result, item: Ablation) -> Change:
+def _change(result: Result, item: Ablation) -> KeyChange:
     """What one change is good for: the new settings with and without it."""
     after = result.judged.tuned
     lists = moved(item.without, after)
@@ -210,7 +216,7 @@ def _change(result: Result, item: Ablation) -> Change:
     if change(item.difference) == "worse":  # put back, it is worse
         sure += ", shown" if result.judged is result.held_out else ""
     now = get(result.other, item.name)
-    return Change(item.name, item.was, now, gain, pay, sure, _own(item.name))
+    return KeyChange(item.name, item.was, now, gain, pay, sure, _own(item.name))
 
 
 def _leave(result: Result) -> str:
@@ -227,62 +233,6 @@ def _leave(result: Result) -> str:
     return "; ".join(
         [*(f"{', '.join(names)} ({why})" for why, names in reasons.items()), f"{rest} others: not searched"]
     )
-
-
-NEAR = 0.9
-"""A score that no setting brings below nine tenths of what it is: no key can fix it."""
-
-
-def _unfixable(result: Result) -> list[str]:
-    """Faults that no setting does much against, and limits that none keeps; each with what would have to change."""
-    now, budget = _now(result), result.spec.budget
-    over = {item.key: item for item in result.unkept}
-    found = [
-        f"{words.sentence.format(amount(now, key))}; {words.remedy}"
-        for key, words in WORDS.items()
-        if words.remedy and key not in over and _stays(now.scores.get(key), result.least.get(key), budget.get(key, 0.0))
-    ]
-    reasons: dict[str, list[str]] = {}
-    for item in over.values():
-        if not item.keepable:
-            name, remedy = _limit(item.key)
-            least = "" if item.least is None else f", at best {number(item.least)}"
-            reasons.setdefault(remedy, []).append(f"{_valued(name, item)}{least})")
-    return found + [f"{', '.join(names)}: {remedy}" for remedy, names in reasons.items()]
-
-
-def _valued(name: str, item: Unkept) -> str:
-    """A limit with the score, the bracket left open."""
-    value = "nothing" if item.value is None else number(item.value)
-    return f"{name} ({value}{'' if item.limit is None else f', limit {item.limit:g}'}"
-
-
-def _now(result: Result) -> Summary:
-    """Scores of the recommended config on the recordings that the search saw."""
-    return result.tuning.baseline if result.recommendation.mark == "keep" else result.tuning.tuned
-
-
-def _not_kept(result: Result) -> list[str]:
-    """Limits that were not kept together, by what would have to change."""
-    reasons: dict[str, list[str]] = {}
-    for item in result.unkept:
-        if item.keepable:
-            why = "what keeps this costs more in all: raise the limit"
-            if item.instead:
-                more = f" and {len(item.instead) - 1} more" if len(item.instead) > 1 else ""
-                why = f"what keeps this breaks {_limit(item.instead[0])[0]}{more}: raise a limit"
-            reasons.setdefault(why, []).append(f"{_valued(_limit(item.key)[0], item)})")
-    return [f"{', '.join(names)}: {why}" for why, names in reasons.items()]
-
-
-def _limit(key: str) -> tuple[str, str]:
-    """Name of a limit for people, and what would have to change to keep it."""
-    return LIMITS.get(key, (f"`{key}`", "another limit"))
-
-
-def _stays(value: float | None, least: float | None, limit: float) -> bool:
-    """Whether a fault is there and no setting does much against it."""
-    return value is not None and value > max(limit, 0.0) and (least is None or least > NEAR * value)
 
 
 def _heads(result: Result) -> tuple[str, ...]:
@@ -303,11 +253,11 @@ def _trade_offs(result: Result) -> list[TradeOff]:
 
     today, other = (tuple(side.scores[key] for key in scores) for side in (tuning.baseline, tuning.tuned))
     kept = result.recommendation.mark == "keep"
-    rows = [FrontPoint("today (recommended)" if kept else "today", today, {})]
+    rows = [FrontSetting("today (recommended)" if kept else "today", today, {})]
     if result.other != result.spec.config:
         changed = {item.name: get(result.other, item.name) for item in result.spec.space.parameters}
         changed = {name: value for name, value in changed.items() if get(result.spec.config, name) != value}
-        rows.append(FrontPoint("candidate.json" if kept else "recommended", other, changed))
+        rows.append(FrontSetting("candidate.json" if kept else "recommended", other, changed))
     for point in result.front.points:
         same = next((number for number, row in enumerate(rows) if row.settings == point.settings and row.name), None)
         if same is None or not point.name:

@@ -8,12 +8,12 @@ from typing import Any
 from workbench.metrics import shown
 from workbench.tuning.finalists import Agreement
 from workbench.tuning.inactive_knobs import told
-from workbench.tuning.output.answer import Answer, Change
+from workbench.tuning.output.answer import KeyChange, StudyAnswer
 from workbench.tuning.output.checklist_checks import Check
 from workbench.tuning.output.checklist_commands import commands, copy_commands
 from workbench.tuning.output.checklist_rows import key_table, named
 from workbench.tuning.output.listener_comparison import ListenerComparison, section
-from workbench.tuning.output.phrases import busy_machine, evidence, knob, number, verdict
+from workbench.tuning.output.phrases import busy_machine, counted, evidence, knob, number, verdict
 from workbench.tuning.recommendation import Comparison
 from workbench.tuning.result import Result
 from workbench.tuning.sweep import SCORE_HEADINGS, Sweep
@@ -24,8 +24,6 @@ WIDTH, LINES = 100, 25
 ITEMS = {
     "aligned": "24 kHz audio in blocks of 80 ms (1920 samples), whole and in order",
     "models": "shapes of tokens and speed on this machine, and explicit resets: no state is carried from turn to turn",
-    "beside": "STT and TTS at the same time fit the machine, and noise and backchannels do not stop the agent",
-    "chunks": "chunks cut between words, spoken without a gap",
     "mapping": "the files hold what the replay was run with",
 }
 """Key in ``checklist_checks.run_checks`` and in ``checklist_commands.commands`` → what must hold."""
@@ -33,7 +31,7 @@ ITEMS = {
 
 def checklist(
     result: Result,
-    found: Answer,
+    found: StudyAnswer,
     kept: Mapping[str, Any],
     faults: ListenerComparison | None,
     folder: Path,
@@ -63,13 +61,13 @@ def checklist(
     return "\n\n".join(["\n".join(first_screen(result, found, folder, installed)), *parts]) + "\n"
 
 
-def first_screen(result: Result, found: Answer, folder: Path, installed: str) -> list[str]:
+def first_screen(result: Result, found: StudyAnswer, folder: Path, installed: str) -> list[str]:
     """What to do, in at most 25 lines of 100 columns."""
     head = [f"# {result.spec.name}: {found.title}"]
     for words in found.banner:
         head += wrap(f"> {words}", 2, "> ")
     head += ["", *wrap(found.sentence, 4), ""]
-    last = ["", "```sh", *copy_commands(folder, installed), "```"]
+    last = ["```sh", *copy_commands(folder, installed), "```"]
     points = [text for text in notes(found) if text]
     rows = _changes(result, found, LINES - len(head) - len(last) - len(points) - 1)
     room = LINES - len(head) - len(last) - len(rows)
@@ -80,12 +78,13 @@ def first_screen(result: Result, found: Answer, folder: Path, installed: str) ->
     return [*head, *rows, *lines, *last]
 
 
-def notes(found: Answer) -> list[str]:
+def notes(found: StudyAnswer) -> list[str]:
     """What to leave alone, what no key can fix, and limits that are not kept; empty where there is nothing."""
     texts = {
         "Leave alone": found.leave,
+        "hotmic would say": found.hotmic,
         "No key can fix": "; ".join(found.unfixable),
-        "Limits not kept": "; ".join(found.not_kept),
+        "Limits of budget.toml not kept": "; ".join(found.not_kept),
     }
     return [f"**{title}:** {text}." if text else "" for title, text in texts.items()]
 
@@ -103,7 +102,7 @@ def wrap(text: str, most: int, indent: str = "") -> list[str]:
     )
 
 
-def _changes(result: Result, found: Answer, most: int) -> list[str]:
+def _changes(result: Result, found: StudyAnswer, most: int) -> list[str]:
     """The changed keys as a table of at most so many lines; empty where nothing changes."""
     if not found.changes:
         return []
@@ -115,12 +114,12 @@ def _changes(result: Result, found: Answer, most: int) -> list[str]:
     return [f"| {what} | from → to | you gain | you pay | better in recordings |", "|---|---|---|---|---|", *rows, ""]
 
 
-def _row(item: Change) -> str:
+def _row(item: KeyChange) -> str:
     name = f"`{item.name}`{' (not in moshi.json)' if item.own else ''}"
     return f"| {name} | {item.turn} | {item.gain} | {item.pay} | {item.sure} |"
 
 
-def _trade_offs(found: Answer) -> str:
+def _trade_offs(found: StudyAnswer) -> str:
     rows = [(item.name, *item.values, f"`{item.settings}`" if item.settings else "") for item in found.trade_offs]
     return "\n".join(
         [
@@ -128,8 +127,6 @@ def _trade_offs(found: Answer) -> str:
             "own file, and `--set` before each of its settings.",
             "",
             *table(("", *found.heads, "differs from today in"), rows),
-            "",
-            f"{found.hotmic}.",
         ]
     )
 
@@ -190,7 +187,7 @@ def _sweep(swept: Sweep) -> str:
 def _figures(result: Result) -> str:
     """Scores with intervals, and what the sessions cannot certify."""
     spec, held = result.spec, result.held_out
-    names = f"{len(spec.tuning)} sessions ({named(spec.tuning)})"
+    names = f"{counted(len(spec.tuning), 'session')} ({named(spec.tuning)})"
     pruned = f", {result.pruned} of them broken off early" if result.pruned else ""
     lines = [
         f"{result.trials} trials{pruned}; stack `{spec.config.stack.name}`, listener "
@@ -203,7 +200,9 @@ def _figures(result: Result) -> str:
         *([f"{note[0].upper()}{note[1:]}."] if (note := busy_machine(spec)) else []),
     ]
     if held is not None and spec.split == "held-out":
-        lines.append(f"On {len(held.sessions)} sessions that the search did not see ({named(held.sessions)}):")
+        lines.append(
+            f"On {counted(len(held.sessions), 'session')} that the search did not see ({named(held.sessions)}):"
+        )
         lines.append(_table(held, "new"))
     elif held is not None:
         lines.append(

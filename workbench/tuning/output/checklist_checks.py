@@ -4,19 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from workbench.config import load, override
+from workbench.config import load
 from workbench.errors import WorkbenchError
 from workbench.files import read_json
-from workbench.metrics import shown
-from workbench.metrics.budget import check_budget
 from workbench.moshi_json import KEYS, moshi_json
 from workbench.tuning.evaluator import Evaluator
 from workbench.tuning.output.phrases import counted
 from workbench.tuning.result import Result
 from workbench.units import FRAME_SAMPLES
-
-BESIDE = ("deadline_miss_rate", "stall_ratio", "false_bargein_per_agent_hour")
-"""What shows whether STT and TTS go together on one machine."""
 
 
 class Check(NamedTuple):
@@ -37,8 +32,6 @@ def run_checks(result: Result, evaluator: Evaluator, kept: Mapping[str, Any], fo
     """
     return {
         "aligned": _aligned(evaluator),
-        "chunks": _chunks(result, evaluator),
-        "beside": _beside(result, evaluator),
         "mapping": _mapping(result, kept, folder),
     }
 
@@ -51,27 +44,6 @@ def _aligned(evaluator: Evaluator) -> Check:
     blocks = sum(session.frames for session in sessions)
     count = counted(len(sessions), "session")
     return Check(True, f"{count}, {blocks} blocks of {FRAME_SAMPLES} samples, every checksum as recorded")
-
-
-def _chunks(result: Result, evaluator: Evaluator) -> Check:
-    scores = evaluator.summary(result.config, evaluator.names).scores
-    torn, holes = (int(scores[key] or 0) for key in ("midword_splits", "underrun_events"))
-    seconds = scores["agent_speech_seconds"] or 0.0
-    played = f"{seconds:.1f} s of agent speech, costs: {result.config.step_costs.source}"
-    found = f"{counted(torn, 'word')} cut (`midword_splits`), {counted(holes, 'hole')} (`underrun_events`) in {played}"
-    return Check(not torn and not holes if seconds else None, found)
-
-
-def _beside(result: Result, evaluator: Evaluator) -> Check:
-    """The tuned config with STT and TTS on one device at once, against the limits that this is about."""
-    config = override(result.config, {"placement": "shared"})
-    summary = evaluator.summary(config, evaluator.names)
-    says = ", ".join(f"{key} {shown(summary, key)}" for key in BESIDE)
-    limits = {key: limit for key, limit in result.spec.budget.items() if key in BESIDE}
-    over = ", ".join(item.key for item in check_budget(summary.scores, limits))
-    return Check(
-        not over if limits else None, f"placement = shared: {says}" + (f"; over budget: {over}" if over else "")
-    )
 
 
 def _mapping(result: Result, kept: Mapping[str, Any], folder: Path) -> Check:

@@ -26,11 +26,8 @@ def commands(result: Result, folder: Path) -> dict[str, str]:
     sessions = [item.folder for item in spec.sessions]
     tuned = ["--config", (folder / "tuned.toml").as_posix()]
     replay = ["replay", *sessions, *tuned, "--budget", budget_path(spec).as_posix()]
-    profiled = [] if result.config.step_costs.source == "profile" else ["--set", "step_costs.source=profile"]
     found = {
         "aligned": _line("sessions", "--verify", *sessions),
-        "beside": _line(*replay, "--set", "placement=shared"),
-        "chunks": _line(*replay, *profiled),
         "mapping": _line(*replay),
     }
     return found | ({"models": _line("doctor", *tuned)} if spec.config.stack.name == "moshi" else {})
@@ -45,7 +42,7 @@ def copy_commands(folder: Path, installed: str) -> list[str]:
     ours, backup = (shlex.quote((folder / name).as_posix()) for name in ("moshi.json", "moshi.before.json"))
     theirs = installed if installed == HARMONY else shlex.quote(installed)
     return [
-        f"cp {theirs} {backup}  # back up",
+        f"cp {theirs} {backup}  # back up (your path)",
         f"cp {ours} {theirs}  # apply",
         f"cmp {ours} {theirs} && echo applied  # verify",
     ]

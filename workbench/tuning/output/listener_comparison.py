@@ -11,7 +11,7 @@ from workbench.metrics.index import ReplyEvents, index
 from workbench.stages.chunker import STOPS
 from workbench.trace import Trace
 from workbench.tuning.evaluator import Evaluator
-from workbench.tuning.output.phrases import verdict
+from workbench.tuning.output.phrases import counted, verdict
 from workbench.units import FRAME_SAMPLES, samples_to_seconds
 
 BORDERS = "borders of chunks inside a sentence"
@@ -151,7 +151,7 @@ def section(faults: ListenerComparison) -> str:
     return "\n".join(
         [
             "The loop as shipped, faults included, and the same settings on the corrected loop (listener `workbench`), "
-            f"over all {faults.sessions} sessions; the last column compares them session by session:",
+            f"over {counted(faults.sessions, 'session')}; the last column compares them session by session:",
             "",
             "| fault | shows in | as shipped | corrected | correcting it is |",
             "|---|---|---|---|---|",

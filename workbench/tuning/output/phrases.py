@@ -91,7 +91,8 @@ def spread(item: Range) -> str:
     others = [knob(choice) for choice in item.good if choice != item.chosen]
     if others or item.low == item.high:
         return f"{' or '.join(others)} is as good" if others else "any other is worse"
-    return f"{knob(item.low)} to {knob(item.high)} is as good" if any(item.bounded) else "no difference here"
+    low, high = (f"{end:.2g}" if isinstance(end, float) else knob(end) for end in (item.low, item.high))
+    return f"{low} to {high} is as good" if any(item.bounded) else "no difference here"
 
 
 def acts_as(name: str, value: Knob) -> str:

@@ -9,7 +9,7 @@ from workbench.tuning.objective import ANSWERED, LOSS, SHOWN
 
 
 @dataclass(frozen=True)
-class Words:
+class ScoreWords:
     """How a score is said.
 
     Attributes:
@@ -27,8 +27,8 @@ class Words:
     remedy: str = ""
 
 
-WORDS: dict[str, Words] = {
-    "cutin_per_hold": Words(
+WORDS: dict[str, ScoreWords] = {
+    "cutin_per_hold": ScoreWords(
         "interrupted {}",
         "interrupted in {}",
         "of",
@@ -36,43 +36,43 @@ WORDS: dict[str, Words] = {
         "your pauses are longer than any wait that was tried: allow a longer `stt_silence_ms`, or use an STT that "
         "predicts pauses (`stt_vad`)",
     ),
-    "missed_eot_rate": Words(
+    "missed_eot_rate": ScoreWords(
         "end not noticed {}",
         "does not notice that you are done in {}",
         "of",
         "turns",
         "turns that are too soft, or noise that is too loud: move the microphone nearer",
     ),
-    "false_bargein_per_agent_hour": Words(
+    "false_bargein_per_agent_hour": ScoreWords(
         "false stops {}",
         "stopped by a noise or an mm-hm {}",
         "times",
         "",
         "noise is as loud as you are: use a headset, or a quieter room",
     ),
-    "missed_bargein_rate": Words(
+    "missed_bargein_rate": ScoreWords(
         "talks over you {}",
         "talks on over you in {}",
         "of",
         "interruptions",
         "it hears you too late while it speaks: the loop would have to listen all the time",
     ),
-    WEIGHED[0]: Words("you wait {}", "answers come {} after you stop", "s"),
-    "stall_ratio": Words(
+    WEIGHED[0]: ScoreWords("you wait {}", "answers come {} after you stop", "s"),
+    "stall_ratio": ScoreWords(
         "stutters {}",
         "stutters {} of the time",
         "%",
         "",
         "speech is made more slowly than it is played: smaller models (`quantize`) or a faster machine",
     ),
-    "onset_clipped_ms_p95": Words(
+    "onset_clipped_ms_p95": ScoreWords(
         "first words lost {}",
         "loses up to {} of your first words",
         "ms",
         "",
         "the loop would have to keep the audio from just before it noticed you (pre-roll)",
     ),
-    "wer": Words(
+    "wer": ScoreWords(
         "words misheard {}",
         "mishears {} of your words",
         "%",
@@ -83,14 +83,14 @@ WORDS: dict[str, Words] = {
 """Scores that people notice, in the order in which they are named."""
 
 LIMITS = {
-    "voice_to_voice_ms_p50": ("typical answer in ms", "a faster machine or smaller models"),
-    "voice_to_voice_ms_p95": ("slowest answers in ms", "a faster machine or smaller models"),
-    "cutin_per_hold": ("interruptions per pause", WORDS["cutin_per_hold"].remedy),
+    "voice_to_voice_ms_p50": ("typical answer", "a faster machine or smaller models"),
+    "voice_to_voice_ms_p95": ("slowest answers", "a faster machine or smaller models"),
+    "cutin_per_hold": ("interruptions", WORDS["cutin_per_hold"].remedy),
     "missed_eot_rate": ("ends not noticed", WORDS["missed_eot_rate"].remedy),
-    "false_bargein_per_agent_hour": ("false stops per hour of speech", WORDS["false_bargein_per_agent_hour"].remedy),
+    "false_bargein_per_agent_hour": ("false stops per hour", WORDS["false_bargein_per_agent_hour"].remedy),
     "missed_bargein_rate": ("talking on over you", WORDS["missed_bargein_rate"].remedy),
-    "bargein_reaction_ms_p95": ("time to fall silent in ms", WORDS["missed_bargein_rate"].remedy),
-    "onset_clipped_ms_p95": ("first words lost in ms", WORDS["onset_clipped_ms_p95"].remedy),
+    "bargein_reaction_ms_p95": ("time to fall silent", WORDS["missed_bargein_rate"].remedy),
+    "onset_clipped_ms_p95": ("first words lost", WORDS["onset_clipped_ms_p95"].remedy),
     "stall_ratio": ("stutter", WORDS["stall_ratio"].remedy),
     "midword_splits": ("words cut in two", "chunks would have to end where words end"),
     "rtf": ("time to make a second of speech", WORDS["stall_ratio"].remedy),

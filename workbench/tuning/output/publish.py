@@ -14,7 +14,7 @@ from workbench.config import Config, Knob, dump_toml, get
 from workbench.files import pretty_json, write_text
 from workbench.moshi_json import write_moshi_json
 from workbench.tuning.evaluator import Evaluator
-from workbench.tuning.output.answer import Answer, answer
+from workbench.tuning.output.answer import StudyAnswer, answer
 from workbench.tuning.output.checklist import checklist
 from workbench.tuning.output.checklist_checks import run_checks
 from workbench.tuning.output.checklist_commands import HARMONY, budget_path
@@ -31,7 +31,7 @@ CONFIGS = Path("configs")
 
 def publish(
     result: Result, evaluator: Evaluator, own: Mapping[str, Any] | None = None, installed: str = HARMONY
-) -> tuple[Path, Answer]:
+) -> tuple[Path, StudyAnswer]:
     """Write ``moshi.json``, ``tuned.toml``, ``checklist.md``, ``result.json``, and ``candidate.json`` if there is one.
 
     Args:
@@ -69,7 +69,7 @@ def publish(
     return folder, found
 
 
-def _for_programs(result: Result, found: Answer, faults: ListenerComparison | None) -> dict[str, Any]:
+def _for_programs(result: Result, found: StudyAnswer, faults: ListenerComparison | None) -> dict[str, Any]:
     chosen, spec = result.recommendation, result.spec
     return {
         "format": FORMAT,

@@ -1,0 +1,253 @@
+"""Data of a run's page: what it says equals scores.json and the trace, and it is the same bytes again."""
+
+import base64
+import json
+import re
+from dataclasses import asdict
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from made_runs import make_report, make_session, questions
+
+from workbench.errors import WorkbenchError
+from workbench.metrics.rows import PARTS
+from workbench.reports.charts import waterfall_chart
+from workbench.reports.html import policy, script_json
+from workbench.reports.incidents import KINDS, incidents
+from workbench.reports.markdown import escape, table, write_markdown
+from workbench.reports.parts import OWNERS
+from workbench.reports.run_page import write_run_page
+from workbench.reports.session_data import NOT_HEARD, PEAK_SAMPLES, lowest
+from workbench.reports.tables import run_tables
+from workbench.reports.verdict import advice
+from workbench.sessions.tracks import read_track
+from workbench.trace import Commit, Heard
+from workbench.units import FRAME_SAMPLES, SAMPLE_RATE, samples_to_ms
+
+
+def page_data(path):
+    """The JSON that a page's scripts read."""
+    return json.loads(
+        re.search(r'<script type="application/json" id="data">(.*?)</script>', path.read_text("utf-8"))[1]
+    )
+
+
+def test_page_and_text_are_the_same_bytes_again(tmp_path):
+    data = make_report(tmp_path, questions(tmp_path), {"cutin_per_hold": 0.1}, barge_in=True)
+    first = write_run_page(data).read_bytes(), write_markdown(data).read_bytes()
+    assert (write_run_page(data).read_bytes(), write_markdown(data).read_bytes()) == first
+
+
+def test_a_page_without_its_sound_has_at_most_two_megabytes(tmp_path):
+    path = write_run_page(make_report(tmp_path, questions(tmp_path)))
+    data = page_data(path)
+    sound = sum(len(session["sound"]) for session in data["sessions"])
+    sound += sum(len(incident["sound"]) for incident in data["incidents"])
+    assert 0 < sound < path.stat().st_size
+    assert path.stat().st_size - sound <= 2_000_000
+
+
+def test_timeline_holds_the_events_of_the_trace(tmp_path):
+    data = make_report(tmp_path, questions(tmp_path), barge_in=True)
+    page = page_data(write_run_page(data))
+    for (item, scores), session in zip(data.sessions, page["sessions"], strict=True):
+
+        def events(kind, *names, item=item):
+            found = [event for event in item.trace.events if type(event).__name__ == kind]
+            return [[getattr(event, name) for name in names] for event in found]
+
+        assert session["words"] == events("Word", "at", "t", "text")
+        assert [mark[0] for mark in session["markers"] if mark[1] in ("commit", "cut-in", "ended no turn")] == [
+            t for (t,) in events("Commit", "t")
+        ]
+        assert [chunk[2:] for chunk in session["chunks"]] == events("Chunk", "reply", "chunk", "text")
+        assert session["labels"] == [[it.start, it.end, it.kind, it.turn, it.text] for it in item.labels]
+        assert session["underruns"] == [[row.t, row.t + row.samples] for row in scores.underruns]
+        # States follow one another without a gap, and hear from each onset to its commit.
+        states = session["states"]
+        assert all(before[1] == after[0] for before, after in pairwise(states))
+        assert [state[0] for state in states if state[2] == "hearing"] == [t for (t,) in events("Onset", "t")]
+        assert states[-1][1] == session["samples"] >= item.session.samples
+
+
+def test_waveforms_and_levels_are_those_of_the_audio(tmp_path):
+    data = make_report(tmp_path, questions(tmp_path))
+    page = page_data(write_run_page(data))
+    for (item, _), session in zip(data.sessions, page["sessions"], strict=True):
+        played = read_track(data.run.folder / f"{item.session.name}.agent.flac", 10**9)
+        for track, pcm in (("mic", item.session.read(0, item.session.samples)), ("agent", played)):
+            drawn = np.frombuffer(base64.b64decode(session[track]), np.uint8)
+            for step in range(0, len(drawn), 37):
+                peak = np.abs(pcm[step * 480 : (step + 1) * 480]).max()
+                assert drawn[step] == pytest.approx(255 * peak, abs=0.51)
+        levels = np.frombuffer(base64.b64decode(session["level"]), np.uint8)
+        assert len(levels) == item.session.samples // FRAME_SAMPLES
+        if not session["echo"]:
+            own = np.maximum(20 * np.log10(np.maximum(item.session.levels, 1e-9)), -80)
+            assert levels / 255 * 80 - 80 == pytest.approx(own, abs=0.16)
+
+
+def test_tables_hold_the_rows_of_scores_json(tmp_path):
+    data = make_report(tmp_path, questions(tmp_path), barge_in=True)
+    stored = json.loads((data.run.folder / "scores.json").read_text("utf-8"))
+    tables = {item.name: item for item in run_tables(data, incidents(data))}
+    for item in tables.values():
+        assert all(len(row) == len(item.columns) for row in item.rows)
+        assert all(item.columns.values()), item.name
+    rows = {(session["session"], row["turn"]): row for session in stored["sessions"] for row in session["turns"]}
+    for row in tables["turns"].rows:
+        cells = dict(zip(tables["turns"].columns, row, strict=True))
+        raw = rows[cells["session"], cells["turn"]]
+        assert cells["end_s"] == raw["end"] / SAMPLE_RATE
+        assert cells["cutins"] == raw["cutins"]
+        assert cells["endpoint_delay_ms"] == (None if raw["endpoint_delay"] is None else raw["endpoint_delay"] / 24)
+    for row in tables["waterfall"].rows:
+        cells = dict(zip(tables["waterfall"].columns, row, strict=True))
+        assert cells["residual_samples"] == 0
+        assert sum(cells[f"{part}_ms"] for part in PARTS) == pytest.approx(cells["voice_to_voice_ms"])
+        raw = rows[cells["session"], cells["turn"]]["waterfall"]
+        assert all(cells[f"{part}_ms"] == samples_to_ms(raw[part]) for part in PARTS)
+    assert [row[:2] for row in tables["scores"].rows] == [tuple(item) for item in stored["scores"].items()]
+    for name, source in (("holds", "holds"), ("stops", "barge_ins"), ("events", "events"), ("losses", "losses")):
+        assert len(tables[name].rows) == sum(len(session[source]) for session in stored["sessions"])
+
+
+def test_waterfall_bars_are_the_turns_parts(tmp_path):
+    data = make_report(tmp_path, questions(tmp_path))
+    text = json.dumps(waterfall_chart(data.answered, OWNERS))
+    drawn = {float(value) for value in re.findall(r"-?\d+\.\d+", text)}
+    for _, _, fall in data.answered:
+        for part in PARTS:
+            assert round(samples_to_ms(getattr(fall, part)), 1) in drawn | {0.0} or getattr(fall, part) % 24 == 0
+
+
+def test_a_cut_in_names_its_pause_and_its_remedy(tmp_path):
+    found_in = make_report(tmp_path, questions(tmp_path))
+    found = incidents(found_in)
+    assert {it.kind for it in found} <= set(KINDS)
+    cutin = next(it for it in found if it.kind == "cut-in")
+    # Quiet from the frame at 1.52 s on, nine frames for 700 ms: cut at 2.24 s of a turn that ends at 4.0 s.
+    assert (cutin.session, cutin.turn, cutin.t) == ("held", 1, round(2.24 * SAMPLE_RATE))
+    assert "1760 ms early, in a pause of 1200 ms, after 720 ms of silence" in cutin.text
+    (reason,) = [row for scores in found_in.scored for row in scores.reasons if row.what == "cut-in"]
+    assert cutin.remedy.lower() == f"{reason.text}.".lower()
+    assert f"{reason.value:g} would have waited" in cutin.remedy
+    assert advice(found_in)[0].startswith(f"stt_silence_ms at {reason.value:g} would have prevented 1 incident;")
+    assert cutin.start <= cutin.t < cutin.end
+
+
+def test_a_wrong_stop_names_its_cause(tmp_path):
+    found = incidents(make_report(tmp_path, questions(tmp_path), barge_in=True, stt_silence_ms=1300))
+    assert [(it.session, it.text[:33]) for it in found if it.kind == "wrong stop"] == [
+        ("held", "The answer was stopped by a noise")
+    ]
+
+
+def test_incidents_are_sorted_by_what_they_cost(tmp_path):
+    found = incidents(make_report(tmp_path, questions(tmp_path), barge_in=True))
+    costs = [it.cost for it in found]
+    assert costs == sorted(costs, reverse=True)
+    assert costs[0] > 0
+
+
+def test_long_sessions_have_clips_of_their_incidents_only(tmp_path, monkeypatch):
+    monkeypatch.setattr("workbench.reports.run_page.WHOLE_SECONDS", 10)
+    long = make_session(
+        tmp_path / "long", 20,
+        (0.5, 1.5, "speech", 1, "I would like"), (2.7, 4.0, "speech", 1, "to know"),
+    )  # fmt: skip
+    data = make_report(tmp_path, [long])
+    page = page_data(write_run_page(data))
+    assert page["sessions"][0]["sound"] == ""
+    assert page["incidents"]
+    assert all(incident["sound"] for incident in page["incidents"])
+    full = page_data(write_run_page(data, full_audio=True))
+    assert full["sessions"][0]["sound"]
+    assert not any(incident["sound"] for incident in full["incidents"])
+
+
+def test_unlabelled_and_tiny_sessions_have_a_page(tmp_path):
+    folders = [make_session(tmp_path / "bare", 3), make_session(tmp_path / "tiny", 0.05)]
+    data = make_report(tmp_path, folders)
+    page = write_run_page(data).read_text("utf-8")
+    assert "No turn is labelled: only playback and computing can be judged." in page
+    assert [session["name"] for session in page_data(data.run.folder / "index.html")["sessions"]] == ["bare", "tiny"]
+
+
+def test_text_report_is_small_and_holds_every_score(tmp_path):
+    data = make_report(tmp_path, questions(tmp_path), {"voice_to_voice_ms_p50": 1.0, "underrun_events": 0.0})
+    text = write_markdown(data).read_text("utf-8")
+    assert text.startswith("# Run run\n\n> **Scripted stack:")
+    assert "Breaks 1 of 2 limits." in text
+    assert all(f"| `{key}` |" in text for key in data.summary.scores)
+    assert re.search(r"\| cut-in \| held \| 1 \| 0:02.2 \|", text)
+    assert text.count("\n") < 100 + len(data.summary.scores)
+
+
+def test_cells_of_markdown_keep_to_their_cell():
+    assert table(("a",), [(escape("x|y\nz"),)])[2] == r"| x\|y z |"
+
+
+def test_json_in_a_script_cannot_end_it():
+    text = script_json({"name": "</script><!--", "marks": ["\u2028\u202e\x1b"]})
+    assert not set(text) & set("<>&\u2028\u202e\x1b")
+    assert json.loads(text) == {"name": "</script><!--", "marks": [r"\u2028\u202e\x1b"]}
+
+
+def test_policy_names_each_script_and_lets_nothing_else_in():
+    rules = dict(rule.strip().split(" ", 1) for rule in policy(["a", "b"]).split(";"))
+    assert rules["default-src"] == "'none'"
+    assert rules["script-src"].count("sha256-") == 2
+    assert "unsafe" not in rules["script-src"]
+    assert not any("http" in rule or "*" in rule for rule in rules.values())
+
+
+def test_turns_of_a_page_count_as_scores_do(tmp_path):
+    data = make_report(tmp_path, questions(tmp_path))
+    cut = [it for it in incidents(data) if it.kind == "cut-in"]
+    assert len(cut) == sum(row.cutins for scores in data.scored for row in scores.turns if not row.end_found)
+    missed = [it for it in incidents(data) if it.kind == "missed turn"]
+    assert len(missed) == sum(row.missed for scores in data.scored for row in scores.turns)
+    assert asdict(cut[0])["kind"] == "cut-in"
+
+
+def test_buffer_of_the_page_is_the_least_of_each_step():
+    random = np.random.default_rng(0)
+    for _ in range(100):
+        end = int(random.integers(1, 20_000))
+        moments = np.unique(random.integers(0, end, int(random.integers(0, 12)))).tolist()
+        changes = [(moment, int(random.integers(0, 5))) for moment in moments]
+        full = np.zeros(end, int)
+        for moment, level in changes:
+            full[moment:] = level
+        steps = [full[i : i + PEAK_SAMPLES].min() for i in range(0, end, PEAK_SAMPLES)]
+        assert list(base64.b64decode(lowest(changes, end))) == steps
+
+
+def test_pause_heads_are_those_that_the_listener_saw(tmp_path):
+    """The turn ends where the head has been over its threshold in two frames: at its last hit."""
+    data = make_report(tmp_path, questions(tmp_path), stt_vad=True, stt_silence_ms=4000)
+    page = page_data(write_run_page(data))
+    for (item, _), session in zip(data.sessions, page["sessions"], strict=True):
+        heads = np.frombuffer(base64.b64decode(session["pauses"]), np.uint8)
+        stored = dict(json.loads((data.run.folder / f"{item.session.name}.pauses.json").read_text("utf-8")))
+        heard = [event for event in item.trace.events if isinstance(event, Heard)]
+        frames = {k for event in heard for k in range(event.start // FRAME_SAMPLES, event.end // FRAME_SAMPLES)}
+        assert {int(k) for k in np.flatnonzero(heads != NOT_HEARD)} == set(stored) == frames
+        assert session["pauseThreshold"] == 0.5
+        decided = [event for event in item.trace.events if isinstance(event, Commit) and event.reason == "pause"]
+        assert decided
+        for event in decided:
+            last = event.frame_end // FRAME_SAMPLES - 1
+            assert [stored[k] > 0.5 for k in (last - 1, last)] == [True, True]
+            assert all(heads[k] == round(stored[k] * 254) for k in (last - 1, last))
+
+
+def test_a_damaged_file_of_pause_heads_is_named(tmp_path):
+    data = make_report(tmp_path, questions(tmp_path)[:1])
+    path = data.run.folder / "clean.pauses.json"
+    for text in ("[[0]]", "3", '[["a", 1]]', "[[999999, 0.5]]"):
+        path.write_text(text, "utf-8")
+        with pytest.raises(WorkbenchError, match=r"clean\.pauses\.json: not in the form of pause heads"):
+            write_run_page(data)

@@ -1,0 +1,97 @@
+"""Scores over a grid of silence and threshold, for the page's sliders: every point of it is a replay, so all are exact.
+
+The grid is kept as ``sliders.json`` in the folder of the run, under the digests of the run's traces: a page of another
+run never shows it.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from workbench.cache import Store, default_folder, key_of
+from workbench.config import Config, override
+from workbench.errors import WorkbenchError
+from workbench.files import canonical_json, read_json, write_text
+from workbench.reports.material import Material
+from workbench.runs import Run
+from workbench.tuning.evaluator import Evaluator
+
+SILENCES_MS = (240, 400, 560, 720, 880, 1040, 1280, 1600)
+"""Values of ``stt_silence_ms``, each a whole number of 80 ms frames; the run's own is added."""
+THRESHOLD_STEPS_DB = (-12, -6, -3, 0, 3, 6)
+"""Values of ``stt_silence_threshold`` around the run's own."""
+
+KEYS = (
+    "loss_s_per_turn", "cutin_per_hold", "cutin_per_turn", "missed_eot_rate", "voice_to_voice_ms_p50",
+    "voice_to_voice_ms_p95", "turns_answered_n", "false_bargein_per_agent_hour",
+)  # fmt: skip
+"""Scores that the sliders show."""
+
+_FILE = "sliders.json"
+
+
+def grid_settings(config: Config) -> tuple[list[int], list[float]]:
+    """Values of silence in ms and of the threshold, ascending, the config's own among them."""
+    own = config.assistant.stt_silence_threshold
+    frames = {-(-value // 80): value for value in (*SILENCES_MS, config.assistant.stt_silence_ms)}
+    thresholds = {own * 10 ** (step / 20) if step else own for step in THRESHOLD_STEPS_DB}
+    return sorted(frames.values()), sorted(value for value in thresholds if value <= 1)
+
+
+def point_config(config: Config, silence: int, threshold: float) -> Config:
+    """The run's config with another silence and threshold."""
+    return override(config, {"stt_silence_ms": silence, "stt_silence_threshold": threshold})
+
+
+def write_grid(data: Material, watch: Callable[[int, int], None] = lambda _done, _of: None) -> Path:
+    """Replay every point of the grid and write ``sliders.json``.
+
+    Args:
+        data: the run and its scores.
+        watch: gets (points done, points in all).
+
+    Raises:
+        WorkbenchError: the run has no energy gate, or its own setting no longer gives its own scores.
+    """
+    run = data.run
+    if not run.config.assistant.stt_silence:
+        raise WorkbenchError(f"{run.folder}: stt_silence is off, so that silence and threshold do nothing; no sliders")
+    silences, thresholds = grid_settings(run.config)
+    store = Store(default_folder())
+    try:
+        evaluator = Evaluator([item.session.folder for item in run.sessions], run.config, store, prices=data.prices)
+        points: list[list[float | None]] = []
+        for silence in silences:
+            for threshold in thresholds:
+                watch(len(points), len(silences) * len(thresholds))
+                summary = evaluator.summary(point_config(run.config, silence, threshold), evaluator.names)
+                points.append([summary.scores[key] for key in KEYS])
+    finally:
+        store.close()
+    own = _own_point(run.config, silences, thresholds)
+    if points[own] != [data.summary.scores[key] for key in KEYS]:
+        raise WorkbenchError(f"{run.folder}: models or step costs have changed since this run; replay it again")
+    path = run.folder / _FILE
+    grid = {"of": _identity(run), "silences": silences, "thresholds": thresholds, "own": own, "points": points}
+    write_text(path, canonical_json(grid | {"keys": list(KEYS)}) + "\n")
+    return path
+
+
+def read_grid(run: Run) -> dict[str, Any] | None:
+    """The grid of a run; None where there is none, or it is that of other traces."""
+    path = run.folder / _FILE
+    if not path.exists():
+        return None
+    grid = read_json(path)
+    known = isinstance(grid, dict) and grid.get("of") == _identity(run) and grid.get("keys") == list(KEYS)
+    return grid if known else None
+
+
+def _own_point(config: Config, silences: Sequence[int], thresholds: Sequence[float]) -> int:
+    frames = -(-config.assistant.stt_silence_ms // 80)
+    row = next(number for number, value in enumerate(silences) if -(-value // 80) == frames)
+    return row * len(thresholds) + thresholds.index(config.assistant.stt_silence_threshold)
+
+
+def _identity(run: Run) -> str:
+    return key_of("sliders", run.config.fingerprint, *sorted((it.session.name, it.digest) for it in run.sessions))
