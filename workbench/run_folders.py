@@ -10,8 +10,11 @@ from workbench.files import sha256_text
 LONGEST_PART = 40
 """Characters of sessions' names in a folder's name."""
 
-_OF_A_RUN = ("run.json", "scores.json", "report.md", "index.html", "figures/waterfall.png", "figures/latency.png")
-_OF_A_SESSION = ("{}.trace.jsonl", "{}.agent.flac", "figures/{}.timeline.png")
+_OF_A_RUN = (
+    "run.json", "scores.json", "report.md", "index.html", "sliders.json", "run.perfetto.json", "*.trace.jsonl",
+    "*.agent.flac", "*.pauses.json", "figures/*.png", "figures/*.svg", "tables/*.csv", "tables/*.parquet",
+)  # fmt: skip
+"""Files of a run's folder that another run does not keep."""
 
 
 def folder_part(sessions: Sequence[str]) -> str:
@@ -60,5 +63,11 @@ def make_room(folder: Path, config: Config, sessions: Sequence[Path], force: boo
     what = f"of other sessions ({', '.join(other[:3])})" if other else "with another config"
     if not force:
         raise WorkbenchError(f"{folder}: holds a run {what}; give another --out, or --force to replace it")
-    for name in (*_OF_A_RUN, *(form.format(entry.name) for entry in there.sessions for form in _OF_A_SESSION)):
-        (folder / name).unlink(missing_ok=True)
+    for pattern in _OF_A_RUN:
+        for path in sorted(folder.glob(pattern)):
+            path.unlink()
+
+
+def pauses_path(folder: Path, session: str) -> Path:
+    """File of a session's pause heads in the folder of its run: [frame, probability of a pause] of each frame heard."""
+    return folder / f"{session}.pauses.json"

@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from workbench.arrays import Audio
 from workbench.config import Config, knobs, override, to_dict
 from workbench.errors import WorkbenchError
-from workbench.files import pretty_json, write_text
+from workbench.files import canonical_json, pretty_json, write_text
 from workbench.metrics import SessionScores, Summary, agent_intervals, evaluate, summarise, write_scores
 from workbench.metrics.codec_limit import codec_note
 from workbench.metrics.loss import DEFAULT, Prices
-from workbench.run_folders import default_run_folder
+from workbench.run_folders import default_run_folder, pauses_path
 from workbench.run_reasons import with_reasons
 from workbench.sessions.folders import check_name
 from workbench.sessions.labels import Label, only_known, read_labels
@@ -206,11 +207,20 @@ def _write_session(out: Path, session: Session, labels: tuple[Label, ...], resul
     out.mkdir(parents=True, exist_ok=True)
     digest = write_trace(out / f"{session.name}.trace.jsonl", result.trace)
     write_track(out / f"{session.name}.agent.flac", agent_blocks(result.sounds(), session.samples))
+    pauses = pauses_path(out, session.name)
+    if result.pauses:
+        heads = [[frame, round(value, 4)] for frame, value in sorted(result.pauses.items())]
+        write_text(pauses, canonical_json(heads) + "\n")
+    else:
+        pauses.unlink(missing_ok=True)
     return SessionRun(session, labels, result.trace, digest)
 
 
-def agent_blocks(played: Sequence[tuple[int, Audio]], samples: int) -> Iterator[Audio]:
-    """What the agent played on the session clock, gaps included, at least as long as the session."""
+def agent_blocks(played: Sequence[tuple[int, Audio]], samples: int) -> Iterator[npt.NDArray[Any]]:
+    """What the agent played on the session clock, gaps included, at least as long as the session.
+
+    Sound is float32; silence, most of it, comes as whole numbers, which need no rounding.
+    """
     at = 0
     for begin, pcm in played:
         yield from _silence(begin - at)
@@ -219,9 +229,9 @@ def agent_blocks(played: Sequence[tuple[int, Audio]], samples: int) -> Iterator[
     yield from _silence(samples - at)
 
 
-def _silence(samples: int) -> Iterator[Audio]:
+def _silence(samples: int) -> Iterator[npt.NDArray[np.int32]]:
     while samples > 0:
-        yield np.zeros(min(samples, SAMPLE_RATE), dtype=np.float32)
+        yield np.zeros(min(samples, SAMPLE_RATE), dtype=np.int32)
         samples -= SAMPLE_RATE
 
 

@@ -30,6 +30,19 @@ def test_json_holds_what_the_file_holds(tmp_path: Path) -> None:
     assert printed["figures"] == ["swept/sweep.png", "swept/sweep.svg"]
 
 
+def test_another_sweep_is_replaced_only_by_force(tmp_path: Path) -> None:
+    first = ["sweep", "holds", "stt_silence_ms", "--values", "400,720", "--out", "swept", *SCRIPTED]
+    assert workbench(first, tmp_path).returncode == 0
+    before = (tmp_path / "swept" / "sweep.json").read_bytes()
+    assert workbench(first, tmp_path).returncode == 0
+    assert (tmp_path / "swept" / "sweep.json").read_bytes() == before
+    other = ["sweep", "holds", "stt_flush", "--out", "swept", *SCRIPTED]
+    done = workbench(other, tmp_path)
+    assert (done.returncode, (tmp_path / "swept" / "sweep.json").read_bytes()) == (2, before)
+    assert "holds another sweep" in done.stderr
+    assert workbench([*other, "--force"], tmp_path).returncode == 0
+
+
 def test_two_knobs_make_a_grid(tmp_path: Path) -> None:
     values = ["--values", "0.01,0.05", "--values", "400,720"]
     command = ["sweep", "holds", "stt_silence_threshold", "stt_silence_ms", *values, *SCRIPTED]

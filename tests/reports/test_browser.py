@@ -16,7 +16,7 @@ from workbench.reports.comparison_page import comparison_folder, write_compariso
 from workbench.reports.run_page import write_run_page
 from workbench.reports.sliders import KEYS, grid_settings, write_grid
 from workbench.reports.study_page import write_study_page
-from workbench.reports.tables import cell_text
+from workbench.reports.table_files import cell_text
 from workbench.sessions.label_files import import_labels
 from workbench.sessions.labels import read_labels
 from workbench.sessions.session import open_session

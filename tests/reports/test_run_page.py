@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from made_runs import make_report, make_session, questions
 
+from workbench.errors import WorkbenchError
 from workbench.metrics.rows import PARTS
 from workbench.reports.charts import waterfall_chart
 from workbench.reports.html import policy, script_json
@@ -17,10 +18,11 @@ from workbench.reports.incidents import KINDS, incidents
 from workbench.reports.markdown import escape, table, write_markdown
 from workbench.reports.parts import OWNERS
 from workbench.reports.run_page import write_run_page
-from workbench.reports.session_data import PEAK_SAMPLES, lowest
+from workbench.reports.session_data import NOT_HEARD, PEAK_SAMPLES, lowest
 from workbench.reports.tables import run_tables
 from workbench.reports.verdict import advice
 from workbench.sessions.tracks import read_track
+from workbench.trace import Commit, Heard
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE, samples_to_ms
 
 
@@ -221,3 +223,31 @@ def test_buffer_of_the_page_is_the_least_of_each_step():
             full[moment:] = level
         steps = [full[i : i + PEAK_SAMPLES].min() for i in range(0, end, PEAK_SAMPLES)]
         assert list(base64.b64decode(lowest(changes, end))) == steps
+
+
+def test_pause_heads_are_those_that_the_listener_saw(tmp_path):
+    """The turn ends where the head has been over its threshold in two frames: at its last hit."""
+    data = make_report(tmp_path, questions(tmp_path), stt_vad=True, stt_silence_ms=4000)
+    page = page_data(write_run_page(data))
+    for (item, _), session in zip(data.sessions, page["sessions"], strict=True):
+        heads = np.frombuffer(base64.b64decode(session["pauses"]), np.uint8)
+        stored = dict(json.loads((data.run.folder / f"{item.session.name}.pauses.json").read_text("utf-8")))
+        heard = [event for event in item.trace.events if isinstance(event, Heard)]
+        frames = {k for event in heard for k in range(event.start // FRAME_SAMPLES, event.end // FRAME_SAMPLES)}
+        assert {int(k) for k in np.flatnonzero(heads != NOT_HEARD)} == set(stored) == frames
+        assert session["pauseThreshold"] == 0.5
+        decided = [event for event in item.trace.events if isinstance(event, Commit) and event.reason == "pause"]
+        assert decided
+        for event in decided:
+            last = event.frame_end // FRAME_SAMPLES - 1
+            assert [stored[k] > 0.5 for k in (last - 1, last)] == [True, True]
+            assert all(heads[k] == round(stored[k] * 254) for k in (last - 1, last))
+
+
+def test_a_damaged_file_of_pause_heads_is_named(tmp_path):
+    data = make_report(tmp_path, questions(tmp_path)[:1])
+    path = data.run.folder / "clean.pauses.json"
+    for text in ("[[0]]", "3", '[["a", 1]]', "[[999999, 0.5]]"):
+        path.write_text(text, "utf-8")
+        with pytest.raises(WorkbenchError, match=r"clean\.pauses\.json: not in the form of pause heads"):
+            write_run_page(data)

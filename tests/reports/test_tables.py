@@ -7,7 +7,8 @@ import pytest
 from made_runs import make_report, questions
 
 from workbench.reports.incidents import incidents
-from workbench.reports.tables import run_tables, write_tables
+from workbench.reports.table_files import write_tables
+from workbench.reports.tables import run_tables
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "report.md"
 

@@ -88,7 +88,7 @@ budget_option = click.option(
 unmeasured_option = click.option(
     "--allow-unmeasured", is_flag=True, help="Keep limits for which there was nothing to measure; they fail otherwise."
 )
-force_option = click.option("--force", is_flag=True, help="Replace a run with another config or of other sessions.")
+force_option = click.option("--force", is_flag=True, help="Replace a result of another config or other sessions.")
 price_option = click.option(
     "--price",
     "prices",

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from workbench.arrays import Times
-from workbench.assistants.protocol import Assistant, Ears, ListenCycle, Listening, NextListen
+from workbench.assistants.protocol import PAUSE_HEAD, Assistant, Ears, ListenCycle, Listening, NextListen
 from workbench.cache import Store
 from workbench.dialogue.shared_model import SharedModelCycles
 from workbench.errors import WorkbenchError
@@ -79,12 +79,16 @@ class UserTurnRunner:
         assistant: whose listener it is.
         ears: what it hears with.
         events: where it puts what happened.
+        pauses: if given, it also puts there the pause head that the STT gave for each frame: frame → probability.
     """
 
-    def __init__(self, assistant: Assistant, ears: Ears, events: list[Event]) -> None:
+    def __init__(
+        self, assistant: Assistant, ears: Ears, events: list[Event], pauses: dict[int, float] | None = None
+    ) -> None:
         self._assistant = assistant
         self.ears = ears
         self._events = events
+        self._pauses = pauses
         self._turns = 0
         self._cycles = SharedModelCycles()
 
@@ -128,6 +132,9 @@ class UserTurnRunner:
         for step, word in words:
             heard_at = max(0, frame_end(int(position[step]) - delay))
             self._events.append(Word(int(done[step]), word, heard_at))
+        if self._pauses is not None:
+            known = zip(cycle.fed, listened.hears.pauses, strict=False)
+            self._pauses.update((frame, heads[PAUSE_HEAD]) for frame, heads in known if heads is not None)
         fed = np.asarray(cycle.fed)
         costs = self._costs_of(fed)
         self._events.append(Steps(cycle.done[0] - int(costs[0]), "stt", tuple(costs.tolist())))

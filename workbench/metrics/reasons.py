@@ -2,13 +2,12 @@
 
 Conventions:
     Samples at 24 kHz; levels are the RMS of each 80 ms frame as the listener heard it, the agent's echo included.
-    A remedy is worked out for the one place: it says nothing about what the setting does elsewhere. For that there is
-    ``workbench sweep``.
-
+    A remedy is worked out for the one place; what the setting does elsewhere, ``workbench sweep`` says.
     ``docs/metrics.md`` lists the kinds.
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -94,6 +93,7 @@ class _Listener:
             (event for event in trace.events if isinstance(event, Commit)), key=lambda commit: commit.frame_end
         )
         self._opened = [event.t for event in trace.events if isinstance(event, Listen)]
+        self._closed = sorted([*self._opened, *(commit.frame_end for commit in self._commits)])
         self._onsets = [event.t for event in trace.events if isinstance(event, Onset)]
         self._chunks = [event.t for event in trace.events if isinstance(event, Chunk)]
         self._heard = [event for event in trace.events if isinstance(event, Heard)]
@@ -216,8 +216,8 @@ class _Listener:
         for t in self._onsets:
             if row.start < t <= row.end + FRAME_SAMPLES:
                 return t
-            closed = [*self._opened, *(commit.frame_end for commit in self._commits)]
-            if t <= row.start and not any(t < other <= row.start for other in closed) and self._listens(row.start):
+            closed = bisect_right(self._closed, t) < bisect_right(self._closed, row.start)
+            if t <= row.start and not closed and self._listens(row.start):
                 return t
         return None
 

@@ -5,8 +5,8 @@ the workbench is for; within each, a stage's job starts when its input is there 
 the cost source says. Nothing here reads a wall clock, and nothing knows which stack it runs.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from workbench.arrays import Audio
 from workbench.assistants import assistant
@@ -33,11 +33,13 @@ class ReplayResult:
         sounds: gives (first sample at the loudspeaker, PCM) of all that the agent played, in order. A function, since
             most replays are only scored and need no audio.
         measured: the costs that were taken, where they were.
+        pauses: frame → probability of a pause of 2 s by the STT's pause head, where it has one and heard the frame.
     """
 
     trace: Trace
     sounds: Callable[[], list[tuple[int, Audio]]]
     measured: MeasuredCosts | None = None
+    pauses: Mapping[int, float] = field(default_factory=dict)
 
 
 def cost_source(knobs: Knobs, profile: Profile | None, session: str) -> CostSource:
@@ -79,11 +81,12 @@ def replay(
     events = []
     who = assistant(knobs.assistant)
     mic = Microphone(session, taps, store)
-    listening = UserTurnRunner(who, make_ears(knobs, stages.stt, mic, costs, store), events)
+    pauses: dict[int, float] = {}
+    listening = UserTurnRunner(who, make_ears(knobs, stages.stt, mic, costs, store), events, pauses)
     answering = AgentTurnRunner(who, knobs, stages, mic, listening, store)
     for _ in Conversation(who, knobs, listening, answering.answer, knobs.playback.playout, events).run():
         pass
-    return ReplayResult(_trace(session, knobs, costs, taps, events), answering.all_sounds, measured)
+    return ReplayResult(_trace(session, knobs, costs, taps, events), answering.all_sounds, measured, pauses)
 
 
 def _trace(session: Session, knobs: Knobs, costs: CostSource, taps: Taps, events: list[Event]) -> Trace:

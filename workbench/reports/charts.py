@@ -41,7 +41,7 @@ _ID = re.compile(r'"p(\d+)"')
 
 
 @dataclass(frozen=True)
-class FrontPoint:
+class SettingPoint:
     """A setting as the front shows it.
 
     Attributes:
@@ -151,7 +151,7 @@ def ecdf_chart(curves: Mapping[str, Sequence[float]]) -> dict[str, Any]:
     return _item(drawn)
 
 
-def front_chart(points: Sequence[FrontPoint]) -> dict[str, Any]:
+def front_chart(points: Sequence[SettingPoint]) -> dict[str, Any]:
     """Answer time against cut-ins, a dot a setting; settings that never answer stand grey at the right edge.
 
     Args:

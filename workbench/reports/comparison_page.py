@@ -21,7 +21,7 @@ from workbench.reports.html import write_page
 from workbench.reports.material import Material, clock, ms
 from workbench.reports.overview import first_words
 from workbench.reports.run_page import page_sessions
-from workbench.reports.tables import cell_text
+from workbench.reports.table_files import cell_text
 from workbench.units import SAMPLE_RATE
 
 _BEFORE, _AFTER = SAMPLE_RATE, 4 * SAMPLE_RATE

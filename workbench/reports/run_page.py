@@ -14,7 +14,7 @@ from workbench.arrays import Audio
 from workbench.cache import Store, default_folder, key_of
 from workbench.metrics.budget import certify
 from workbench.metrics.missing import explained
-from workbench.reports.charts import FrontPoint, front_chart, run_charts
+from workbench.reports.charts import SettingPoint, front_chart, run_charts
 from workbench.reports.html import write_page
 from workbench.reports.incidents import KINDS, incidents
 from workbench.reports.material import Material, clock
@@ -22,7 +22,8 @@ from workbench.reports.overview import changed_knobs, facts, first_words
 from workbench.reports.parts import PART_WORDS, owners
 from workbench.reports.session_data import session_data
 from workbench.reports.sliders import read_grid
-from workbench.reports.tables import DataTable, cell_text, run_tables
+from workbench.reports.table_files import cell_text
+from workbench.reports.tables import DataTable, run_tables
 from workbench.reports.verdict import advice, left_out, tiles, verdict
 from workbench.sessions.mp3 import MP3_FORM, encode_mp3
 from workbench.units import SAMPLE_RATE
@@ -96,7 +97,7 @@ def grid_front(grid: dict[str, Any]) -> dict[str, Any]:
     places = [(silence, threshold) for silence in grid["silences"] for threshold in grid["thresholds"]]
     return front_chart(
         [
-            FrontPoint(
+            SettingPoint(
                 f"stt_silence_ms {silence}, stt_silence_threshold {threshold:.3g}",
                 point[answer],
                 point[cut] or 0.0,

@@ -16,10 +16,13 @@ import numpy.typing as npt
 
 from workbench.arrays import Audio
 from workbench.assistants import knobs_of
+from workbench.errors import WorkbenchError
+from workbench.files import read_json
 from workbench.metrics import SessionScores
 from workbench.metrics.index import ReplyEvents, index
 from workbench.replay.engine import echo_path
 from workbench.reports.timeline_data import FLOOR_DBFS, dbfs, timeline_data
+from workbench.run_folders import pauses_path
 from workbench.runs import Run, SessionRun
 from workbench.sessions.tracks import read_track
 from workbench.trace import Chunk, Commit, Listen, Onset, Trace, Word
@@ -56,6 +59,8 @@ def session_data(run: Run, item: SessionRun, scores: SessionScores, agent: Path)
         "mic": peaks(recorded),
         "agent": peaks(played),
         "level": _base64(np.rint((shown.level - FLOOR_DBFS) * LEVEL_STEPS).astype(np.uint8)),
+        "pauses": _pause_heads(run, item),
+        "pauseThreshold": assistant.stt_vad_threshold if assistant.stt_vad else None,
         "threshold": round(float(dbfs(np.array(assistant.stt_silence_threshold))), 2)
         if assistant.stt_silence
         else None,
@@ -89,6 +94,28 @@ def peaks(pcm: Audio) -> str:
     padded[: len(pcm)] = np.abs(pcm)
     largest = padded.reshape(steps, PEAK_SAMPLES).max(axis=1) if steps else padded
     return _base64(np.rint(np.minimum(largest, 1.0) * 255).astype(np.uint8))
+
+
+NOT_HEARD = 255
+"""Byte of a frame that the STT did not hear; 0 to 254 are probabilities of a pause."""
+
+
+def _pause_heads(run: Run, item: SessionRun) -> str:
+    """Byte a frame in base64; empty where the STT has no pause heads.
+
+    Raises:
+        WorkbenchError: the file of pause heads cannot be read.
+    """
+    path = pauses_path(run.folder, item.session.name)
+    if not path.exists():
+        return ""
+    values = np.full(item.session.frames, NOT_HEARD, dtype=np.uint8)
+    try:
+        for frame, value in read_json(path):
+            values[frame] = round(min(max(value, 0.0), 1.0) * (NOT_HEARD - 1))
+    except (TypeError, ValueError, IndexError):
+        raise WorkbenchError(f"{path}: not in the form of pause heads; replay the session again") from None
+    return _base64(values)
 
 
 def lowest(changes: Sequence[tuple[int, int]], end: int) -> str:

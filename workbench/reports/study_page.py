@@ -9,9 +9,9 @@ from typing import Any
 
 from workbench.errors import WorkbenchError
 from workbench.files import read_json, read_text
-from workbench.reports.charts import FrontPoint, bar_chart, course_chart, front_chart, sweep_chart
+from workbench.reports.charts import SettingPoint, bar_chart, course_chart, front_chart, sweep_chart
 from workbench.reports.html import write_page
-from workbench.reports.tables import cell_text
+from workbench.reports.table_files import cell_text
 from workbench.tuning.spec import local_url, read_spec
 from workbench.tuning.storage import missing, open_storage
 from workbench.tuning.study import finished, load, outcome_of
@@ -104,11 +104,11 @@ def _front(result: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     today, tuned = (result["tuning"][which]["scores"] for which in ("baseline", "tuned"))
     points = [
-        FrontPoint(f"{point['name']}: {_spelt(point['settings'])}", point["values"][0], point["values"][1] or 0.0)
+        SettingPoint(f"{point['name']}: {_spelt(point['settings'])}", point["values"][0], point["values"][1] or 0.0)
         for point in front["points"]
     ]
     for mark, scores in (("today", today), ("recommended", tuned)):
-        points.append(FrontPoint(mark, scores["voice_to_voice_ms_p50"], scores["cutin_per_hold"] or 0.0, mark))
+        points.append(SettingPoint(mark, scores["voice_to_voice_ms_p50"], scores["cutin_per_hold"] or 0.0, mark))
     return front_chart(points)
 
 

@@ -1,18 +1,13 @@
-"""Tables of a run with documented columns: the page shows them, and they are written as CSV and Parquet.
+"""Tables of a run with documented columns; :mod:`workbench.reports.table_files` writes them as CSV and Parquet.
 
 Conventions:
     Times and durations are milliseconds (``_ms``) or seconds (``_s``) as floats; a cell is None where there was nothing
     to measure. ``docs/report.md`` lists every column (a test compares).
 """
 
-import importlib.util
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 
-from workbench.errors import WorkbenchError, install
-from workbench.files import replacing
 from workbench.metrics.definitions import BY_KEY, HIGHER_IS_BETTER
 from workbench.metrics.rows import PARTS, TurnRow
 from workbench.reports.incidents import Incident
@@ -40,15 +35,6 @@ class DataTable:
     title: str
     columns: Mapping[str, str]
     rows: tuple[tuple[Cell, ...], ...]
-
-
-def cell_text(value: object) -> str:
-    """A cell for people; the exact figure stands in the files of the table."""
-    if value is None or value == "":
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 _SESSION = {"session": "name of the session"}
@@ -285,33 +271,3 @@ def _scores(data: Material) -> DataTable:
         if key in BY_KEY
     )
     return DataTable("scores", "Scores", columns, rows)
-
-
-def write_tables(folder: Path, tables: Sequence[DataTable], suffix: str) -> Iterator[Path]:
-    """Write each table into ``folder/tables/``; the same tables give the same bytes.
-
-    Args:
-        folder: of the run.
-        tables: to write.
-        suffix: ``csv`` or ``parquet``.
-
-    Yields:
-        The files.
-
-    Raises:
-        WorkbenchError: what writes Parquet is not installed.
-    """
-    import pandas
-
-    if suffix == "parquet" and importlib.util.find_spec("pyarrow") is None:
-        raise WorkbenchError(f"--format parquet needs pyarrow; {install('parquet')}")
-
-    target = folder / "tables"
-    target.mkdir(parents=True, exist_ok=True)
-    for table in tables:
-        frame = pandas.DataFrame(table.rows, columns=list(table.columns)).convert_dtypes()
-        write = {"csv": partial(frame.to_csv, index=False, lineterminator="\n"), "parquet": frame.to_parquet}[suffix]
-        path = target / f"{table.name}.{suffix}"
-        with replacing(path) as beside:
-            write(beside)
-        yield path

@@ -1,6 +1,6 @@
 """Action and output of ``workbench report``; ``replay`` and ``demo`` write the same page."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,10 +8,14 @@ import click
 
 from workbench.errors import WorkbenchError, printable
 from workbench.files import read_json
+from workbench.metrics import SessionScores, Summary
 from workbench.metrics.budget import read_budget, read_prices
 from workbench.metrics.loss import Prices, check_prices
 from workbench.reports import Material, gather
-from workbench.runs import read_run, score_run
+from workbench.runs import Run, read_run, score_run, scores_of
+
+Score = Callable[[Run, Prices], tuple[tuple[SessionScores, ...], Summary]]
+"""Scores a run: writes ``scores.json``, or writes nothing."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ def _written(folders: Sequence[Path], request: ReportRequest) -> Iterator[Path]:
     if len(folders) == 2:
         from workbench.reports.comparison_page import comparison_folder, write_comparison_page
 
-        a, b = (_gathered(each, request.budget) for each in folders)
+        a, b = (_gathered(each, request.budget, scores_of) for each in folders)
         yield write_comparison_page(a, b, comparison_folder(*folders))
     elif (folder / "result.json").exists() or (folder / "study.toml").exists():
         from workbench.reports.study_page import write_study_page
@@ -73,13 +77,13 @@ def _written(folders: Sequence[Path], request: ReportRequest) -> Iterator[Path]:
 
 
 def _of_run(folder: Path, request: ReportRequest) -> Iterator[Path]:
-    yield from write_formats(_gathered(folder, request.budget), request)
+    yield from write_formats(_gathered(folder, request.budget, score_run), request)
 
 
-def _gathered(folder: Path, budget: Path) -> Material:
+def _gathered(folder: Path, budget: Path, score: Score) -> Material:
     run = read_run(folder)
     prices = _prices(folder, budget)
-    scored, summary = score_run(run, prices)
+    scored, summary = score(run, prices)
     return gather(run, scored, summary, read_budget(budget), prices)
 
 
@@ -95,7 +99,8 @@ def write_formats(data: Material, request: ReportRequest) -> Iterator[Path]:
     """Write the report of a run in every format that was asked for; yields the files, the page last."""
     if {"csv", "parquet"} & set(request.formats):
         from workbench.reports.incidents import incidents
-        from workbench.reports.tables import run_tables, write_tables
+        from workbench.reports.table_files import write_tables
+        from workbench.reports.tables import run_tables
 
         tables = run_tables(data, incidents(data))
         for suffix in ("csv", "parquet"):

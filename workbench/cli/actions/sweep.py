@@ -12,7 +12,7 @@ from workbench.cli.options import is_session, named_folder, session_folders
 from workbench.cli.progress import Bar, Output
 from workbench.config import Config, Knob, resolve
 from workbench.errors import WorkbenchError
-from workbench.files import RECORDINGS, canonical_json, pretty_json, sha256_text, shipped, write_text
+from workbench.files import RECORDINGS, canonical_json, pretty_json, read_json, sha256_text, shipped, write_text
 from workbench.metrics.definitions import BY_KEY, Rate
 from workbench.metrics.loss import Prices
 from workbench.run_folders import folder_part
@@ -28,7 +28,11 @@ GAP = 3
 
 
 def sweep_and_show(
-    asked: tuple[Sequence[str], Sequence[str]], config: Config, prices: Prices, out: Path | None, as_json: bool
+    asked: tuple[Sequence[str], Sequence[str]],
+    config: Config,
+    prices: Prices,
+    place: tuple[Path | None, bool],
+    as_json: bool,
 ) -> int:
     """Sweep, write ``sweep.json`` and the figure, print the scores that move.
 
@@ -36,7 +40,7 @@ def sweep_and_show(
         asked: sessions with one or two knobs after them, and what ``--values`` was given.
         config: today's settings.
         prices: of faults.
-        out: folder of the result; by default one named for knobs and sessions.
+        place: folder of the result, by default one named for knobs and sessions; and whether another one there goes.
         as_json: whether to print JSON.
     """
     arguments, values = asked
@@ -47,11 +51,21 @@ def sweep_and_show(
     typed = [text.replace(",", " ").split() for text in values] or [[] for _ in chosen]
     axes = [axis(name, config, space, given) for name, given in zip(chosen, typed, strict=True)]
     folders = session_folders(names)
-    out = out or _default_folder(axes, [folder.name for folder in folders], config)
+    out = place[0] or _default_folder(axes, [folder.resolve().name for folder in folders], config)
+    kept = out / "sweep.json"
+    head = {
+        "config": config.fingerprint,
+        "swept": [[one.path, list(one.values)] for one in axes],
+        "folders": [folder.as_posix() for folder in folders],
+    }
+    if kept.exists() and not place[1]:
+        there = read_json(kept)
+        if not isinstance(there, dict) or any(there.get(key) != value for key, value in head.items()):
+            raise WorkbenchError(f"{out}: holds another sweep; give another --out, or --force to replace it")
     with Bar() as bar:
         found = run_sweep(folders, config, axes, prices, bar)
     out.mkdir(parents=True, exist_ok=True)
-    write_text(out / "sweep.json", pretty_json(found.to_dict() | {"config": config.fingerprint}))
+    write_text(kept, pretty_json(head | found.to_dict()))
     from workbench.reports.sweep_figure import draw_sweep
 
     figures = draw_sweep(found, out)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from workbench.cli.options import BASELINE, PATH, config_options, json_option, price_option
+from workbench.cli.options import BASELINE, PATH, config_options, force_option, json_option, price_option
 from workbench.config import Config
 
 
@@ -15,6 +15,7 @@ from workbench.config import Config
 @click.option(
     "--out", type=PATH, help="Folder of the result; by default reports/ and a name made from knob and sessions."
 )
+@force_option
 @price_option
 @json_option
 def sweep(
@@ -22,6 +23,7 @@ def sweep(
     values: tuple[str, ...],
     config: Config,
     out: Path | None,
+    force: bool,
     prices: tuple[str, ...],
     as_json: bool,
 ) -> int:
@@ -33,4 +35,4 @@ def sweep(
     from workbench.cli.actions.score import yardstick
     from workbench.cli.actions.sweep import sweep_and_show
 
-    return sweep_and_show((arguments, values), config, yardstick(None, prices)[1], out, as_json)
+    return sweep_and_show((arguments, values), config, yardstick(None, prices)[1], (out, force), as_json)

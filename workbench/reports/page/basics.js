@@ -26,7 +26,7 @@ function colour(name) {
 const darkMode = window.matchMedia("(prefers-color-scheme: dark)");
 
 for (const session of page.sessions || []) {
-  for (const name of ["mic", "agent", "level", "buffer"]) session[name] = bytes(session[name]);
+  for (const name of ["mic", "agent", "level", "buffer", "pauses"]) session[name] = bytes(session[name]);
 }
 
 /** Make a canvas as sharp as the screen; returns its 2D context in CSS pixels, and its size. */

@@ -8,7 +8,7 @@ const MARGIN = 56;           // pixels at the left for the lanes' names
 
 /** Lanes in order: name and height in pixels. */
 const LONG = [
-  ["marks", 34], ["mic", 62], ["level", 66], ["labels", 30], ["listener", 18], ["words", 22], ["agent", 62],
+  ["marks", 34], ["mic", 62], ["level", 66], ["pauses", 40], ["labels", 30], ["listener", 18], ["words", 22], ["agent", 62],
   ["chunks", 24], ["buffer", 44], ["time", 22],
 ];
 const SHORT = [["marks", 14], ["mic", 38], ["labels", 16], ["listener", 8], ["agent", 34], ["time", 16]];
@@ -39,6 +39,7 @@ class Scale {
 function drawLanes(canvas, session, from, to, lanes, extras = {}) {
   const { paper, width, height } = sharpCanvas(canvas);
   const long = lanes === LONG;
+  if (!session.pauses.length) lanes = lanes.filter(([name]) => name !== "pauses");
   const scale = new Scale(from, to, long ? MARGIN : 0, width - (long ? 4 : 0));
   const total = lanes.reduce((sum, [, size]) => sum + size, 0);
   const stretch = (height - 4 * lanes.length) / total;
@@ -142,6 +143,22 @@ const LANE = {
       paper.fillRect(scale.left, y(threshold) - 0.75, scale.right - scale.left, 1.5);
       drawText(paper, `${threshold.toFixed(1)} dB`, scale.left + 3, Math.max(lane.top + 7, y(threshold) - 8), 80, "bad");
     }
+  },
+
+  pauses(paper, session, scale, lane) {
+    paper.fillStyle = colour("accent");
+    for (let x = Math.floor(scale.left); x < scale.right; x += 1) {
+      const first = Math.max(0, Math.floor(scale.moment(x) / FRAME));
+      const last = Math.min(session.pauses.length, Math.max(first + 1, Math.ceil(scale.moment(x + 1) / FRAME)));
+      let most = -1;
+      for (let i = first; i < last; i += 1) if (session.pauses[i] !== 255) most = Math.max(most, session.pauses[i]);
+      if (most < 0) continue;
+      const size = Math.max(1, (lane.height * most) / 254);
+      paper.fillRect(x, lane.top + lane.height - size, 1, size);
+    }
+    if (session.pauseThreshold === null) return;
+    paper.fillStyle = colour("bad");
+    paper.fillRect(scale.left, lane.top + lane.height * (1 - session.pauseThreshold), scale.right - scale.left, 1.5);
   },
 
   labels(paper, session, scale, lane, extras) {
