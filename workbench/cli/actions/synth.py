@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from workbench.errors import printable
+from workbench.errors import WorkbenchError, printable
 from workbench.sessions.labels import read_labels, turns
 from workbench.sessions.synth import synthesise
 from workbench.sessions.synth_spec import read_spec
