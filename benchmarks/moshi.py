@@ -11,6 +11,7 @@ slows both.
     python benchmarks/moshi.py --only nano       the shipped models on MLX's CPU back end and in NumPy
     python benchmarks/moshi.py --only codec --frames 25      Mimi of the published size: the same two, and rustymimi
     python benchmarks/moshi.py --only equal --frames 5000    codes and samples of nano's Mimi, MLX's against NumPy's
+    python benchmarks/moshi.py --only batch      nano hears eight recordings, 1, 2, 4 and 8 at once
 """
 
 import argparse
@@ -249,6 +250,37 @@ def bench_equal(count: int, seed: int) -> None:
     )
 
 
+def bench_batch(runs: int) -> None:
+    """Eight recordings of different lengths heard in batches: same tokens, frames per second of processor time."""
+    lengths = [30 + 15 * number for number in range(8)]
+    pcm = probe(sum(lengths))
+    ends = np.cumsum(lengths) * FRAME_SAMPLES
+    recordings = [pcm[end - frames * FRAME_SAMPLES : end] for end, frames in zip(ends, lengths, strict=True)]
+    for how in ("mlx", "numpy"):
+        stt = DsmStt(find(nano.folder() / "stt"), lm=how)
+        alone = [stt.open().steps(recording) for recording in recordings]
+        begun = clock()
+        for recording in recordings:
+            stt.codec.reset()
+            stt.codec.encode(recording)
+        encoding = (clock() - begun)[1]
+        for together in (1, 2, 4, 8):
+            taken = []
+            for _ in range(runs):
+                begun, heard = clock(), []
+                for first in range(0, 8, together):
+                    group = recordings[first : first + together]
+                    heard += stt.hear_together([[recording] for recording in group])
+                taken.append((clock() - begun)[1])
+                if [[s.piece for s in steps] for steps in heard] != [[s.piece for s in steps] for steps in alone]:
+                    sys.exit("the tokens differ: no comparison")
+            spent = float(np.median(taken))
+            print(
+                f"nano, LM by {how:5} {together} at once: {sum(lengths) / spent:6.0f} frames/s of processor time, "
+                f"{sum(lengths) / max(spent - encoding, 1e-9):6.0f} without the codec, same tokens"
+            )
+
+
 def bench_overhead(c: Checkpoint, steps: int) -> None:
     """What the stage adds to the model's own computing: tokens in and out, random state, pieces, heads as numbers."""
     stt = DsmStt(c, lm="mlx")
@@ -319,7 +351,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=120)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0, help="of what `equal` hears")
-    alone = ["nano", "codec", "equal", "long-stt", "long-duplex"]
+    alone = ["nano", "codec", "equal", "batch", "long-stt", "long-duplex"]
     parser.add_argument("--only", choices=["stt", "duplex", "tts", "overhead", *alone])
     a = parser.parse_args()
 
@@ -349,6 +381,8 @@ def main() -> None:
             bench_codec(made("mimi"), frames, a.runs)
         if wanted("equal"):
             bench_equal(a.frames, a.seed)
+        if wanted("batch"):
+            bench_batch(a.runs)
         if wanted("overhead"):
             bench_overhead(made("stt"), a.frames)
         for kind in ("stt", "duplex"):

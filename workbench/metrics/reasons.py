@@ -2,9 +2,7 @@
 
 Conventions:
     Samples at 24 kHz; levels are the RMS of each 80 ms frame as the listener heard it, the agent's echo included.
-    A remedy is worked out for the one place: it says nothing about what the setting does elsewhere. For that there is
-    ``workbench sweep``.
-
+    A remedy is worked out for the one place; what the setting does elsewhere, ``workbench sweep`` says.
     ``docs/metrics.md`` lists the kinds.
 """
 

@@ -6,6 +6,7 @@ with MLX's random numbers; the likeliest token needs neither.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -19,7 +20,7 @@ from moshi_mlx.utils import Sampler
 from workbench.moshi.numpy_products import Array, Product, from_mlx, use_one_thread
 from workbench.moshi.numpy_transformer import NumpyTransformer, linear_map, matrix, norm_map, softmax
 from workbench.moshi.state import Slot
-from workbench.moshi.stream import Drawing, LmOutput
+from workbench.moshi.stream import Drawing, LmOutput, TokenIds, narrow
 
 MOST_PARAMETERS = 1 << 26
 """Larger models stay with MLX: in single precision this one takes 256 MB."""
@@ -43,7 +44,7 @@ def _parameters(lm: Lm) -> int:
 
 
 class _Embedding:
-    """Rows of a table; a token below zero is no input."""
+    """Rows of a table, for one token or several; a token below zero is no input."""
 
     def __init__(self, module: nn.Module) -> None:
         table = module.weight
@@ -57,9 +58,9 @@ class _Embedding:
             rows = np.concatenate([rows, np.zeros((1, rows.shape[1]), np.float32)])
         self._rows = rows
 
-    def __call__(self, token: int) -> Array:
-        row: Array = self._rows[token]
-        return row
+    def __call__(self, token: int | TokenIds) -> Array:
+        rows: Array = self._rows[token]
+        return rows
 
 
 class _Depformer:
@@ -121,21 +122,34 @@ class NumpyLm:
         if drawing.cross is not None:
             self._transformer.attend_to(from_mlx(drawing.cross))
 
-    def step(self, text: int, audio: Sequence[int], drawing: Drawing) -> LmOutput:
-        """See :class:`workbench.moshi.stream.LmSteps`."""
+    def _hidden(self, texts: TokenIds, audio: TokenIds, drawing: Drawing) -> Array:
+        """Last hidden states, (streams, 1, dim), after tokens of shape (streams,) and (streams, n_q)."""
         if drawing is not self._drawing:
             self._begin(drawing)
-        x = self._text(text)
-        for embed, token in zip(self._audio, audio, strict=True):
-            x = x + embed(token)
+        x = self._text(texts)
+        for embed, tokens in zip(self._audio, audio.T, strict=True):
+            x = x + embed(tokens)
         x = x if self._condition is None else x + self._condition
-        hidden = self._norm(self._transformer(x.reshape(1, 1, -1)))
+        return self._norm(self._transformer(x[:, None]))
+
+    def step(self, text: int, audio: Sequence[int], drawing: Drawing) -> LmOutput:
+        """See :class:`workbench.moshi.stream.LmSteps`."""
+        hidden = self._hidden(np.array([text], np.int32), np.array([audio], np.int32), drawing)
         said = _draw(drawing.samplers[0], self._say(hidden))
         if drawing.on_text:
             said = drawing.on_text(said)
         own = self._depformer(hidden, said, drawing.samplers[1]) if self._depformer else None
         heads = tuple(float(softmax(head(hidden))[0, 0, 0]) for head in self._heads)
         return LmOutput(said, own, hidden, heads)
+
+    def step_together(self, texts: TokenIds, audio: TokenIds, drawing: Drawing) -> tuple[TokenIds, npt.NDArray[Any]]:
+        """See :class:`workbench.moshi.stream.LmSteps`."""
+        for cache in self._transformer.caches:
+            narrow(cache, len(texts))
+        hidden = self._hidden(texts, audio, drawing)
+        heads = [softmax(head(hidden))[:, 0, 0] for head in self._heads]
+        said = self._say(hidden)[:, 0].argmax(axis=-1).astype(np.int32)
+        return said, np.stack(heads, axis=1) if heads else np.zeros((len(texts), 0))
 
     def reset(self) -> None:
         """Forget every step."""

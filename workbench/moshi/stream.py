@@ -69,6 +69,19 @@ class LmSteps(Protocol):
         """One step after a text token and the audio tokens of all codebooks, (n_q,); -1 is no input."""
         ...
 
+    def step_together(self, texts: TokenIds, audio: TokenIds, drawing: Drawing) -> tuple[TokenIds, npt.NDArray[Any]]:
+        """One step of several streams that only listen, from a reset on.
+
+        Args:
+            texts: last text token of each stream, (streams,).
+            audio: audio tokens, (streams, n_q). Streams that have ended are left out from the end; none may be added.
+            drawing: for all streams; the likeliest token is taken.
+
+        Returns:
+            Text tokens, (streams,), and pause heads, (streams, heads).
+        """
+        ...
+
     def reset(self) -> None:
         """Forget every step."""
         ...
@@ -76,6 +89,12 @@ class LmSteps(Protocol):
     def slots(self) -> Iterator[Slot]:
         """What it remembers of the steps before."""
         ...
+
+
+def narrow(cache: Any, streams: int) -> None:
+    """Drop the streams of a key-value cache that have ended: those behind the first ``streams``."""
+    if cache.keys is not None and len(cache.keys) > streams:
+        cache.keys, cache.values = cache.keys[:streams], cache.values[:streams]
 
 
 class MlxLmSteps:
@@ -104,6 +123,21 @@ class MlxLmSteps:
         mx.eval([said, *heads] if own is None else [said, own, *heads])
         tokens = None if own is None else np.array(own)[0, :, 0]
         return LmOutput(int(said.item()), tokens, hidden, tuple(float(p.item()) for p in heads))
+
+    def step_together(self, texts: TokenIds, audio: TokenIds, drawing: Drawing) -> tuple[TokenIds, npt.NDArray[Any]]:
+        """See :class:`LmSteps`."""
+        for layer in self.lm.transformer_cache:
+            narrow(layer.self_attn, len(texts))
+        said, _, hidden = self.lm._sample(
+            mx.array(texts[:, None]),
+            [mx.array(column[None]) for column in audio.T],
+            *drawing.samplers,
+            ct=drawing.condition,
+        )
+        heads = [mx.softmax(head(hidden), axis=-1)[:, 0, 0].astype(mx.float32) for head in self.lm.extra_heads]
+        mx.eval([said, *heads])
+        pauses = np.stack([np.array(head) for head in heads], axis=1) if heads else np.zeros((len(texts), 0))
+        return np.array(said)[:, 0], pauses
 
     def reset(self) -> None:
         """Forget every step, of every layer."""

@@ -6,7 +6,7 @@ model's caches and the codec.
 
 import math
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
@@ -30,6 +30,9 @@ EVERYTHING: frozenset[Part] = frozenset({"codec", "caches", "history"})
 KEPT = 256 << 20
 """Bytes of kept states: of nano, some 400."""
 
+TOGETHER = 8
+"""Recordings that a GPU hears at once: the weights are read once for all of them."""
+
 CONSUMER: frozenset[Part] = frozenset({"history"})
 """MLX-Harmony refills ``step_idx`` and ``gen_sequence`` and looks for reset methods that rustymimi does not have."""
 
@@ -52,6 +55,7 @@ class DsmStt:
 
     Attributes:
         overlap: known frames are encoded in a thread while the LM steps.
+        together: see :class:`workbench.stages.protocols.BatchStt`.
 
     Args:
         checkpoint: an STT model.
@@ -79,6 +83,8 @@ class DsmStt:
         self.codec: Codec = open_codec(checkpoint, codec)
         # Beside an LM on the GPU the codec's cores are free. On the CPU both fight for them: slower than in turn.
         self.overlap = self.codec.concurrent and mx.default_device() == mx.gpu
+        # On the CPU helpers hear sessions beside each other, and a batch of 8 of nano is only 1.4 times as fast.
+        self.together = TOGETHER if mx.default_device() == mx.gpu else 1
         self.delay_seconds = float(delay)
         # Whole frames of 0.5 s are 6 and of 2.5 s are 31: what Kyutai's stt-rs makes of the same config.json, and the
         # nearest. Kyutai's server configurations say 6 and 32.
@@ -104,8 +110,24 @@ class DsmStt:
         from workbench.moshi.load import PrivateKey
 
         key = self.model.key.copy() if self._seed is None else PrivateKey(self._seed)
-        drawing = Drawing((self._sampler, self._sampler), dialogue_condition(self.model.lm))
-        return TokenStream(self.model.steps, key, drawing)
+        return TokenStream(self.model.steps, key, self.drawing())
+
+    def drawing(self) -> Drawing:
+        """How text is drawn, and on what condition."""
+        return Drawing((self._sampler, self._sampler), dialogue_condition(self.model.lm))
+
+    def hear_together(self, recordings: Sequence[Iterable[Audio]]) -> list[list[SttStep]]:
+        """Hear recordings whole, see :class:`workbench.stages.protocols.BatchStt`.
+
+        With a temperature each has random numbers of its own, so they are heard one after the other.
+        """
+        if self._sampler.temp > 0:
+            streams = ((self.open(), blocks) for blocks in recordings)
+            return [[step for block in blocks for step in stream.steps(block)] for stream, blocks in streams]
+        from workbench.moshi.stt_batch import hear_together
+
+        self._live += 1
+        return hear_together(self, recordings)
 
     def open(self, fresh: bool = True) -> "DsmSttStream":
         """Start a listen cycle; ends the one before.

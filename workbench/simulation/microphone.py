@@ -1,7 +1,6 @@
 """Simulated microphone of a replay: the recording, and the replayed agent through the echo path.
 
-Floats are those of the listener: RMS of each 80 ms frame. The recording's own are kept in the store; where the agent
-is heard they are worked out anew from the mixed samples.
+Levels are the RMS of each 80 ms frame: the recording's from the store, of the mixed samples where the agent is heard.
 """
 
 import hashlib

@@ -5,7 +5,7 @@ The output of a stage is a pure function of its input, weights, options and seed
 options, under which its outputs are kept. Two stages with one fingerprint give the same outputs for the same inputs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -94,6 +94,25 @@ class ResumableStt(Protocol):
 
     def resume(self, name: str) -> SttStream | None:
         """Start a listen cycle from a kept state; None where there is none."""
+        ...
+
+
+@runtime_checkable
+class BatchStt(Protocol):
+    """An STT that can hear several recordings at once.
+
+    Attributes:
+        together: how many recordings are best heard at once; 1 where that is of no use.
+    """
+
+    together: int
+
+    def hear_together(self, recordings: Sequence[Iterable[Audio]]) -> list[list[SttStep]]:
+        """Steps of each recording as a fresh stream gives them, but for rounding; ends the open stream.
+
+        Args:
+            recordings: blocks of whole frames each, float32 of shape (1920 n,).
+        """
         ...
 
 

@@ -8,14 +8,14 @@ it, and no claim may.
 
 import json
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from workbench.arrays import Audio
 from workbench.cache import Store, key_of
 from workbench.sessions.session import Session
-from workbench.stages.protocols import KnownFramesStream, Stt, SttStep, SttStream
+from workbench.stages.protocols import BatchStt, KnownFramesStream, Stt, SttStep, SttStream
 from workbench.units import FRAME_SAMPLES
 
 _TOGETHER = 250
@@ -30,12 +30,42 @@ def continuous_pass(stt: Stt, session: Session, store: Store) -> list[SttStep]:
     Returns:
         One step a frame, and those of as many frames of silence as the model's delay: what it still held back.
     """
-    key = key_of("continuous pass", stt.fingerprint, session.mic.sha256)
+    key = _key(stt, session)
     known = store.get(key, _decode)
     if known is None:
         known = _hear(stt, session)
         store.put(key, known, _encode)
     return known
+
+
+def hear_passes(stt: Stt, sessions: Sequence[Session], store: Store) -> None:
+    """Hear together what :func:`continuous_pass` would have to hear, where the STT hears several best at once.
+
+    Sessions of like length go together, and one that has ended leaves the batch.
+    """
+    if not isinstance(stt, BatchStt) or stt.together < 2:
+        return
+    unknown = [session for session in sessions if store.get(_key(stt, session), _decode) is None]
+    unknown.sort(key=lambda session: -session.frames)
+    for first in range(0, len(unknown), stt.together):
+        group = unknown[first : first + stt.together]
+        heard = stt.hear_together([_blocks(stt, session) for session in group])
+        for session, steps in zip(group, heard, strict=True):
+            store.put(_key(stt, session), steps[stt.prefix_frames :], _encode)
+
+
+def _key(stt: Stt, session: Session) -> str:
+    return key_of("continuous pass", stt.fingerprint, session.mic.sha256)
+
+
+def _blocks(stt: Stt, session: Session) -> Iterator[Audio]:
+    """All frames of a pass, prefix and delay included."""
+    if stt.prefix_frames:
+        yield np.zeros(stt.prefix_frames * FRAME_SAMPLES, np.float32)
+    for first in range(0, session.frames, _TOGETHER):
+        yield session.read(first * FRAME_SAMPLES, min(first + _TOGETHER, session.frames) * FRAME_SAMPLES)
+    if stt.delay_frames:
+        yield np.zeros(stt.delay_frames * FRAME_SAMPLES, np.float32)
 
 
 def _hear(stt: Stt, session: Session) -> list[SttStep]:

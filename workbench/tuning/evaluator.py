@@ -32,7 +32,7 @@ from workbench.simulation.microphone import Microphone
 from workbench.simulation.step_costs import CostSource, Profile
 from workbench.stacks import make_stack
 from workbench.stages.protocols import Stages
-from workbench.stages.stand_in_stt import StandInStt, continuous_pass
+from workbench.stages.stand_in_stt import StandInStt, continuous_pass, hear_passes
 from workbench.trace import Steps
 
 KEPT = 20_000
@@ -124,6 +124,8 @@ class Evaluator:
     def stand_in(self) -> "Evaluator":
         """This evaluator with the STT replaced by its continuous pass over each session, which is heard now."""
         other = copy(self)
+        items = list(self._materials.values())
+        hear_passes(items[0].stages.stt, [item.session for item in items], self.store)
         other._materials = {name: self.hear_whole(name) for name in self._materials}
         other._scored, other.replays, other.heard = OrderedDict(), 0, 0
         other.__dict__["stand_in"] = other
