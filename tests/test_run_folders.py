@@ -87,7 +87,7 @@ def test_a_session_without_labels_says_how_to_label_it(tmp_path: Path) -> None:
     done = workbench(["replay", "bare"], tmp_path)
     assert done.returncode == 0, done.stderr
     assert "1 of 1 session without labels (bare)" in done.stdout
-    assert "'workbench label bare --auto' drafts labels" in done.stdout
+    assert "'workbench label SESSION --auto' drafts labels" in done.stdout
 
 
 def test_a_run_is_not_scored_against_another_recording(tmp_path: Path) -> None:
