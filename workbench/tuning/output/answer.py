@@ -156,8 +156,8 @@ def _sentence(result: Result) -> str:
     if result.spec.split == "leave-one-out":
         return (
             "Each recording was left out in turn, and what a search found without it was tried on it: "
-            f"{figures} (worse in {held.worse} of {unseen}). So what looks better here may not carry over: record more, "
-            "and tune again."
+            f"{figures} (worse in {held.worse} of {unseen}). So what looks better here may not carry over: record "
+            "more, and tune again."
         )
     return (
         f"candidate.json is better on the {saw} recordings that the search saw, but on {unseen} that it did not see: "
