@@ -125,10 +125,8 @@ def _title(result: Result) -> str:
     mark, keys = result.recommendation.mark, len([item for item in result.ablations if not _own(item.name)])
     if mark == "keep":
         return "keep today's config"
-    unseen = (
-        "on recordings that it was not chosen by" if result.spec.split == "held-out" else "by searches without each"
-    )
-    rests = f"shown {unseen}" if mark == "shown" else "promising, not proven"
+    ways = {"held-out": "on recordings that it was not chosen by", "leave-one-out": "by searches without each"}
+    rests = f"shown {ways[result.spec.split]}" if mark == "shown" else "promising, not proven"
     return f"change {counted(keys, 'key') if keys else 'no key'} of moshi.json ({rests})"
 
 
