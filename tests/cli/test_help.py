@@ -43,7 +43,9 @@ def test_a_command_has_its_action_under_the_same_name(path: Path) -> None:
     assert (PACKAGE / "actions" / path.name).exists()
 
 
-@pytest.mark.parametrize(("typed", "expected"), [("re", {"record", "replay"}), ("cac", {"cache"}), ("mod", {"models"})])
+@pytest.mark.parametrize(
+    ("typed", "expected"), [("re", {"record", "replay", "report"}), ("cac", {"cache"}), ("mod", {"models"})]
+)
 def test_shell_completion_knows_the_commands(typed: str, expected: set[str]) -> None:
     words = {"_WORKBENCH_COMPLETE": "zsh_complete", "COMP_WORDS": f"workbench {typed}", "COMP_CWORD": "1"}
     script = "import sys; sys.argv[0] = 'workbench'; from workbench.cli import main; main()"

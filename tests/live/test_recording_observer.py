@@ -16,7 +16,19 @@ from workbench.sessions.session import Session, open_session
 from workbench.stages.lm import CannedLm
 from workbench.stages.protocols import Stages, SttStep
 from workbench.stages.scripted import ScriptedStack, ScriptedStt, ScriptedTts
-from workbench.trace import BargeIn, Cancel, Commit, Dropped, Heard, Listen, Play, Steps, Tokens, Transcript
+from workbench.trace import (
+    BargeIn,
+    Cancel,
+    Commit,
+    Dropped,
+    Heard,
+    Listen,
+    Play,
+    SharedModel,
+    Steps,
+    Tokens,
+    Transcript,
+)
 from workbench.trace import Pcm as PcmEvent
 from workbench.units import FRAME_SAMPLES
 
@@ -28,15 +40,23 @@ RECORDINGS = Path(__file__).parent.parent.parent / "recordings"
 class SlowStt(ScriptedStt):
     """Takes 10 ms a frame, which is slow where frames come a hundred times faster than real time."""
 
+    seconds = 0.01
+
     def open(self, fresh: bool = True):  # type: ignore[no-untyped-def]
-        stream = super().open(fresh)
+        stream, seconds = super().open(fresh), self.seconds
 
         class Stream:
             def step(self, frame: np.ndarray, at: int) -> SttStep:
-                time.sleep(0.01)
+                time.sleep(seconds)
                 return stream.step(frame, at)
 
         return Stream()
+
+
+class SteadyStt(SlowStt):
+    """Takes 1 ms a frame: 24 samples and more."""
+
+    seconds = 0.001
 
 
 class FailingLm:
@@ -103,6 +123,16 @@ def test_mlx_harmonys_watch_stops_a_chunk_and_cuts_its_end(tmp_path: Path) -> No
         len(event.ready) for key, event in made.items() if key[0] == stop.reply
     )
     assert any(stop.t <= event.t for event in of(recorded, Listen))
+
+
+def test_a_watch_that_outlives_its_chunk_keeps_the_costs_of_its_steps(tmp_path: Path) -> None:
+    """The costs of an answer's steps are dropped when the listener listens again, but not while a watch may ask."""
+    changes = {"listener": "mlx-harmony", "barge_in_window_seconds": 60.0, "tts_chunk_chars": 40}
+    recorded, _ = record(tmp_path, stt=SteadyStt(()), changes=changes, pace=0.01)
+    assert of(recorded, SharedModel)
+    steps = [event for event in of(recorded, Steps) if event.stage == "stt"]
+    assert len(steps) > 2
+    assert all(cost > 0 for event in steps for cost in event.costs)
 
 
 def test_it_speaks_while_the_lm_still_writes_and_the_stt_goes_on(tmp_path: Path) -> None:

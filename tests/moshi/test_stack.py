@@ -2,7 +2,6 @@
 
 import dataclasses
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,10 +23,9 @@ from workbench.sessions.labels import Label
 from workbench.sessions.session import write_manifest
 from workbench.sessions.tracks import write_track
 from workbench.simulation.step_costs import LM_STAGES, STAGES
-from workbench.stacks import GENERATED, generated, make_stack
+from workbench.stacks import GENERATED, generated, make_stack, warnings
 from workbench.stages.recorded_lm import RecordedReply, add_reply
 from workbench.trace_file import trace_digest
-from workbench.tuning.output.phrases import caveats
 from workbench.units import SAMPLE_RATE
 
 
@@ -97,8 +95,8 @@ def test_models_without_meaning_are_named_where_figures_are(session, stack_confi
         assert first_words(taken)[0] == GENERATED
     gone = override(stack_config, {"stt_model_path": str(tmp_path / "gone")})
     assert (generated(stack_config), generated(gone), generated(load(None, {}))) == (True, False, False)
-    assert caveats(SimpleNamespace(config=stack_config, profile=None)) == [GENERATED]
-    list_voices(Path(stack_config.assistant.tts_model_path))
+    assert warnings(stack_config, True)[0] == GENERATED
+    list_voices(Path(stack_config.assistant.tts_model_path), False)
     assert "generated, without meaning" in capsys.readouterr().err
 
 

@@ -1,9 +1,10 @@
 """Data of a run's page: what it says equals scores.json and the trace, and it is the same bytes again."""
 
 import base64
+import html
 import json
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import pairwise
 
 import numpy as np
@@ -19,6 +20,7 @@ from workbench.reports.markdown import escape, table, write_markdown
 from workbench.reports.parts import OWNERS
 from workbench.reports.run_page import write_run_page
 from workbench.reports.session_data import NOT_HEARD, PEAK_SAMPLES, lowest
+from workbench.reports.sliders import KEYS, best_point, grid_advice, read_grid, write_grid
 from workbench.reports.tables import run_tables
 from workbench.reports.verdict import advice
 from workbench.sessions.tracks import read_track
@@ -251,3 +253,28 @@ def test_a_damaged_file_of_pause_heads_is_named(tmp_path):
         path.write_text(text, "utf-8")
         with pytest.raises(WorkbenchError, match=r"clean\.pauses\.json: not in the form of pause heads"):
             write_run_page(data)
+
+
+def test_the_best_setting_of_the_grid_says_what_it_buys_and_costs(tmp_path):
+    data = make_report(tmp_path, questions(tmp_path))
+    write_grid(data)
+    grid = read_grid(data)
+    losses = [point[KEYS.index("loss_s_per_turn")] for point in grid["points"]]
+    best = best_point(grid)
+    assert losses[best] == min(losses) < losses[grid["own"]] == data.summary.scores["loss_s_per_turn"]
+    (line,) = grid_advice(grid)
+    silence = grid["silences"][best // len(grid["thresholds"])]
+    assert line.startswith(f"stt_silence_ms = {silence}, ")
+    assert f"lost per turn {losses[grid['own']]:.2f} → {losses[best]:.2f} s, cut-ins 100.0 → 0.0 % of pauses" in line
+    assert line in html.unescape(write_run_page(data).read_text("utf-8"))
+
+
+def test_the_grid_of_another_run_is_not_shown(tmp_path):
+    folders = questions(tmp_path)
+    data = make_report(tmp_path, folders)
+    write_grid(data)
+    assert read_grid(data) is not None
+    assert read_grid(replace(data, prices=replace(data.prices, cut_in=9.0))) is None
+    other = make_report(tmp_path, folders, stt_silence_ms=900)  # in the same folder
+    assert read_grid(other) is None
+    assert "<code>workbench report RUN --sliders</code>" in write_run_page(other).read_text("utf-8")

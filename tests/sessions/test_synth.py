@@ -254,6 +254,15 @@ def test_a_constructed_session_is_replaced_when_asked(folder: Path) -> None:
     assert sorted(path.name for path in (folder / "recordings").iterdir()) == ["mine"]
 
 
+def test_two_specs_may_not_make_one_session(folder: Path) -> None:
+    for name in ("a", "b"):
+        (folder / f"{name}.toml").write_text('name = "same"\n' + HEAD + ONE)
+    done = workbench(["synth", "a.toml", "b.toml", "--replace"], folder)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: b.toml: session 'same' is also made by a.toml; rename one\n"
+    assert not (folder / "recordings").exists()
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "benchmarks" / "users").glob("*.toml")), ids=lambda path: path.stem)
 def test_a_constructed_user_has_eight_sessions(path: Path, tmp_path: Path) -> None:
     """The first of them is built: the others differ in what they draw."""

@@ -3,10 +3,11 @@
 import itertools
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.simulation.scheduler import Job, Process, back_to_back, queued, run_until_done, sharing_device
+from workbench.simulation.scheduler import Job, Process, Scheduler, back_to_back, queued, run_until_done, sharing_device
 
 costs = st.lists(st.integers(0, 5000), min_size=1, max_size=40)
 busy = st.lists(st.integers(1, 5000), min_size=1, max_size=40)
@@ -77,6 +78,53 @@ def test_blocked_processes_go_on_when_another_got_on() -> None:
 
     run_until_done([waits(), tells()])
     assert (told, ends) == ([17], [22])
+
+
+def test_the_background_goes_on_from_one_run_to_the_next() -> None:
+    """It takes its turns on the device, comes last among equals, and holds nobody up but by that."""
+    scheduler, ends = Scheduler(), ([], [], [])  # type: ignore[var-annotated]
+    assert scheduler.is_idle(0)
+    scheduler.start(alone([10, 40, 100, 200], [5, 5, 5, 5], ends[0]))
+    assert scheduler.has_background
+    scheduler.run([chained(0, [20, 20], ends[1])])
+    # The first job of the background became ready at 10 and comes after the one that ran then; the second waits.
+    assert (ends[0], ends[1]) == ([25], [20, 45])
+    scheduler.run([chained(100, [20], ends[2])])
+    assert (ends[0], ends[2]) == ([25, 50], [120])
+    assert not scheduler.is_idle(1000)
+    scheduler.finish()
+    assert ends[0] == [25, 50, 125, 205]
+    assert not scheduler.has_background
+    assert (scheduler.is_idle(204), scheduler.is_idle(205)) == (False, True)
+
+
+def test_two_in_the_background_keep_the_order_in_which_they_began() -> None:
+    scheduler, order = Scheduler({"device": 50}), list[str]()
+
+    def steps(name: str, ready: int) -> Process:
+        yield Job(ready, 10, "device")
+        order.append(name)
+
+    scheduler.start(steps("older", 20))
+    scheduler.start(steps("younger", 20))
+    scheduler.start(steps("earlier", 10))
+    scheduler.run([steps("in front", 20)])
+    scheduler.finish()
+    assert order == ["earlier", "in front", "older", "younger"]
+
+
+def test_a_run_that_fails_leaves_the_background_alone() -> None:
+    scheduler, ends = Scheduler(), list[int]()
+
+    def fails() -> Process:
+        yield Job(10, 5, "device")
+        raise ValueError
+
+    scheduler.start(alone([0, 30], [5, 5], ends))
+    with pytest.raises(ValueError):  # noqa: PT011
+        scheduler.run([fails()])
+    scheduler.finish()
+    assert ends == [5, 35]
 
 
 def test_nothing_to_do() -> None:

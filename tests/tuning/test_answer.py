@@ -213,7 +213,7 @@ def test_what_is_worse_on_left_out_sessions_goes_to_the_candidate(here, unlike):
     assert candidate["stt_silence_ms"] == told["candidate"]["stt_silence_ms"] != written["stt_silence_ms"]
     assert list(candidate) == list(KEYS)
     says = told["answer"]["sentence"]
-    assert says.startswith("Settings that a search found without a recording were then tried on it: ")
+    assert says.startswith("Each recording was left out in turn, and what a search found without it was tried on it: ")
     assert "| candidate.json | from → to |" in "\n".join(first_screen())
 
 

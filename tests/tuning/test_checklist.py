@@ -184,9 +184,8 @@ def test_each_sweep_has_a_row_for_every_value(project):
     assert names == changed | {"stt_silence_threshold", "stt_silence_ms"}
     lines = text.splitlines()
     for path, item in swept.items():
-        at = next(
-            n for n, line in enumerate(lines) if line.startswith(f"| `{path.partition('.')[2]}` | loss s per turn")
-        )
+        head = f"| `{path.partition('.')[2]}` | "
+        at = next(number for number, line in enumerate(lines) if line.startswith(head) and "---" in lines[number + 1])
         values = [line.split(" | ")[0].strip("|* ") for line in lines[at + 2 : at + 2 + len(item["points"])]]
         assert values == [knob(value) for value in item["knobs"][0]["values"]]
 

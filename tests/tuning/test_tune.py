@@ -222,11 +222,11 @@ def test_the_demo_ends_in_a_config_and_finds_it_again(here, recordings, capsys):
         shutil.copy(REPOSITORY / f"configs/{name}.toml", here / "configs")
     from workbench.cli.actions.tune import tune_demo
 
-    assert tune_demo(recordings, load(None, {"stack.name": "scripted"})) == 0
+    assert tune_demo(recordings, load(None, {"stack.name": "scripted"}), page=False) == 0
     told = capsys.readouterr().out
     folder = next((here / "configs").glob("demo-*"))
     assert consumer()(**json.loads((folder / "moshi.json").read_text())).barge_in
-    assert tune_demo(recordings, load(None, {"stack.name": "scripted"})) == 0
+    assert tune_demo(recordings, load(None, {"stack.name": "scripted"}), page=False) == 0
     assert capsys.readouterr().out == told
 
 

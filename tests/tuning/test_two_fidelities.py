@@ -10,7 +10,8 @@ from workbench.cache import Store
 from workbench.cli import cli
 from workbench.config import load
 from workbench.metrics import summarise
-from workbench.tuning import plan
+from workbench.stages.nearest_lm import NearestLm
+from workbench.tuning import evaluator, plan
 from workbench.tuning.evaluator import Evaluator
 from workbench.tuning.spec import read_spec
 
@@ -55,8 +56,8 @@ def test_what_is_recommended_and_compared_is_replayed_exactly(here, recordings, 
 def test_trials_are_those_of_the_stand_in(here, recordings, tuned):
     tuned("one")
     spec = read_spec(Path("studies/one"))
-    evaluator = Evaluator(recordings, spec.config, Store(None))
-    stand_in = evaluator.stand_in
+    real = Evaluator(recordings, spec.config, Store(None))
+    stand_in = real.stand_in
     assert stand_in.stand_in is stand_in
     from workbench.tuning.search import Objective
     from workbench.tuning.spec import local_url
@@ -65,7 +66,7 @@ def test_trials_are_those_of_the_stand_in(here, recordings, tuned):
     from workbench.tuning.study import load as load_study
 
     study, _ = load_study("one", open_storage(local_url(spec), existing=True))
-    exact = Objective(spec, evaluator, spec.tuning, exact=True)
+    exact = Objective(spec, real, spec.tuning, exact=True)
     differ = 0
     for trial in finished(study):
         config = spec.space.config(spec.config, trial.params)
@@ -97,3 +98,15 @@ def test_a_study_does_not_change_its_fidelity(here, tuned):
     asked = ["tune", "--name", "one", "--resume", "--exact", "--trials", "21"]
     done = CliRunner().invoke(cli, asked, standalone_mode=False)
     assert "--exact: study 'one' was made without it" in str(done.exception)
+
+
+def test_a_slow_language_model_is_not_asked_by_the_search(here, recordings, tuned, monkeypatch):
+    """Replies of the baseline's replays stand in; what is recommended is replayed with the model's own."""
+    monkeypatch.setattr(evaluator, "SLOW_LMS", ("canned",))
+    found = tuned("one")
+    spec, config = read_spec(Path("studies/one")), load(Path("configs/one/tuned.toml"))
+    exact = Evaluator(recordings, spec.config, Store(None))
+    stages = exact.hear_whole(exact.names[0]).stages
+    assert isinstance(stages.lm, NearestLm)
+    scores = summarise(exact.scores(config, exact.names), bootstrap=False).scores
+    assert found["values"] == [scores["loss_s_per_turn"]]

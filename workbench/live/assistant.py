@@ -60,7 +60,8 @@ class LiveAssistant:
             self.doing = "answering" if replies > self.replies else "listening"
             self.replies = replies
             self._flush()
-            if self.doing == "listening":
+            # A watch for barge-in that still listens will ask what its steps have cost.
+            if self.doing == "listening" and not self._parts.listening.ears.scheduler.has_background:
                 self._parts.playback.forget()
         self._flush()
         self.doing = "over"

@@ -83,7 +83,7 @@ class DsmStt:
         self.codec: Codec = open_codec(checkpoint, codec)
         # Beside an LM on the GPU the codec's cores are free. On the CPU both fight for them: slower than in turn.
         self.overlap = self.codec.concurrent and mx.default_device() == mx.gpu
-        # On the CPU helpers hear sessions beside each other, and a batch of 8 of nano is only 1.4 times as fast.
+        # On the CPU other processes help, and a batch of 8 of nano is only 1.3 times as fast.
         self.together = TOGETHER if mx.default_device() == mx.gpu else 1
         self.delay_seconds = float(delay)
         # Whole frames of 0.5 s are 6 and of 2.5 s are 31: what Kyutai's stt-rs makes of the same config.json, and the

@@ -40,6 +40,10 @@ SCRIPT = Path(bokeh.__file__).parent / "server" / "static" / "js" / "bokeh.min.j
 _ID = re.compile(r'"p(\d+)"')
 
 
+LEAST = "least seconds lost"
+"""Mark of the setting at which a user loses least, by the prices."""
+
+
 @dataclass(frozen=True)
 class SettingPoint:
     """A setting as the front shows it.
@@ -48,7 +52,7 @@ class SettingPoint:
         name: values of its knobs.
         answer_ms: median voice-to-voice delay; None where it never answers.
         cut_ins: share of pauses that it took for the end.
-        mark: ``today``, ``recommended`` or empty.
+        mark: ``today``, ``recommended``, :data:`LEAST` or empty.
     """
 
     name: str
@@ -77,7 +81,7 @@ def run_charts(data: Material, owners: Mapping[str, str]) -> dict[str, Any]:
 
 
 def waterfall_chart(answered: Sequence[tuple[str, TurnRow, Waterfall]], owners: Mapping[str, str]) -> dict[str, Any]:
-    """Bars from the end of the user's speech to the answer, cut into parts: mean, then turn by turn, the slowest first.
+    """Bars from the end of the user's speech to the answer, cut into parts: mean, median, then the slowest turns first.
 
     Args:
         answered: (session, turn, parts).
@@ -87,6 +91,8 @@ def waterfall_chart(answered: Sequence[tuple[str, TurnRow, Waterfall]], owners: 
     bars: dict[str, list[float]] = {
         "mean": [sum(samples_to_ms(getattr(fall, part)) for fall in waited) / len(waited) for part in PARTS]
     }
+    ordered = sorted(answered, key=lambda item: (item[2].voice_to_voice, item[0], item[1].turn))
+    bars["median turn"] = [samples_to_ms(getattr(ordered[len(ordered) // 2][2], part)) for part in PARTS]
     slowest = sorted(answered, key=lambda item: (-item[2].voice_to_voice, item[0], item[1].turn))
     for session, row, fall in slowest[:MOST_TURNS]:
         bars[f"{session} · {row.turn}"] = [samples_to_ms(getattr(fall, part)) for part in PARTS]
@@ -165,7 +171,7 @@ def front_chart(points: Sequence[SettingPoint]) -> dict[str, Any]:
         "never answers": (GREY, 8, [point for point in points if point.answer_ms is None and not point.mark]),
     }
     groups |= {mark: (colour, 14, [it for it in points if it.mark == mark])
-               for mark, colour in (("today", ORANGE), ("recommended", GREEN))}  # fmt: skip
+               for mark, colour in (("today", ORANGE), ("recommended", GREEN), (LEAST, GREEN))}  # fmt: skip
     for name, (colour, size, group) in groups.items():
         if not group:
             continue

@@ -14,14 +14,14 @@ from workbench.arrays import Audio
 from workbench.cache import Store, default_folder, key_of
 from workbench.metrics.budget import certify
 from workbench.metrics.missing import explained
-from workbench.reports.charts import SettingPoint, front_chart, run_charts
+from workbench.reports.charts import LEAST, SettingPoint, front_chart, run_charts
 from workbench.reports.html import write_page
 from workbench.reports.incidents import KINDS, incidents
 from workbench.reports.material import Material, clock
 from workbench.reports.overview import changed_knobs, facts, first_words
 from workbench.reports.parts import PART_WORDS, owners
 from workbench.reports.session_data import session_data
-from workbench.reports.sliders import read_grid
+from workbench.reports.sliders import best_point, grid_advice, read_grid
 from workbench.reports.table_files import cell_text
 from workbench.reports.tables import DataTable, run_tables
 from workbench.reports.verdict import advice, left_out, tiles, verdict
@@ -46,14 +46,14 @@ def write_run_page(data: Material, full_audio: bool = False) -> Path:
     clips = [(it.session, it.start, it.end) for it in found]
     sessions, sounds, _ = page_sessions(data, clips, math.inf if full_audio else None)
     causes = owners(data.run.config)
-    grid = read_grid(data.run)
+    grid = read_grid(data)
     charts = run_charts(data, causes) | ({"front": grid_front(grid)} if grid else {})
     values = {
         "title": f"Run {data.run.folder.name}",
         "warnings": (*first_words(data.run), *left_out(data)),
         "verdict": verdict(data, found),
         "tiles": tiles(data),
-        "advice": advice(data),
+        "advice": (*grid_advice(grid), *advice(data)) if grid else advice(data),
         "kinds": KINDS,
         "incidents": [(number, it, clock(it.t)) for number, it in enumerate(found)],
         "counted": Counter(it.kind for it in found),
@@ -101,7 +101,7 @@ def grid_front(grid: dict[str, Any]) -> dict[str, Any]:
                 f"stt_silence_ms {silence}, stt_silence_threshold {threshold:.3g}",
                 point[answer],
                 point[cut] or 0.0,
-                "today" if number == grid["own"] else "",
+                "today" if number == grid["own"] else LEAST if number == best_point(grid) else "",
             )
             for number, ((silence, threshold), point) in enumerate(zip(places, grid["points"], strict=True))
         ]

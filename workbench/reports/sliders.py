@@ -1,10 +1,11 @@
 """Scores over a grid of silence and threshold, for the page's sliders: every point of it is a replay, so all are exact.
 
-The grid is kept as ``sliders.json`` in the folder of the run, under the digests of the run's traces: a page of another
-run never shows it.
+The grid is kept as ``sliders.json`` in the folder of the run, under the digests of the run's traces and its
+prices: a page of another run never shows it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ from workbench.config import Config, override
 from workbench.errors import WorkbenchError
 from workbench.files import canonical_json, read_json, write_text
 from workbench.reports.material import Material
-from workbench.runs import Run
 from workbench.tuning.evaluator import Evaluator
 
 SILENCES_MS = (240, 400, 560, 720, 880, 1040, 1280, 1600)
@@ -72,19 +72,53 @@ def write_grid(data: Material, watch: Callable[[int, int], None] = lambda _done,
     if points[own] != [data.summary.scores[key] for key in KEYS]:
         raise WorkbenchError(f"{run.folder}: models or step costs have changed since this run; replay it again")
     path = run.folder / _FILE
-    grid = {"of": _identity(run), "silences": silences, "thresholds": thresholds, "own": own, "points": points}
+    grid = {"of": _identity(data), "silences": silences, "thresholds": thresholds, "own": own, "points": points}
     write_text(path, canonical_json(grid | {"keys": list(KEYS)}) + "\n")
     return path
 
 
-def read_grid(run: Run) -> dict[str, Any] | None:
-    """The grid of a run; None where there is none, or it is that of other traces."""
-    path = run.folder / _FILE
+def read_grid(data: Material) -> dict[str, Any] | None:
+    """The grid of a run; None where there is none, or it is that of other traces or prices."""
+    path = data.run.folder / _FILE
     if not path.exists():
         return None
     grid = read_json(path)
-    known = isinstance(grid, dict) and grid.get("of") == _identity(run) and grid.get("keys") == list(KEYS)
+    known = isinstance(grid, dict) and grid.get("of") == _identity(data) and grid.get("keys") == list(KEYS)
     return grid if known else None
+
+
+def best_point(grid: Mapping[str, Any]) -> int:
+    """Index of the point at which a user loses least; of equals the run's own, then the first."""
+    loss = grid["keys"].index("loss_s_per_turn")
+    known = [number for number, point in enumerate(grid["points"]) if point[loss] is not None]
+    return min(known, key=lambda number: (grid["points"][number][loss], number != grid["own"]), default=grid["own"])
+
+
+def grid_advice(grid: Mapping[str, Any]) -> Iterator[str]:
+    """The best point of the grid with what it buys and costs; nothing where the run's own is the best."""
+    best = best_point(grid)
+    if best == grid["own"]:
+        return
+    silence, threshold = divmod(best, len(grid["thresholds"]))
+    own, found = (dict(zip(grid["keys"], grid["points"][number], strict=True)) for number in (grid["own"], best))
+    words = [
+        f"{name} {own[key] * scale:.{digits}f} → {found[key] * scale:.{digits}f} {unit}"
+        for name, key, scale, digits, unit in _ADVICE
+        if own[key] is not None and found[key] is not None
+    ]
+    yield (
+        f"stt_silence_ms = {grid['silences'][silence]}, stt_silence_threshold = {grid['thresholds'][threshold]:.3g}: "
+        f"{', '.join(words)} (replayed on these sessions; whether it holds on others, tune says)"
+    )
+
+
+_ADVICE = (
+    ("lost per turn", "loss_s_per_turn", 1, 2, "s"),
+    ("cut-ins", "cutin_per_hold", 100, 1, "% of pauses"),
+    ("missed turns", "missed_eot_rate", 100, 1, "%"),
+    ("median answer", "voice_to_voice_ms_p50", 1, 0, "ms"),
+)
+"""Name, score, scale, digits and unit of what the advice says."""
 
 
 def _own_point(config: Config, silences: Sequence[int], thresholds: Sequence[float]) -> int:
@@ -93,5 +127,6 @@ def _own_point(config: Config, silences: Sequence[int], thresholds: Sequence[flo
     return row * len(thresholds) + thresholds.index(config.assistant.stt_silence_threshold)
 
 
-def _identity(run: Run) -> str:
-    return key_of("sliders", run.config.fingerprint, *sorted((it.session.name, it.digest) for it in run.sessions))
+def _identity(data: Material) -> str:
+    sessions = sorted((item.session.name, item.digest) for item in data.run.sessions)
+    return key_of("sliders", data.run.config.fingerprint, asdict(data.prices), sessions)

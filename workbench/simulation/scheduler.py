@@ -131,6 +131,11 @@ class Scheduler:
         self._begun += 1
         self._add((_BACKGROUND, self._begun), process)
 
+    @property
+    def has_background(self) -> bool:
+        """Whether something goes on in the background."""
+        return any(kind == _BACKGROUND for kind, _ in self._waiting)
+
     def is_idle(self, moment: int) -> bool:
         """Whether from a moment on no device is busy and nothing goes on in the background."""
         return not self._waiting and all(free <= moment for device, free in self._free.items() if device != BARRIER)

@@ -31,12 +31,17 @@ from workbench.sessions.session import Session
 from workbench.simulation.microphone import Microphone
 from workbench.simulation.step_costs import CostSource, Profile
 from workbench.stacks import make_stack
+from workbench.stages.nearest_lm import NearestLm, given_replies
 from workbench.stages.protocols import Stages
 from workbench.stages.stand_in_stt import StandInStt, continuous_pass, hear_passes
 from workbench.trace import Steps
 
 KEPT = 20_000
 """Scored sessions that one process remembers: some 100 MB of rows at ten turns a session."""
+
+
+SLOW_LMS = ("http", "mlx-lm")
+"""Beginnings of ``[stack] lm`` of language models that take seconds for a reply."""
 
 
 @dataclass(frozen=True)
@@ -132,10 +137,17 @@ class Evaluator:
         return other
 
     def hear_whole(self, name: str) -> SessionMaterial:
-        """A session with its stand-in for the STT, see :mod:`workbench.stages.stand_in_stt`."""
+        """A session with its stand-in for the STT, and for a language model that takes its time.
+
+        See :mod:`workbench.stages.stand_in_stt` and :mod:`workbench.stages.nearest_lm`.
+        """
         item = self._materials[name]
         stt = StandInStt(item.stages.stt, continuous_pass(item.stages.stt, item.session, self.store))
-        return replace(item, stages=replace(item.stages, stt=stt))
+        stages = replace(item.stages, stt=stt)
+        if self._baseline.stack.lm.startswith(SLOW_LMS):
+            given = given_replies(self.replay(self._baseline, name).trace)
+            stages = replace(stages, lm=NearestLm(stages.lm, given)) if given else stages
+        return replace(item, stages=stages)
 
     def refuse_unknown_lm_time(self) -> None:
         """See :func:`workbench.replay.profiles.refuse_unknown_lm_time`."""

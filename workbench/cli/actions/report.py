@@ -39,14 +39,13 @@ class ReportRequest:
 
 def write_and_show(folders: Sequence[Path], request: ReportRequest, open_page: bool) -> None:
     """Write what was asked for and name every file; open the page if asked to."""
+    if open_page and "html" not in request.formats:
+        raise WorkbenchError("--open needs html among the formats")
     written = list(_written(folders, request))
     for path in written:
         click.echo(printable(f"{path}"))
-    page = next((path for path in written if path.suffix == ".html"), None)
     if open_page:
-        if page is None:
-            raise WorkbenchError("--open needs html among the formats")
-        click.launch(str(page.resolve()))
+        click.launch(str(written[-1].resolve()))
 
 
 def _written(folders: Sequence[Path], request: ReportRequest) -> Iterator[Path]:

@@ -6,17 +6,21 @@ from pathlib import Path
 
 import click
 
-from workbench.errors import printable
+from workbench.errors import WorkbenchError, printable
 from workbench.sessions.labels import read_labels, turns
 from workbench.sessions.synth import synthesise
-from workbench.sessions.synth_spec import read_spec
+from workbench.sessions.synth_spec import SynthSpec, read_spec
 from workbench.units import duration, samples_to_seconds
 
 
 def synthesise_and_show(specs: Sequence[Path], into: Path, replace: bool, as_json: bool) -> None:
-    """Make the sessions of each spec, and print a line for each."""
+    """Make the sessions of each spec, and print a line for each.
+
+    Raises:
+        WorkbenchError: two specs make a session of one name, or what :func:`synthesise` raises.
+    """
     rows = []
-    for spec in [read_spec(path) for path in specs]:
+    for spec in _read(specs):
         for session in synthesise(spec, into, replace):
             found = turns(read_labels(session.labels_path, session.samples))
             pauses = sum(len(turn.holds) for turn in found)
@@ -29,6 +33,17 @@ def synthesise_and_show(specs: Sequence[Path], into: Path, replace: bool, as_jso
             click.echo(printable(f"{session.folder}: {duration(samples_to_seconds(session.samples))}, {what}"))
     if as_json:
         click.echo(json.dumps(rows))
+
+
+def _read(paths: Sequence[Path]) -> list[SynthSpec]:
+    """Read all specs before anything is made, so that a bad one stops all."""
+    specs = [read_spec(path) for path in paths]
+    owner: dict[str, Path] = {}
+    for spec in specs:
+        for name in spec.names:
+            if owner.setdefault(name, spec.path) is not spec.path:
+                raise WorkbenchError(f"{spec.path}: session {name!r} is also made by {owner[name]}; rename one")
+    return specs
 
 
 def _count(number: int, what: str) -> str:

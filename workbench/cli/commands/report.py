@@ -11,8 +11,9 @@ FORMATS = ("html", "md", "csv", "parquet", "perfetto")
 
 def _formats(_: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
     found = tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
-    if not found or (odd := next((part for part in found if part not in FORMATS), None)):
-        raise click.BadParameter(f"{odd or value!r} is not one of {', '.join(FORMATS)}", param=parameter)
+    odd = next((part for part in found if part not in FORMATS), None if found else value)
+    if odd is not None:
+        raise click.BadParameter(f"{odd!r} is not one of {', '.join(FORMATS)}", param=parameter)
     return found
 
 

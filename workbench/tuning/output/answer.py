@@ -155,8 +155,9 @@ def _sentence(result: Result) -> str:
         figures += f"; and limits are broken that today's config keeps: {', '.join(limits)}"
     if result.spec.split == "leave-one-out":
         return (
-            f"Settings that a search found without a recording were then tried on it: {figures} (worse in {held.worse} "
-            f"of {unseen}). So what looks better here may not carry over: record more, and tune again."
+            "Each recording was left out in turn, and what a search found without it was tried on it: "
+            f"{figures} (worse in {held.worse} of {unseen}). So what looks better here may not carry over: record "
+            "more, and tune again."
         )
     return (
         f"candidate.json is better on the {saw} recordings that the search saw, but on {unseen} that it did not see: "
