@@ -180,10 +180,10 @@ def show(name: str, frames: int, pairs: list[tuple[Spent, Spent]], same: str = "
 
 
 def bench_nano(frames: np.ndarray, runs: int) -> None:
-    """Both roles of the shipped models, every frame encoded or decoded, by MLX (the reference) and in NumPy."""
+    """Both roles of the shipped models, every frame encoded or decoded, by MLX (the reference) and as they run here."""
     hears, speaks = (find(nano.folder() / kind) for kind in ("stt", "tts"))
-    stts = [DsmStt(hears, codec=how, lm=how) for how in ("mlx", "numpy")]
-    ttss = [DsmTts(speaks, TtsOptions(decoder=how, lm=how)) for how in ("mlx", "numpy")]
+    stts = [DsmStt(hears, codec="mlx", lm="mlx"), DsmStt(hears)]
+    ttss = [DsmTts(speaks, TtsOptions(decoder="mlx", lm="mlx")), DsmTts(speaks)]
 
     def hear(stt: DsmStt) -> tuple[list[str], Spent]:
         pieces, spent = ours_stt(stt, frames, known=False)

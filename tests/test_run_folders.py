@@ -12,7 +12,7 @@ from .command_line import snapshot, workbench
 
 
 def replayed(folder: Path, *arguments: str) -> str:
-    done = workbench(["replay", *arguments, "--json"], folder)
+    done = workbench(["replay", *arguments, "--no-page", "--json"], folder)
     assert done.returncode == 0, done.stderr
     return str(json.loads(done.stdout)["run"])
 
@@ -44,7 +44,7 @@ def test_the_same_inputs_give_the_same_bytes_again(tmp_path: Path) -> None:
 def test_another_run_is_replaced_only_by_force(tmp_path: Path, arguments: list[str], words: str) -> None:
     replayed(tmp_path, "holds", "--out", "run")
     before = snapshot(tmp_path / "run")
-    done = workbench(["replay", *arguments, "--out", "run"], tmp_path)
+    done = workbench(["replay", *arguments, "--no-page", "--out", "run"], tmp_path)
     assert (done.returncode, snapshot(tmp_path / "run")) == (2, before)
     assert words in done.stderr
     assert "--force" in done.stderr
@@ -61,17 +61,17 @@ def test_more_sessions_join_a_run(tmp_path: Path) -> None:
 
 def test_a_limit_without_evidence_fails_unless_allowed(tmp_path: Path) -> None:
     (tmp_path / "b.toml").write_text("[budget]\nselectivity_noise = 0.5\n")
-    done = workbench(["replay", "holds", "--budget", "b.toml"], tmp_path)
+    done = workbench(["replay", "holds", "--no-page", "--budget", "b.toml"], tmp_path)
     assert done.returncode == 1
     assert "selectivity_noise: no noise label over agent speech; without evidence no limit is kept" in done.stderr
-    allowed = workbench(["replay", "holds", "--budget", "b.toml", "--allow-unmeasured"], tmp_path)
+    allowed = workbench(["replay", "holds", "--no-page", "--budget", "b.toml", "--allow-unmeasured"], tmp_path)
     assert allowed.returncode == 0
 
 
 def test_unanswered_turns_fail_their_limit(tmp_path: Path) -> None:
     (tmp_path / "b.toml").write_text("[budget]\nunanswered_rate = 0.1\n")
     deaf = ["--set", "stt_silence_threshold=0.9"]
-    done = workbench(["replay", "holds", "--budget", "b.toml", *deaf], tmp_path)
+    done = workbench(["replay", "holds", "--no-page", "--budget", "b.toml", *deaf], tmp_path)
     assert done.returncode == 1
     assert "unanswered_rate is 1, over its budget of 0.1" in done.stderr
 
@@ -84,10 +84,10 @@ def test_a_session_without_labels_says_how_to_label_it(tmp_path: Path) -> None:
     manifest["labels"] = None
     manifest["name"] = "bare"
     write_text(bare / "session.json", json.dumps(manifest))
-    done = workbench(["replay", "bare"], tmp_path)
+    done = workbench(["replay", "bare", "--no-page"], tmp_path)
     assert done.returncode == 0, done.stderr
     assert "1 of 1 session without labels (bare)" in done.stdout
-    assert "'workbench label bare --auto' drafts labels" in done.stdout
+    assert "'workbench label SESSION --auto' drafts labels" in done.stdout
 
 
 def test_a_run_is_not_scored_against_another_recording(tmp_path: Path) -> None:

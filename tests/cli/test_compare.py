@@ -21,13 +21,15 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORKBENCH_STORE", str(folder / "store"))
         for name, silence in (("now", 720), ("later", 800)):
-            done = workbench(["replay", *EIGHT, "--set", f"stt_silence_ms={silence}", "--out", name], folder)
+            done = workbench(
+                ["replay", *EIGHT, "--set", f"stt_silence_ms={silence}", "--out", name, "--no-page"], folder
+            )
             assert done.returncode == 0, done.stderr
         yield folder
 
 
 def compared(folder: Path, *arguments: str) -> tuple[Done, dict]:  # type: ignore[type-arg]
-    done = workbench(["compare", *arguments, "--json"], folder)
+    done = workbench(["compare", *arguments, "--json", "--no-page"], folder)
     return done, json.loads(done.stdout)
 
 
@@ -52,21 +54,21 @@ def test_a_planted_80_ms_is_found_to_the_sample(runs: Path) -> None:
 
 
 def test_a_turn_that_went_otherwise_is_named(runs: Path) -> None:
-    done = workbench(["compare", "now", "later"], runs)
+    done = workbench(["compare", "now", "later", "--no-page"], runs)
     assert "holds turn 2: cut in on 1× → answered" in done.stdout
     assert "other turns went alike, answered +0.08 to +0.08 s later" in done.stdout
     assert max(map(len, done.stdout.splitlines()[2:])) <= 100
 
 
 def test_fail_on_worse_decides_the_exit_code(runs: Path) -> None:
-    watched = ["--fail-on", "worse:voice_to_voice_ms_p50"]
+    watched = ["--no-page", "--fail-on", "worse:voice_to_voice_ms_p50"]
     assert workbench(["compare", "now", "later", *watched], runs).returncode == 1
     assert workbench(["compare", "later", "now", *watched], runs).returncode == 0
     assert workbench(["compare", "now", "now", *watched], runs).returncode == 0
 
 
 def test_a_watched_score_without_evidence_fails(runs: Path) -> None:
-    done = workbench(["compare", "now", "later", "--fail-on", "worse:underrun_ms_p50"], runs)
+    done = workbench(["compare", "now", "later", "--fail-on", "worse:underrun_ms_p50", "--no-page"], runs)
     assert done.returncode == 1
     assert "underrun_ms_p50 could not be measured" in done.stderr
 
@@ -84,7 +86,7 @@ def test_configs_are_compared_on_sessions(tmp_path: Path) -> None:
     scores = {score["key"]: score for score in data["compared"][0]["scores"]}
     assert scores["voice_to_voice_ms_p50"]["difference"] == pytest.approx(240.0)
     assert scores["voice_to_voice_ms_p50"]["judged"] == "no difference shown"
-    assert "2 sessions: a difference takes 6" in workbench(["compare", *command], tmp_path).stdout
+    assert "2 sessions: a difference takes 6" in workbench(["compare", *command, "--no-page"], tmp_path).stdout
 
 
 def test_sessions_before_and_after_are_paired_and_it_is_said(tmp_path: Path) -> None:
@@ -92,7 +94,7 @@ def test_sessions_before_and_after_are_paired_and_it_is_said(tmp_path: Path) -> 
         folder = tmp_path / "recordings" / name
         shutil.copytree(SHIPPED / "recordings" / "questions", folder)
         write_text(folder / "session.json", json.dumps(read_json(folder / "session.json") | {"name": name}))
-    done = workbench(["compare", "before", "after", "--stack", "scripted"], tmp_path)
+    done = workbench(["compare", "before", "after", "--stack", "scripted", "--no-page"], tmp_path)
     assert done.returncode == 0, done.stderr
     assert "session after is compared with before" in done.stdout
     assert "no turn changed" in done.stdout

@@ -13,7 +13,7 @@ from workbench.files import SHIPPED
 
 from ..command_line import workbench
 
-NO_REPORT = {"dashboard", "demo", "record", "models pull", "models init", "voices audition"}
+NO_REPORT = {"dashboard", "demo", "record", "report", "models pull", "models init", "voices audition"}
 """Commands that do something and have nothing to report but a file, a page or a demonstration."""
 
 NANO = Path(__file__).parents[2] / "workbench" / "data" / "nano"

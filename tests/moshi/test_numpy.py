@@ -170,6 +170,7 @@ def test_only_small_models_in_single_precision_are_stepped_in_numpy(zoo, nano, m
     published = load(zoo(Recipe("stt")), "stt")
     assert type(published.steps) is MlxLmSteps  # bfloat16
     assert type(load(nano, "stt").steps) is NumpyLm
+    assert type(load(find(folder() / "tts"), "tts").steps) is NumpyLm
     lm = load(zoo(Recipe("tts")), "tts").lm
     lm.set_dtype(mx.float32)
     assert not suits(lm)  # two texts in one token

@@ -327,7 +327,7 @@ def test_a_study_has_a_page_with_its_figures(browser, tmp_path, monkeypatch):
     result = json.loads((path.parent / "result.json").read_text("utf-8"))
     page = Opened(browser, path, viewport={"width": 400, "height": 900})
     assert page.tab.inner_text("h1") == f"Study mine: {result['answer']['title']}"
-    assert page.tab.inner_text(".verdict") == " ".join(result["answer"]["sentence"].split())
+    assert page.tab.inner_text(".verdict") == " ".join(result["answer"]["sentence"].replace("`", "").split())
     compared = (result["held_out"] or result["tuning"])["differences"]
     rows = page.tab.locator("table[data-table=differences] tbody tr")
     shown = [rows.nth(i).locator("td").all_inner_texts()[:3] for i in range(rows.count())]

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from workbench.errors import WorkbenchError
 from workbench.metrics import Summary
 from workbench.moshi_json import KEYS, moshi_json
 from workbench.tuning.evaluator import Evaluator
+from workbench.tuning.output.answer import _sure
 from workbench.tuning.output.plain import amount, cell, part
 
 SILENCE = '[assistant]\nstt_silence_ms = { type = "frames", low = 400, high = 1200 }\n'
@@ -126,6 +128,31 @@ def test_scores_in_plain_words(key, before, after, says, short):
 def test_what_was_not_measured_is_not_said():
     assert amount(Summary({"wer": None}, {}, {}, ()), "wer") == ""
     assert part(Summary({"wer": None}, {}, {}, ()), summary(wer=0.1), "wer") == ""
+
+
+def sure(split: str, mark: str, total: int, better: int, unseen: int) -> str:
+    """What is said of a config that is better in so many recordings, and of what was tried on unseen ones."""
+    held = None if split == "none" else SimpleNamespace(sessions=range(total), better=unseen)
+    made = SimpleNamespace(
+        spec=SimpleNamespace(split=split),
+        held_out=held,
+        tuning=SimpleNamespace(better=better),
+        recommendation=SimpleNamespace(mark=mark),
+    )
+    return _sure(made)  # type: ignore[arg-type]
+
+
+def test_how_sure_it_is_says_of_which_settings():
+    """What was searched for without a recording is never said to be the config that is written."""
+    assert sure("none", "promising", 1, 1, 0) == "One recording, and none to check this on: 5 more could prove it."
+    assert sure("leave-one-out", "promising", 2, 2, 2) == "Same direction in both recordings, 4 more would prove it."
+    assert sure("leave-one-out", "promising", 3, 2, 3).startswith("Better in 2 of 3 recordings; what searches found")
+    others = "recordings; what searches found without a recording was better on it"
+    says = sure("leave-one-out", "promising", 4, 4, 3)
+    assert says == f"Same direction in all 4 {others} in 3 of 4: not proven."
+    assert sure("leave-one-out", "shown", 8, 8, 8) == f"Same direction in all 8 {others} too: shown."
+    assert sure("held-out", "shown", 6, 12, 6) == "Better in 6 of these 6: shown."
+    assert sure("held-out", "promising", 6, 12, 4) == "Better in 4 of these 6: not proven, it may be chance."
 
 
 # --- one screen ---

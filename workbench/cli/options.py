@@ -81,7 +81,9 @@ class HelpfulGroup(click.Group):
 
 session_argument = click.argument("sessions", nargs=-1, required=True, metavar="SESSION...")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
-page_option = click.option("--page/--no-page", default=True, help="Write index.html, a page to look at and listen to.")
+page_option = click.option(
+    "--page/--no-page", default=True, help="Write index.html, a page to look at and listen to; --json writes none."
+)
 budget_option = click.option(
     "--budget", type=CONFIG_PATH, help="Budget file; exit 1 and name each score over its limit."
 )

@@ -183,7 +183,7 @@ def _unlabelled(sessions: Sequence[SessionScores]) -> list[str]:
     of = f"{len(sessions)} session{'s' * (len(sessions) != 1)}"
     return [
         f"{len(bare)} of {of} without labels ({names}): answers, turns "
-        f"and barge-ins cannot be scored there; 'workbench label {bare[0]} --auto' drafts labels"
+        f"and barge-ins cannot be scored there; 'workbench label SESSION --auto' drafts labels"
     ]
 
 

@@ -28,8 +28,9 @@ MOST_PARAMETERS = 1 << 26
 
 def suits(lm: Lm) -> bool:
     """Whether a model is small, computes in single precision, and has embeddings of one token each."""
-    flat = tree_flatten(lm.parameters())
-    precise = all(array.dtype in (mx.float32, mx.uint32) for _, array in flat)
+    # The raw weight that cross-attention multiplies by may be a half: its products with single precision are single.
+    flat = [array for name, array in tree_flatten(lm.parameters()) if "cross_attention.in_proj" not in name]
+    precise = all(array.dtype in (mx.float32, mx.uint32) for array in flat)
     return precise and not lm.cfg.demux_second_stream and _parameters(lm) <= MOST_PARAMETERS
 
 

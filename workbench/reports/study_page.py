@@ -127,14 +127,15 @@ def _sweep(swept: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _course(folder: Path) -> dict[str, Any] | None:
-    """First objective of every trial, in order; None where the trials are in no file of the study's folder."""
-    if not (folder / "study.toml").exists():
+    """First objective of every trial, in order; None where the trials cannot be read from the study's folder."""
+    try:
+        spec = read_spec(folder)
+        url = local_url(spec)
+        if missing(url):
+            return None
+        study, _ = load(spec.name, open_storage(url, existing=True))
+    except WorkbenchError:  # the result stands without them
         return None
-    spec = read_spec(folder)
-    url = local_url(spec)
-    if missing(url):
-        return None
-    study, _ = load(spec.name, open_storage(url, existing=True))
     trials = [(trial, outcome_of(trial)) for trial in finished(study)]
     points: Sequence[tuple[int, float, bool]] = [
         (trial.number, found.values[0], not spec.goal.broken(found.scores)) for trial, found in trials if found

@@ -71,7 +71,7 @@ def compare_sides(
         config: that sessions are replayed with.
         prices: of faults.
         fail_on: ``worse:SCORE`` of each ``--fail-on``.
-        shown: whether to print JSON, and whether to write a page for each side that is compared with the first.
+        shown: whether to print JSON; whether to write a page for each side but the first, which JSON leaves out.
 
     Returns:
         The exit code: 0; 1 if a score of ``fail_on`` is shown worse, or could not be measured; 2 if a session could
@@ -89,9 +89,8 @@ def compare_sides(
         if not as_json:
             _show(first, side, compared, changed, renamed)
         failed += list(_failures(side, compared, watched))
-        written = _write_page(first, side, prices) if page else None
-        if written and not as_json:
-            click.echo(printable(f"page: {written}"))
+        if page and not as_json:
+            click.echo(printable(f"page: {_write_page(first, side, prices)}"))
     if as_json:
         click.echo(json.dumps({"a": first.name, "compared": found, "failed": failed}))
     for line in failed:

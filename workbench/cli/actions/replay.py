@@ -32,7 +32,7 @@ def replay_and_show(
         place: folder of the run, by default one named for config and sessions; and whether another run there goes.
         asked: limits and prices.
         as_json: whether to print JSON.
-        page: whether to write the page.
+        page: whether to write the page; with JSON none is written.
     """
     limits, prices = yardstick(asked.budget, asked.prices)
     out, force = place
@@ -44,10 +44,10 @@ def replay_and_show(
         run = run_sessions(folders, config, out, lambda what: status.update(what) if status else None)
         scored, summary = score_run(run, prices)
         data = write_text_report(run, scored, summary, limits, prices)
-        written = write_page_of(data) if page else None
+        written = write_page_of(data) if page and not as_json else None
     if not as_json:
         click.echo(printable(used_config(config)))
     code = show(run, scored, summary, (limits, asked.allow_unmeasured), as_json)
-    if written and not as_json:
+    if written:
         click.echo(printable(f"page:   {written}"))
     return code

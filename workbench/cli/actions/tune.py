@@ -102,8 +102,8 @@ def run_tune(folders: Sequence[Path], request: TuneRequest) -> int:
         click.echo(json.dumps({"configs": str(folder)} | read_json(spec.folder / "result.json")))
     else:
         show_result(result, found, folder)
-    if request.page:
-        write_page_and_show(spec, request.as_json)
+    if request.page and not request.as_json:
+        write_page_and_show(spec)
     return 1 if result.over_budget else 0
 
 
@@ -160,13 +160,11 @@ def tune_demo(folders: Sequence[Path], config: Config, page: bool) -> int:
     return 0
 
 
-def write_page_and_show(spec: StudySpec, quiet: bool = False) -> None:
-    """Write the page of a study and name it, unless ``quiet``."""
+def write_page_and_show(spec: StudySpec) -> None:
+    """Write the page of a study and name it."""
     from workbench.reports.study_page import write_study_page
 
-    page = write_study_page(spec.folder)
-    if not quiet:
-        click.echo(printable(f"page: {page}"))
+    click.echo(printable(f"page: {write_study_page(spec.folder)}"))
 
 
 def show_result(result: Result, found: StudyAnswer, folder: Path) -> None:

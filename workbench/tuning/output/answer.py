@@ -125,7 +125,8 @@ def _title(result: Result) -> str:
     mark, keys = result.recommendation.mark, len([item for item in result.ablations if not _own(item.name)])
     if mark == "keep":
         return "keep today's config"
-    rests = "shown on recordings that it was not chosen by" if mark == "shown" else "promising, not proven"
+    ways = {"held-out": "on recordings that it was not chosen by", "leave-one-out": "by searches without each"}
+    rests = f"shown {ways[result.spec.split]}" if mark == "shown" else "promising, not proven"
     return f"change {counted(keys, 'key') if keys else 'no key'} of moshi.json ({rests})"
 
 
@@ -200,10 +201,10 @@ def _sure(result: Result) -> str:
     agree = tuning.better == total
     same = f"Same direction in {names} recordings" if agree else f"Better in {tuning.better} of {total} recordings"
     if shown:
-        return f"{same}; searches that did not see a recording were better on it too: shown."
+        return f"{same}; what searches found without a recording was better on it too: shown."
     if tuning.better == held.better == total and total < MIN_PAIRED:
         return f"{same}, {MIN_PAIRED - total} more would prove it."
-    others = f"searches that did not see a recording were better on it in {held.better} of {total}"
+    others = f"what searches found without a recording was better on it in {held.better} of {total}"
     return f"{same}; {others}: not proven."
 
 
