@@ -71,7 +71,7 @@ def test_the_command_marks_drafts_and_may_redo_them(make_session: MakeSession, t
     for arguments in (["--auto", "--replace"], ["--auto"]):
         done = workbench(["label", "mine", *arguments], tmp_path)
         assert done.returncode == 0, done.stderr
-        assert done.stdout.startswith("recordings/mine: 2 turns (2 speech), source auto\n")
+        assert done.stdout.startswith("recordings/mine: 2 turns (3 speech), source auto\n")
     assert open_session(tmp_path / "recordings" / "mine").labels_source == "auto"
 
 
