@@ -129,11 +129,14 @@ def choice_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-def config_options(default: Path | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def config_options(
+    default: Path | None = None, assistant: str | None = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Add ``--config --stack --models --listener --step-costs --set``; the command gets one ``config`` made of them.
 
     Args:
         default: config file to use if none is given.
+        assistant: listener to simulate if neither a config file nor a listener is given.
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -150,6 +153,7 @@ def config_options(default: Path | None = None) -> Callable[[Callable[..., Any]]
         ) -> Any:
             if config_file is None and default is not None:
                 config_file = shipped(default)
+                listener = listener or assistant
             click.get_current_context().meta[CONFIG_FILE] = config_file
             config = build_config(config_file, stack, models, listener, step_costs, assignments)
             _warn_of_idle_knobs(config, assignments)

@@ -12,6 +12,7 @@ from workbench.cli.actions.score import Asked, show, write_text_report, yardstic
 from workbench.cli.config_line import used_config
 from workbench.config import Config
 from workbench.errors import printable
+from workbench.reports.material import Material
 from workbench.run_folders import default_run_folder, make_room
 from workbench.runs import run_sessions, score_run
 
@@ -34,6 +35,20 @@ def replay_and_show(
         as_json: whether to print JSON.
         page: whether to write the page; with JSON none is written.
     """
+    if not as_json:
+        click.echo(printable(used_config(config)))
+    data, written = replay_for_page(folders, config, place, asked, page and not as_json)
+    checked = (dict(data.limits), asked.allow_unmeasured)
+    code = show(data.run, data.scored, data.summary, checked, as_json)
+    if written:
+        click.echo(printable(f"page:   {written}"))
+    return code
+
+
+def replay_for_page(
+    folders: Sequence[Path], config: Config, place: tuple[Path | None, bool], asked: Asked, page: bool
+) -> tuple[Material, Path | None]:
+    """Replay and score sessions, write the report and the page; what the page is made of, and where it is."""
     limits, prices = yardstick(asked.budget, asked.prices)
     out, force = place
     out = out or default_run_folder(config, [folder.resolve().name for folder in folders])
@@ -44,10 +59,4 @@ def replay_and_show(
         run = run_sessions(folders, config, out, lambda what: status.update(what) if status else None)
         scored, summary = score_run(run, prices)
         data = write_text_report(run, scored, summary, limits, prices)
-        written = write_page_of(data) if page and not as_json else None
-    if not as_json:
-        click.echo(printable(used_config(config)))
-    code = show(run, scored, summary, (limits, asked.allow_unmeasured), as_json)
-    if written:
-        click.echo(printable(f"page:   {written}"))
-    return code
+        return data, write_page_of(data) if page else None

@@ -5,7 +5,6 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import click
@@ -129,13 +128,15 @@ DEMO_TRIALS = 40
 """Enough to show how it goes; a search that is meant takes hundreds."""
 
 
-def tune_demo(folders: Sequence[Path], config: Config, page: bool) -> int:
-    """Tune on the demo sessions, from the shipped baseline on the given stack; repeated, it shows what it found before.
+def tune_demo(folders: Sequence[Path], config: Config) -> tuple[Result, StudyAnswer, Path]:
+    """Tune on the demo sessions, from the shipped baseline on the given stack; repeated, it finds what it found before.
 
     Args:
         folders: of the sessions.
         config: names stack, listener and costs.
-        page: whether a page of the study is written.
+
+    Returns:
+        The result, the same in words, and the folder of the configs.
     """
     own: dict[str, object] = {"workbench.listener": config.workbench.listener}
     for section, values in (("stack", to_dict(config)["stack"]), ("step_costs", to_dict(config)["step_costs"])):
@@ -154,10 +155,7 @@ def tune_demo(folders: Sequence[Path], config: Config, page: bool) -> int:
             resume=known(spec.name, local_url(spec)),
             progress=bar.say,
         )
-    show_result(result, found, folder)
-    if page:
-        write_page_and_show(spec)
-    return 0
+    return result, found, folder
 
 
 def write_page_and_show(spec: StudySpec) -> None:
@@ -167,33 +165,44 @@ def write_page_and_show(spec: StudySpec) -> None:
     click.echo(printable(f"page: {write_study_page(spec.folder)}"))
 
 
-def show_result(result: Result, found: StudyAnswer, folder: Path) -> None:
-    """Print what to do, then the trade-offs: at most 30 lines of 100 columns."""
-    console = Output(WIDTH)
+def say(text: str, most: int = 1) -> None:
+    """Print a text in at most so many lines of 100 columns, without marks of Markdown."""
+    for line in wrap(re.sub(r"[`*]", "", text), most) if text else ():
+        _say_line(line)
 
-    def say(text: str, most: int = 1) -> None:
-        for line in wrap(re.sub(r"[`*]", "", text), most) if text else ():
-            console.print(line, soft_wrap=True, markup=False)
 
-    def show(*rows: Sequence[str]) -> None:
-        say_line = partial(console.print, soft_wrap=True, markup=False)
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        say_line("")
-        for row in rows:
-            line = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-            say_line(line if len(line) <= WIDTH else f"{line[: WIDTH - 2]} …")
+def show_rows(*rows: Sequence[str]) -> None:
+    """Print an empty line, then rows in columns; what is longer than 100 columns is cut."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    gap = "  " if sum(widths) + 2 * (len(widths) - 1) <= WIDTH else " "
+    _say_line("")
+    for row in rows:
+        line = gap.join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        _say_line(line if len(line) <= WIDTH else f"{line[: WIDTH - 2]} …")
 
-    say(f"{result.spec.name}: {found.title}")
-    for words in found.banner:
-        say(words, 2)
+
+def _say_line(line: str) -> None:
+    Output(WIDTH).print(line, soft_wrap=True, markup=False)
+
+
+def show_changes(result: Result, found: StudyAnswer) -> None:
+    """Print what to do in a sentence, and the changes as a table."""
     say(found.sentence, 4)
     if found.changes:
         whose = "candidate.json" if result.recommendation.mark == "keep" else "change"
         rows = [(item.name, item.turn, item.gain, item.pay, item.sure) for item in found.changes[:ROWS]]
         more = [(f"{len(found.changes) - ROWS} more", "", "", "", "")] if len(found.changes) > ROWS else []
-        show((whose, "from → to", "you gain", "you pay", "better in"), *rows, *more)
+        show_rows((whose, "from → to", "you gain", "you pay", "better in"), *rows, *more)
+
+
+def show_result(result: Result, found: StudyAnswer, folder: Path) -> None:
+    """Print what to do, then the trade-offs: at most 30 lines of 100 columns."""
+    say(f"{result.spec.name}: {found.title}")
+    for words in found.banner:
+        say(words, 2)
+    show_changes(result, found)
     for text in notes(found):
         say(text, 2)
     trade_offs = [(row.name, *row.values, row.settings) for row in found.trade_offs[:POINTS]]
-    show(("", *found.heads, "differs from today in"), *trade_offs)
+    show_rows(("", *found.heads, "differs from today in"), *trade_offs)
     say(f"Commands to apply it, and all figures of {counted(result.trials, 'setting')}: {folder / 'checklist.md'}")

@@ -11,14 +11,19 @@ if TYPE_CHECKING:
     from workbench.config import Config
 
 
+ASSISTANT_OF_MOST = "mlx-harmony"
+"""Assistant that most people have."""
+
+
 @click.command()
-@config_options(BASELINE)
+@config_options(BASELINE, ASSISTANT_OF_MOST)
 @click.option("--out", type=PATH, default=Path("reports/demo"), show_default=True, help="Folder of the run.")
 @page_option
 def demo(config: "Config", out: Path, page: bool) -> int:
     """Replay the demo sessions, write a page and tune on them: where to begin.
 
-    The config is configs/baseline.toml, unless --config names another.
+    The config is configs/baseline.toml under listener mlx-harmony, as most people run it, unless --config or --listener
+    say otherwise.
     """
     from workbench.cli.actions.demo import run_demo
 
