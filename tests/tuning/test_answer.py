@@ -262,8 +262,8 @@ def test_limits_that_cannot_be_kept_say_what_would_have_to_change(here, slow):
     assert (wait["limit"], wait["keepable"]) == (2300.0, True)
     assert "cutin_per_hold" in wait["instead"]
     text = re.sub(r"\s+", " ", "\n".join(first_screen()))
-    value = f"{wait['value']:.4g}"
-    assert f"typical answer ({value}, limit 2300): what keeps this breaks the limit on interruptions" in text
+    value = f"{wait['value'] / 1000:.1f}"
+    assert f"typical answer ({value} s, limit 2.3 s): what keeps this breaks the limit on interruptions" in text
 
 
 # --- prices ---

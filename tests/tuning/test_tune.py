@@ -216,18 +216,17 @@ def test_bad_input_is_named(here, recordings, case):
     assert not (here / "configs").exists()
 
 
-def test_the_demo_ends_in_a_config_and_finds_it_again(here, recordings, capsys):
+def test_the_demo_ends_in_a_config_and_finds_it_again(here, recordings):
     (here / "configs").mkdir()
     for name in ("baseline", "quick", "budget"):
         shutil.copy(REPOSITORY / f"configs/{name}.toml", here / "configs")
     from workbench.cli.actions.tune import tune_demo
 
-    assert tune_demo(recordings, load(None, {"stack.name": "scripted"}), page=False) == 0
-    told = capsys.readouterr().out
-    folder = next((here / "configs").glob("demo-*"))
-    assert consumer()(**json.loads((folder / "moshi.json").read_text())).barge_in
-    assert tune_demo(recordings, load(None, {"stack.name": "scripted"}), page=False) == 0
-    assert capsys.readouterr().out == told
+    config = load(None, {"stack.name": "scripted"})
+    result, found, folder = tune_demo(recordings, config)
+    assert consumer()(**json.loads((here / folder / "moshi.json").read_text())).barge_in
+    again, same, where = tune_demo(recordings, config)
+    assert (again.recommendation, same, where) == (result.recommendation, found, folder)
 
 
 def test_a_study_is_not_overwritten(here, recordings):

@@ -38,7 +38,8 @@ def replay_and_show(
     if not as_json:
         click.echo(printable(used_config(config)))
     data, written = replay_for_page(folders, config, place, asked, page and not as_json)
-    checked = (dict(data.limits), asked.allow_unmeasured)
+    limits, _ = yardstick(asked.budget, asked.prices)  # the page also shows limits that nobody asked to check
+    checked = (limits, asked.allow_unmeasured)
     code = show(data.run, data.scored, data.summary, checked, as_json)
     if written:
         click.echo(printable(f"page:   {written}"))

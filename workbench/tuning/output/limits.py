@@ -1,6 +1,7 @@
 """What no key can fix, and limits that were not kept, in words."""
 
 from workbench.metrics import Summary
+from workbench.metrics.definitions import BY_KEY, Rate
 from workbench.tuning.output.phrases import number
 from workbench.tuning.output.plain import LIMITS, WORDS, amount
 from workbench.tuning.result import Result
@@ -23,15 +24,25 @@ def unfixable(result: Result) -> list[str]:
     for item in over.values():
         if not item.keepable:
             name, remedy = limit_name(item.key)
-            least = "" if item.least is None else f", at best {number(item.least)}"
+            least = "" if item.least is None else f", at best {_figure(item.key, item.least)}"
             reasons.setdefault(remedy, []).append(f"{_valued(name, item)}{least})")
     return found + [f"{', '.join(names)}: {remedy}" for remedy, names in reasons.items()]
 
 
 def _valued(name: str, item: Unkept) -> str:
     """A limit with the score, the bracket left open."""
-    value = "nothing" if item.value is None else number(item.value)
-    return f"{name} ({value}{'' if item.limit is None else f', limit {item.limit:g}'}"
+    value = "nothing" if item.value is None else _figure(item.key, item.value)
+    return f"{name} ({value}{'' if item.limit is None else f', limit {_figure(item.key, item.limit)}'}"
+
+
+def _figure(key: str, value: float) -> str:
+    """A score or a limit with its unit."""
+    measure = BY_KEY.get(key)
+    if "_ms_" in key:
+        return f"{value / 1000:.1f} s" if value >= 1000 else f"{value:.0f} ms"
+    if isinstance(measure, Rate) and (measure.kind == "share" or key in ("wer", "stall_ratio")):
+        return f"{100 * value:.3g} %"
+    return number(value)
 
 
 def _now(result: Result) -> Summary:

@@ -96,6 +96,7 @@ LIMITS = {
     "rtf": ("time to make a second of speech", WORDS["stall_ratio"].remedy),
     "deadline_miss_rate": ("steps that are too slow", WORDS["stall_ratio"].remedy),
     "wer": ("words misheard", WORDS["wer"].remedy),
+    "unanswered_rate": ("turns without an answer", WORDS["missed_eot_rate"].remedy),
     ANSWERED: ("nine of ten turns answered", "check levels with `workbench record --calibrate`"),
 }
 """Limits: what they are about, and what would have to change where no setting keeps them."""
