@@ -192,7 +192,7 @@ def show_changes(result: Result, found: StudyAnswer) -> None:
         whose = "candidate.json" if result.recommendation.mark == "keep" else "change"
         rows = [(item.name, item.turn, item.gain, item.pay, item.sure) for item in found.changes[:ROWS]]
         more = [(f"{len(found.changes) - ROWS} more", "", "", "", "")] if len(found.changes) > ROWS else []
-        show_rows((whose, "from → to", "you gain", "you pay", "better in"), *rows, *more)
+        show_rows((whose, "from → to", "you gain", "you pay", "better"), *rows, *more)
 
 
 def show_result(result: Result, found: StudyAnswer, folder: Path) -> None:
