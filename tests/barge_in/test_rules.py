@@ -34,4 +34,3 @@ def test_mlx_harmony_is_stopped_by_text_alone() -> None:
     assert decide(cycle, "stop") == BargeInDecision(40_000, 5 * FRAME_SAMPLES, frame_end(12))
     assert decide(cycle, "") is None
     assert decide(ListenCycle("timeout", ended=40_000), "") is None
-    assert decide(None, "") is None

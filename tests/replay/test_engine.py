@@ -74,6 +74,8 @@ def test_same_digest_from_elsewhere_and_with_another_hash_seed(make_session: Mak
     session, _ = make_session(TALK, 40)
     expected = trace_digest(run((session, make_labels(session))).trace)
     root = Path(__file__).parents[2]
+    defaults = tmp_path / "defaults.toml"
+    defaults.write_text("[assistant]\n")
     for seed, where in (("1", tmp_path), ("2", root), ("2", root)):
         out = tmp_path / f"run-{seed}-{where.name}"
         command = [
@@ -84,6 +86,8 @@ def test_same_digest_from_elsewhere_and_with_another_hash_seed(make_session: Mak
             str(session.folder),
             "--stack",
             "scripted",
+            "--config",
+            str(defaults),
             "--out",
             str(out),
         ]

@@ -19,7 +19,7 @@ from workbench.errors import WorkbenchError
 from workbench.metrics import Summary
 from workbench.moshi_json import KEYS, moshi_json
 from workbench.tuning.evaluator import Evaluator
-from workbench.tuning.output.answer import _sure
+from workbench.tuning.output.answer import LONGEST_NAMES, _sure
 from workbench.tuning.output.plain import amount, cell, part
 
 SILENCE = '[assistant]\nstt_silence_ms = { type = "frames", low = 400, high = 1200 }\n'
@@ -185,7 +185,8 @@ def shipped_budget() -> str:
 
 def test_the_scripted_stack_is_said_to_be_no_yardstick(here, slow):
     done = tuned(slow[:1], "--trials", "2")
-    again = f"workbench tune {slow[0]} --name mine-kyutai --stack moshi --models models"
+    named = str(slow[0]) if len(str(slow[0])) <= LONGEST_NAMES else "SESSION..."
+    again = f"workbench tune {named} --name mine-kyutai --stack moshi --models models"
     for text in (done.stdout, "\n".join(first_screen()), " ".join(result()["answer"]["banner"])):
         plain = re.sub(r"[\s>`]+", " ", text)
         assert "The figures show the workbench, not a model." in plain

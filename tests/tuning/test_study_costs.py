@@ -127,8 +127,8 @@ def test_an_older_study_is_named_and_the_others_are_listed(here, recordings):
     assert listed.stderr == f"note: studies/old/study.toml: {says}\n"
     with pytest.raises(WorkbenchError, match="of format 1"):
         run("tune", "--name", "old", "--resume")
-    with pytest.raises(WorkbenchError, match="x: format is 5, must be 4; tune under a new --name"):
-        from_dict({"format": 5}, None, "x")
+    with pytest.raises(WorkbenchError, match="x: format is 6, must be 5; tune under a new --name"):
+        from_dict({"format": 6}, None, "x")
 
 
 @pytest.mark.parametrize("machine", [1, 5])

@@ -107,6 +107,10 @@ def answer(result: Result, suggestions: Sequence[Suggestion], replayed: Summary)
 _MAIN = ("cutin_per_hold", WEIGHED[0])
 
 
+LONGEST_NAMES = 60
+"""Characters of sessions in a command that must fit two lines."""
+
+
 def banner(result: Result) -> tuple[str, ...]:
     """Warnings that a replay has too, and the command that runs the study on Kyutai's models."""
     spec = result.spec
@@ -114,7 +118,8 @@ def banner(result: Result) -> tuple[str, ...]:
     if not words:
         return ()
     names = [ref.name if Path(ref.folder) == RECORDINGS / ref.name else ref.folder for ref in spec.sessions]
-    sessions = "SESSION..." if len(names) > 2 else shlex.join(names)
+    sessions = shlex.join(names)
+    sessions = "SESSION..." if len(names) > 2 or len(sessions) > LONGEST_NAMES else sessions
     listener = spec.config.workbench.listener
     more = "" if listener == "workbench" else f" --listener {listener}"
     again = f"tune {sessions} --name {spec.name}-kyutai{more} --stack moshi --models models"
