@@ -50,8 +50,11 @@ WITHIN = 1.01
 THRESHOLD = {"type": "float", "low": 0.002, "high": 0.1, "log": True, "points": 25}
 SILENCE = {"type": "frames", "low": 160, "high": 1600}
 CHUNK = {"type": "int", "low": 40, "high": 400, "step": 20}
-SPACES = {"long-answers": {"stt_silence_ms": SILENCE, "tts_chunk_chars": CHUNK}}
-"""Ranges to search, by user."""
+SPACES = {
+    "long-answers": {"stt_silence_ms": SILENCE, "tts_chunk_chars": CHUNK},
+    "noisy-room": {"stt_silence_threshold": THRESHOLD | {"points": 97}, "stt_silence_ms": SILENCE},
+}
+"""Ranges to search, by user. In a noisy room the threshold has a narrow gap to lie in: a coarse grid steps over it."""
 SETTINGS = {"long-answers": {"step_costs.source": "fixed", "step_costs.tts_step_ms": "70"}}
 """Changes of the baseline, by user: a slow TTS."""
 

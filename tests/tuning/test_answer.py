@@ -151,8 +151,11 @@ def test_how_sure_it_is_says_of_which_settings():
     says = sure("leave-one-out", "promising", 4, 4, 3)
     assert says == f"Same direction in all 4 {others} in 3 of 4: not proven."
     assert sure("leave-one-out", "shown", 8, 8, 8) == f"Same direction in all 8 {others} too: shown."
-    assert sure("held-out", "shown", 6, 12, 6) == "Better in 6 of these 6: shown."
-    assert sure("held-out", "promising", 6, 12, 4) == "Better in 4 of these 6: not proven, it may be chance."
+    assert sure("held-out", "shown", 6, 12, 6) == "Of these 6 recordings 6 got better: shown."
+    assert (
+        sure("held-out", "promising", 6, 12, 4)
+        == "Of these 6 recordings 4 got better and 2 got worse: not proven, it may be chance."
+    )
 
 
 # --- one screen ---

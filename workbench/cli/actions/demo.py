@@ -1,5 +1,6 @@
 """Action and output of ``workbench demo``."""
 
+import textwrap
 from collections import Counter
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import click
 
 from workbench.cli.actions.replay import replay_and_show, replay_for_page
 from workbench.cli.actions.score import Asked
-from workbench.cli.actions.tune import say, show_changes, show_rows, tune_demo
+from workbench.cli.actions.tune import say, show_changes, tune_demo
 from workbench.config import Config
 from workbench.errors import WorkbenchError, printable
 from workbench.files import RECORDINGS, SHIPPED, read_json
@@ -57,7 +58,7 @@ def run_demo(config: Config, out: Path, page: bool) -> int:
         if swept.axes[0].name == "stt_silence_ms":
             _bars(swept, result.spec)
     click.echo("")
-    say(f"What to do: {found.title}.")
+    say(f"Were these yours: {found.title}.")
     for words in found.banner[:1]:
         say(words, 2)
     show_changes(result, found)
@@ -66,8 +67,8 @@ def run_demo(config: Config, out: Path, page: bool) -> int:
     for what, path in zip(("listen to it", "why this setting"), pages, strict=False):
         click.echo(printable(f"{what + ':':19}{path}"))
     click.echo(printable(f"{'all of the answer:':19}{configs / 'checklist.md'}"))
-    click.echo("These are recordings of others: nothing of your assistant was changed, and nothing of this should be.")
-    click.echo(f"{'your own room:':19}workbench record --name kitchen --calibrate")
+    click.echo("These are recordings of others: do not apply this. Nothing of your assistant was changed.")
+    click.echo(f"{'your own room:':19}workbench record --name kitchen --calibrate   (then label, and tune)")
     return 2 if data.run.failed else 0
 
 
@@ -80,12 +81,18 @@ def _annoyances(data: Material) -> None:
     click.echo("")
     say(f"What would annoy you today, with listener {listener}: {often or 'nothing'}.", 2)
     worst: dict[str, Incident] = {}
-    for item in found:  # one of each kind first, then the next in turn
+    for item in found:  # the worst of each kind first, then of other recordings
         worst.setdefault(item.kind, item)
-    chosen = [*worst.values(), *(item for item in found if item not in worst.values())][:WORST]
-    rows = [(item.session, clock(item.t), item.kind, item.remedy or item.text) for item in chosen]
-    if rows:
-        show_rows(("recording", "at", "what", "why, and what would have helped there"), *rows)
+    chosen = [*worst.values(), *(item for item in found if item.session not in {one.session for one in worst.values()})]
+    shown = sorted(chosen[:WORST], key=lambda item: (item.session, item.t))
+    for item in shown:
+        head = f"{item.session[:20]:20} {clock(item.t)}  {item.kind}: "
+        for line in textwrap.wrap(
+            item.remedy or item.text, WIDTH, initial_indent=head, subsequent_indent=" " * 29, max_lines=2
+        ):
+            click.echo(printable(line))
+    if len(found) > len(shown):
+        click.echo(f"{'':29}({len(shown)} of {len(found)}; the page has all, to listen to)")
 
 
 def _bars(swept: Sweep, spec: StudySpec) -> None:
@@ -104,9 +111,10 @@ def _bars(swept: Sweep, spec: StudySpec) -> None:
     values = [f"{marks.get(place, '')}{point.values[0]}" for place, point in shown]
     click.echo("")
     say(
-        f"Seconds lost per turn at each stt_silence_ms: waiting, and {spec.prices.cut_in:g} for a cut-in, "
-        f"{spec.prices.longest_delay + spec.prices.missed_end:g} for no answer. < is today, > is recommended.",
-        2,
+        f"Seconds lost per turn (waiting, plus {spec.prices.cut_in:g} for each cut-in and "
+        f"{spec.prices.longest_delay + spec.prices.missed_end:g} for a turn without an answer), on the recordings that "
+        "the search saw, at each stt_silence_ms. < is today (700 acts as 720), > is recommended:",
+        3,
     )
     for row in (values, bars):
         click.echo("".join(text.rjust(WIDTH // (POINTS + 2)) for text in row))

@@ -187,7 +187,7 @@ def _say_line(line: str) -> None:
 
 def show_changes(result: Result, found: StudyAnswer) -> None:
     """Print what to do in a sentence, and the changes as a table."""
-    say(found.sentence, 4)
+    say(found.sentence, 5)
     if found.changes:
         whose = "candidate.json" if result.recommendation.mark == "keep" else "change"
         rows = [(item.name, item.turn, item.gain, item.pay, item.sure) for item in found.changes[:ROWS]]

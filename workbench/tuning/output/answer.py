@@ -201,7 +201,9 @@ def _sure(result: Result) -> str:
         return f"One recording, and none to check this on: {MIN_PAIRED - 1} more could prove it."
     total = len(held.sessions)
     if split == "held-out":
-        return f"Better in {held.better} of these {total}: {'shown' if shown else 'not proven, it may be chance'}."
+        rest = f" and {held.worse} got worse" if held.worse else ""
+        sure = "shown" if shown else "not proven, it may be chance"
+        return f"Of these {total} recordings {held.better} got better{rest}: {sure}."
     names = "both" if total == 2 else f"all {total}"
     agree = tuning.better == total
     same = f"Same direction in {names} recordings" if agree else f"Better in {tuning.better} of {total} recordings"
@@ -216,8 +218,9 @@ def _sure(result: Result) -> str:
 def _change(result: Result, item: Ablation) -> KeyChange:
     """What one change is good for: the new settings with and without it."""
     after = result.judged.tuned
-    lists = moved(item.without, after)
-    gain, pay = (cell(item.without, after, keys[0]) if keys else "nothing" for keys in lists)
+    better, worse = moved(item.without, after)
+    gain = cell(item.without, after, better[0]) if better else "nothing by itself"
+    pay = cell(item.without, after, worse[0]) if worse else "nothing"
     total = len(result.judged.sessions)
     sure = f"{item.better} of {total}"
     if change(item.difference) == "worse":  # put back, it is worse
