@@ -132,7 +132,7 @@ def test_what_was_not_measured_is_not_said():
 
 def sure(split: str, mark: str, total: int, better: int, unseen: int) -> str:
     """What is said of a config that is better in so many recordings, and of what was tried on unseen ones."""
-    held = None if split == "none" else SimpleNamespace(sessions=range(total), better=unseen)
+    held = None if split == "none" else SimpleNamespace(sessions=range(total), better=unseen, worse=total - unseen)
     made = SimpleNamespace(
         spec=SimpleNamespace(split=split),
         held_out=held,
