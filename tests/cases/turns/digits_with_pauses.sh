@@ -29,7 +29,7 @@ for w, gap in zip("five one nine two four".split(), (.5, .9, .6, 1.1, 0)):
 write("one.wav", t + 12, parts); labels("one.csv", rows)
 P
 nice workbench import one.wav --labels one.csv --name one --source constructed >/dev/null || exit 3
-nice workbench replay one --stack scripted --out out >log 2>&1
+nice workbench replay one --stack scripted --set barge_in=false --out out >log 2>&1
 nice workbench tune one $TUNE --name t --trials 40 >log2 2>&1
 "$PY" - <<'P'
 import json, sys
