@@ -26,7 +26,7 @@ from workbench.tuning.inactive_knobs import find_inactive_knobs
 from workbench.tuning.objective import SHOWN, Outcome, Scorer, at_fidelity
 from workbench.tuning.recommendation import Comparison, Recommendation, recommend
 from workbench.tuning.search import Objective, search
-from workbench.tuning.sensitivity import Judge, Sensitivity, centre, climb, simplify, survey
+from workbench.tuning.sensitivity import DB, Judge, Sensitivity, centre, climb, simplify, survey
 from workbench.tuning.space import Space, read_space
 from workbench.tuning.spec import StudySpec
 from workbench.tuning.study import best, finished, ranked
@@ -123,7 +123,7 @@ def summarise_study(
         exact = Objective(spec, evaluator, spec.tuning, exact=True).judge
         watch.step("exact replays of the finalists", 0, 1)
         others = _finalists(found, study, spec, objective.judge)
-        better = partial(climb, spec.space, goal=goal, judge=exact)
+        better = partial(climb, spec.space, goal=goal, judge=exact, steps=(DB,))
         found, agreement = choose(
             goal, others, objective.judge, exact, lambda one: one if one == today else better(one)
         )

@@ -5,7 +5,7 @@ on the recordings, the one farthest from where something does change is the safe
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import optuna
@@ -22,6 +22,9 @@ NEAR = 0.05
 
 DB = 0.5
 """Step of a threshold scan in dB."""
+
+FINE_DB = 0.1
+"""Step of the last improvement in dB: in a noisy room the best threshold lies in a gap narrower than half a dB."""
 
 STEPS = 40
 """Most steps to either side of the chosen value."""
@@ -55,14 +58,21 @@ class Sensitivity:
     importances: Mapping[str, float]
 
 
-def climb(space: Space, config: Config, goal: Goal, judge: Judge) -> Config:
+def climb(space: Space, config: Config, goal: Goal, judge: Judge, steps: Sequence[float] = (DB, FINE_DB)) -> Config:
     """Go to neighbours, one knob and one step at a time, as long as one oversteps no more, is no slower, and is better
     in either: a search draws hundreds of settings, and the best of them is seldom the best of its neighbours.
+
+    Args:
+        space: knobs that may change.
+        config: where to begin.
+        goal: objectives and limits.
+        judge: outcome of a setting.
+        steps: of a float, in dB.
     """
     while True:
         here = judge(config)
         for parameter in space.parameters:
-            for value in _neighbours(parameter, get(config, parameter.path)):
+            for value in _neighbours(parameter, get(config, parameter.path), steps):
                 there = _try(space, config, parameter, value, judge)
                 if there is not None and there.no_worse(here, goal) and not here.no_worse(there, goal):
                     break
@@ -74,14 +84,15 @@ def climb(space: Space, config: Config, goal: Goal, judge: Judge) -> Config:
             return config
 
 
-def _neighbours(parameter: Parameter, chosen: Knob) -> Iterator[Knob]:
+def _neighbours(parameter: Parameter, chosen: Knob, steps: Sequence[float]) -> Iterator[Knob]:
     if parameter.type == "categorical":
         yield from (choice for choice in parameter.choices if choice != chosen)
         return
-    for side in (-1, 1):
-        value = next(_walk(parameter, _number(chosen), side), None)
-        if value is not None:
-            yield value if parameter.type == "float" else int(value)
+    for db in steps if parameter.type == "float" else steps[:1]:
+        for side in (-1, 1):
+            value = next(_walk(parameter, _number(chosen), side, db), None)
+            if value is not None:
+                yield value if parameter.type == "float" else int(value)
 
 
 def simplify(space: Space, baseline: Config, config: Config, goal: Goal, judge: Judge) -> Config:
@@ -160,14 +171,16 @@ def _number(value: Knob) -> float:
     return float(value)
 
 
-def _walk(parameter: Parameter, here: float, side: int) -> Iterator[float]:
-    """Values away from ``here``, to the end of the space."""
+def _walk(parameter: Parameter, here: float, side: int, db: float = DB) -> Iterator[float]:
+    """Values away from ``here``, to the end of the space; of a logarithmic float in steps of ``db``."""
     if parameter.type == "frames":
         here = frames_for_ms(here) * FRAME_MS  # 700 acts as 720
     for step in range(1, STEPS + 1):
         if parameter.type == "float":
             span = parameter.high - parameter.low
-            value = here * 10 ** (side * step * DB / 20) if parameter.log else here + side * step * span / STEPS
+            value = (
+                here * 10 ** (side * step * db / 20) if parameter.log else here + side * step * span * db / DB / STEPS
+            )
             value = short(value)
         else:
             value = here + side * step * parameter.step
