@@ -199,7 +199,7 @@ def show_result(result: Result, found: StudyAnswer, folder: Path) -> None:
     """Print what to do, then the trade-offs: at most 30 lines of 100 columns."""
     say(f"{result.spec.name}: {found.title}")
     for words in found.banner:
-        say(words, 2)
+        say(words, 3)
     show_changes(result, found)
     for text in notes(found):
         say(text, 2)

@@ -107,7 +107,7 @@ def answer(result: Result, suggestions: Sequence[Suggestion], replayed: Summary)
 _MAIN = ("cutin_per_hold", WEIGHED[0])
 
 
-LONGEST_NAMES = 60
+LONGEST_NAMES = 40
 """Characters of sessions in a command that must fit two lines."""
 
 

@@ -65,7 +65,7 @@ def first_screen(result: Result, found: StudyAnswer, folder: Path, installed: st
     """What to do, in at most 25 lines of 100 columns."""
     head = [f"# {result.spec.name}: {found.title}"]
     for words in found.banner:
-        head += wrap(f"> {words}", 2, "> ")
+        head += wrap(f"> {words}", 3, "> ")
     head += ["", *wrap(found.sentence, 4), ""]
     last = ["```sh", *copy_commands(folder, installed), "```"]
     points = [text for text in notes(found) if text]
