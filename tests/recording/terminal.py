@@ -25,6 +25,8 @@ class Terminal:
     """
 
     def __init__(self, *arguments: str, where: Path, env: dict[str, str], columns: int = 100) -> None:
+        # A worker of pytest-xdist has COLUMNS, which would hold against the size of the terminal.
+        env = {name: value for name, value in env.items() if name not in ("COLUMNS", "LINES")}
         self._master, slave = pty.openpty()
         self._shown = b""
         self._size(columns)
