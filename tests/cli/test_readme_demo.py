@@ -20,7 +20,6 @@ def shape(text: str) -> list[str]:
         "What would annoy you",
         "Were these yours",
         "Seconds lost per turn",
-        "change ",
         "listen to it",
         "why this",
     )

@@ -25,7 +25,7 @@ from workbench.metrics.rows import PARTS, TurnRow, Waterfall
 from workbench.metrics.stats import percentile
 from workbench.reports.colours import BLUE, GREEN, GREY, ORANGE, OWNER_COLOURS
 from workbench.reports.material import Material, early
-from workbench.reports.parts import PART_WORDS
+from workbench.reports.parts import PART_WORDS, edges
 from workbench.units import samples_to_ms
 
 INK, GRID = "#010203", "#040506"
@@ -115,20 +115,6 @@ def waterfall_chart(answered: Sequence[tuple[str, TurnRow, Waterfall]], owners: 
     drawn.add_layout(Span(location=0, dimension="height", line_color=INK))
     _place_legend(drawn, columns=3)
     return _item(drawn)
-
-
-def edges(parts: Sequence[float]) -> list[float]:
-    """Where each part begins, and the end of the last. An early answer's first parts take no room: it begins there.
-
-    >>> edges([10, 20, 5]), edges([10, -50, 5])
-    ([0.0, 10.0, 30.0, 35.0], [-40.0, -40.0, -40.0, -35.0])
-    """
-    found = [0.0]
-    for part in parts:
-        found.append(found[-1] + part)
-    if parts[1] < 0:
-        found[0] = found[1] = found[2]
-    return found
 
 
 def ecdf_chart(curves: Mapping[str, Sequence[float]]) -> dict[str, Any]:

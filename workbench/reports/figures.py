@@ -25,7 +25,7 @@ from workbench.reports.drawing import (
     text_inches,
 )
 from workbench.reports.material import early
-from workbench.reports.parts import OWNERS
+from workbench.reports.parts import OWNERS, edges
 from workbench.units import SAMPLES_PER_MS, samples_to_ms
 
 MOST_BARS = 40
@@ -115,23 +115,13 @@ def _title(drawn: Figure, turns: int, shown: int, marks: str) -> None:
     drawn.text(0.15 / WIDTH, 0.18 / full, marks, fontsize=SMALL, color=FAINT, va="center")
 
 
-def _edges(parts: Sequence[float]) -> list[float]:
-    """Where each part begins, and the end of the last. An early answer's first parts take no room: it begins there."""
-    edges = [0.0]
-    for part in parts:
-        edges.append(edges[-1] + part)
-    if parts[1] < 0:
-        edges[0] = edges[1] = edges[2]
-    return edges
-
-
 def _bar(area: Axes, y: float, parts: Sequence[float], height: float, owners: Mapping[str, str]) -> None:
     """One turn: parts in order of time."""
-    edges = _edges(parts)
-    for name, (start, end) in zip(PARTS, pairwise(edges), strict=True):
+    ends = edges(parts)
+    for name, (start, end) in zip(PARTS, pairwise(ends), strict=True):
         colour = OWNER_COLOURS[owners[name]]
         area.barh(y, end - start, left=start, height=height, color=colour, edgecolor="white", linewidth=0.8, zorder=2)
-    area.text(edges[-1], y, f"  {_figure(edges[-1])}", va="center_baseline", fontsize=SMALL, zorder=4)
+    area.text(ends[-1], y, f"  {_figure(ends[-1])}", va="center_baseline", fontsize=SMALL, zorder=4)
 
 
 def _figure(ms: float) -> str:
@@ -140,9 +130,9 @@ def _figure(ms: float) -> str:
 
 
 def _scale_of_bars(area: Axes, bars: Sequence[Sequence[float]]) -> None:
-    edges = [0.0, *(edge for bar in bars for edge in _edges(bar))]
-    span = max(edges) - min(edges) or 1.0
-    area.set_xlim(min(edges) - (0.01 * span if min(edges) < 0 else 0), max(edges) + 0.02 * span)
+    ends = [0.0, *(end for bar in bars for end in edges(bar))]
+    span = max(ends) - min(ends) or 1.0
+    area.set_xlim(min(ends) - (0.01 * span if min(ends) < 0 else 0), max(ends) + 0.02 * span)
     bare(area, "bottom")
     area.tick_params(axis="y", length=0)
     area.xaxis.set_major_locator(MaxNLocator(9, steps=[1, 2, 5, 10]))
@@ -155,9 +145,9 @@ def _name_parts(area: Axes, mean: Sequence[float]) -> None:
     """Name each part above the mean bar, with a line to it; names too near one another move right."""
     low, high = area.get_xlim()
     step = 0.27 * (high - low) / (WIDTH - _LEFT - _RIGHT)
-    edges = _edges(mean)
+    ends = edges(mean)
     last = float("-inf")
-    for name, part, (start, end) in zip(PARTS, mean, pairwise(edges), strict=True):
+    for name, part, (start, end) in zip(PARTS, mean, pairwise(ends), strict=True):
         if not part:
             continue
         middle = (start + end) / 2

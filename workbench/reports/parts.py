@@ -1,6 +1,6 @@
 """Parts of the latency for people: what each is, and its cause."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from workbench.assistants import knobs_of
 from workbench.config import Config
@@ -40,3 +40,17 @@ PART_WORDS: Mapping[str, str] = {
     "tts_leading_silence": "silence at the start of the voice's audio",
 }
 """Parts of the waterfall for people."""
+
+
+def edges(parts: Sequence[float]) -> list[float]:
+    """Where each part begins, and the end of the last. An early answer's first parts take no room: it begins there.
+
+    >>> edges([10, 20, 5]), edges([10, -50, 5])
+    ([0.0, 10.0, 30.0, 35.0], [-40.0, -40.0, -40.0, -35.0])
+    """
+    found = [0.0]
+    for part in parts:
+        found.append(found[-1] + part)
+    if parts[1] < 0:
+        found[0] = found[1] = found[2]
+    return found

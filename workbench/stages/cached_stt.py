@@ -14,11 +14,13 @@ from workbench.stages.protocols import Stt, SttStep
 from workbench.stages.stt_runner import SILENCE, HeardRun, PastCycle, SttRunner
 
 
-def _encode(steps: list[SttStep]) -> bytes:
+def encode_steps(steps: list[SttStep]) -> bytes:
+    """Steps as the store keeps them."""
     return json.dumps([[step.piece, step.pause] for step in steps], separators=(",", ":")).encode()
 
 
-def _decode(data: bytes) -> list[SttStep]:
+def decode_steps(data: bytes) -> list[SttStep]:
+    """The inverse of :func:`encode_steps`."""
     return [SttStep(piece, None if pause is None else tuple(pause)) for piece, pause in json.loads(data)]
 
 
@@ -115,14 +117,14 @@ class CachedStt:
 
     def _load(self, segment: HeardRun) -> None:
         """Fill a new segment with what the store knows of it."""
-        if self._timer is None and (known := self._store.get(segment.key, _decode)) is not None:
+        if self._timer is None and (known := self._store.get(segment.key, decode_steps)) is not None:
             segment.known = known
             segment.stored = len(known)
 
     def _save(self, segment: HeardRun) -> None:
         """Keep a segment of which more is known than the store has."""
         if len(segment.known) > segment.stored:
-            self._store.put(segment.key, list(segment.known), _encode)
+            self._store.put(segment.key, list(segment.known), encode_steps)
             segment.stored = len(segment.known)
 
 

@@ -6,7 +6,6 @@ not the STT: a model that hears a turn cut off, or the agent's echo, may say som
 it, and no claim may.
 """
 
-import json
 from collections import deque
 from collections.abc import Iterator, Sequence
 
@@ -15,6 +14,7 @@ import numpy as np
 from workbench.arrays import Audio
 from workbench.cache import Store, key_of
 from workbench.sessions.session import Session
+from workbench.stages.cached_stt import decode_steps, encode_steps
 from workbench.stages.protocols import BatchStt, KnownFramesStream, Stt, SttStep, SttStream
 from workbench.units import FRAME_SAMPLES
 
@@ -31,10 +31,10 @@ def continuous_pass(stt: Stt, session: Session, store: Store) -> list[SttStep]:
         One step a frame, and those of as many frames of silence as the model's delay: what it still held back.
     """
     key = _key(stt, session)
-    known = store.get(key, _decode)
+    known = store.get(key, decode_steps)
     if known is None:
         known = _hear(stt, session)
-        store.put(key, known, _encode)
+        store.put(key, known, encode_steps)
     return known
 
 
@@ -45,13 +45,13 @@ def hear_passes(stt: Stt, sessions: Sequence[Session], store: Store) -> None:
     """
     if not isinstance(stt, BatchStt) or stt.together < 2:
         return
-    unknown = [session for session in sessions if store.get(_key(stt, session), _decode) is None]
+    unknown = [session for session in sessions if store.get(_key(stt, session), decode_steps) is None]
     unknown.sort(key=lambda session: -session.frames)
     for first in range(0, len(unknown), stt.together):
         group = unknown[first : first + stt.together]
         heard = stt.hear_together([_blocks(stt, session) for session in group])
         for session, steps in zip(group, heard, strict=True):
-            store.put(_key(stt, session), steps[stt.prefix_frames :], _encode)
+            store.put(_key(stt, session), steps[stt.prefix_frames :], encode_steps)
 
 
 def _key(stt: Stt, session: Session) -> str:
@@ -85,14 +85,6 @@ def _together(stream: SttStream, pcm: Audio, first: int | None) -> list[SttStep]
         return stream.steps(pcm)
     frames = pcm.reshape(-1, FRAME_SAMPLES)
     return [stream.step(frame, -1 if first is None else first + index) for index, frame in enumerate(frames)]
-
-
-def _encode(steps: Sequence[SttStep]) -> bytes:
-    return json.dumps([[step.piece, step.pause] for step in steps], separators=(",", ":")).encode()
-
-
-def _decode(data: bytes) -> list[SttStep]:
-    return [SttStep(piece, None if pause is None else tuple(pause)) for piece, pause in json.loads(data)]
 
 
 class StandInStt:

@@ -216,7 +216,7 @@ def _effect(item: Difference) -> str:
 
 
 def _signed(key: str, value: float) -> str:
-    """A difference without its unit, which stands beside A and B."""
+    """A difference without its unit, which A and B show."""
     bare = figure_of(key, abs(value)).partition(" ")[0].partition("/")[0]
     return f"{'+' if value > 0 else '−' if value < 0 else ''}{bare}"
 

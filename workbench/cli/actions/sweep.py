@@ -136,7 +136,7 @@ def show_sweep(found: Sweep) -> None:
 
 
 def _tables(found: Sweep, keys: Sequence[str], width: int) -> Iterator[Table]:
-    """Tables that fit: a further one repeats the values beside the scores that had no room before."""
+    """Tables that fit: a further one repeats the values next to the scores that had no room before."""
     (one,) = found.axes
     first = [(">" if number == one.now else " ") + " " + spelt(value) for number, value in enumerate(one.values)]
     left = GAP + max(map(len, [*first, one.name]))
