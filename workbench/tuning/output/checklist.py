@@ -66,7 +66,7 @@ def first_screen(result: Result, found: StudyAnswer, folder: Path, installed: st
     head = [f"# {result.spec.name}: {found.title}"]
     for words in found.banner:
         head += wrap(f"> {words}", 3, "> ")
-    head += ["", *wrap(found.sentence, 4), ""]
+    head += ["", *wrap(found.sentence, 5), ""]
     last = ["```sh", *copy_commands(folder, installed), "```"]
     points = [text for text in notes(found) if text]
     rows = _changes(result, found, LINES - len(head) - len(last) - len(points) - 1)
