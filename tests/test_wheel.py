@@ -46,7 +46,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_demo_runs_in_an_empty_folder(installed: Path, tmp_path: Path) -> None:
-    out = run(installed, "demo", "--stack", "scripted", where=tmp_path)
+    out = run(installed, "demo", "--stack", "scripted", "--no-page", where=tmp_path)
     assert out.startswith("Replaying 20 demo sessions on the scripted stack.\n")
     assert (tmp_path / "reports" / "demo" / "scores.json").exists()
     assert len(list((tmp_path / "configs").glob("demo-*/moshi.json"))) == 1
@@ -60,4 +60,6 @@ def test_a_study_runs_in_an_empty_folder(installed: Path, tmp_path: Path) -> Non
 
 def test_nano_is_in_the_wheel(installed: Path, tmp_path: Path) -> None:
     run(installed, "replay", "hesitation", "--config", "configs/baseline.toml", where=tmp_path)
-    assert len(list((tmp_path / "reports").glob("nano-*/hesitation.agent.flac"))) == 1
+    [folder] = (tmp_path / "reports").glob("nano-*")
+    assert (folder / "hesitation.agent.flac").exists()
+    assert (folder / "index.html").exists(), "what a page is made of is in the wheel too"
