@@ -1,7 +1,7 @@
 """Data of a run's page: what it says equals scores.json and the trace, and it is the same bytes again."""
 
-import base64
 import html
+import io
 import json
 import re
 from dataclasses import asdict, replace
@@ -10,6 +10,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from made_runs import make_report, make_session, questions
+from page_reader import page_data, size_without_sound
+from soundfile import SoundFile
 
 from workbench.errors import WorkbenchError
 from workbench.metrics.rows import PARTS
@@ -28,26 +30,16 @@ from workbench.trace import Commit, Heard
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE, samples_to_ms
 
 
-def page_data(path):
-    """The JSON that a page's scripts read."""
-    return json.loads(
-        re.search(r'<script type="application/json" id="data">(.*?)</script>', path.read_text("utf-8"))[1]
-    )
-
-
 def test_page_and_text_are_the_same_bytes_again(tmp_path):
     data = make_report(tmp_path, questions(tmp_path), {"cutin_per_hold": 0.1}, barge_in=True)
     first = write_run_page(data).read_bytes(), write_markdown(data).read_bytes()
     assert (write_run_page(data).read_bytes(), write_markdown(data).read_bytes()) == first
 
 
-def test_a_page_without_its_sound_has_at_most_two_megabytes(tmp_path):
+def test_a_page_without_sound_has_at_most_two_megabytes(tmp_path):
     path = write_run_page(make_report(tmp_path, questions(tmp_path)))
-    data = page_data(path)
-    sound = sum(len(session["sound"]) for session in data["sessions"])
-    sound += sum(len(incident["sound"]) for incident in data["incidents"])
-    assert 0 < sound < path.stat().st_size
-    assert path.stat().st_size - sound <= 2_000_000
+    assert page_data(path)["sounds"]
+    assert size_without_sound(path) <= 1_000_000
 
 
 def test_timeline_holds_the_events_of_the_trace(tmp_path):
@@ -79,11 +71,11 @@ def test_waveforms_and_levels_are_those_of_the_audio(tmp_path):
     for (item, _), session in zip(data.sessions, page["sessions"], strict=True):
         played = read_track(data.run.folder / f"{item.session.name}.agent.flac", 10**9)
         for track, pcm in (("mic", item.session.read(0, item.session.samples)), ("agent", played)):
-            drawn = np.frombuffer(base64.b64decode(session[track]), np.uint8)
+            drawn = session[track]
             for step in range(0, len(drawn), 37):
                 peak = np.abs(pcm[step * 480 : (step + 1) * 480]).max()
                 assert drawn[step] == pytest.approx(255 * peak, abs=0.51)
-        levels = np.frombuffer(base64.b64decode(session["level"]), np.uint8)
+        levels = session["level"]
         assert len(levels) == item.session.samples // FRAME_SAMPLES
         if not session["echo"]:
             own = np.maximum(20 * np.log10(np.maximum(item.session.levels, 1e-9)), -80)
@@ -154,19 +146,25 @@ def test_incidents_are_sorted_by_what_they_cost(tmp_path):
 
 
 def test_long_sessions_have_clips_of_their_incidents_only(tmp_path, monkeypatch):
-    monkeypatch.setattr("workbench.reports.run_page.WHOLE_SECONDS", 10)
+    monkeypatch.setattr("workbench.reports.page_sessions.WHOLE_SECONDS", 10)
     long = make_session(
-        tmp_path / "long", 20,
+        tmp_path / "long", 60,
         (0.5, 1.5, "speech", 1, "I would like"), (2.7, 4.0, "speech", 1, "to know"),
+        (40.5, 41.5, "speech", 2, "and then"), (42.7, 44.0, "speech", 2, "this"),
     )  # fmt: skip
     data = make_report(tmp_path, [long])
     page = page_data(write_run_page(data))
-    assert page["sessions"][0]["sound"] == ""
-    assert page["incidents"]
-    assert all(incident["sound"] for incident in page["incidents"])
+    assert page["sessions"][0]["sound"] is None
+    found = page["incidents"]
+    assert len(found) > len(page["sounds"]) == 2  # clips that overlap are one sound
+    for incident in found:
+        sound = SoundFile(io.BytesIO(page["sounds"][incident["sound"]]))
+        assert sound.samplerate == SAMPLE_RATE
+        assert incident["offset"] <= incident["start"] < incident["end"] <= incident["offset"] + sound.frames
     full = page_data(write_run_page(data, full_audio=True))
-    assert full["sessions"][0]["sound"]
-    assert not any(incident["sound"] for incident in full["incidents"])
+    assert full["sessions"][0]["sound"] == 0
+    assert len(full["sounds"]) == 1
+    assert {(incident["sound"], incident["offset"]) for incident in full["incidents"]} == {(0, 0)}
 
 
 def test_unlabelled_and_tiny_sessions_have_a_page(tmp_path):
@@ -224,7 +222,7 @@ def test_buffer_of_the_page_is_the_least_of_each_step():
         for moment, level in changes:
             full[moment:] = level
         steps = [full[i : i + PEAK_SAMPLES].min() for i in range(0, end, PEAK_SAMPLES)]
-        assert list(base64.b64decode(lowest(changes, end))) == steps
+        assert lowest(changes, end).tolist() == steps
 
 
 def test_pause_heads_are_those_that_the_listener_saw(tmp_path):
@@ -232,7 +230,7 @@ def test_pause_heads_are_those_that_the_listener_saw(tmp_path):
     data = make_report(tmp_path, questions(tmp_path), stt_vad=True, stt_silence_ms=4000)
     page = page_data(write_run_page(data))
     for (item, _), session in zip(data.sessions, page["sessions"], strict=True):
-        heads = np.frombuffer(base64.b64decode(session["pauses"]), np.uint8)
+        heads = session["pauses"]
         stored = dict(json.loads((data.run.folder / f"{item.session.name}.pauses.json").read_text("utf-8")))
         heard = [event for event in item.trace.events if isinstance(event, Heard)]
         frames = {k for event in heard for k in range(event.start // FRAME_SAMPLES, event.end // FRAME_SAMPLES)}

@@ -10,7 +10,7 @@ from typing import Any
 from workbench.errors import WorkbenchError
 from workbench.files import read_json, read_text
 from workbench.reports.charts import SettingPoint, bar_chart, course_chart, front_chart, sweep_chart
-from workbench.reports.html import write_page
+from workbench.reports.html import PageData, write_page
 from workbench.reports.table_files import cell_text
 from workbench.tuning.spec import local_url, read_spec
 from workbench.tuning.storage import missing, open_storage
@@ -39,7 +39,9 @@ def write_study_page(folder: Path) -> Path:
         values, charts = _values(result, folder)
     except (KeyError, TypeError, IndexError, AttributeError):
         raise WorkbenchError(f"{path}: not in the form of result.json; run 'workbench tune --resume' again") from None
-    return write_page(folder / "index.html", "study.html.jinja", values, {"kind": "study", "rate": 1, "charts": charts})
+    return write_page(
+        folder / "index.html", "study.html.jinja", values, PageData({"kind": "study", "rate": 1}, charts=charts)
+    )
 
 
 def _values(result: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
