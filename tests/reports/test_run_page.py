@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from made_runs import make_report, make_session, questions
+from made_runs import HOUR_TURNS, make_hour, make_report, make_session, questions
 from page_reader import page_data, size_without_sound
 from soundfile import SoundFile
 
@@ -40,6 +40,19 @@ def test_a_page_without_sound_has_at_most_two_megabytes(tmp_path):
     path = write_run_page(make_report(tmp_path, questions(tmp_path)))
     assert page_data(path)["sounds"]
     assert size_without_sound(path) <= 1_000_000
+
+
+def test_an_hour_takes_two_megabytes_without_its_sound(tmp_path):
+    """With all of it, at the constant rate of its clips, it takes at most thirty."""
+    path = write_run_page(make_report(tmp_path, [make_hour(tmp_path / "hour")]))
+    page = page_data(path)
+    seconds = page["sessions"][0]["samples"] / SAMPLE_RATE
+    assert seconds >= 3600
+    assert len(page["tables"]["turns"]["rows"]) == len(page["tables"]["holds"]["rows"]) == HOUR_TURNS
+    assert len(page["sounds"]) >= HOUR_TURNS / 10
+    assert size_without_sound(path) <= 2_000_000
+    rate = max(len(sound) / (SoundFile(io.BytesIO(sound)).frames / SAMPLE_RATE) for sound in page["sounds"])
+    assert size_without_sound(path) + rate * seconds * 4 / 3 <= 30_000_000
 
 
 def test_timeline_holds_the_events_of_the_trace(tmp_path):

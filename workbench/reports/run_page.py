@@ -15,7 +15,8 @@ from workbench.reports.material import Material, clock
 from workbench.reports.overview import changed_knobs, facts, first_words
 from workbench.reports.page_sessions import PageSessions
 from workbench.reports.parts import PART_WORDS, owners
-from workbench.reports.sliders import best_point, grid_advice, read_grid
+from workbench.reports.sliders import SCORE_NAMES, best_point, grid_advice, read_grid
+from workbench.reports.study_at_hand import study_advice
 from workbench.reports.table_files import cell_text
 from workbench.reports.tables import DataTable, run_tables
 from workbench.reports.verdict import advice, left_out, tiles, verdict
@@ -39,10 +40,11 @@ def write_run_page(data: Material, full_audio: bool = False) -> Path:
     tables = run_tables(data, found)
     values = {
         "title": f"Run {data.run.folder.name}",
+        "folder": data.run.folder.name,
         "warnings": (*first_words(data.run), *left_out(data)),
         "verdict": verdict(data, found),
         "tiles": tiles(data),
-        "advice": (*grid_advice(grid), *advice(data)) if grid else advice(data),
+        "advice": (*study_advice(data), *(grid_advice(grid) if grid else ()), *advice(data)),
         "kinds": KINDS,
         "incidents": [(number, it, clock(it.t)) for number, it in enumerate(found)],
         "counted": Counter(it.kind for it in found),
@@ -54,6 +56,7 @@ def write_run_page(data: Material, full_audio: bool = False) -> Path:
             (item, explained(data.summary, item.key, data.run.config)) for item in certify(data.summary, data.limits)
         ],
         "grid": grid,
+        "names": SCORE_NAMES,
         "facts": facts(data),
         "knobs": list(changed_knobs(data.run.config)),
         "notes": data.summary.notes,
