@@ -181,7 +181,7 @@ def sweep_chart(names: Sequence[str], scores: Mapping[str, Sequence[float | None
 
     Args:
         names: values of the knob.
-        scores: key → a figure for each value, None where there was nothing to measure.
+        scores: name → a figure for each value, None where there was nothing to measure.
         recommended: which of ``names`` is recommended.
     """
     key = next(iter(scores))
@@ -198,7 +198,7 @@ def sweep_chart(names: Sequence[str], scores: Mapping[str, Sequence[float | None
         y = [columns[key][list(names).index(recommended)]]
         drawn.scatter(x=[recommended], y=y, size=14, color=GREEN, line_color=INK, legend_label="recommended")
         _place_legend(drawn, columns=1)
-    tips = [("value", "@name"), *((other, f"@{other}{{0.000}}") for other in scores)]
+    tips = [("value", "@name"), *((other, f"@{{{other}}}{{0.000}}") for other in scores)]
     drawn.add_tools(HoverTool(renderers=[dots], tooltips=tips))
     return _item(drawn)
 

@@ -129,7 +129,7 @@ def _sweep(swept: Mapping[str, Any]) -> dict[str, Any] | None:
     if len(points) < 2:
         return None
     names = [cell_text(point["values"][0]) for point in points]
-    scores = {key: [point["scores"][key] for point in points] for key in SWEPT}
+    scores = {SCORE_NAMES[key]: [point["scores"][key] for point in points] for key in SWEPT}
     return sweep_chart(names, scores, recommended=cell_text(knob["acts_as"]))
 
 
