@@ -339,8 +339,23 @@ def test_a_study_has_a_page_with_its_figures(browser, tmp_path, monkeypatch):
     assert ranges == [row["name"] for row in result["sensitivity"]["ranges"]]
     checklist = (tmp_path / "configs" / "mine" / "checklist.md").read_text("utf-8")
     assert page.tab.inner_text("pre").strip() == checklist.strip()
+    for sweep, raw in zip(page.tab.evaluate("page.sweeps"), result["sweeps"], strict=True):
+        assert sweep["exact"] is (result["stand_in"] is None)
+        slider = f"input[data-sweep='{sweep['place']}']"
+        for at in (0, len(sweep["names"]) - 1):
+            page.tab.eval_on_selector(
+                slider, "(it, value) => { it.value = value; it.dispatchEvent(new Event('input')); }", str(at)
+            )
+            for key in sweep["scores"]:
+                shown = page.tab.get_attribute(f".sweep:has({slider}) td[data-slid={key}]", "data-value")
+                assert (None if shown == "null" else float(shown)) == raw["points"][at]["scores"][key]
     page.tab.locator("#chart-course").scroll_into_view_if_needed()
     page.tab.wait_for_selector("#chart-course .bk-Figure")
     assert page.tab.evaluate("document.documentElement.scrollWidth") <= 400
     assert page.complaints == []
     assert page.requests == [path.as_uri()]
+    # The page of a run of these sessions with these settings says what the study recommends.
+    done = CliRunner().invoke(cli, ["replay", "clean", "held", "--stack", "scripted"], standalone_mode=False)
+    assert not isinstance(done.exception, Exception), done.output
+    page = Opened(browser, next((tmp_path / "reports").glob("*/index.html")))
+    assert page.tab.locator(".advice li").all_inner_texts()[0].startswith(f"Study mine: {result['answer']['title']}")

@@ -65,8 +65,8 @@ def test_trace_processor_of_perfetto_takes_every_event(tmp_path):
         bad = processor.query("select name, value from stats where severity in ('error', 'data_loss') and value > 0")
         slices = processor.query(
             "select process.name as session, thread.name as track, slice.name as name, slice.ts as ts, "
-            "slice.dur as dur from slice join thread_track on slice.track_id = thread_track.id join thread using (utid) "
-            "join process using (upid)"
+            "slice.dur as dur from slice join thread_track on slice.track_id = thread_track.id "
+            "join thread using (utid) join process using (upid)"
         )
         counted = processor.query(
             "select process.name as session, counter.ts as ts, counter.value as value from counter "

@@ -13,18 +13,20 @@ from made_runs import HOUR_TURNS, make_hour, make_report, make_session, question
 from page_reader import page_data, size_without_sound
 from soundfile import SoundFile
 
+from workbench.cli.actions.report import write_page_of
 from workbench.errors import WorkbenchError
 from workbench.metrics.rows import PARTS
 from workbench.reports.charts import waterfall_chart
 from workbench.reports.html import policy, script_json
 from workbench.reports.incidents import KINDS, incidents
 from workbench.reports.markdown import escape, table, write_markdown
-from workbench.reports.parts import OWNERS
+from workbench.reports.parts import OWNERS, edges
 from workbench.reports.run_page import write_run_page
 from workbench.reports.session_data import NOT_HEARD, PEAK_SAMPLES, lowest
 from workbench.reports.sliders import KEYS, best_point, grid_advice, read_grid, write_grid
+from workbench.reports.table_files import cell_text
 from workbench.reports.tables import run_tables
-from workbench.reports.verdict import advice
+from workbench.reports.verdict import TILES, advice
 from workbench.sessions.tracks import read_track
 from workbench.trace import Commit, Heard
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE, samples_to_ms
@@ -118,6 +120,96 @@ def test_tables_hold_the_rows_of_scores_json(tmp_path):
     assert [row[:2] for row in tables["scores"].rows] == [tuple(item) for item in stored["scores"].items()]
     for name, source in (("holds", "holds"), ("stops", "barge_ins"), ("events", "events"), ("losses", "losses")):
         assert len(tables[name].rows) == sum(len(session[source]) for session in stored["sessions"])
+
+
+def test_every_figure_of_the_page_is_in_scores_json(tmp_path):
+    """Tiles, limits, tables and charts of the written page, by scores.json and the trace files alone."""
+    data = make_report(tmp_path, questions(tmp_path), {"voice_to_voice_ms_p50": 1.0, "cutin_per_hold": 0.1}, barge_in=True)
+    write_grid(data)
+    path = write_run_page(data)
+    page = page_data(path)
+    stored = json.loads((data.run.folder / "scores.json").read_text("utf-8"))
+    scores = stored["scores"]
+    turns = [(session["session"], row) for session in stored["sessions"] for row in session["turns"]]
+    answered = [(name, row) for name, row in turns if row["waterfall"]]
+
+    tiles = re.findall(r'data-key="(\w+)" data-value="([^"]*)"', path.read_text("utf-8"))
+    assert {key: float(value) if value else None for key, value in tiles} == {key: scores[key] for key, _ in tiles}
+    assert len(tiles) == len(TILES)
+
+    def cells(name, *columns):
+        found = page["tables"][name]
+        rows = [dict(zip(found["columns"], row, strict=True)) for row in found["rows"]]
+        return [tuple(row[column] for column in columns) for row in rows]
+
+    def moment(samples):
+        return [cell_text(samples / SAMPLE_RATE), samples / SAMPLE_RATE]
+
+    assert cells("scores", "score", "value") == [(key, cell_text(value)) for key, value in scores.items()]
+    columns = ("session", "turn", "start_s", "end_s", "cutins", "endpoint_delay_ms", "voice_to_voice_ms")
+    assert cells("turns", *columns) == [
+        (
+            name, str(row["turn"]), moment(row["start"]), moment(row["end"]), str(row["cutins"]),
+            cell_text(row["endpoint_delay"] and row["endpoint_delay"] / 24),
+            cell_text(row["waterfall"] and sum(row["waterfall"][part] for part in PARTS) / 24),
+        )
+        for name, row in turns
+    ]  # fmt: skip
+    assert cells("waterfall", *(f"{part}_ms" for part in PARTS)) == [
+        tuple(cell_text(row["waterfall"][part] / 24) for part in PARTS) for _, row in answered
+    ]
+    for name, source, columns in (
+        ("holds", "holds", ("start_s", "end_s")), ("events", "events", ("start_s", "end_s")),
+        ("stops", "barge_ins", ("at_s", "onset_s")), ("floor", "floor", ("at_s",)),
+    ):  # fmt: skip
+        raw = [row for session in stored["sessions"] for row in session[source]]
+        keys = {"start_s": "start", "end_s": "end", "at_s": "t" if name == "stops" else "start", "onset_s": "onset"}
+        assert cells(name, *columns) == [tuple(moment(row[keys[column]]) for column in columns) for row in raw]
+    losses = [row for session in stored["sessions"] for row in session["losses"]]
+    assert cells("losses", "total_s") == [(cell_text(row["total"] / SAMPLE_RATE),) for row in losses]
+    underruns = sum(len(session["underruns"]) for session in stored["sessions"])
+    assert len(page["tables"]["underruns"]["rows"]) == underruns
+
+    # Bars: every part that is drawn is that of its turn, in place and length.
+    drawn = [dict(zip(source, row, strict=True)) for source in sources(page["charts"]["waterfall"])
+             if "part" in source for row in zip(*source.values(), strict=True)]  # fmt: skip
+    for name, row in answered:
+        parts = [row["waterfall"][part] / 24 for part in PARTS]
+        places = dict(zip(PARTS, pairwise(edges(parts)), strict=True))
+        own = [bar for bar in drawn if bar["name"] == f"{name} · {row['turn']}"]
+        assert [bar["part"] for bar in sorted(own, key=lambda bar: PARTS.index(bar["part"]))] == [
+            part for part in PARTS if places[part][0] != places[part][1]
+        ]
+        for bar in own:
+            assert (bar["left"], bar["right"]) == pytest.approx(places[bar["part"]])
+            assert bar["ms"] == round(row["waterfall"][bar["part"]] / 24, 1)
+    # Curves: one step a turn, at its own time.
+    curves = [source for source in sources(page["charts"]["latency"]) if set(source) == {"x", "y"}]
+    ends = sorted(row["endpoint_delay"] / 24 for _, row in turns if row["endpoint_delay"] is not None)
+    voices = sorted(sum(row["waterfall"][part] for part in PARTS) / 24 for _, row in answered)
+    assert [source["x"][1:] for source in curves] == [pytest.approx(ends), pytest.approx(voices)]
+    # Front: the grid's points, the run's own among them.
+    front = {
+        (x, y) for source in sources(page["charts"]["front"]) for x, y in zip(source["x"], source["y"], strict=True)
+    }
+    answer, cut = (KEYS.index(key) for key in ("voice_to_voice_ms_p50", "cutin_per_hold"))
+    known = {(p[answer], 100 * p[cut]) for p in page["grid"]["points"] if p[answer] is not None}
+    assert known <= front
+    assert page["grid"]["points"][page["grid"]["own"]] == [scores[key] for key in KEYS]
+
+
+def sources(chart):
+    """Columns of every data source of a chart."""
+
+    def found(value):
+        if isinstance(value, dict):
+            if value.get("name") == "ColumnDataSource":
+                yield dict(value["attributes"]["data"]["entries"])
+            value = list(value.values())
+        for item in value if isinstance(value, list) else ():
+            yield from found(item)
+
+    return list(found(chart["doc"]))
 
 
 def test_waterfall_bars_are_the_turns_parts(tmp_path):
@@ -280,6 +372,29 @@ def test_the_best_setting_of_the_grid_says_what_it_buys_and_costs(tmp_path):
     assert line in html.unescape(write_run_page(data).read_text("utf-8"))
 
 
+def test_estimates_are_marked_and_the_run_stays_exact(tmp_path):
+    data = make_report(tmp_path, questions(tmp_path))
+    write_grid(data, exact=False)
+    grid = read_grid(data)
+    assert grid["exact"] is False
+    assert grid["points"][grid["own"]] == [data.summary.scores[key] for key in KEYS]
+    assert all("estimated: replayed with a stand-in for the STT" in line for line in grid_advice(grid))
+    text = write_run_page(data).read_text("utf-8")
+    assert "At other positions they are estimates" in text
+    assert "the figures are exact" not in text
+
+
+def test_sliders_are_there_by_default_where_they_cost_little(tmp_path, monkeypatch):
+    data = make_report(tmp_path, questions(tmp_path))
+    assert '<input type="range" id="silence"' in write_page_of(data).read_text("utf-8")
+    assert read_grid(data)["exact"]
+    monkeypatch.setattr("workbench.reports.sliders.CHEAP_SECONDS", 10)
+    long = make_report(tmp_path / "long", questions(tmp_path / "long"))
+    text = write_page_of(long).read_text("utf-8")
+    assert "<code>workbench report run --sliders</code>" in text
+    assert read_grid(long) is None
+
+
 def test_the_grid_of_another_run_is_not_shown(tmp_path):
     folders = questions(tmp_path)
     data = make_report(tmp_path, folders)
@@ -288,4 +403,4 @@ def test_the_grid_of_another_run_is_not_shown(tmp_path):
     assert read_grid(replace(data, prices=replace(data.prices, cut_in=9.0))) is None
     other = make_report(tmp_path, folders, stt_silence_ms=900)  # in the same folder
     assert read_grid(other) is None
-    assert "<code>workbench report RUN --sliders</code>" in write_run_page(other).read_text("utf-8")
+    assert "<code>workbench report run --sliders</code>" in write_run_page(other).read_text("utf-8")

@@ -52,8 +52,8 @@ def point_config(config: Config, silence: int, threshold: float) -> Config:
     return override(config, {"stt_silence_ms": silence, "stt_silence_threshold": threshold})
 
 
-CHEAP_SECONDS = 600
-"""Sessions of the scripted stack that are this long together give a grid in about a second."""
+CHEAP_SECONDS = 120
+"""Sessions of the scripted stack that are this long together give a grid in a second of processor time."""
 
 
 def cheap(data: Material) -> bool:

@@ -15,7 +15,6 @@ from workbench.errors import WorkbenchError, printable
 from workbench.files import RECORDINGS, SHIPPED, read_json
 from workbench.reports.incidents import Incident, incidents
 from workbench.reports.material import Material, clock
-from workbench.reports.sliders import cheap
 from workbench.reports.study_page import write_study_page
 from workbench.sessions.folders import MANIFEST, find_sessions
 from workbench.tuning.objective import LOSS
@@ -76,8 +75,9 @@ def run_demo(config: Config, out: Path, page: bool) -> int:
 
 def _page(data: Material) -> Path:
     """The page of the run, with what the study recommends and with sliders: estimates where models are slow."""
-    if data.run.config.assistant.stt_silence and not cheap(data):
-        write_grid_of(data, exact=False)
+    config = data.run.config
+    if config.assistant.stt_silence and config.step_costs.source != "measured":
+        write_grid_of(data, exact=config.stack.name == "scripted")
     return write_page_of(data)
 
 
