@@ -21,7 +21,7 @@ FLOORS = (
     "stacks assistants",
     "dialogue idle_knobs",
     "replay live run_folders",
-    "run_reasons",
+    "run_reasons realtime",
     "runs",
     "tuning",
     "reports",
