@@ -224,7 +224,7 @@ def agent_blocks(played: Sequence[tuple[int, Audio]], samples: int) -> Iterator[
     at = 0
     for begin, pcm in played:
         yield from _silence(begin - at)
-        yield np.clip(pcm, -1.0, 1.0)
+        yield pcm
         at = begin + len(pcm)
     yield from _silence(samples - at)
 
