@@ -67,5 +67,5 @@ def _material(folder: Path, key: str) -> _Material:
     agent = agent_intervals(session.stream("agent")) if "agent" in session.tracks else ()
     levels = session.levels.astype(np.float64)
     quiet = quiet_frames(levels, labels, agent, folder)
-    clean = without_echo(session, float(np.median(levels[quiet])))
+    clean = without_echo(session, labels, float(np.median(levels[quiet])))
     return _Material(passages(labels, agent, session.frames), not agent, quiet, clean)

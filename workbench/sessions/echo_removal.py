@@ -1,23 +1,29 @@
 """Removal of the recorded agent's echo from a session's microphone, for replays in which people react."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from workbench.arrays import Audio
 from workbench.errors import WorkbenchError
 from workbench.sessions.echo_path import find_lag
+from workbench.sessions.labels import Label
 from workbench.sessions.session import Session
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE, ms_to_samples
 
 _WINDOW = 4 * SAMPLE_RATE
 _AFTER = 2 * SAMPLE_RATE
 """Stretches of agent speech that are looked for in the microphone, and how much later they may be there."""
+_MARGIN = SAMPLE_RATE // 2
+"""Around a label: labels are no sharper, and sounds have tails."""
 
 
-def without_echo(session: Session, room: float) -> Audio | None:
+def without_echo(session: Session, labels: Sequence[Label], room: float) -> Audio | None:
     """The microphone without the agent, float32 of shape (1920 frames,); None where it does not hear the agent.
 
     Args:
         session: opened.
+        labels: of the session; the agent is looked for where nobody and nothing is labelled.
         room: RMS of its quiet: what is left of the agent must lie below.
 
     Raises:
@@ -31,7 +37,11 @@ def without_echo(session: Session, room: float) -> Audio | None:
     for delay_ms, gain_db in taps:
         delay = min(ms_to_samples(delay_ms), samples)
         heard[delay:] -= np.float32(10 ** (gain_db / 20)) * agent[: samples - delay]
-    if (left := _loudest(heard, agent)) > room:
+    unlabelled = heard.copy()
+    for label in labels:
+        if label.kind != "note":
+            unlabelled[max(0, label.start - _MARGIN) : label.end + _MARGIN] = 0
+    if (left := _loudest(unlabelled, agent)) > room:
         what = f"its echo path leaves it {20 * np.log10(left / room):.0f} dB above the room" if taps else ""
         raise WorkbenchError(
             f"{session.folder}: timing is 'reactive', and the microphone hears the recorded agent, but "
