@@ -52,6 +52,10 @@ def test_the_demo_runs_in_an_empty_folder(installed: Path, tmp_path: Path) -> No
     assert len(list((tmp_path / "configs").glob("demo-*/moshi.json"))) == 1
 
 
+def test_a_spec_is_made_in_an_empty_folder(installed: Path, tmp_path: Path) -> None:
+    assert run(installed, "synth", "coughs", where=tmp_path).count("recordings/coughs-") == 3
+
+
 def test_a_study_runs_in_an_empty_folder(installed: Path, tmp_path: Path) -> None:
     command = ["tune", "questions", "holds", "--name", "mine", "--stack", "scripted", "--trials", "3"]
     run(installed, *command, where=tmp_path, codes=(0, 1))  # 1: none of so few settings keeps the budget

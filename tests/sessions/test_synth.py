@@ -21,7 +21,10 @@ from ..command_line import snapshot, workbench
 
 ROOT = Path(__file__).parents[2]
 RATE = 24_000
+LISTS = "'workbench synth --list' names the specs that come with it\n"
 HEAD = 'format = 1\nclips = "clips.json"\n'
+
+EACH = "[[event]]\nclip = 'one'\nafter_s = {{ each = [{}] }}\n"
 
 
 @pytest.fixture
@@ -176,9 +179,7 @@ def test_a_distance_lowers_the_sound_and_adds_a_tail(folder: Path) -> None:
 
 def test_sessions_take_listed_values_in_turn(folder: Path) -> None:
     head = HEAD + "echo = { taps = [[50, -10], [80, -16]] }\necho_gain_db = { each = [0, -6] }\n"
-    (folder / "many.toml").write_text(
-        head + "sessions = 3\n" + "[[event]]\nclip = 'one'\nafter_s = { each = [1, 2.5] }\n"
-    )
+    (folder / "many.toml").write_text(head + "sessions = 3\n" + EACH.format("1, 2.5"))
     sessions = list(synthesise(read_spec(folder / "many.toml"), folder / "recordings"))
     assert [read_labels(session.labels_path)[0].start for session in sessions] == [RATE, 5 * RATE // 2, RATE]
     assert [session.echo["taps"] for session in sessions if session.echo] == [
@@ -257,7 +258,7 @@ REFUSED = [
     (event(clip="one", after_s=1, level_dbfs=0), "mic is over full scale at 1."),
     (event(clip="one", after_s=3600), "at most 3600"),
     (
-        "[[event]]\nclip = 'one'\nafter_s = { each = [] }\n",
+        EACH.format(""),
         "event 1: after_s is {'each': []}, must list numbers from -3600 to 3600",
     ),
     (event(clip="one", after_s=1, lasts_s=2), "event 1: lasts_s is for the sounds babble, talker, television, wind"),
@@ -357,7 +358,7 @@ def test_a_shipped_spec_is_made_by_its_name(tmp_path: Path) -> None:
     done = workbench(["synth", "short-answers"], tmp_path)
     assert done.stdout.startswith("recordings/short-answers-1: ")
     done = workbench(["synth", "no-such"], tmp_path)
-    assert (done.returncode, done.stderr) == (2, "error: no-such: no such file\n")
+    assert (done.returncode, done.stderr) == (2, "error: no-such: no such file; " + LISTS)
     assert workbench(["synth"], tmp_path).returncode == 2
 
 
