@@ -242,3 +242,7 @@ def test_the_dashboard_serves_the_study(kitchen: Home) -> None:
     assert '"second"' in studies
     server.send_signal(signal.SIGINT)
     assert server.wait(30) == 130
+
+
+def test_a_shipped_spec_is_made_in_an_empty_folder(installed: Path, tmp_path: Path) -> None:
+    assert run(installed / "bin" / "workbench", "synth", "coughs", where=tmp_path).count("recordings/coughs-") == 3

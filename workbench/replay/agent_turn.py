@@ -14,6 +14,7 @@ from workbench.dialogue.answer import (
     Answer,
     AnswerResult,
     ChunkAudio,
+    audible_span,
     chunk_audio,
     plays,
     schedule_playback,
@@ -67,6 +68,7 @@ class AgentTurnRunner:
         audio = self._speak(tokens, reply)
         costs = self._token_costs(reply, self._lm.last)
         watched = self._assistant.watches_chunks and self._knobs.barge_in is not None
+        self._mic.answer_coming()
         answer, stopped = (self._watched if watched else self._heard_out)(turn, costs, audio)
         self._answers.append(answer)
         return AnswerResult(answer, "".join(tokens), stopped, remark=self._lm.last.remark)
@@ -102,11 +104,24 @@ class AgentTurnRunner:
         background = BackgroundStt(self._listening.ears, turn.last + 1) if shares else None
         tokens, chunks = AnswerTiming(turn.at, token_costs, audio, rule, self._knobs, background).times()
         answer = schedule_playback(tokens, chunks, turn.at, rule, playback)
+        self._react(answer, is_new=True)
         stopped = self._stopped(turn, answer)
-        answer = truncate(answer, stopped.at, playback.playout) if stopped else answer
+        if stopped is not None:
+            answer = truncate(answer, stopped.at, playback.playout)
+            self._react(answer, now=stopped.at)
         if self._mic.has_echo:
             self._mic.hear(self._sounds(answer))
         return answer, stopped
+
+    def _react(self, answer: Answer, now: int = 0, is_new: bool = False) -> None:
+        """Let people react to an answer, whole or as far as it was heard; ``now``: see ``Microphone.answer_ends``."""
+        number, span = len(self._answers), audible_span(answer, self._knobs.playback.playout)
+        if is_new and span is not None:
+            self._mic.answer_begins(number, span[0])
+        if span is None:
+            self._mic.answer_ends(number, None, now or answer.over)
+        else:
+            self._mic.answer_ends(number, span[1], now)
 
     def _stopped(self, turn: UserTurn, answer: Answer) -> BargeInDecision | None:
         if self._knobs.barge_in is None:
@@ -120,7 +135,9 @@ class AgentTurnRunner:
         self, turn: UserTurn, token_costs: Times, audio: list[ChunkAudio]
     ) -> tuple[Answer, BargeInDecision | None]:
         watched = WatchedAnswer(self._assistant.playout, self._knobs, self._mic, self._listening, self._sounds)
-        return watched.answer(turn.at, token_costs, audio)
+        answer, stopped = watched.answer(turn.at, token_costs, audio, len(self._answers))
+        self._react(answer, now=answer.over)
+        return answer, stopped
 
     def all_sounds(self) -> list[tuple[int, Audio]]:
         """What left the loudspeaker in the whole session, and when."""
