@@ -22,6 +22,7 @@ class SpokenReply:
         token, chunk, pcm, play: when the first of each was there.
         speaking: from the first played sample to the marker (or the cancellation).
         audible: (start, end, chunk) of each run of audible frames as played.
+        silences: from each pause after a barge-in to where the agent went on.
     """
 
     number: int
@@ -32,6 +33,7 @@ class SpokenReply:
     speaking: Span | None
     audible: tuple[tuple[int, int, int], ...]
     cancel: Cancel | None
+    silences: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,7 @@ def _spoken(reply: ReplyEvents) -> SpokenReply:
         speaking=reply.speaking,
         audible=reply.audible,
         cancel=reply.cancel,
+        silences=reply.silences,
     )
 
 

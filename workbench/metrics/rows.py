@@ -112,6 +112,7 @@ class BargeInRow:
         cause: ``speech`` where a label explains it, else one of :data:`CAUSES`.
         detection: from the user's onset over agent speech to ``t``; None if false or before any agent speech.
         reaction: from the same onset to the end of the last audible agent frame; may be negative.
+        resumed: how long the agent was silent before it went on; None where it was stopped for good.
     """
 
     t: int
@@ -120,6 +121,7 @@ class BargeInRow:
     cause: str
     detection: int | None
     reaction: int | None
+    resumed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,9 +44,12 @@ def underruns(reply: ReplyEvents) -> list[UnderrunRow]:
 
 
 def chunk_gaps(reply: ReplyEvents) -> list[int]:
-    """Silence at each border between two chunks that were both audible."""
-    runs = reply.audible
-    return [b[0] - a[1] for a, b in pairwise(runs) if a[2] != b[2]]
+    """Silence at each border between two chunks that were both audible, without a barge-in in between."""
+    runs, silences = reply.audible, reply.silences
+    borders = [(a[1], b[0]) for a, b in pairwise(runs) if a[2] != b[2]]
+    if silences:
+        borders = [(a, b) for a, b in borders if not any(since < b and until > a for since, until in silences)]
+    return [b - a for a, b in borders]
 
 
 def reserve(index: IndexedTrace) -> Histogram:

@@ -9,9 +9,11 @@ from workbench.trace import (
     Done,
     Dropped,
     Heard,
+    Pause,
     Pcm,
     Play,
     Remark,
+    Resume,
     SharedModel,
     Tokens,
     Trace,
@@ -55,7 +57,7 @@ def check_trace(trace: Trace) -> None:
             raise WorkbenchError(f"{where}: {name} at {event.t}: ends at {event.until}, before it begins")
         if isinstance(event, Commit | Transcript | Tokens | Chunk | Pcm):
             known.add(event.reply)
-        elif isinstance(event, Play | Underrun | Done | BargeIn | Cancel | Remark):
+        elif isinstance(event, Play | Underrun | Done | BargeIn | Pause | Resume | Cancel | Remark):
             named.setdefault(event.reply, f"{name} at {event.t}")
     for reply, place in named.items():
         if reply not in known:
