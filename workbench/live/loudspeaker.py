@@ -109,6 +109,40 @@ class OpenPlayback(Playback, Protocol):
         ...
 
 
+class FrameSink(Protocol):
+    """Loudspeaker that frames are queued for; :class:`workbench.recording.callbacks.Speaker` is the recorder's."""
+
+    def begin(self) -> int:
+        """A new utterance; returns the number of its first frame."""
+        ...
+
+    def play(self, pcm: Audio) -> None:
+        """Queue a frame, float32 of shape (1920,)."""
+        ...
+
+    def end(self) -> None:
+        """The utterance has no more frames."""
+        ...
+
+    def pump(self) -> None:
+        """Move what waits on, as far as there is room."""
+        ...
+
+    def stop(self) -> int:
+        """Play nothing more that the device does not have; returns how many blocks it had been given by now."""
+        ...
+
+    @property
+    def is_held(self) -> bool:
+        """Whether nothing is played now, as in a pause."""
+        ...
+
+    @property
+    def written(self) -> int:
+        """Blocks handed to the device that are known to have gone out."""
+        ...
+
+
 class SimulatedPlayback:
     """A :class:`Playback` without devices: each step takes what the cost source says."""
 

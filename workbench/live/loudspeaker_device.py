@@ -13,7 +13,7 @@ import numpy as np
 
 from workbench.arrays import Audio
 from workbench.dialogue.answer import Answer, TimedChunk, owners
-from workbench.recording.callbacks import Speaker
+from workbench.live.loudspeaker import FrameSink
 from workbench.recording.observer import Clock
 from workbench.simulation.step_costs import Item, MeasuredCosts
 from workbench.stages.playback import CLOSE_DELAY
@@ -61,7 +61,7 @@ class DevicePlayback:
         self.costs: MeasuredCosts = MeasuredCosts()
         self._prebuffer = max(1, prebuffer)
         self._clock: Clock | None = None
-        self._speaker: Speaker | None = None
+        self._speaker: FrameSink | None = None
         self._latest = 0
         self._leads: deque[int] = deque(maxlen=_LEADS)
         self._held: list[tuple[Audio, int]] = []
@@ -78,7 +78,7 @@ class DevicePlayback:
         self._made_at: dict[int, int] = {}
         self._least = -(1 << 60)
 
-    def open(self, clock: Clock, speaker: Speaker) -> None:
+    def open(self, clock: Clock, speaker: FrameSink) -> None:
         """The devices are there."""
         self._clock, self._speaker = clock, speaker
 

@@ -42,6 +42,10 @@ class ReplayResult:
     pauses: Mapping[int, float] = field(default_factory=dict)
 
 
+Driver = Callable[[Session, Stages | DuplexModel, Knobs, CostSource, Store], ReplayResult]
+"""What runs a session: :func:`replay`, or the same on a real clock."""
+
+
 def cost_source(knobs: Knobs, profile: Profile | None, session: str) -> CostSource:
     """The cost source that the knobs name.
 
@@ -90,7 +94,12 @@ def replay(
 
 
 def _trace(session: Session, knobs: Knobs, costs: CostSource, taps: Taps, events: list[Event]) -> Trace:
-    header = Header(
+    return Trace(header(session, knobs, costs, taps), in_order(events))
+
+
+def header(session: Session, knobs: Knobs, costs: CostSource, taps: Taps) -> Header:
+    """Header of a session's trace."""
+    return Header(
         session=session.name,
         samples=session.samples,
         playout=knobs.playback.playout,
@@ -103,7 +112,6 @@ def _trace(session: Session, knobs: Knobs, costs: CostSource, taps: Taps, events
         fingerprint=knobs.names.fingerprint,
         echo=bool(taps),
     )
-    return Trace(header, in_order(events))
 
 
 def echo_path(echo: EchoKnobs, session: Session) -> Taps:

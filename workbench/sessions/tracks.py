@@ -1,7 +1,7 @@
 """Audio of a track: mono FLAC at 24 kHz, written whole or not at all, and the level of its frames."""
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,3 +110,22 @@ def read_track(path: Path, samples: int) -> Audio:
     except (OSError, soundfile.SoundFileError) as error:
         raise WorkbenchError(f"{path}: cannot be decoded ({error}); make it again") from None
     return pcm
+
+
+def agent_blocks(played: Sequence[tuple[int, Audio]], samples: int) -> Iterator[npt.NDArray[Any]]:
+    """What the agent played on the session clock, gaps included, at least as long as the session.
+
+    Sound is float32; silence, most of it, comes as whole numbers, which need no rounding.
+    """
+    at = 0
+    for begin, pcm in played:
+        yield from _silence(begin - at)
+        yield np.clip(pcm, -1.0, 1.0)
+        at = begin + len(pcm)
+    yield from _silence(samples - at)
+
+
+def _silence(samples: int) -> Iterator[npt.NDArray[np.int32]]:
+    while samples > 0:
+        yield np.zeros(min(samples, SAMPLE_RATE), dtype=np.int32)
+        samples -= SAMPLE_RATE
