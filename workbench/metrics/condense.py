@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from workbench.metrics.index import Histogram, IndexedTrace, ReplyEvents, Span, union
 from workbench.metrics.rows import UnderrunRow
-from workbench.metrics.stutter import chunk_gaps, pcm_samples, reserve, underruns
+from workbench.metrics.stutter import chunk_gaps, late_frames, pcm_samples, reserve, underruns
 from workbench.trace import BargeIn, Cancel, Commit, Header, Transcript
 
 
@@ -57,6 +57,8 @@ class TraceFacts:
     xrun_samples: int
     dropped: int
     shared_model: int
+    late_frames: int
+    timed_frames: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ def condense(index: IndexedTrace) -> TraceFacts:
     """Condense a trace, or a part of one."""
     replies = list(index.replies.values())
     sounding = [reply for reply in replies if reply.plays]
+    late, timed = late_frames(replies)
     return TraceFacts(
         commits=tuple(index.commits),
         transcripts=tuple(reply.transcript for reply in replies if reply.transcript),
@@ -98,6 +101,8 @@ def condense(index: IndexedTrace) -> TraceFacts:
         xrun_samples=sum(xrun.samples for xrun in index.xruns),
         dropped=index.dropped,
         shared_model=index.shared_model,
+        late_frames=late,
+        timed_frames=timed,
     )
 
 
@@ -136,7 +141,7 @@ def _together(parts: Sequence[TraceFacts]) -> TraceFacts:
     barge_ins: list[BargeIn] = []
     holes: list[UnderrunRow] = []
     gaps: list[int] = []
-    sums = [0] * 7
+    sums = [0] * 9
     for part in parts:
         commits += part.commits
         transcripts += part.transcripts
@@ -154,6 +159,8 @@ def _together(parts: Sequence[TraceFacts]) -> TraceFacts:
                 part.xrun_samples,
                 part.dropped,
                 part.shared_model,
+                part.late_frames,
+                part.timed_frames,
             )
         ):
             sums[at] += amount
@@ -175,6 +182,8 @@ def _together(parts: Sequence[TraceFacts]) -> TraceFacts:
         xrun_samples=sums[4],
         dropped=sums[5],
         shared_model=sums[6],
+        late_frames=sums[7],
+        timed_frames=sums[8],
     )
 
 

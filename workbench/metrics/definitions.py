@@ -242,6 +242,7 @@ _STUTTER: tuple[Measure, ...] = (
     Rate("stt_rtf", _heard, "ratio", "samples"),
     Rate("stt_speed", _heard, "ratio", "samples", inverse=True),
     Rate("deadline_miss_rate", _late, "share", "steps"),
+    Rate("late_frame_rate", lambda s: (s.late_frames, s.timed_frames), "share", "PCM frames"),
     Points({"headroom": 99}, _all_steps, lambda cost: 1 - cost / FRAME_SAMPLES, unit=""),
     Points({"buffer_ms_min": 0, "buffer_ms_p5": 5}, lambda s: s.reserve, lambda frames: frames * FRAME_MS),
     Total("xruns", lambda s: s.xruns),

@@ -217,6 +217,7 @@ class SessionScores:
         xruns, xrun_samples: what the audio device reported of itself.
         dropped: microphone samples lost because the listener's queue was full.
         shared_model: listen cycles that stepped the STT model between steps of another one.
+        late_frames, timed_frames: PCM frames that came more than 80 ms after the one before, of all that follow one.
         reasons: of cut-ins, missed ends and underruns; empty where settings and levels were not at hand.
         losses: what each counted turn cost the user.
     """
@@ -244,6 +245,8 @@ class SessionScores:
     xrun_samples: int = 0
     dropped: int = 0
     shared_model: int = 0
+    late_frames: int = 0
+    timed_frames: int = 0
     reasons: tuple[ReasonRow, ...] = ()
     losses: tuple[LossRow, ...] = ()
 

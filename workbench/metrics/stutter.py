@@ -87,6 +87,16 @@ def _left(reply: ReplyEvents, where: str) -> list[int]:
     return counted
 
 
+def late_frames(replies: Iterable[ReplyEvents]) -> tuple[int, int]:
+    """PCM frames that came more than 80 ms after the one before them in their chunk, and all that could."""
+    late = frames = 0
+    for reply in replies:
+        for pcm in reply.pcm.values():
+            frames += len(pcm.ready) - 1
+            late += sum(after - before > FRAME_SAMPLES for before, after in pairwise(pcm.ready))
+    return late, frames
+
+
 def pcm_samples(replies: Iterable[ReplyEvents]) -> int:
     """Samples that the TTS made."""
     return sum(len(pcm.ready) for reply in replies for pcm in reply.pcm.values()) * FRAME_SAMPLES
