@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 
+from workbench.barge_in_knobs import BargeInKnobs, resolve_barge_in
 from workbench.config import Config, Knob, StepCostsConfig, get, knobs
 from workbench.config_sections import StackConfig
 from workbench.files import canonical_json
@@ -87,21 +88,6 @@ class PlaybackKnobs:
 
     prebuffer: int
     playout: int
-
-
-@dataclass(frozen=True)
-class BargeInKnobs:
-    """Options of barge-in.
-
-    Attributes:
-        rule: name of the rule, see :mod:`workbench.barge_in`.
-        frames: frames of speech that interrupt.
-        window: samples for which MLX-Harmony's watch waits for speech during each chunk.
-    """
-
-    rule: str
-    frames: int
-    window: int
 
 
 @dataclass(frozen=True)
@@ -195,11 +181,6 @@ def resolve(config: Config, acts_as: Mapping[str, Knob]) -> Knobs:
     """
     read = _changed(config, acts_as)
     assistant, own = read.assistant, read.workbench
-    barge_in = BargeInKnobs(
-        rule=own.barge_in_rule,
-        frames=max(1, frames_for_ms(own.barge_in_min_ms)),
-        window=seconds_to_samples(assistant.barge_in_window_seconds),
-    )
     return Knobs(
         assistant=own.listener,
         listen=_listen(read),
@@ -211,7 +192,7 @@ def resolve(config: Config, acts_as: Mapping[str, Knob]) -> Knobs:
             sentences=assistant.tts_chunk_sentences,
         ),
         playback=PlaybackKnobs(max(1, own.tts_prebuffer_frames), ms_to_samples(own.playout_ms)),
-        barge_in=barge_in if assistant.barge_in else None,
+        barge_in=resolve_barge_in(read) if assistant.barge_in else None,
         placement=own.placement,
         echo=_echo(read),
         stack=StackKnobs(

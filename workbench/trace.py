@@ -164,6 +164,22 @@ class BargeIn:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """The agent fell silent because of a barge-in, and may go on: ``resume`` or ``cancel`` follows."""
+
+    t: int
+    reply: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """The barge-in was a false alarm: the agent goes on where it was heard."""
+
+    t: int
+    reply: int
+
+
+@dataclass(frozen=True, slots=True)
 class Cancel:
     """The answer was stopped. ``reason`` is ``barge_in``; samples after ``t`` are not played."""
 
@@ -248,6 +264,8 @@ Event = (
     | Underrun
     | Done
     | BargeIn
+    | Pause
+    | Resume
     | Cancel
     | Steps
     | Xrun

@@ -85,6 +85,8 @@ def score_parts(
         xrun_samples=total.xrun_samples,
         dropped=total.dropped,
         shared_model=total.shared_model,
+        late_frames=total.late_frames,
+        timed_frames=total.timed_frames,
         losses=losses(found, turns, stops, floor, prices),
     )
 

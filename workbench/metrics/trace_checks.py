@@ -10,9 +10,11 @@ from workbench.trace import (
     Dropped,
     Heard,
     Moved,
+    Pause,
     Pcm,
     Play,
     Remark,
+    Resume,
     SharedModel,
     Tokens,
     Trace,
@@ -63,7 +65,7 @@ def check_trace(trace: Trace) -> None:
             raise WorkbenchError(f"{where}: {name} at {event.t}: ends at {event.until}, before it begins")
         if isinstance(event, Commit | Transcript | Tokens | Chunk | Pcm):
             known.add(event.reply)
-        elif isinstance(event, Play | Underrun | Done | BargeIn | Cancel | Remark):
+        elif isinstance(event, Play | Underrun | Done | BargeIn | Pause | Resume | Cancel | Remark):
             named.setdefault(event.reply, f"{name} at {event.t}")
     for reply, place in named.items():
         if reply not in known:

@@ -334,7 +334,3 @@ class EnergyGate:
     def quiet_run(self, frame: int) -> int:
         """Quiet frames in a row that end with ``frame``."""
         return int(self._runs[False][frame])
-
-    def loud_run(self, frame: int) -> int:
-        """Loud frames in a row that end with ``frame``."""
-        return int(self._runs[True][frame])
