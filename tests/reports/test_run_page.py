@@ -124,9 +124,8 @@ def test_tables_hold_the_rows_of_scores_json(tmp_path):
 
 def test_every_figure_of_the_page_is_in_scores_json(tmp_path):
     """Tiles, limits, tables and charts of the written page, by scores.json and the trace files alone."""
-    data = make_report(
-        tmp_path, questions(tmp_path), {"voice_to_voice_ms_p50": 1.0, "cutin_per_hold": 0.1}, barge_in=True
-    )
+    limits = {"voice_to_voice_ms_p50": 1.0, "cutin_per_hold": 0.1}
+    data = make_report(tmp_path, questions(tmp_path), limits, barge_in=True)
     write_grid(data)
     path = write_run_page(data)
     page = page_data(path)

@@ -56,6 +56,18 @@ class Playback(Protocol):
         """Be silent: play nothing more of the answer that the device does not have."""
         ...
 
+    def hold(self) -> None:
+        """Be silent for now: play nothing more that the device does not have until :meth:`go_on`."""
+        ...
+
+    def go_on(self) -> None:
+        """Go on with the first frame that was not heard."""
+        ...
+
+    def began(self, answer: Answer) -> int | None:
+        """When the first sample of the answer left the loudspeaker; None while that is not known."""
+        ...
+
     def closed(self, chunk: TimedChunk) -> int | None:
         """Close the stream of a chunk 0.1 s after its last step, whatever is still queued, as MLX-Harmony does.
 
@@ -161,6 +173,16 @@ class SimulatedPlayback:
 
     def stop(self) -> None:
         """See :class:`Playback`."""
+
+    def hold(self) -> None:
+        """See :class:`Playback`."""
+
+    def go_on(self) -> None:
+        """See :class:`Playback`."""
+
+    def began(self, answer: Answer) -> int | None:
+        """See :class:`Playback`."""
+        return int(answer.at[0]) + self.playout if len(answer.at) else None
 
     def closed(self, chunk: TimedChunk) -> int | None:
         """See :class:`Playback`."""
