@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 
+from workbench.barge_in_knobs import BargeInKnobs, resolve_barge_in
 from workbench.config import Config, Knob, StepCostsConfig, get, knobs
 from workbench.config_sections import StackConfig
 from workbench.files import canonical_json
@@ -90,21 +91,6 @@ class PlaybackKnobs:
 
 
 @dataclass(frozen=True)
-class BargeInKnobs:
-    """Options of barge-in.
-
-    Attributes:
-        rule: name of the rule, see :mod:`workbench.barge_in`.
-        frames: frames of speech that interrupt.
-        window: samples for which MLX-Harmony's watch waits for speech during each chunk.
-    """
-
-    rule: str
-    frames: int
-    window: int
-
-
-@dataclass(frozen=True)
 class EchoKnobs:
     """Echo path: that of the session, or (delay in samples, linear gain) of each tap; no tap is no echo."""
 
@@ -152,6 +138,7 @@ class Knobs:
         assistant: name of the simulated assistant.
         barge_in: None where the user cannot interrupt.
         placement: ``serial``, ``shared`` or ``split``, see docs/config.md.
+        reactive: whether the people in the recording react to the replayed agent.
         names: of the config; two configs that act alike differ here, so it does not count when knobs are compared.
     """
 
@@ -164,6 +151,7 @@ class Knobs:
     echo: EchoKnobs
     stack: StackKnobs
     step_costs: StepCostKnobs
+    reactive: bool
     seed: int
     names: ConfigNames = field(compare=False)
 
@@ -193,11 +181,6 @@ def resolve(config: Config, acts_as: Mapping[str, Knob]) -> Knobs:
     """
     read = _changed(config, acts_as)
     assistant, own = read.assistant, read.workbench
-    barge_in = BargeInKnobs(
-        rule=own.barge_in_rule,
-        frames=max(1, frames_for_ms(own.barge_in_min_ms)),
-        window=seconds_to_samples(assistant.barge_in_window_seconds),
-    )
     return Knobs(
         assistant=own.listener,
         listen=_listen(read),
@@ -209,7 +192,7 @@ def resolve(config: Config, acts_as: Mapping[str, Knob]) -> Knobs:
             sentences=assistant.tts_chunk_sentences,
         ),
         playback=PlaybackKnobs(max(1, own.tts_prebuffer_frames), ms_to_samples(own.playout_ms)),
-        barge_in=barge_in if assistant.barge_in else None,
+        barge_in=resolve_barge_in(read) if assistant.barge_in else None,
         placement=own.placement,
         echo=_echo(read),
         stack=StackKnobs(
@@ -222,6 +205,7 @@ def resolve(config: Config, acts_as: Mapping[str, Knob]) -> Knobs:
             quantize=assistant.quantize,
         ),
         step_costs=_step_costs(read.step_costs),
+        reactive=own.timing == "reactive",
         seed=own.seed,
         names=ConfigNames(
             stack=config.stack.name,

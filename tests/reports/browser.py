@@ -47,6 +47,24 @@ class Opened:
             assert time.monotonic() < last, condition
             self.tab.wait_for_timeout(50)
 
+    def show(self, number: int) -> None:
+        """Another session in the timeline."""
+        self.tab.select_option("#session", str(number))
+        self.until(f"document.getElementById('lanes').dataset.session === '{number}'")
+
+    def open_tables(self) -> None:
+        """Everything that is folded, with its rows."""
+        self.tab.evaluate("document.querySelectorAll('details').forEach((item) => { item.open = true; })")
+        self.until("[...document.querySelectorAll('details .scroll')].every((item) => item.firstChild)")
+
+    def faults(self) -> list:
+        """Serious faults for people who use a screen reader, by axe-core."""
+        from axe_playwright_python.sync_playwright import Axe
+
+        found = Axe().run(self.tab).response["violations"]
+        bad = [item for item in found if item["impact"] in ("serious", "critical")]
+        return [(item["id"], item["nodes"][0]["html"]) for item in bad]
+
     def number(self, selector: str, name: str) -> float:
         """A number that an element keeps in an attribute."""
         return float(self.tab.get_attribute(selector, name))
