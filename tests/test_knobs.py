@@ -13,7 +13,6 @@ from workbench.idle_knobs import idle
 from workbench.knobs import Knobs
 
 OTHER: dict[str, Knob] = {
-    "workbench.timing": "",
     "step_costs.source": "fixed",
     "echo.path": "config",
 }

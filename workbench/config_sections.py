@@ -133,7 +133,11 @@ class WorkbenchConfig:
         choices=("generated", "heard"),
     )
     playout_ms: float = knob(20.0, "device latency from buffer to loudspeaker", low=0, high=2_000)
-    timing: str = knob("fixed", "keep the recording as it is", choices=("fixed",))
+    timing: str = knob(
+        "fixed",
+        "people in the recording: fixed (as recorded), or reactive (turns move with the agent's answers)",
+        choices=("fixed", "reactive"),
+    )
     seed: int = knob(0, "seeds speech and drawn costs", low=0, high=2**31 - 1)
 
 

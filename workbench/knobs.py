@@ -138,6 +138,7 @@ class Knobs:
         assistant: name of the simulated assistant.
         barge_in: None where the user cannot interrupt.
         placement: ``serial``, ``shared`` or ``split``, see docs/config.md.
+        reactive: whether the people in the recording react to the replayed agent.
         names: of the config; two configs that act alike differ here, so it does not count when knobs are compared.
     """
 
@@ -150,6 +151,7 @@ class Knobs:
     echo: EchoKnobs
     stack: StackKnobs
     step_costs: StepCostKnobs
+    reactive: bool
     seed: int
     names: ConfigNames = field(compare=False)
 
@@ -203,6 +205,7 @@ def resolve(config: Config, acts_as: Mapping[str, Knob]) -> Knobs:
             quantize=assistant.quantize,
         ),
         step_costs=_step_costs(read.step_costs),
+        reactive=own.timing == "reactive",
         seed=own.seed,
         names=ConfigNames(
             stack=config.stack.name,

@@ -18,7 +18,8 @@ from workbench.files import canonical_json, pretty_json, write_text
 from workbench.metrics import SessionScores, Summary, agent_intervals, evaluate, summarise, write_scores
 from workbench.metrics.codec_limit import codec_note
 from workbench.metrics.loss import DEFAULT, Prices
-from workbench.run_folders import default_run_folder, pauses_path
+from workbench.metrics.moved import noted_moves
+from workbench.run_folders import as_replayed, default_run_folder, mic_path, pauses_path
 from workbench.run_reasons import with_reasons
 from workbench.sessions.folders import check_name
 from workbench.sessions.labels import Label, only_known, read_labels
@@ -39,7 +40,7 @@ PACKAGES = ("mlx", "moshi_mlx", "rustymimi", "numpy", "soxr", "soundfile")
 
 @dataclass(frozen=True)
 class SessionRun:
-    """One session of a run."""
+    """One session of a run; session and labels are on the clock of the replay."""
 
     session: Session
     labels: tuple[Label, ...]
@@ -184,7 +185,8 @@ def scores_of(run: Run, prices: Prices = DEFAULT) -> tuple[tuple[SessionScores, 
         again = f"{busy}: replay again after 'workbench cache --clear-profiles'"
         summary = replace(summary, notes=(*summary.notes, again))
     ends = (codec_note(item.trace) for item in run.sessions if item.trace.header.listener == "mlx-harmony")
-    summary = replace(summary, notes=(*summary.notes, *run.notes, *filter(None, ends), *_remarks(run)))
+    notes = noted_moves(summary.notes, [item.trace for item in run.sessions])
+    summary = replace(summary, notes=(*notes, *run.notes, *filter(None, ends), *_remarks(run)))
     return tuple(scored), summary
 
 
@@ -205,14 +207,18 @@ def _remarks(run: Run) -> Iterator[str]:
 def _write_session(out: Path, session: Session, labels: tuple[Label, ...], result: "ReplayResult") -> SessionRun:
     out.mkdir(parents=True, exist_ok=True)
     digest = write_trace(out / f"{session.name}.trace.jsonl", result.trace)
-    write_track(out / f"{session.name}.agent.flac", agent_blocks(result.sounds(), session.samples))
+    write_track(out / f"{session.name}.agent.flac", agent_blocks(result.sounds(), result.trace.header.samples))
+    if result.mic is not None:
+        write_track(mic_path(out, session.name), result.mic())
+    else:
+        mic_path(out, session.name).unlink(missing_ok=True)
     pauses = pauses_path(out, session.name)
     if result.pauses:
         heads = [[frame, round(value, 4)] for frame, value in sorted(result.pauses.items())]
         write_text(pauses, canonical_json(heads) + "\n")
     else:
         pauses.unlink(missing_ok=True)
-    return SessionRun(session, labels, result.trace, digest)
+    return SessionRun(*as_replayed(out, session, labels, result.trace), result.trace, digest)
 
 
 def _manifest(config: Config, stack: Stack, profile: Profile | None, done: Sequence[SessionRun]) -> dict[str, Any]:
@@ -235,7 +241,7 @@ def _manifest(config: Config, stack: Stack, profile: Profile | None, done: Seque
             {
                 "name": run.session.name,
                 "folder": run.session.folder.as_posix(),
-                "mic": run.session.mic.sha256,
+                "mic": open_session(run.session.folder).mic.sha256,
                 "labels": run.session.labels_source,
                 "digest": run.digest,
             }
@@ -274,7 +280,7 @@ def read_run(folder: Path) -> Run:
         trace = read_trace(trace_path)
         if trace_digest(trace) != entry.digest:
             raise WorkbenchError(f"{trace_path}: is not the trace of this run, by the digest in run.json; replay again")
-        sessions.append(SessionRun(session, labels, trace, entry.digest))
+        sessions.append(SessionRun(*as_replayed(folder, session, labels, trace), trace, entry.digest))
     known = frozenset(form.vocabulary) if form.vocabulary is not None else None
     machine = form.profile.machine if form.profile else ""
     return Run(folder, config, tuple(sessions), (), known, machine, form.generated, tuple(form.notes))

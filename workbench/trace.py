@@ -228,6 +228,27 @@ class SharedModel:
     until: int
 
 
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A passage of the recording was laid elsewhere: the person reacts to the replayed agent (``timing = reactive``).
+
+    Attributes:
+        t: where it begins on the clock of the replay.
+        start, end: samples of the recording that its labels cover.
+        by: samples by which it moved, whole frames; negative: it comes earlier.
+        how: ``kept`` (its distance to what came before), ``answer`` or ``assumed`` (its distance to an answer), or why
+            it could not be placed: ``late``, ``no_answer``, ``new_answer``, ``answer_over``, ``left_out``.
+        reply: number of that answer; -1 where there is none.
+    """
+
+    t: int
+    start: int
+    end: int
+    by: int
+    how: str
+    reply: int
+
+
 Event = (
     Listen
     | Onset
@@ -250,6 +271,7 @@ Event = (
     | Xrun
     | Remark
     | SharedModel
+    | Moved
 )
 
 
@@ -259,7 +281,7 @@ class Header:
 
     Attributes:
         session: name of the session.
-        samples: length of the session.
+        samples: length of the session on the clock of the replay.
         playout: device latency in samples, already contained in the times of ``play``.
         stack, listener, executors, costs, timing, fingerprint: how it was made; free text for a trace made elsewhere.
         profile: digest of the cost profile, or empty.

@@ -250,6 +250,17 @@ def plays(answer: Answer, reply: int, playout: int) -> list[Play]:
     ]
 
 
+def audible_span(answer: Answer, playout: int) -> tuple[int, int] | None:
+    """First sample of an answer that is heard, and the first after the last frame that is; None where nothing is."""
+    heard = [index for index in range(len(answer.at)) if _sounds(answer, index)]
+    if not heard:
+        return None
+    first, last = heard[0], heard[-1]
+    silent = answer.chunks[int(answer.chunk_of[first])].audio.speech.lead - int(answer.frame_of[first]) * FRAME_SAMPLES
+    begun = int(answer.at[first]) + playout
+    return begun + max(0, silent), int(answer.at[last]) + playout + FRAME_SAMPLES
+
+
 def _sounds(answer: Answer, frame: int) -> bool:
     return answer.chunks[int(answer.chunk_of[frame])].audio.speech.voiced[int(answer.frame_of[frame])] == "1"
 

@@ -24,7 +24,6 @@ class GrowingGate(EnergyGate):
 
     def __init__(self, threshold: float) -> None:
         super().__init__(np.zeros(0), threshold)
-        self.threshold = threshold
         self._size = 0
         self._loud = np.zeros(1024, dtype=bool)
         self._counts = {loud: np.zeros(1024, dtype=np.int64) for loud in (True, False)}
@@ -74,6 +73,7 @@ class LiveMicrophone:
 
     sha256 = ""
     has_echo = False
+    reacts = False
 
     def __init__(self, threshold: float, arrived: Arrival | None = None) -> None:
         self.frames = 0
@@ -141,6 +141,10 @@ class LiveMicrophone:
     def arrived(self, index: int) -> int:
         """First sample of the clock at which a frame that was taken could be used."""
         return int(self._gate.arrived(np.asarray([index]))[0])
+
+    def origin(self, index: int) -> int:
+        """Itself."""
+        return index
 
     def recorded(self, index: int) -> Audio:
         """Samples of a frame, float32 of shape (1920,)."""

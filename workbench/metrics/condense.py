@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from workbench.metrics.index import Histogram, IndexedTrace, ReplyEvents, Span, union
 from workbench.metrics.rows import UnderrunRow
 from workbench.metrics.stutter import chunk_gaps, late_frames, pcm_samples, reserve, underruns
-from workbench.trace import BargeIn, Cancel, Commit, Header, Transcript
+from workbench.trace import BargeIn, Cancel, Commit, Header, Moved, Transcript
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,7 @@ class TraceFacts:
     shared_model: int
     late_frames: int
     timed_frames: int
+    moved: tuple[Moved, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ def condense(index: IndexedTrace) -> TraceFacts:
         xrun_samples=sum(xrun.samples for xrun in index.xruns),
         dropped=index.dropped,
         shared_model=index.shared_model,
+        moved=tuple(index.moved),
         late_frames=late,
         timed_frames=timed,
     )
@@ -182,6 +184,7 @@ def _together(parts: Sequence[TraceFacts]) -> TraceFacts:
         xrun_samples=sums[4],
         dropped=sums[5],
         shared_model=sums[6],
+        moved=tuple(move for part in parts for move in part.moved),
         late_frames=sums[7],
         timed_frames=sums[8],
     )

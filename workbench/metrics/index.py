@@ -24,6 +24,7 @@ from workbench.trace import (
     Event,
     Header,
     Heard,
+    Moved,
     Pause,
     Pcm,
     Play,
@@ -123,6 +124,7 @@ class IndexedTrace:
     xruns: list[Xrun]
     dropped: int
     shared_model: int
+    moved: list[Moved]
 
 
 def first_within(spans: Sequence[Span], start: int, end: int) -> int | None:
@@ -170,6 +172,7 @@ def index(trace: Trace) -> IndexedTrace:
         xruns=groups.of(Xrun),
         dropped=sum(item.end - item.start for item in groups.of(Dropped)),
         shared_model=len(groups.of(SharedModel)),
+        moved=groups.of(Moved),
     )
 
 

@@ -14,6 +14,7 @@ from workbench.dialogue.answer import (
     Answer,
     AnswerResult,
     ChunkAudio,
+    audible_span,
     chunk_audio,
     plays,
     schedule_playback,
@@ -70,6 +71,7 @@ class AgentTurnRunner:
         audio = self._speak(tokens, reply)
         costs = self._token_costs(reply, self._lm.last)
         watched = self._assistant.watches_chunks and self._knobs.barge_in is not None
+        self._mic.answer_coming()
         answer, stopped, events = (self._watched if watched else self._heard_out)(turn, costs, audio, reply)
         self._answers.append(answer)
         return AnswerResult(answer, "".join(tokens), stopped, remark=self._lm.last.remark, events=events)
@@ -104,17 +106,32 @@ class AgentTurnRunner:
         shares = background if knobs.placement == "shared" else None
         tokens, chunks = AnswerTiming(turn.at, token_costs, audio, rule, knobs, shares).times()
         answer = schedule_playback(tokens, chunks, turn.at, rule, knobs.playback)
+        self._react(answer, is_new=True)
         given: _Given = answer, None, ()
         if background is not None:
-            interrupted = InterruptedAnswer(answer, knobs, ears, self._sounds, background)
+            interrupted = InterruptedAnswer(answer, knobs, ears, self._sounds, background, self._react)
             given = *interrupted.give(), interrupted.events(reply)
+            if (stopped := given[1]) is not None:
+                self._react(given[0], stopped.at)
         if self._mic.has_echo:
             self._mic.hear(self._sounds(given[0]))
         return given
 
+    def _react(self, answer: Answer, now: int = 0, is_new: bool = False) -> None:
+        """Let people react to an answer, whole or as far as it was heard; ``now``: see ``Microphone.answer_ends``."""
+        number, span = len(self._answers), audible_span(answer, self._knobs.playback.playout)
+        if is_new and span is not None:
+            self._mic.answer_begins(number, span[0])
+        if span is None:
+            self._mic.answer_ends(number, None, now or answer.over)
+        else:
+            self._mic.answer_ends(number, span[1], now)
+
     def _watched(self, turn: UserTurn, token_costs: Times, audio: list[ChunkAudio], reply: int) -> _Given:
         watched = WatchedAnswer(self._assistant.playout, self._knobs, self._mic, self._listening, self._sounds)
-        return *watched.answer(turn.at, token_costs, audio), ()
+        answer, stopped = watched.answer(turn.at, token_costs, audio, reply)
+        self._react(answer, now=answer.over)
+        return answer, stopped, ()
 
     def all_sounds(self) -> list[tuple[int, Audio]]:
         """What left the loudspeaker in the whole session, and when."""

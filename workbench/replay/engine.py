@@ -5,8 +5,8 @@ the workbench is for; within each, a stage's job starts when its input is there 
 the cost source says. Nothing here reads a wall clock, and nothing knows which stack it runs.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from workbench.arrays import Audio
 from workbench.assistants import assistant
@@ -17,11 +17,13 @@ from workbench.errors import WorkbenchError
 from workbench.knobs import EchoKnobs, Knobs
 from workbench.replay.agent_turn import AgentTurnRunner
 from workbench.replay.duplex import DuplexReplay
+from workbench.replay.reacting import reacting
 from workbench.sessions.session import Session
 from workbench.simulation.microphone import Microphone, Taps, taps_from
 from workbench.simulation.step_costs import CostSource, FixedCosts, MeasuredCosts, Profile, ProfileCosts
 from workbench.stages.protocols import DuplexModel, Stages
 from workbench.trace import Event, Header, Trace, in_order
+from workbench.units import FRAME_SAMPLES
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,14 @@ class ReplayResult:
             most replays are only scored and need no audio.
         measured: the costs that were taken, where they were.
         pauses: frame → probability of a pause of 2 s by the STT's pause head, where it has one and heard the frame.
+        mic: gives the microphone as it was laid, without the replayed agent, where people reacted; else None.
     """
 
     trace: Trace
     sounds: Callable[[], list[tuple[int, Audio]]]
     measured: MeasuredCosts | None = None
     pauses: Mapping[int, float] = field(default_factory=dict)
+    mic: Callable[[], Iterator[Audio]] | None = None
 
 
 Driver = Callable[[Session, Stages | DuplexModel, Knobs, CostSource, Store], ReplayResult]
@@ -84,13 +88,20 @@ def replay(
         return ReplayResult(_trace(session, knobs, costs, taps, events), lambda: conversation.played, measured)
     events = []
     who = assistant(knobs.assistant)
+    placement = None
     mic = Microphone(session, taps, store)
+    if knobs.reactive:
+        placement, mic = reacting(session, taps, store)
     pauses: dict[int, float] = {}
     listening = UserTurnRunner(who, make_ears(knobs, stages.stt, mic, costs, store), events, pauses)
     answering = AgentTurnRunner(who, knobs, stages, mic, listening, store)
     for _ in Conversation(who, knobs, listening, answering.answer, knobs.playback.playout, events).run():
         pass
-    return ReplayResult(_trace(session, knobs, costs, taps, events), answering.all_sounds, measured, pauses)
+    if placement is not None:
+        events += placement.events()
+    trace = _trace(session, knobs, costs, taps, events)
+    trace = replace(trace, header=replace(trace.header, samples=mic.frames * FRAME_SAMPLES)) if placement else trace
+    return ReplayResult(trace, answering.all_sounds, measured, pauses, mic.blocks if placement is not None else None)
 
 
 def _trace(session: Session, knobs: Knobs, costs: CostSource, taps: Taps, events: list[Event]) -> Trace:

@@ -33,6 +33,7 @@ class InterruptedAnswer:
         ears: what the listener hears with; their microphone is a replay's.
         sounds: see :data:`PlayedOf`.
         stt: in the background, from the first frame on that is watched.
+        changed: is given the answer that goes on after a false alarm, and the moment from which on it is another.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class InterruptedAnswer:
         ears: Ears,
         sounds: PlayedOf,
         stt: BackgroundStt,
+        changed: Callable[[Answer, int], None],
     ) -> None:
         mic = ears.stt.mic
         assert knobs.barge_in is not None
@@ -49,7 +51,7 @@ class InterruptedAnswer:
         self.answer = answer
         self._knobs: BargeInKnobs = knobs.barge_in
         self._playout, self._mic, self._sounds, self._stt = knobs.playback.playout, mic, sounds, stt
-        self._first = stt.first
+        self._first, self._changed = stt.first, changed
         self._levels: list[float] = []
         self._asks, self._is_paused = self._knobs.asks_stt, False
         self._ears = AnswerEars(ears, self._knobs, self._first, self._level, stt if self._asks else None)
@@ -94,8 +96,8 @@ class InterruptedAnswer:
 
     def _look(self) -> None:
         """Frames and the STT's steps on them in order of time, until the answer is given up or over."""
-        step = self._first
-        for frame in range(self._first, self._mic.frames):
+        step = frame = self._first
+        while frame < self._mic.frames:  # where people react, a pause makes the session longer
             end = frame_end(frame)
             while self._asks and step < frame and (done := self._stt.done_at(step)) < end:
                 if not self._goes_on(self._watch.step, step, done):
@@ -103,6 +105,7 @@ class InterruptedAnswer:
                 step += 1
             if not self._goes_on(self._watch.frame, frame, end):
                 break
+            frame += 1
         if self._watch.stopped is not None:
             return
         # Steps that end after the last frame.
@@ -131,6 +134,7 @@ class InterruptedAnswer:
             ends = (at[-1:] + FRAME_SAMPLES + self._playout).tolist()
             self.answer = replace(self.answer, at=at, over=max([self.answer.over, silences[-1][1], *ends]))
             self.answer.silences = silences
+            self._changed(self.answer, silences[-1][1])
             self._hear()
         elif self._watch.paused is not None and not self._is_paused:
             self._hear()

@@ -94,8 +94,11 @@ def write_track(path: Path, blocks: Iterator[npt.NDArray[Any]], subtype: str = "
 def _whole(pcm: npt.NDArray[Any], bits: int) -> npt.NDArray[np.int32]:
     """Floats as whole numbers of ``bits`` bits, in the upper bits of 32; clipped, and 0 for NaN."""
     full = 1 << (bits - 1)
-    scaled = np.nan_to_num(np.rint(pcm.astype(np.float64) * full), posinf=full, neginf=-full)
-    return np.clip(scaled, -full, full - 1).astype(np.int32) << (32 - bits)
+    # Exact in single precision too: full is a power of two, and all whole numbers up to it are floats.
+    scaled = np.clip(np.rint(pcm * pcm.dtype.type(full)), -full, full - 1)
+    scaled[np.isnan(scaled)] = 0
+    whole: npt.NDArray[np.int32] = scaled.astype(np.int32) << (32 - bits)
+    return whole
 
 
 def read_track(path: Path, samples: int) -> Audio:
@@ -120,7 +123,7 @@ def agent_blocks(played: Sequence[tuple[int, Audio]], samples: int) -> Iterator[
     at = 0
     for begin, pcm in played:
         yield from _silence(begin - at)
-        yield np.clip(pcm, -1.0, 1.0)
+        yield pcm
         at = begin + len(pcm)
     yield from _silence(samples - at)
 
