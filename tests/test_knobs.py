@@ -17,6 +17,7 @@ OTHER: dict[str, Knob] = {
     "workbench.barge_in_rule": "",
     "step_costs.source": "fixed",
     "echo.path": "config",
+    "echo.echo_clip_dbfs": -12.0,
 }
 """Another value of knobs that take text; the empty one where there is only one to choose from."""
 
@@ -28,6 +29,7 @@ WAKING = [
     {"tts_stream": True},
     {"step_costs.source": "fixed"},
     {"echo.path": "config"},
+    {"canceller": "ratio"},
 ]
 """Settings under which some knobs are read that nothing reads under the defaults."""
 

@@ -11,8 +11,8 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "workbench"
 
 FLOORS = (
-    "errors units arrays files new_folder file_forms config_sections config knobs moshi_json cache_files cache "
-    "execution dask_pool",
+    "errors units arrays files new_folder file_forms config_sections config echo_knobs knobs moshi_json cache_files "
+    "cache execution dask_pool",
     "sessions trace",
     "trace_file",
     "recording metrics simulation",

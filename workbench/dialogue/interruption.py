@@ -76,7 +76,8 @@ class BackgroundStt:
         if self._ears.is_measured:
             return None
         frames = np.arange(self._first, max(self._first, self._mic.frames))
-        return (frames + 1) * FRAME_SAMPLES, self._ears.step_costs(self._first, len(frames))
+        late = self._mic.arrived(self._first) - frame_end(self._first)
+        return (frames + 1) * FRAME_SAMPLES + late, self._ears.step_costs(self._first, len(frames))
 
     def steps(self, stop: int) -> Iterator[Steps]:
         """What it cost until ``stop``."""

@@ -1,6 +1,7 @@
 """The answering half of a replay: an answer on the virtual clock, up to where the user stops it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -114,7 +115,12 @@ class AgentTurnRunner:
         first, last = turn.last + 1, min(self._mic.frames, frame_at(answer.over))
         sounds = self._sounds(answer) if self._mic.has_echo else []
         levels = self._mic.levels_with(sounds, first, last).tolist()
-        return detect_barge_in(self._knobs.barge_in, self._knobs.listen.threshold, first, levels, answer.over)
+        stopped = detect_barge_in(self._knobs.barge_in, self._knobs.listen.threshold, first, levels, answer.over)
+        if stopped is None:
+            return None
+        # A filter takes its time: the frame that decides can be used later than it ended.
+        late = self._mic.arrived(frame_at(stopped.frame_end - 1))
+        return replace(stopped, at=late) if late < answer.over else None
 
     def _watched(
         self, turn: UserTurn, token_costs: Times, audio: list[ChunkAudio]

@@ -14,8 +14,8 @@ from workbench.arrays import Audio
 from workbench.cache import Store, key_of
 from workbench.dialogue.duplex_events import BLOCK_STEPS, DuplexEventBuilder, job_of
 from workbench.knobs import Knobs
+from workbench.sessions.echo_path import EchoPath
 from workbench.sessions.session import Session
-from workbench.simulation.microphone import Taps
 from workbench.simulation.step_costs import STAGES, CostSource, MeasuredCosts
 from workbench.stages.playback import OpenStream
 from workbench.stages.protocols import DuplexModel, DuplexStep
@@ -32,21 +32,20 @@ class DuplexReplay:
         knobs: prebuffer, device latency and the seed of sampling are read.
         costs: what its steps cost; they are drawn as the stage ``tts``.
         store: cache of what it said.
-        taps: echo path from the loudspeaker to the microphone.
+        path: echo path from the loudspeaker to the microphone.
 
     Attributes:
         played: (first sample at the loudspeaker, PCM) of every frame.
     """
 
     def __init__(
-        self, session: Session, duplex: DuplexModel, knobs: Knobs, costs: CostSource, store: Store, taps: Taps
+        self, session: Session, duplex: DuplexModel, knobs: Knobs, costs: CostSource, store: Store, path: EchoPath
     ) -> None:
         self._session, self._duplex, self._costs, self._store = session, duplex, costs, store
-        self._taps, self._playout, self._seed = taps, knobs.playback.playout, knobs.seed
+        self._path, self._playout, self._seed = path, knobs.playback.playout, knobs.seed
         self._prebuffer = knobs.playback.prebuffer
         self._stream = OpenStream(self._prebuffer)
         self._timer = costs if isinstance(costs, MeasuredCosts) else None
-        self._echo = np.zeros(session.samples if taps else 0, dtype=np.float32)
         self._placed = 0
         self._events: list[Event] = []
         self._builder = DuplexEventBuilder(costs, self._playout, self._events)
@@ -70,8 +69,8 @@ class DuplexReplay:
     def _steps(self) -> Iterator[DuplexStep]:
         """Steps of the model, from the cache or run now."""
         where = [self._session.mic.sha256, self._duplex.fingerprint, self._seed]
-        if self._taps:  # what it hears depends on when it was heard
-            where += [list(self._taps), self._costs.name, self._costs.digest, self._session.name]
+        if self._path:  # what it hears depends on when it was heard
+            where += [self._path.key, self._costs.name, self._costs.digest, self._session.name]
             where += [self._prebuffer, self._playout, BLOCK_STEPS]
         key = key_of("duplex", 1, where)
         if self._timer is None and (known := self._store.get(key, _decode)) is not None:
@@ -93,7 +92,14 @@ class DuplexReplay:
     def _frame(self, number: int) -> Audio:
         start, stop = number * FRAME_SAMPLES, (number + 1) * FRAME_SAMPLES
         clean = self._session.read(start, stop)
-        return clean + self._echo[start:stop] if self._taps else clean
+        if not self._path:
+            return clean
+        audible = []
+        for at, pcm in reversed(self.played[: self._placed]):
+            if at + len(pcm) + self._path.reach <= start:
+                break
+            audible.append((at, pcm))
+        return clean + self._path.echo(audible[::-1], start, stop)
 
     def _place(self, requests: list[int]) -> None:
         """The next frames go out at these requests of the device, and come back as echo."""
@@ -102,11 +108,6 @@ class DuplexReplay:
             self.played[self._placed] = (sounds, pcm)
             self._builder.sounded(self._placed, at)
             self._placed += 1
-            for delay, gain in self._taps:
-                begin = sounds + delay
-                length = min(FRAME_SAMPLES, len(self._echo) - begin)
-                if length > 0:
-                    self._echo[begin : begin + length] += np.float32(gain) * pcm[:length]
 
 
 def _encode(steps: list[DuplexStep]) -> bytes:

@@ -6,19 +6,22 @@ the cost source says. Nothing here reads a wall clock, and nothing knows which s
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from workbench.arrays import Audio
 from workbench.assistants import assistant
 from workbench.cache import Store
 from workbench.dialogue.conversation import Conversation
 from workbench.dialogue.user_turn import UserTurnRunner, make_ears
+from workbench.echo_knobs import EchoKnobs
 from workbench.errors import WorkbenchError
-from workbench.knobs import EchoKnobs, Knobs
+from workbench.knobs import Knobs
 from workbench.replay.agent_turn import AgentTurnRunner
 from workbench.replay.duplex import DuplexReplay
+from workbench.sessions.echo_path import EchoPath, parse_echo, preset_path
 from workbench.sessions.session import Session
-from workbench.simulation.microphone import Microphone, Taps, taps_from
+from workbench.simulation.filtered_microphone import FilteredMicrophone
+from workbench.simulation.microphone import Microphone
 from workbench.simulation.step_costs import CostSource, FixedCosts, MeasuredCosts, Profile, ProfileCosts
 from workbench.stages.protocols import DuplexModel, Stages
 from workbench.trace import Event, Header, Trace, in_order
@@ -73,23 +76,23 @@ def replay(
         WorkbenchError: the knobs ask for what the stages cannot do.
     """
     measured = costs if isinstance(costs, MeasuredCosts) else None
-    taps = echo_path(knobs.echo, session)
+    path = echo_path(knobs.echo, session)
     if not isinstance(stages, Stages):
-        conversation = DuplexReplay(session, stages, knobs, costs, store, taps)
+        conversation = DuplexReplay(session, stages, knobs, costs, store, path)
         events = conversation.run()
-        return ReplayResult(_trace(session, knobs, costs, taps, events), lambda: conversation.played, measured)
+        return ReplayResult(_trace(session, knobs, costs, path, events), lambda: conversation.played, measured)
     events = []
     who = assistant(knobs.assistant)
-    mic = Microphone(session, taps, store)
+    mic = FilteredMicrophone(session, path, store, knobs.filters) if knobs.filters else Microphone(session, path, store)
     pauses: dict[int, float] = {}
     listening = UserTurnRunner(who, make_ears(knobs, stages.stt, mic, costs, store), events, pauses)
     answering = AgentTurnRunner(who, knobs, stages, mic, listening, store)
     for _ in Conversation(who, knobs, listening, answering.answer, knobs.playback.playout, events).run():
         pass
-    return ReplayResult(_trace(session, knobs, costs, taps, events), answering.all_sounds, measured, pauses)
+    return ReplayResult(_trace(session, knobs, costs, path, events), answering.all_sounds, measured, pauses)
 
 
-def _trace(session: Session, knobs: Knobs, costs: CostSource, taps: Taps, events: list[Event]) -> Trace:
+def _trace(session: Session, knobs: Knobs, costs: CostSource, path: EchoPath, events: list[Event]) -> Trace:
     header = Header(
         session=session.name,
         samples=session.samples,
@@ -101,11 +104,14 @@ def _trace(session: Session, knobs: Knobs, costs: CostSource, taps: Taps, events
         profile=costs.digest,
         timing=knobs.names.timing,
         fingerprint=knobs.names.fingerprint,
-        echo=bool(taps),
+        echo=bool(path),
     )
     return Trace(header, in_order(events))
 
 
-def echo_path(echo: EchoKnobs, session: Session) -> Taps:
-    """How the agent reaches the microphone; empty where it does not."""
-    return taps_from(session.echo) if echo.of_session else echo.taps
+def echo_path(echo: EchoKnobs, session: Session) -> EchoPath:
+    """How the agent reaches the microphone; false where it does not."""
+    if echo.preset:
+        return preset_path(echo.preset, echo.clip)
+    path = parse_echo(session.echo) if echo.of_session else EchoPath(echo.taps)
+    return replace(path, clip=echo.clip) if path and echo.clip else path

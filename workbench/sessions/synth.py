@@ -18,13 +18,14 @@ from workbench.errors import WorkbenchError
 from workbench.files import read_json, sha256_file
 from workbench.new_folder import new_folder
 from workbench.sessions.clips import FLOOR_DB, OpenClip, SourceClip, read_clips, trim
+from workbench.sessions.echo_path import EchoPath, parse_echo
 from workbench.sessions.folders import LABELS, MANIFEST
 from workbench.sessions.labels import Label, one_line, validate, write_labels
 from workbench.sessions.noises import SOUNDS, random_numbers, room_noise
 from workbench.sessions.session import Session, open_session, write_manifest
 from workbench.sessions.synth_spec import LONGEST_S, EventForm, SynthSpec
 from workbench.sessions.tracks import write_track
-from workbench.units import FRAME_SAMPLES, ms_to_samples, samples_to_seconds, seconds_to_samples
+from workbench.units import FRAME_SAMPLES, samples_to_seconds, seconds_to_samples
 
 MADE_BY = "workbench synth"
 """``provenance.made_by`` of a constructed session."""
@@ -189,9 +190,10 @@ class _Builder:
         level = 10 ** (self._draw(room.noise_dbfs, 0, _NOISE_LEVEL) / 20)
         noise = level * room_noise(samples, self._seed(0, _NOISE), self._draw(room.sway_db, 0, _SWAY))
         mix = _mixed(noise, self._line.mic)
-        for delay, gain in (self._spec.echo or {"taps": []})["taps"]:
-            late = [(at + ms_to_samples(delay), wave * 10 ** (gain / 20)) for at, wave in self._line.agent]
-            mix = _mixed(mix, late)
+        path = parse_echo(self._spec.echo)
+        for at, wave in self._line.agent:
+            for late, sound in _echoes(path, wave):
+                mix = _mixed(mix, [(at + late, sound)])
         return mix
 
     def _check_peak(self, wave: Floats, track: str) -> Floats:
@@ -216,6 +218,17 @@ class _Builder:
             ],
             "generated": ["room noise", *sorted(line.sounds)],
         }
+
+
+def _echoes(path: EchoPath, wave: Floats) -> Iterator[tuple[int, Floats]]:
+    """A sound as the microphone hears it through an echo path: (samples later, wave) of each part."""
+    from scipy.signal import oaconvolve
+
+    loud = path.clip * np.tanh(wave / path.clip) if path.clip else wave
+    for delay, gain in path.taps:
+        yield delay, loud * gain
+    if path.response:
+        yield path.delay, oaconvolve(loud, np.asarray(path.response))
 
 
 def _mixed(wave: Floats, placed: list[tuple[int, Floats]]) -> Floats:
