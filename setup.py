@@ -1,4 +1,4 @@
-"""Build step: the demo sessions and configs of the checkout become package data in ``workbench/data/``.
+"""Build step: the demo sessions, specs, clips and configs of the checkout become package data in ``workbench/data/``.
 
 Everything else about the build is in pyproject.toml. Recordings of your own never get into a package.
 """
@@ -16,8 +16,9 @@ COLLECTION = "workbench demo"
 
 
 def shipped_files() -> list[Path]:
-    """Paths from the root, sorted: the configs, and three files of each demo session."""
+    """Paths from the root, sorted: the configs, specs and their clips, and three files of each demo session."""
     found = [ROOT / "configs" / f"{name}.toml" for name in CONFIGS]
+    found += [*(ROOT / "demo_sessions" / "specs").glob("*.toml"), *(ROOT / "demo_sessions" / "sources").glob("*.*")]
     for manifest in (ROOT / "recordings").glob("*/session.json"):
         if json.loads(manifest.read_text("utf-8")).get("provenance", {}).get("collection") == COLLECTION:
             found += [manifest.with_name(name) for name in ("session.json", "mic.flac", "labels.csv")]

@@ -24,7 +24,8 @@ from workbench.assistants import knobs_of
 from workbench.cache import Store, default_folder
 from workbench.config import Config, override
 from workbench.replay.engine import replay
-from workbench.runs import agent_blocks, open_labelled
+from workbench.runs import open_labelled
+from workbench.sessions.tracks import agent_blocks
 from workbench.simulation.step_costs import ProfileCosts, make_profile
 from workbench.stacks import make_stack
 from workbench.trace_file import format_event

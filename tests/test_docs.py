@@ -9,6 +9,8 @@ import pytest
 from workbench.cli import cli
 from workbench.config import knobs
 
+from .readme_commands import APART, GATE, STEPS, commands_of, is_the_command_shown, not_run
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -55,3 +57,24 @@ def test_every_knob_is_in_the_config_document() -> None:
         assert (name, words) == (path.partition(".")[2], knob.metadata["help"])
         shown = str(knob.default).lower() if isinstance(knob.default, bool) else str(knob.default)
         assert default.strip('"') in (shown, f"{knob.default:g}" if isinstance(knob.default, float) else shown)
+
+
+def test_every_command_and_option_of_the_readme_is_run() -> None:
+    assert not_run(README) == []
+    assert {step.shown for step in STEPS} | set(APART) <= set(commands_of(README)), "README no longer shows it"
+    assert [step.line for step in STEPS if not is_the_command_shown(step)] == []
+    wheel = (ROOT / "tests" / "test_wheel.py").read_text(encoding="utf-8")
+    assert all(f"def {test}(" in wheel for test in APART.values())
+    gate = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    for number, block in enumerate(blocks, 1):
+        assert any(map(GATE.match, block.splitlines())) == (f'eval "$(block {number})"' in gate)
+
+
+@pytest.mark.parametrize(
+    "more",
+    ["`workbench new`", "`workbench replay --twice`", "```sh\nworkbench new A  # words\n```\n", "`record --live me`",
+     "```text\nnext:  workbench new\n```\n", "it has `--new-option`", "```sh\nrm -r reports\n```\n"],
+)  # fmt: skip
+def test_a_new_command_of_the_readme_must_be_run(more: str) -> None:
+    assert len(not_run(README + more)) == 1 + ("--twice" in more)

@@ -13,8 +13,6 @@ from workbench.idle_knobs import idle
 from workbench.knobs import Knobs
 
 OTHER: dict[str, Knob] = {
-    "workbench.timing": "",
-    "workbench.barge_in_rule": "",
     "step_costs.source": "fixed",
     "echo.path": "config",
     "echo.echo_clip_dbfs": -12.0,
@@ -25,6 +23,9 @@ WAKING = [
     {},
     {"barge_in": True},
     {"barge_in": True, "placement": "shared"},
+    {"barge_in": True, "barge_in_rule": "vad"},
+    {"barge_in": True, "barge_in_rule": "words_n", "placement": "shared"},
+    {"barge_in": True, "barge_in_rule": "pause_head", "placement": "shared"},
     {"stt_vad": True},
     {"tts_stream": True},
     {"step_costs.source": "fixed"},

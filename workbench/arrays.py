@@ -11,3 +11,6 @@ Times = npt.NDArray[np.int64]
 
 Floats = npt.NDArray[np.float64]
 """Figures in double precision: levels, statistics."""
+
+Bytes = npt.NDArray[np.uint8]
+"""One byte a step: waveforms and levels as a page draws them."""

@@ -12,8 +12,16 @@ Knob = bool | int | float | str
 ASSISTANTS = ("workbench", "mlx-harmony")
 """Assistants that can be simulated: ``workbench.assistants.NAME`` holds each, with ``_`` for ``-``."""
 
-BARGE_IN_RULES = ("energy",)
+BARGE_IN_RULES = ("energy", "vad", "words", "words_n", "pause_head")
 """Barge-in rules to choose from: ``workbench.barge_in.NAME`` holds each, with ``_`` for ``-``."""
+
+BARGE_IN_COMBINED = (
+    "energy+words", "energy+words_n", "vad+words", "vad+words_n", "vad+pause_head", "words/pause_head",
+)  # fmt: skip
+"""Two rules as one: with ``+`` both must hold, with ``/`` either one is enough (``words/pause_head`` is unmute's)."""
+
+ASKS_STT = frozenset({"words", "words_n", "pause_head"})
+"""Barge-in rules that ask the STT, which must then hear the user while the agent speaks."""
 
 ECHO_PRESETS = ("laptop", "soundbar", "phone-on-table", "headset")
 """Loudspeakers to choose from: ``workbench.sessions.echo_presets`` holds each."""
@@ -105,12 +113,38 @@ class WorkbenchConfig:
     tts_prebuffer_frames: int = knob(0, "PCM frames in hand before playback starts", low=0, high=1000)
     barge_in_rule: str = knob(
         "energy",
-        "when the user interrupts the agent: energy (loud frames in a row, the agent's echo included)",
-        choices=BARGE_IN_RULES,
+        "when the user interrupts the agent, see docs/bargein.md; a+b: both rules must hold, a/b: either is enough",
+        choices=(*BARGE_IN_RULES, *BARGE_IN_COMBINED),
     )
-    barge_in_min_ms: int = knob(240, "speech that interrupts the agent; steps of 80 ms, rounded up", low=0, high=10_000)
+    barge_in_min_ms: int = knob(
+        240, "energy, vad: speech that interrupts the agent; steps of 80 ms, rounded up", low=0, high=10_000
+    )
+    barge_in_vad_threshold: float = knob(0.5, "vad: speech probability from which a frame is speech", low=0, high=1)
+    barge_in_min_words: int = knob(2, "words_n: words that interrupt the agent", low=1, high=100)
+    barge_in_backchannels: str = knob(
+        "ah aha hm hmm huh mhm mm mmhm oh ok okay right sure uh uhhuh um yeah yep",
+        "words_n: words that do not count, with spaces between them",
+    )
+    barge_in_pause_below: float = knob(
+        0.4, "pause_head: probability of a pause of 2 s below which the user speaks", low=0, high=1
+    )
+    barge_in_grace_ms: int = knob(
+        0, "time from the start of playback in which nothing stops the agent", low=0, high=60_000
+    )
+    barge_in_resume_ms: int = knob(
+        0, "after a stop: wait so long for a word, then go on where it was heard; 0 never goes on", low=0, high=60_000
+    )
+    history: str = knob(
+        "generated",
+        "what the language model is given of a stopped answer: all that was generated, or only what was heard",
+        choices=("generated", "heard"),
+    )
     playout_ms: float = knob(20.0, "device latency from buffer to loudspeaker", low=0, high=2_000)
-    timing: str = knob("fixed", "keep the recording as it is", choices=("fixed",))
+    timing: str = knob(
+        "fixed",
+        "people in the recording: fixed (as recorded), or reactive (turns move with the agent's answers)",
+        choices=("fixed", "reactive"),
+    )
     seed: int = knob(0, "seeds speech and drawn costs", low=0, high=2**31 - 1)
 
 

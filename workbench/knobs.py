@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 
+from workbench.barge_in_knobs import BargeInKnobs, resolve_barge_in
 from workbench.config import Config, Knob, StepCostsConfig, get, knobs
 from workbench.config_sections import StackConfig
 from workbench.echo_knobs import EchoKnobs, FilterKnobs, resolve_echo, resolve_filters
@@ -91,21 +92,6 @@ class PlaybackKnobs:
 
 
 @dataclass(frozen=True)
-class BargeInKnobs:
-    """Options of barge-in.
-
-    Attributes:
-        rule: name of the rule, see :mod:`workbench.barge_in`.
-        frames: frames of speech that interrupt.
-        window: samples for which MLX-Harmony's watch waits for speech during each chunk.
-    """
-
-    rule: str
-    frames: int
-    window: int
-
-
-@dataclass(frozen=True)
 class StepCostKnobs:
     """Source of step costs, the profile's file, and the fixed table in samples by stage."""
 
@@ -145,6 +131,7 @@ class Knobs:
         assistant: name of the simulated assistant.
         barge_in: None where the user cannot interrupt.
         placement: ``serial``, ``shared`` or ``split``, see docs/config.md.
+        reactive: whether the people in the recording react to the replayed agent.
         names: of the config; two configs that act alike differ here, so it does not count when knobs are compared.
     """
 
@@ -158,6 +145,7 @@ class Knobs:
     filters: FilterKnobs
     stack: StackKnobs
     step_costs: StepCostKnobs
+    reactive: bool
     seed: int
     names: ConfigNames = field(compare=False)
 
@@ -187,11 +175,6 @@ def resolve(config: Config, acts_as: Mapping[str, Knob]) -> Knobs:
     """
     read = _changed(config, acts_as)
     assistant, own = read.assistant, read.workbench
-    barge_in = BargeInKnobs(
-        rule=own.barge_in_rule,
-        frames=max(1, frames_for_ms(own.barge_in_min_ms)),
-        window=seconds_to_samples(assistant.barge_in_window_seconds),
-    )
     return Knobs(
         assistant=own.listener,
         listen=_listen(read),
@@ -203,7 +186,7 @@ def resolve(config: Config, acts_as: Mapping[str, Knob]) -> Knobs:
             sentences=assistant.tts_chunk_sentences,
         ),
         playback=PlaybackKnobs(max(1, own.tts_prebuffer_frames), ms_to_samples(own.playout_ms)),
-        barge_in=barge_in if assistant.barge_in else None,
+        barge_in=resolve_barge_in(read) if assistant.barge_in else None,
         placement=own.placement,
         echo=resolve_echo(read.echo),
         filters=resolve_filters(read.echo),
@@ -217,6 +200,7 @@ def resolve(config: Config, acts_as: Mapping[str, Knob]) -> Knobs:
             quantize=assistant.quantize,
         ),
         step_costs=_step_costs(read.step_costs),
+        reactive=own.timing == "reactive",
         seed=own.seed,
         names=ConfigNames(
             stack=config.stack.name,

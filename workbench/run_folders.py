@@ -1,18 +1,24 @@
 """Folders of runs: their names, and what may take the place of a run that is there."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from workbench.config import Config
 from workbench.errors import WorkbenchError
-from workbench.files import sha256_text
+from workbench.files import sha256_file, sha256_text
+from workbench.metrics.moved import labels_as_replayed
+from workbench.sessions.labels import Label
+from workbench.sessions.session import Session
+from workbench.sessions.tracks import Track
+from workbench.trace import Trace
 
 LONGEST_PART = 40
 """Characters of sessions' names in a folder's name."""
 
 _OF_A_RUN = (
     "run.json", "scores.json", "report.md", "index.html", "sliders.json", "run.perfetto.json", "*.trace.jsonl",
-    "*.agent.flac", "*.pauses.json", "figures/*.png", "figures/*.svg", "tables/*.csv", "tables/*.parquet",
+    "*.agent.flac", "*.mic.flac", "*.pauses.json", "figures/*.png", "figures/*.svg", "tables/*.csv", "tables/*.parquet",
 )  # fmt: skip
 """Files of a run's folder that another run does not keep."""
 
@@ -71,3 +77,32 @@ def make_room(folder: Path, config: Config, sessions: Sequence[Path], force: boo
 def pauses_path(folder: Path, session: str) -> Path:
     """File of a session's pause heads in the folder of its run: [frame, probability of a pause] of each frame heard."""
     return folder / f"{session}.pauses.json"
+
+
+def as_replayed(
+    folder: Path, session: Session, labels: tuple[Label, ...], trace: Trace
+) -> tuple[Session, tuple[Label, ...]]:
+    """Session and labels on the clock of a replay: those of the recording, but where people reacted.
+
+    Args:
+        folder: of the run; it holds the microphone as it was laid.
+        session: as recorded.
+        labels: as recorded.
+        trace: of the replay.
+
+    Raises:
+        WorkbenchError: the microphone of such a replay is missing.
+    """
+    if trace.header.timing != "reactive":
+        return session, labels
+    path = mic_path(folder, session.name)
+    if not path.exists():
+        raise WorkbenchError(f"{path}: missing; replay the session again")
+    mic = Track("mic", path, trace.header.samples, sha256_file(path))
+    laid = replace(session, samples=trace.header.samples, tracks={"mic": mic})
+    return laid, labels_as_replayed(trace, labels)
+
+
+def mic_path(folder: Path, session: str) -> Path:
+    """File of a session's microphone in the folder of its run, where people reacted."""
+    return folder / f"{session}.mic.flac"

@@ -12,30 +12,26 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
-from workbench.arrays import Audio
 from workbench.config import Config, knobs, override, to_dict
 from workbench.errors import WorkbenchError
 from workbench.files import canonical_json, pretty_json, write_text
 from workbench.metrics import SessionScores, Summary, agent_intervals, evaluate, summarise, write_scores
 from workbench.metrics.codec_limit import codec_note
 from workbench.metrics.loss import DEFAULT, Prices
-from workbench.run_folders import default_run_folder, pauses_path
+from workbench.metrics.moved import noted_moves
+from workbench.run_folders import as_replayed, default_run_folder, mic_path, pauses_path
 from workbench.run_reasons import with_reasons
 from workbench.sessions.folders import check_name
 from workbench.sessions.labels import Label, only_known, read_labels
 from workbench.sessions.session import Session, open_session
-from workbench.sessions.tracks import write_track
+from workbench.sessions.tracks import agent_blocks, write_track
 from workbench.simulation.step_costs import Profile, measured_beside
 from workbench.stages.protocols import Stack
 from workbench.trace import Remark, Trace
 from workbench.trace_file import read_trace, trace_digest, write_trace
-from workbench.units import SAMPLE_RATE
 
 if TYPE_CHECKING:
-    from workbench.replay.engine import ReplayResult
+    from workbench.replay.engine import Driver, ReplayResult
     from workbench.replay.profiles import Progress
 
 FORMAT = 1
@@ -44,7 +40,7 @@ PACKAGES = ("mlx", "moshi_mlx", "rustymimi", "numpy", "soxr", "soundfile")
 
 @dataclass(frozen=True)
 class SessionRun:
-    """One session of a run."""
+    """One session of a run; session and labels are on the clock of the replay."""
 
     session: Session
     labels: tuple[Label, ...]
@@ -88,9 +84,13 @@ def open_labelled(folder: Path) -> tuple[Session, tuple[Label, ...]]:
 
 
 def run_sessions(
-    folders: Sequence[Path], config: Config, out: Path | None = None, progress: "Progress" = lambda _: None
+    folders: Sequence[Path],
+    config: Config,
+    out: Path | None = None,
+    progress: "Progress" = lambda _: None,
+    driver: "Driver | None" = None,
 ) -> Run:
-    """Replay sessions and write traces, audio and ``run.json``.
+    """Replay sessions and write traces, audio and ``run.json``; on the virtual clock unless a driver is given.
 
     A session that fails is reported in the result; the others are finished.
 
@@ -122,7 +122,7 @@ def run_sessions(
                 progress(session.name)
                 try:
                     costs = cost_source(knobs, profile, session.name)
-                    result = replay(session, stack.stages(labels), knobs, costs, store)
+                    result = (driver or replay)(session, stack.stages(labels), knobs, costs, store)
                 except WorkbenchError as error:
                     failed.append((str(session.folder), str(error)))
                     continue
@@ -182,10 +182,11 @@ def scores_of(run: Run, prices: Prices = DEFAULT) -> tuple[tuple[SessionScores, 
         note = f"{unknown} {hold} words outside the stack's vocabulary: their words are not scored"
         summary = replace(summary, notes=(*summary.notes, note))
     if busy := measured_beside(run.machine):
-        note = f"{busy}: replay again after 'workbench cache --clear-profiles'"
-        summary = replace(summary, notes=(*summary.notes, note))
+        again = f"{busy}: replay again after 'workbench cache --clear-profiles'"
+        summary = replace(summary, notes=(*summary.notes, again))
     ends = (codec_note(item.trace) for item in run.sessions if item.trace.header.listener == "mlx-harmony")
-    summary = replace(summary, notes=(*summary.notes, *run.notes, *filter(None, ends), *_remarks(run)))
+    notes = noted_moves(summary.notes, [item.trace for item in run.sessions])
+    summary = replace(summary, notes=(*notes, *run.notes, *filter(None, ends), *_remarks(run)))
     return tuple(scored), summary
 
 
@@ -206,33 +207,18 @@ def _remarks(run: Run) -> Iterator[str]:
 def _write_session(out: Path, session: Session, labels: tuple[Label, ...], result: "ReplayResult") -> SessionRun:
     out.mkdir(parents=True, exist_ok=True)
     digest = write_trace(out / f"{session.name}.trace.jsonl", result.trace)
-    write_track(out / f"{session.name}.agent.flac", agent_blocks(result.sounds(), session.samples))
+    write_track(out / f"{session.name}.agent.flac", agent_blocks(result.sounds(), result.trace.header.samples))
+    if result.mic is not None:
+        write_track(mic_path(out, session.name), result.mic())
+    else:
+        mic_path(out, session.name).unlink(missing_ok=True)
     pauses = pauses_path(out, session.name)
     if result.pauses:
         heads = [[frame, round(value, 4)] for frame, value in sorted(result.pauses.items())]
         write_text(pauses, canonical_json(heads) + "\n")
     else:
         pauses.unlink(missing_ok=True)
-    return SessionRun(session, labels, result.trace, digest)
-
-
-def agent_blocks(played: Sequence[tuple[int, Audio]], samples: int) -> Iterator[npt.NDArray[Any]]:
-    """What the agent played on the session clock, gaps included, at least as long as the session.
-
-    Sound is float32; silence, most of it, comes as whole numbers, which need no rounding.
-    """
-    at = 0
-    for begin, pcm in played:
-        yield from _silence(begin - at)
-        yield np.clip(pcm, -1.0, 1.0)
-        at = begin + len(pcm)
-    yield from _silence(samples - at)
-
-
-def _silence(samples: int) -> Iterator[npt.NDArray[np.int32]]:
-    while samples > 0:
-        yield np.zeros(min(samples, SAMPLE_RATE), dtype=np.int32)
-        samples -= SAMPLE_RATE
+    return SessionRun(*as_replayed(out, session, labels, result.trace), result.trace, digest)
 
 
 def _manifest(config: Config, stack: Stack, profile: Profile | None, done: Sequence[SessionRun]) -> dict[str, Any]:
@@ -255,7 +241,7 @@ def _manifest(config: Config, stack: Stack, profile: Profile | None, done: Seque
             {
                 "name": run.session.name,
                 "folder": run.session.folder.as_posix(),
-                "mic": run.session.mic.sha256,
+                "mic": open_session(run.session.folder).mic.sha256,
                 "labels": run.session.labels_source,
                 "digest": run.digest,
             }
@@ -294,7 +280,7 @@ def read_run(folder: Path) -> Run:
         trace = read_trace(trace_path)
         if trace_digest(trace) != entry.digest:
             raise WorkbenchError(f"{trace_path}: is not the trace of this run, by the digest in run.json; replay again")
-        sessions.append(SessionRun(session, labels, trace, entry.digest))
+        sessions.append(SessionRun(*as_replayed(folder, session, labels, trace), trace, entry.digest))
     known = frozenset(form.vocabulary) if form.vocabulary is not None else None
     machine = form.profile.machine if form.profile else ""
     return Run(folder, config, tuple(sessions), (), known, machine, form.generated, tuple(form.notes))

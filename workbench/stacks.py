@@ -87,10 +87,12 @@ def unread(name: str) -> frozenset[str]:
 def generated(config: Config) -> bool:
     """Whether the models that the config names were written by ``models init``; False where they are not here."""
     roles: dict[str, tuple[Kind, ...]] = {"moshi": ("stt", "tts"), "nano": ("stt", "tts"), "moshi-duplex": ("duplex",)}
+    if config.stack.name not in roles:
+        return False
     from workbench.moshi.stack import locate
 
     try:
-        return any(locate(config, kind).generated for kind in roles.get(config.stack.name, ()))
+        return any(locate(config, kind).generated for kind in roles[config.stack.name])
     except WorkbenchError:
         return False
 

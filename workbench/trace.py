@@ -164,6 +164,22 @@ class BargeIn:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """The agent fell silent because of a barge-in, and may go on: ``resume`` or ``cancel`` follows."""
+
+    t: int
+    reply: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """The barge-in was a false alarm: the agent goes on where it was heard."""
+
+    t: int
+    reply: int
+
+
+@dataclass(frozen=True, slots=True)
 class Cancel:
     """The answer was stopped. ``reason`` is ``barge_in``; samples after ``t`` are not played."""
 
@@ -212,6 +228,27 @@ class SharedModel:
     until: int
 
 
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A passage of the recording was laid elsewhere: the person reacts to the replayed agent (``timing = reactive``).
+
+    Attributes:
+        t: where it begins on the clock of the replay.
+        start, end: samples of the recording that its labels cover.
+        by: samples by which it moved, whole frames; negative: it comes earlier.
+        how: ``kept`` (its distance to what came before), ``answer`` or ``assumed`` (its distance to an answer), or why
+            it could not be placed: ``late``, ``no_answer``, ``new_answer``, ``answer_over``, ``left_out``.
+        reply: number of that answer; -1 where there is none.
+    """
+
+    t: int
+    start: int
+    end: int
+    by: int
+    how: str
+    reply: int
+
+
 Event = (
     Listen
     | Onset
@@ -227,11 +264,14 @@ Event = (
     | Underrun
     | Done
     | BargeIn
+    | Pause
+    | Resume
     | Cancel
     | Steps
     | Xrun
     | Remark
     | SharedModel
+    | Moved
 )
 
 
@@ -241,7 +281,7 @@ class Header:
 
     Attributes:
         session: name of the session.
-        samples: length of the session.
+        samples: length of the session on the clock of the replay.
         playout: device latency in samples, already contained in the times of ``play``.
         stack, listener, executors, costs, timing, fingerprint: how it was made; free text for a trace made elsewhere.
         profile: digest of the cost profile, or empty.

@@ -13,7 +13,7 @@ from workbench.moshi.stt import DsmStt
 from workbench.stages.stand_in_stt import continuous_pass, hear_passes
 from workbench.units import FRAME_SAMPLES
 
-LENGTHS = (70, 12, 45, 33, 8, 150, 21, 1)
+LENGTHS = (40, 12, 25, 33, 8, 135, 21, 1)
 """Frames of eight recordings; the longest outlives the reach of attention, which is 128 steps."""
 
 

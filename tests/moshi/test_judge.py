@@ -182,7 +182,7 @@ OPTIONS = st.tuples(
 
 
 RANDOM = settings(
-    max_examples=90, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow], deadline=None
+    max_examples=60, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow], deadline=None
 )
 
 
@@ -214,8 +214,8 @@ def test_a_random_config_that_moshi_mlx_takes_is_not_refused(small_codec, tmp_pa
             taken.append(c)
 
     check()
-    assert len(taken) > 30
-    assert len({json.dumps(c, default=str) for c in taken}) > 30
+    assert len(taken) > 20
+    assert len({json.dumps(c, default=str) for c in taken}) > 20
 
 
 def test_quantised_cross_attention_equals_its_plain_weights(zoo, tmp_path):

@@ -64,8 +64,7 @@ def compare(codecs, frames):
 
 
 def test_nanos_codec_gives_moshi_mlx_codes_and_samples(nano, heard):
-    same, apart = compare(both(nano), heard)
-    assert len(heard) > 150
+    same, apart = compare(both(nano), heard[:120])
     assert same >= 0.9995
     assert apart <= NEAR
 
@@ -194,7 +193,7 @@ def test_nano_says_the_same_with_either(temperature):
 
 
 def test_nano_hears_the_same_with_either(nano, heard):
-    wanted, found = (DsmStt(nano, codec=how, lm=how).open().steps(heard.reshape(-1)) for how in ("mlx", "numpy"))
+    wanted, found = (DsmStt(nano, codec=how, lm=how).open().steps(heard[:120].reshape(-1)) for how in ("mlx", "numpy"))
     assert [s.piece for s in found] == [s.piece for s in wanted]
     assert len({s.piece for s in wanted}) > 5
     np.testing.assert_allclose([s.pause for s in found], [s.pause for s in wanted], atol=1e-4)
@@ -203,7 +202,8 @@ def test_nano_hears_the_same_with_either(nano, heard):
 @pytest.mark.parametrize("kept", [1, 7, 140])
 def test_nano_resumes_bit_for_bit(nano, heard, kept):
     """Also where its caches have moved their past to the front since, which is at 191 steps."""
-    stt, pcm, other = DsmStt(nano), heard[:200].reshape(-1), heard[-60:].reshape(-1)
+    whole = heard[:200] if kept > 100 else heard[:30]
+    stt, pcm, other = DsmStt(nano), whole.reshape(-1), heard[-60:].reshape(-1)
     stream = stt.open()
     stream.steps(pcm[: kept * FRAME_SAMPLES])
     stt.keep("here")

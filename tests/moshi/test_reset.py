@@ -207,8 +207,8 @@ def cycles(stt, session, store, lengths):
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=["small codec", "published codec"])
 def test_cycles_without_reset_continue_another_trials_state(zoo, recipe, make_session, monkeypatch):
-    session, _ = make_session([(0.5, 2.5, "speech", 1, "")], 4.0)
-    trials = [(12, 9, 8), (12, 9, 4, 10), (12, 9, 8, 6), (5, 20)]
+    session, _ = make_session([(0.2, 1.0, "speech", 1, "")], 2.0)
+    trials = [(6, 4, 4), (6, 4, 2, 5), (6, 4, 4, 3), (3, 9)]
     alone = [cycles(DsmStt(zoo(recipe)), session, Store(None), lengths) for lengths in trials]
     heard = []
     monkeypatch.setattr(
@@ -220,6 +220,6 @@ def test_cycles_without_reset_continue_another_trials_state(zoo, recipe, make_se
         assert cycles(stt, session, store, lengths) == wanted
         took.append(len(heard))
     # Of the second trial's cycles the third is known, being the beginning of one; it is heard again where the model
-    # last was, 21 frames on. A codec whose state cannot be had is led there from the beginning.
-    again = 0 if recipe == RECIPES[0] else 21
-    assert took == [29, again + 4 + 10, 29 + 6 if again else 8 + 6, 25]
+    # last was, 10 frames on. A codec whose state cannot be had is led there from the beginning.
+    again = 0 if recipe == RECIPES[0] else 10
+    assert took == [14, again + 2 + 5, 14 + 3 if again else 4 + 3, 12]

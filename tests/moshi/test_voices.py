@@ -123,15 +123,21 @@ OPTIONS = [
 ]
 
 
-@pytest.mark.parametrize("option", OPTIONS, ids=str)
-def test_every_option_there_is_changes_the_speech(tts, option):
-    def say(options):
-        speech = DsmTts(tts, options)
-        stream = speech.synthesize("one two three", 1)
-        return speech.fingerprint, np.concatenate([f for f in stream if f is not None])
+def say(tts, options):
+    speech = DsmTts(tts, options)
+    stream = speech.synthesize("one two three", 1)
+    return speech.fingerprint, np.concatenate([f for f in stream if f is not None])
 
-    name, plain = say(TtsOptions())
-    other_name, other = say(TtsOptions.parse(option))
+
+@pytest.fixture(scope="module")
+def plainly(tts):
+    return say(tts, TtsOptions())
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=str)
+def test_every_option_there_is_changes_the_speech(tts, plainly, option):
+    name, plain = plainly
+    other_name, other = say(tts, TtsOptions.parse(option))
     assert name != other_name
     assert not np.array_equal(plain, other)
 

@@ -14,24 +14,32 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+WORKBENCH = (sys.executable, "-m", "workbench")
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class Terminal:
-    """Runs ``workbench`` as the one job of a new terminal.
+    """Runs ``workbench`` as the one job of a new terminal, by default that of this checkout.
 
     Attributes:
         process: the program, leader of its session.
     """
 
-    def __init__(self, *arguments: str, where: Path, env: dict[str, str], columns: int = 100) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        where: Path,
+        env: dict[str, str],
+        columns: int = 100,
+        program: tuple[str, ...] = WORKBENCH,
+    ) -> None:
         # A worker of pytest-xdist has COLUMNS, which would hold against the size of the terminal.
         env = {name: value for name, value in env.items() if name not in ("COLUMNS", "LINES")}
         self._master, slave = pty.openpty()
         self._shown = b""
         self._size(columns)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "workbench", *arguments],
+            [*program, *arguments],
             cwd=where, env=env | {"TERM": "xterm-256color"}, stdin=slave, stdout=slave, stderr=slave,
             start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )  # fmt: skip

@@ -25,6 +25,12 @@ WORDS = tuple(re.findall(r"\s*\S+", "It is noon. Shall I go on?"))
 NANO = override(Config(), {"stack.name": "nano"})
 
 
+@pytest.fixture(autouse=True)
+def _heard_once(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One cache of what nano hears and says for all tests here; how long it takes is in the profiles."""
+    monkeypatch.setenv("WORKBENCH_STORE", str(tmp_path_factory.getbasetemp() / "heard-by-nano"))
+
+
 def record(path: Path, times: tuple[float, ...], remark: str = "", words: tuple[str, ...] = WORDS) -> Config:
     add_reply(path, RecordedReply(("what time is it",), words, times, remark))
     return override(NANO, {"lm": f"recorded:{path}"})

@@ -47,6 +47,16 @@ class Opened:
             assert time.monotonic() < last, condition
             self.tab.wait_for_timeout(50)
 
+    def show(self, number: int) -> None:
+        """Another session in the timeline."""
+        self.tab.select_option("#session", str(number))
+        self.until(f"document.getElementById('lanes').dataset.session === '{number}'")
+
+    def open_tables(self) -> None:
+        """Everything that is folded, with its rows."""
+        self.tab.evaluate("document.querySelectorAll('details').forEach((item) => { item.open = true; })")
+        self.until("[...document.querySelectorAll('details .scroll')].every((item) => item.firstChild)")
+
     def number(self, selector: str, name: str) -> float:
         """A number that an element keeps in an attribute."""
         return float(self.tab.get_attribute(selector, name))

@@ -29,6 +29,37 @@ def make_session(folder, seconds, *rows, source="constructed", echo=None):
     return folder
 
 
+HOUR_TURNS = 200
+"""Turns of :func:`make_hour`: one in 18 s, as when two people talk."""
+
+
+def make_hour(folder):
+    """An hour of one session in which no second sounds like another; every tenth turn is cut in on."""
+    rng = np.random.default_rng(0)
+    length = 18 * SAMPLE_RATE
+    labels = []
+
+    def blocks():
+        for turn in range(HOUR_TURNS):
+            start = int(rng.integers(SAMPLE_RATE // 2, SAMPLE_RATE))
+            spans = [(start, start + int(rng.integers(1 * SAMPLE_RATE, 2 * SAMPLE_RATE)))]
+            again = spans[0][1] + seconds_to_samples(0.9 if turn % 10 == 0 else 0.5)
+            spans.append((again, again + SAMPLE_RATE))
+            pcm = rng.standard_normal(length, dtype=np.float32) * np.float32(0.0005)
+            for begin, end in spans:
+                syllables = np.repeat(rng.uniform(0.01, 0.1, 40), 1200)[: end - begin].astype(np.float32)
+                pcm[begin:end] += rng.standard_normal(end - begin, dtype=np.float32) * syllables
+                words = f"the question with number {turn} is"
+                labels.append(Label(begin + turn * length, end + turn * length, "speech", turn + 1, words))
+            yield np.clip(pcm, -0.99, 0.99)
+
+    folder.mkdir(parents=True)
+    write_track(folder / "mic.flac", blocks())
+    write_labels(folder / "labels.csv", validate(labels, HOUR_TURNS * length, folder.name))
+    write_manifest(folder, tracks={"mic": "mic.flac"}, labels_source="constructed")
+    return folder
+
+
 def make_run(base, folders, name="run", **knobs):
     """A replayed and scored run: (run, scored, summary)."""
     run = run_sessions(folders, override(Config(), {"stack.name": "scripted"} | knobs), base / name)

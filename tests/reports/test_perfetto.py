@@ -4,6 +4,7 @@ import json
 from collections import defaultdict
 
 import pytest
+from browser import chromium, needs_chromium
 from made_runs import make_run, questions
 
 from workbench.reports.perfetto import TRACKS, write_perfetto
@@ -50,3 +51,43 @@ def test_trace_is_valid_and_complete(tmp_path, listener, placement):
         made = [event for event in own if event["ph"] == "X" and event["tid"] == TRACKS.index("synthesis steps") + 1]
         assert len(made) == frames
     assert path.read_bytes() == (next(write_perfetto(run))).read_bytes()
+
+
+@needs_chromium
+def test_trace_processor_of_perfetto_takes_every_event(tmp_path):
+    """Perfetto's own trace processor loads the file without a complaint, and has each event where it was written."""
+    processors = pytest.importorskip("trace_processor")
+    run, _, _ = make_run(tmp_path, questions(tmp_path), barge_in=True)
+    (path,) = write_perfetto(run)
+    events = json.loads(path.read_text("utf-8"))["traceEvents"]
+    with chromium() as browser, processors.trace_processor(browser) as processor:
+        processor.load(path.read_bytes())
+        bad = processor.query("select name, value from stats where severity in ('error', 'data_loss') and value > 0")
+        slices = processor.query(
+            "select process.name as session, thread.name as track, slice.name as name, slice.ts as ts, "
+            "slice.dur as dur from slice join thread_track on slice.track_id = thread_track.id "
+            "join thread using (utid) join process using (upid)"
+        )
+        counted = processor.query(
+            "select process.name as session, counter.ts as ts, counter.value as value from counter "
+            "join process_counter_track on counter.track_id = process_counter_track.id join process using (upid)"
+        )
+    assert bad == []
+    sessions = {event["pid"]: event["args"]["name"] for event in events if event["name"] == "process_name"}
+
+    def nanoseconds(microseconds):
+        return round(microseconds * 1000)
+
+    written = [
+        (sessions[event["pid"]], TRACKS[event["tid"] - 1], event["name"], nanoseconds(event["ts"]),
+         nanoseconds(event.get("dur", 0)))
+        for event in events if event["ph"] in "Xi"
+    ]  # fmt: skip
+    assert len(written) > 100
+    assert sorted(slices) == sorted(written)
+    levels = [
+        (sessions[event["pid"]], nanoseconds(event["ts"]), float(event["args"]["frames"]))
+        for event in events
+        if event["ph"] == "C"
+    ]
+    assert sorted(counted) == sorted(levels)

@@ -1,7 +1,7 @@
 """Data of a run's page: what it says equals scores.json and the trace, and it is the same bytes again."""
 
-import base64
 import html
+import io
 import json
 import re
 from dataclasses import asdict, replace
@@ -9,30 +9,27 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from made_runs import make_report, make_session, questions
+from made_runs import HOUR_TURNS, make_hour, make_report, make_session, questions
+from page_reader import page_data, size_without_sound
+from soundfile import SoundFile
 
+from workbench.cli.actions.report import write_page_of
 from workbench.errors import WorkbenchError
 from workbench.metrics.rows import PARTS
 from workbench.reports.charts import waterfall_chart
 from workbench.reports.html import policy, script_json
 from workbench.reports.incidents import KINDS, incidents
 from workbench.reports.markdown import escape, table, write_markdown
-from workbench.reports.parts import OWNERS
+from workbench.reports.parts import OWNERS, edges
 from workbench.reports.run_page import write_run_page
 from workbench.reports.session_data import NOT_HEARD, PEAK_SAMPLES, lowest
 from workbench.reports.sliders import KEYS, best_point, grid_advice, read_grid, write_grid
+from workbench.reports.table_files import cell_text
 from workbench.reports.tables import run_tables
-from workbench.reports.verdict import advice
+from workbench.reports.verdict import TILES, advice
 from workbench.sessions.tracks import read_track
 from workbench.trace import Commit, Heard
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE, samples_to_ms
-
-
-def page_data(path):
-    """The JSON that a page's scripts read."""
-    return json.loads(
-        re.search(r'<script type="application/json" id="data">(.*?)</script>', path.read_text("utf-8"))[1]
-    )
 
 
 def test_page_and_text_are_the_same_bytes_again(tmp_path):
@@ -41,13 +38,23 @@ def test_page_and_text_are_the_same_bytes_again(tmp_path):
     assert (write_run_page(data).read_bytes(), write_markdown(data).read_bytes()) == first
 
 
-def test_a_page_without_its_sound_has_at_most_two_megabytes(tmp_path):
+def test_a_page_without_sound_has_at_most_two_megabytes(tmp_path):
     path = write_run_page(make_report(tmp_path, questions(tmp_path)))
-    data = page_data(path)
-    sound = sum(len(session["sound"]) for session in data["sessions"])
-    sound += sum(len(incident["sound"]) for incident in data["incidents"])
-    assert 0 < sound < path.stat().st_size
-    assert path.stat().st_size - sound <= 2_000_000
+    assert page_data(path)["sounds"]
+    assert size_without_sound(path) <= 1_000_000
+
+
+def test_an_hour_takes_two_megabytes_without_its_sound(tmp_path):
+    """With all of it, at the constant rate of its clips, it takes at most thirty."""
+    path = write_run_page(make_report(tmp_path, [make_hour(tmp_path / "hour")]))
+    page = page_data(path)
+    seconds = page["sessions"][0]["samples"] / SAMPLE_RATE
+    assert seconds >= 3600
+    assert len(page["tables"]["turns"]["rows"]) == len(page["tables"]["holds"]["rows"]) == HOUR_TURNS
+    assert len(page["sounds"]) >= HOUR_TURNS / 10
+    assert size_without_sound(path) <= 2_000_000
+    rate = max(len(sound) / (SoundFile(io.BytesIO(sound)).frames / SAMPLE_RATE) for sound in page["sounds"])
+    assert size_without_sound(path) + rate * seconds * 4 / 3 <= 30_000_000
 
 
 def test_timeline_holds_the_events_of_the_trace(tmp_path):
@@ -79,11 +86,11 @@ def test_waveforms_and_levels_are_those_of_the_audio(tmp_path):
     for (item, _), session in zip(data.sessions, page["sessions"], strict=True):
         played = read_track(data.run.folder / f"{item.session.name}.agent.flac", 10**9)
         for track, pcm in (("mic", item.session.read(0, item.session.samples)), ("agent", played)):
-            drawn = np.frombuffer(base64.b64decode(session[track]), np.uint8)
+            drawn = session[track]
             for step in range(0, len(drawn), 37):
                 peak = np.abs(pcm[step * 480 : (step + 1) * 480]).max()
                 assert drawn[step] == pytest.approx(255 * peak, abs=0.51)
-        levels = np.frombuffer(base64.b64decode(session["level"]), np.uint8)
+        levels = session["level"]
         assert len(levels) == item.session.samples // FRAME_SAMPLES
         if not session["echo"]:
             own = np.maximum(20 * np.log10(np.maximum(item.session.levels, 1e-9)), -80)
@@ -113,6 +120,97 @@ def test_tables_hold_the_rows_of_scores_json(tmp_path):
     assert [row[:2] for row in tables["scores"].rows] == [tuple(item) for item in stored["scores"].items()]
     for name, source in (("holds", "holds"), ("stops", "barge_ins"), ("events", "events"), ("losses", "losses")):
         assert len(tables[name].rows) == sum(len(session[source]) for session in stored["sessions"])
+
+
+def test_every_figure_of_the_page_is_in_scores_json(tmp_path):
+    """Tiles, limits, tables and charts of the written page, by scores.json and the trace files alone."""
+    limits = {"voice_to_voice_ms_p50": 1.0, "cutin_per_hold": 0.1}
+    data = make_report(tmp_path, questions(tmp_path), limits, barge_in=True)
+    write_grid(data)
+    path = write_run_page(data)
+    page = page_data(path)
+    stored = json.loads((data.run.folder / "scores.json").read_text("utf-8"))
+    scores = stored["scores"]
+    turns = [(session["session"], row) for session in stored["sessions"] for row in session["turns"]]
+    answered = [(name, row) for name, row in turns if row["waterfall"]]
+
+    tiles = re.findall(r'data-key="(\w+)" data-value="([^"]*)"', path.read_text("utf-8"))
+    assert {key: float(value) if value else None for key, value in tiles} == {key: scores[key] for key, _ in tiles}
+    assert len(tiles) == len(TILES)
+
+    def cells(name, *columns):
+        found = page["tables"][name]
+        rows = [dict(zip(found["columns"], row, strict=True)) for row in found["rows"]]
+        return [tuple(row[column] for column in columns) for row in rows]
+
+    def moment(samples):
+        return [cell_text(samples / SAMPLE_RATE), samples / SAMPLE_RATE]
+
+    assert cells("scores", "score", "value") == [(key, cell_text(value)) for key, value in scores.items()]
+    columns = ("session", "turn", "start_s", "end_s", "cutins", "endpoint_delay_ms", "voice_to_voice_ms")
+    assert cells("turns", *columns) == [
+        (
+            name, str(row["turn"]), moment(row["start"]), moment(row["end"]), str(row["cutins"]),
+            cell_text(row["endpoint_delay"] and row["endpoint_delay"] / 24),
+            cell_text(row["waterfall"] and sum(row["waterfall"][part] for part in PARTS) / 24),
+        )
+        for name, row in turns
+    ]  # fmt: skip
+    assert cells("waterfall", *(f"{part}_ms" for part in PARTS)) == [
+        tuple(cell_text(row["waterfall"][part] / 24) for part in PARTS) for _, row in answered
+    ]
+    for name, source, columns in (
+        ("holds", "holds", ("start_s", "end_s")), ("events", "events", ("start_s", "end_s")),
+        ("stops", "barge_ins", ("at_s", "onset_s")), ("floor", "floor", ("at_s",)),
+    ):  # fmt: skip
+        raw = [row for session in stored["sessions"] for row in session[source]]
+        keys = {"start_s": "start", "end_s": "end", "at_s": "t" if name == "stops" else "start", "onset_s": "onset"}
+        assert cells(name, *columns) == [tuple(moment(row[keys[column]]) for column in columns) for row in raw]
+    losses = [row for session in stored["sessions"] for row in session["losses"]]
+    assert cells("losses", "total_s") == [(cell_text(row["total"] / SAMPLE_RATE),) for row in losses]
+    underruns = sum(len(session["underruns"]) for session in stored["sessions"])
+    assert len(page["tables"]["underruns"]["rows"]) == underruns
+
+    # Bars: every part that is drawn is that of its turn, in place and length.
+    drawn = [dict(zip(source, row, strict=True)) for source in sources(page["charts"]["waterfall"])
+             if "part" in source for row in zip(*source.values(), strict=True)]  # fmt: skip
+    for name, row in answered:
+        parts = [row["waterfall"][part] / 24 for part in PARTS]
+        places = dict(zip(PARTS, pairwise(edges(parts)), strict=True))
+        own = [bar for bar in drawn if bar["name"] == f"{name} · {row['turn']}"]
+        assert [bar["part"] for bar in sorted(own, key=lambda bar: PARTS.index(bar["part"]))] == [
+            part for part in PARTS if places[part][0] != places[part][1]
+        ]
+        for bar in own:
+            assert (bar["left"], bar["right"]) == pytest.approx(places[bar["part"]])
+            assert bar["ms"] == round(row["waterfall"][bar["part"]] / 24, 1)
+    # Curves: one step a turn, at its own time.
+    curves = [source for source in sources(page["charts"]["latency"]) if set(source) == {"x", "y"}]
+    ends = sorted(row["endpoint_delay"] / 24 for _, row in turns if row["endpoint_delay"] is not None)
+    voices = sorted(sum(row["waterfall"][part] for part in PARTS) / 24 for _, row in answered)
+    assert [source["x"][1:] for source in curves] == [pytest.approx(ends), pytest.approx(voices)]
+    # Front: the grid's points, the run's own among them.
+    front = {
+        (x, y) for source in sources(page["charts"]["front"]) for x, y in zip(source["x"], source["y"], strict=True)
+    }
+    answer, cut = (KEYS.index(key) for key in ("voice_to_voice_ms_p50", "cutin_per_hold"))
+    known = {(p[answer], 100 * p[cut]) for p in page["grid"]["points"] if p[answer] is not None}
+    assert known <= front
+    assert page["grid"]["points"][page["grid"]["own"]] == [scores[key] for key in KEYS]
+
+
+def sources(chart):
+    """Columns of every data source of a chart."""
+
+    def found(value):
+        if isinstance(value, dict):
+            if value.get("name") == "ColumnDataSource":
+                yield dict(value["attributes"]["data"]["entries"])
+            value = list(value.values())
+        for item in value if isinstance(value, list) else ():
+            yield from found(item)
+
+    return list(found(chart["doc"]))
 
 
 def test_waterfall_bars_are_the_turns_parts(tmp_path):
@@ -154,19 +252,25 @@ def test_incidents_are_sorted_by_what_they_cost(tmp_path):
 
 
 def test_long_sessions_have_clips_of_their_incidents_only(tmp_path, monkeypatch):
-    monkeypatch.setattr("workbench.reports.run_page.WHOLE_SECONDS", 10)
+    monkeypatch.setattr("workbench.reports.page_sessions.WHOLE_SECONDS", 10)
     long = make_session(
-        tmp_path / "long", 20,
+        tmp_path / "long", 60,
         (0.5, 1.5, "speech", 1, "I would like"), (2.7, 4.0, "speech", 1, "to know"),
+        (40.5, 41.5, "speech", 2, "and then"), (42.7, 44.0, "speech", 2, "this"),
     )  # fmt: skip
     data = make_report(tmp_path, [long])
     page = page_data(write_run_page(data))
-    assert page["sessions"][0]["sound"] == ""
-    assert page["incidents"]
-    assert all(incident["sound"] for incident in page["incidents"])
+    assert page["sessions"][0]["sound"] is None
+    found = page["incidents"]
+    assert len(found) > len(page["sounds"]) == 2  # clips that overlap are one sound
+    for incident in found:
+        sound = SoundFile(io.BytesIO(page["sounds"][incident["sound"]]))
+        assert sound.samplerate == SAMPLE_RATE
+        assert incident["offset"] <= incident["start"] < incident["end"] <= incident["offset"] + sound.frames
     full = page_data(write_run_page(data, full_audio=True))
-    assert full["sessions"][0]["sound"]
-    assert not any(incident["sound"] for incident in full["incidents"])
+    assert full["sessions"][0]["sound"] == 0
+    assert len(full["sounds"]) == 1
+    assert {(incident["sound"], incident["offset"]) for incident in full["incidents"]} == {(0, 0)}
 
 
 def test_unlabelled_and_tiny_sessions_have_a_page(tmp_path):
@@ -224,7 +328,7 @@ def test_buffer_of_the_page_is_the_least_of_each_step():
         for moment, level in changes:
             full[moment:] = level
         steps = [full[i : i + PEAK_SAMPLES].min() for i in range(0, end, PEAK_SAMPLES)]
-        assert list(base64.b64decode(lowest(changes, end))) == steps
+        assert lowest(changes, end).tolist() == steps
 
 
 def test_pause_heads_are_those_that_the_listener_saw(tmp_path):
@@ -232,7 +336,7 @@ def test_pause_heads_are_those_that_the_listener_saw(tmp_path):
     data = make_report(tmp_path, questions(tmp_path), stt_vad=True, stt_silence_ms=4000)
     page = page_data(write_run_page(data))
     for (item, _), session in zip(data.sessions, page["sessions"], strict=True):
-        heads = np.frombuffer(base64.b64decode(session["pauses"]), np.uint8)
+        heads = session["pauses"]
         stored = dict(json.loads((data.run.folder / f"{item.session.name}.pauses.json").read_text("utf-8")))
         heard = [event for event in item.trace.events if isinstance(event, Heard)]
         frames = {k for event in heard for k in range(event.start // FRAME_SAMPLES, event.end // FRAME_SAMPLES)}
@@ -269,6 +373,29 @@ def test_the_best_setting_of_the_grid_says_what_it_buys_and_costs(tmp_path):
     assert line in html.unescape(write_run_page(data).read_text("utf-8"))
 
 
+def test_estimates_are_marked_and_the_run_stays_exact(tmp_path):
+    data = make_report(tmp_path, questions(tmp_path))
+    write_grid(data, exact=False)
+    grid = read_grid(data)
+    assert grid["exact"] is False
+    assert grid["points"][grid["own"]] == [data.summary.scores[key] for key in KEYS]
+    assert all("estimated: replayed with a stand-in for the STT" in line for line in grid_advice(grid))
+    text = write_run_page(data).read_text("utf-8")
+    assert "At other positions they are estimates" in text
+    assert "the figures are exact" not in text
+
+
+def test_sliders_are_there_by_default_where_they_cost_little(tmp_path, monkeypatch):
+    data = make_report(tmp_path, questions(tmp_path))
+    assert '<input type="range" id="silence"' in write_page_of(data).read_text("utf-8")
+    assert read_grid(data)["exact"]
+    monkeypatch.setattr("workbench.reports.sliders.CHEAP_SECONDS", 10)
+    long = make_report(tmp_path / "long", questions(tmp_path / "long"))
+    text = write_page_of(long).read_text("utf-8")
+    assert "<code>workbench report run --sliders</code>" in text
+    assert read_grid(long) is None
+
+
 def test_the_grid_of_another_run_is_not_shown(tmp_path):
     folders = questions(tmp_path)
     data = make_report(tmp_path, folders)
@@ -277,4 +404,4 @@ def test_the_grid_of_another_run_is_not_shown(tmp_path):
     assert read_grid(replace(data, prices=replace(data.prices, cut_in=9.0))) is None
     other = make_report(tmp_path, folders, stt_silence_ms=900)  # in the same folder
     assert read_grid(other) is None
-    assert "<code>workbench report RUN --sliders</code>" in write_run_page(other).read_text("utf-8")
+    assert "<code>workbench report run --sliders</code>" in write_run_page(other).read_text("utf-8")

@@ -113,7 +113,7 @@ def test_a_room_has_its_delay_and_decay(tmp_path: Path) -> None:
         "format = 1\necho = { room = { size_m = [5, 4, 2.6], loudspeaker_m = [1, 1, 1], microphone_m = [3, 1, 1], "
         'decay_s = 0.4, gain_db = -20 } }\n[[event]]\nsound = "cough"\nafter_s = 1\nkind = "agent"\n'
     )
-    path = parse_echo(read_spec(tmp_path / "room.toml").echo)
+    path = parse_echo(read_spec(tmp_path / "room.toml").head.echo)
     assert path.delay == delay
     np.testing.assert_allclose(path.response, wave / 10, rtol=1e-4, atol=1e-9)
 

@@ -12,15 +12,19 @@ import soundfile
 import tomli_w
 
 from workbench.sessions.labels import Label, read_labels, turns
+from workbench.sessions.noises import LASTING
 from workbench.sessions.session import Session, open_session
 from workbench.sessions.synth import synthesise
-from workbench.sessions.synth_spec import read_spec
+from workbench.sessions.synth_spec import read_spec, shipped_specs
 
 from ..command_line import snapshot, workbench
 
 ROOT = Path(__file__).parents[2]
 RATE = 24_000
+LISTS = "'workbench synth --list' names the specs that come with it\n"
 HEAD = 'format = 1\nclips = "clips.json"\n'
+
+EACH = "[[event]]\nclip = 'one'\nafter_s = {{ each = [{}] }}\n"
 
 
 @pytest.fixture
@@ -149,6 +153,59 @@ def test_a_changed_event_leaves_the_draws_of_others_alone(folder: Path) -> None:
     assert before[1].start - before[0].end == after[1].start - after[0].end
 
 
+def test_a_lasting_sound_lasts_as_long_as_it_says(folder: Path) -> None:
+    _, labels = made(folder, event(sound="wind", kind="noise", lasts_s=3.0, after_s=1, level_dbfs=-30))
+    assert labels[0].text == "wind"
+    assert labels[0].end - labels[0].start == pytest.approx(3 * RATE, abs=RATE // 10)
+    _, labels = made(folder, event(sound="television", kind="background", after_s=1))
+    assert labels[0].end - labels[0].start == pytest.approx(4 * RATE, abs=RATE)
+
+
+def test_a_distance_lowers_the_sound_and_adds_a_tail(folder: Path) -> None:
+    head = HEAD + "room = { noise_dbfs = -90, reverb_s = REVERB }\n"
+    levels, tails = [], []
+    for reverb, metres in ((0.0, 1.0), (0.0, 2.0), (0.5, 2.0)):
+        text = event(clip="one", after_s=1, level_dbfs=-30, distance_m=metres)
+        session, [label] = made(folder, text, head.replace("REVERB", str(reverb)))
+        assert label.start == RATE
+        levels.append(dbfs(session.read(label.start, label.end)))
+        tails.append(dbfs(session.read(label.end + 1200, label.end + 4800)))
+    assert levels[:2] == [pytest.approx(-30, abs=0.1), pytest.approx(-36.02, abs=0.1)]
+    # Critical distance of 40 m³ and 0.5 s: 0.51 m, so that at 1 m the room alone has 5.85 dB more.
+    assert levels[2] == pytest.approx(-30 + 10 * np.log10(10**0.585 + 10**-0.602), abs=0.5)
+    assert tails[0] < -85
+    assert tails[2] > -50
+
+
+def test_sessions_take_listed_values_in_turn(folder: Path) -> None:
+    head = HEAD + "echo = { taps = [[50, -10], [80, -16]] }\necho_gain_db = { each = [0, -6] }\n"
+    (folder / "many.toml").write_text(head + "sessions = 3\n" + EACH.format("1, 2.5"))
+    sessions = list(synthesise(read_spec(folder / "many.toml"), folder / "recordings"))
+    assert [read_labels(session.labels_path)[0].start for session in sessions] == [RATE, 5 * RATE // 2, RATE]
+    assert [session.echo["taps"] for session in sessions if session.echo] == [
+        [[50, -10], [80, -16]],
+        [[50, -16], [80, -22]],
+        [[50, -10], [80, -16]],
+    ]
+
+
+def test_an_interruption_stops_the_agent(folder: Path) -> None:
+    agent = event(clip="three", kind="agent", after_s=1)
+    stop = event(clip="one", after_s=0.25, stops_agent_s=1.0, **{"from": "agent-start"})
+    session, labels = made(folder, agent + stop + event(sound="door", kind="noise", after_s=0, **{"from": "agent-end"}))
+    played = np.flatnonzero(session.read(0, session.samples, "agent"))
+    assert int(played[-1]) < labels[0].start + RATE
+    assert next(label.start for label in labels if label.kind == "noise") == labels[0].start + RATE
+
+
+def test_lasting_sounds_are_the_same_every_time() -> None:
+    for name, sound in LASTING.items():
+        first = sound([7, 1], 2.0)
+        assert len(first) == 2 * RATE
+        assert np.array_equal(first, sound([7, 1], 2.0)), name
+        assert not np.array_equal(first, sound([8, 1], 2.0)), name
+
+
 def test_provenance_names_spec_and_sources(folder: Path) -> None:
     text = (
         'shows = "how"\nprovenance = { mine = 1 }\n' + event(clip="three", after_s=1) + event(sound="door", after_s=1)
@@ -200,6 +257,16 @@ REFUSED = [
     (event(clip="one", after_s=1, text="x"), "event 1: text is for file and sound"),
     (event(clip="one", after_s=1, level_dbfs=0), "mic is over full scale at 1."),
     (event(clip="one", after_s=3600), "at most 3600"),
+    (
+        EACH.format(""),
+        "event 1: after_s is {'each': []}, must list numbers from -3600 to 3600",
+    ),
+    (event(clip="one", after_s=1, lasts_s=2), "event 1: lasts_s is for the sounds babble, talker, television, wind"),
+    (event(sound="wind", kind="noise", after_s=1, lasts_s=0.1), "event 1: lasts_s is 0.1, must be a number from 0.5"),
+    (event(clip="one", kind="agent", after_s=1, distance_m=2), "event 1: distance_m is not for the agent"),
+    (event(clip="one", kind="agent", after_s=1, stops_agent_s=2), "event 1: stops_agent_s is for what interrupts"),
+    ("echo_gain_db = 3\n" + ONE, "echo_gain_db needs the key echo"),
+    ("room = { reverb_s = 9 }\n" + ONE, "room.reverb_s is 9, must be a number from 0 to 5"),
 ]
 
 
@@ -272,6 +339,27 @@ def test_a_constructed_user_has_eight_sessions(path: Path, tmp_path: Path) -> No
     [session] = synthesise(first, tmp_path)
     assert session.provenance["spec"]["file"] == path.name
     assert len(turns(read_labels(session.labels_path))) >= 2
+
+
+@pytest.mark.parametrize("path", shipped_specs().values(), ids=list(shipped_specs()))
+def test_a_shipped_spec_makes_its_first_session(path: Path, tmp_path: Path) -> None:
+    spec = read_spec(path)
+    first = replace(spec, head=spec.head.model_copy(update={"sessions": 1}))
+    [session] = synthesise(first, tmp_path)
+    assert sorted(session.tracks) == ["agent", "mic"]
+    row = f"| `{path.stem}` | {spec.head.sessions} | {spec.head.shows} |"
+    assert row in (ROOT / "docs" / "synth.md").read_text("utf-8")
+
+
+def test_a_shipped_spec_is_made_by_its_name(tmp_path: Path) -> None:
+    listed = workbench(["synth", "--list", "--json"], tmp_path)
+    assert [row["spec"] for row in json.loads(listed.stdout)] == sorted(shipped_specs())
+    assert "10 sessions  an interruption" in workbench(["synth", "--list"], tmp_path).stdout
+    done = workbench(["synth", "short-answers"], tmp_path)
+    assert done.stdout.startswith("recordings/short-answers-1: ")
+    done = workbench(["synth", "no-such"], tmp_path)
+    assert (done.returncode, done.stderr) == (2, "error: no-such: no such file; " + LISTS)
+    assert workbench(["synth"], tmp_path).returncode == 2
 
 
 def test_the_example_of_the_document_works(tmp_path: Path) -> None:

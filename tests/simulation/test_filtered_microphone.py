@@ -5,17 +5,25 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from workbench.assistants import knobs_of
 from workbench.cache import Store
+from workbench.config import Config, override
 from workbench.echo_knobs import FilterKnobs
+from workbench.errors import WorkbenchError
+from workbench.live.assistant import check_live
+from workbench.live.paced import check_paced
+from workbench.replay.engine import cost_source, replay
 from workbench.sessions.echo_path import EchoPath
 from workbench.simulation.filtered_microphone import FilteredMicrophone
 from workbench.simulation.filters import FilterChain
 from workbench.simulation.filters import ratio as ratio_file
+from workbench.stages.scripted import ScriptedStack
 from workbench.trace import Commit, Trace
 from workbench.trace_file import trace_digest
 from workbench.units import FRAME_SAMPLES, frame_end
 
 from ..conftest import MakeSession
+from ..live.fake_duplex import Parrot
 from ..replay.test_engine import MATRIX, TALK, run
 
 RATIO = FilterKnobs(canceller="ratio", ratio_db=-20)
@@ -167,3 +175,28 @@ def test_a_canceller_ends_false_barge_ins_by_echo(make_session: MakeSession) -> 
 
     assert stops({}) > 0
     assert stops({"canceller": "ratio", "echo_ratio_db": -3}) == 0
+
+
+def duplex(session, changes: dict) -> Trace:  # type: ignore[no-untyped-def, type-arg]
+    knobs = knobs_of(override(Config(), {"stack.name": "moshi-duplex", "step_costs.source": "fixed", **changes}))
+    return replay(session, Parrot(delay=25), knobs, cost_source(knobs, None, session.name), Store(None)).trace
+
+
+def test_a_duplex_model_hears_what_comes_out(make_session: MakeSession, use: Use) -> None:
+    session, _ = make_session(TALK[:1], 20, echo={"taps": [[40, -6]]})
+    use(Nothing)
+    plain = duplex(session, {})
+    assert duplex(session, {"canceller": "ratio"}).events == plain.events
+    use(Mindful)
+    assert duplex(session, {"canceller": "ratio"}).events != plain.events
+
+
+def test_where_filters_do_not_act_they_are_refused(make_session: MakeSession) -> None:
+    made = make_session(TALK[:1], 10)
+    with pytest.raises(WorkbenchError, match="do not go together"):
+        run(made, {"canceller": "ratio", "timing": "reactive"})
+    knobs = knobs_of(override(Config(), {"filter": "speech"}))
+    with pytest.raises(WorkbenchError, match="act in replays only"):
+        check_live(knobs, ScriptedStack().stages(()))
+    with pytest.raises(WorkbenchError, match="set canceller and filter to none"):
+        check_paced(knobs)

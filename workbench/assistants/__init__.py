@@ -6,6 +6,7 @@ from importlib import import_module
 from workbench import knobs
 from workbench.assistants.protocol import Assistant
 from workbench.config import Config
+from workbench.errors import WorkbenchError
 from workbench.knobs import DUPLEX_STACKS, ChunkKnobs, Knobs
 from workbench.stages.chunker import Cutter
 
@@ -26,9 +27,11 @@ def knobs_of(config: Config) -> Knobs:
     """All that a replay or a live run reads of a config.
 
     Raises:
-        WorkbenchError: the simulated assistant refuses the settings.
+        WorkbenchError: the simulated assistant refuses the settings, or the stack does.
     """
     if config.stack.name in DUPLEX_STACKS:
+        if config.workbench.timing == "reactive":
+            raise WorkbenchError(f"timing is 'reactive', but {config.stack.name} takes no turns; use timing = fixed")
         return knobs.resolve(config, knobs.DUPLEX_ACTS_AS)
     return knobs.resolve(config, assistant(config.workbench.listener).acts_as(config))
 

@@ -6,6 +6,7 @@ from workbench.assistants.mlx_harmony_chunker import MlxHarmonyChunker
 from workbench.assistants.mlx_harmony_listener import listen
 from workbench.assistants.protocol import Ears, Listening, NextListen, first_frame
 from workbench.barge_in.protocol import BargeInDecision
+from workbench.barge_in_knobs import BARGE_IN_KNOBS
 from workbench.config import AssistantConfig, Config, Knob
 from workbench.errors import WorkbenchError
 from workbench.knobs import default
@@ -44,7 +45,7 @@ class MlxHarmony:
 
 
 def _unread(assistant: AssistantConfig) -> Iterator[str]:
-    yield from ("stt_preroll_ms", "stt_max_speech_seconds", "stt_flush", "barge_in_min_ms", "barge_in_rule")
+    yield from ("stt_preroll_ms", "stt_max_speech_seconds", "stt_flush", *BARGE_IN_KNOBS)
     # The watch asks the pause head whatever stt_vad says.
     if not assistant.stt_vad and not assistant.barge_in:
         yield from ("stt_vad_threshold", "stt_vad_hits")

@@ -218,8 +218,8 @@ class MlxHarmonyListener(Generic[_H]):
 
     def _speaks(self, frame: int) -> Generator[Job, int, bool]:
         """The energy gate; whether the block goes on to the STT."""
-        if self._mic is not None and self._mic.has_echo:
-            # What the agent plays until the block's end is known when that moment has come.
+        if self._mic is not None and (self._mic.has_echo or self._mic.reacts):
+            # What the agent plays until the block's end, and who reacts to it, is known when that moment has come.
             yield Job(self._now, 0, BARRIER)
             loud = self._mic.level(frame) >= self._knobs.threshold
         else:

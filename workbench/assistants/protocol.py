@@ -13,10 +13,8 @@ from workbench.simulation.step_costs import CostSource, MeasuredCosts
 from workbench.stages.cached_stt import CachedStt, Transcription
 from workbench.stages.chunker import Chunker
 from workbench.stages.playback import PlayoutRule
+from workbench.stages.protocols import PAUSE_HEAD
 from workbench.units import FRAME_SAMPLES
-
-PAUSE_HEAD = 2
-"""Which head both listeners read: probability of a pause of 2 s (as the delayed-streams scripts do)."""
 
 
 class Hears(Protocol):
@@ -113,11 +111,13 @@ class NextListen(NamedTuple):
         at: when it opens, in samples.
         onset: frame at which its gate has opened already (a barge-in), or -1.
         earliest: first frame that it may hear.
+        sound: frame at which the sound began that opened its gate, or -1.
     """
 
     at: int
     onset: int = -1
     earliest: int = 0
+    sound: int = -1
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ def find_turn(gate: EnergyGate, knobs: ListenKnobs, opening: NextListen, hears: 
     frames = len(gate.loud)
     begin = first_frame(opening.at)
     if onset >= 0:
-        first, run = onset, min(gate.loud_run(onset), onset - earliest + 1)
+        first, run = onset, onset - max(earliest, opening.sound) + 1
     elif not knobs.silence:
         # Without the energy gate there is no start to wait for: the turn begins with the cycle.
         first, run = begin, 1

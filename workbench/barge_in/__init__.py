@@ -2,8 +2,9 @@
 
 from importlib import import_module
 
+from workbench.barge_in.combined import Both, Either
 from workbench.barge_in.protocol import BargeInRule
-from workbench.knobs import BargeInKnobs
+from workbench.barge_in_knobs import BargeInKnobs, rule_parts
 
 
 def make_rule(knobs: BargeInKnobs, threshold: float) -> BargeInRule:
@@ -13,5 +14,12 @@ def make_rule(knobs: BargeInKnobs, threshold: float) -> BargeInRule:
         knobs: of barge-in.
         threshold: frame RMS in linear full scale from which a frame is loud.
     """
-    rule: BargeInRule = import_module(f"{__name__}.{knobs.rule.replace('-', '_')}").Rule(knobs, threshold)
+    rules = [_single(name, knobs, threshold) for name in rule_parts(knobs.rule)]
+    if len(rules) == 1:
+        return rules[0]
+    return Both(rules) if "+" in knobs.rule else Either(rules)
+
+
+def _single(name: str, knobs: BargeInKnobs, threshold: float) -> BargeInRule:
+    rule: BargeInRule = import_module(f"{__name__}.{name.replace('-', '_')}").RULE(knobs, threshold)
     return rule

@@ -21,6 +21,7 @@ from workbench.cli.commands.echo import echo
 from workbench.cli.commands.import_ import import_
 from workbench.cli.commands.label import label
 from workbench.cli.commands.models import models
+from workbench.cli.commands.placements import placements
 from workbench.cli.commands.record import record
 from workbench.cli.commands.replay import replay
 from workbench.cli.commands.report import report
@@ -42,7 +43,7 @@ def cli() -> None:
 
 
 cli.add_section("Record and label", (record, import_, synth, sessions, label, echo))
-cli.add_section("Replay and score", (demo, replay, score, report, sweep, compare))
+cli.add_section("Replay and score", (demo, replay, score, report, sweep, placements, compare))
 cli.add_section("Tune", (tune, studies, dashboard))
 cli.add_section("Models", (models, voices))
 cli.add_section("This machine", (devices, doctor, cache))

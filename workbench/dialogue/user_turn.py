@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from workbench.arrays import Times
-from workbench.assistants.protocol import PAUSE_HEAD, Assistant, Ears, ListenCycle, Listening, NextListen
+from workbench.assistants.protocol import Assistant, Ears, ListenCycle, Listening, NextListen
 from workbench.cache import Store
 from workbench.dialogue.shared_model import SharedModelCycles
 from workbench.errors import WorkbenchError
@@ -15,7 +15,7 @@ from workbench.simulation.microphone import MicrophoneSource
 from workbench.simulation.scheduler import Environment
 from workbench.simulation.step_costs import CostSource, MeasuredCosts
 from workbench.stages.cached_stt import CachedStt
-from workbench.stages.protocols import Stt
+from workbench.stages.protocols import PAUSE_HEAD, Stt
 from workbench.trace import Commit, Dropped, Event, Heard, Listen, Onset, Steps, Transcript, Word
 from workbench.units import FRAME_SAMPLES, frame_end
 
@@ -36,13 +36,17 @@ class UserTurn:
 
 
 def check_pause_heads(knobs: Knobs, stt: Stt) -> None:
-    """Check that the STT has the pause heads that the listener asks.
+    """Check that the STT has the pause heads that the listener or the barge-in rule asks.
 
     Raises:
         WorkbenchError: it has none.
     """
     if knobs.listen.vad and not stt.has_pause_heads:
         raise WorkbenchError("stt_vad is true, but this STT checkpoint has no pause heads; set stt_vad to false")
+    if knobs.barge_in is not None and "pause_head" in knobs.barge_in.parts and not stt.has_pause_heads:
+        raise WorkbenchError(
+            f"barge_in_rule is {knobs.barge_in.rule}, but this STT checkpoint has no pause heads; choose another rule"
+        )
 
 
 def make_ears(

@@ -9,7 +9,7 @@ import numpy as np
 from workbench.arrays import Audio, Times
 from workbench.assistants import cutter
 from workbench.assistants.protocol import Assistant
-from workbench.dialogue.answer import CHUNK_GROUPS, Answer, TimedChunk, chunk_audio, schedule_playback
+from workbench.dialogue.answer import CHUNK_GROUPS, Answer, Silences, TimedChunk, chunk_audio, schedule_playback
 from workbench.dialogue.user_turn import UserTurnRunner
 from workbench.knobs import Knobs
 from workbench.live.loudspeaker import Playback
@@ -115,10 +115,10 @@ class AnswerGenerator:
             out.append(TimedChunk(audio, item.handed, np.asarray(item.steps, dtype=np.int64)))
         return out
 
-    def answer(self, chunks: Sequence[GeneratedChunk]) -> Answer:
-        """The answer on the clock, as far as these chunks were spoken."""
+    def answer(self, chunks: Sequence[GeneratedChunk], silences: Silences = ()) -> Answer:
+        """The answer on the clock, as far as these chunks were spoken, with the agent's silences in it."""
         rule, knobs = self._parts.assistant.playout, self._parts.knobs.playback
-        return schedule_playback(self.ends, self.timed(chunks), self._begun, rule, knobs)
+        return schedule_playback(self.ends, self.timed(chunks), self._begun, rule, knobs, silences)
 
     def think(self, history: tuple[str, ...]) -> Process:
         """The tokens of the reply, and its chunks as soon as they are there."""

@@ -56,6 +56,18 @@ class Playback(Protocol):
         """Be silent: play nothing more of the answer that the device does not have."""
         ...
 
+    def hold(self) -> None:
+        """Be silent for now: play nothing more that the device does not have until :meth:`go_on`."""
+        ...
+
+    def go_on(self) -> None:
+        """Go on with the first frame that was not heard."""
+        ...
+
+    def began(self, answer: Answer) -> int | None:
+        """When the first sample of the answer left the loudspeaker; None while that is not known."""
+        ...
+
     def closed(self, chunk: TimedChunk) -> int | None:
         """Close the stream of a chunk 0.1 s after its last step, whatever is still queued, as MLX-Harmony does.
 
@@ -97,6 +109,40 @@ class OpenPlayback(Playback, Protocol):
         ...
 
 
+class FrameSink(Protocol):
+    """Loudspeaker that frames are queued for; :class:`workbench.recording.callbacks.Speaker` is the recorder's."""
+
+    def begin(self) -> int:
+        """A new utterance; returns the number of its first frame."""
+        ...
+
+    def play(self, pcm: Audio) -> None:
+        """Queue a frame, float32 of shape (1920,)."""
+        ...
+
+    def end(self) -> None:
+        """The utterance has no more frames."""
+        ...
+
+    def pump(self) -> None:
+        """Move what waits on, as far as there is room."""
+        ...
+
+    def stop(self) -> int:
+        """Play nothing more that the device does not have; returns how many blocks it had been given by now."""
+        ...
+
+    @property
+    def is_held(self) -> bool:
+        """Whether nothing is played now, as in a pause."""
+        ...
+
+    @property
+    def written(self) -> int:
+        """Blocks handed to the device that are known to have gone out."""
+        ...
+
+
 class SimulatedPlayback:
     """A :class:`Playback` without devices: each step takes what the cost source says."""
 
@@ -127,6 +173,16 @@ class SimulatedPlayback:
 
     def stop(self) -> None:
         """See :class:`Playback`."""
+
+    def hold(self) -> None:
+        """See :class:`Playback`."""
+
+    def go_on(self) -> None:
+        """See :class:`Playback`."""
+
+    def began(self, answer: Answer) -> int | None:
+        """See :class:`Playback`."""
+        return int(answer.at[0]) + self.playout if len(answer.at) else None
 
     def closed(self, chunk: TimedChunk) -> int | None:
         """See :class:`Playback`."""

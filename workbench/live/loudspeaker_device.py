@@ -1,4 +1,7 @@
-"""Playback on real devices: the clock is real, steps are measured, and the loudspeaker is the recorder's."""
+"""Playback on real devices: the clock is real, steps are measured, and the loudspeaker is the recorder's.
+
+Longer than 300 lines because its two playbacks share the bookkeeping of the queue.
+"""
 
 import threading
 import time
@@ -10,7 +13,7 @@ import numpy as np
 
 from workbench.arrays import Audio
 from workbench.dialogue.answer import Answer, TimedChunk, owners
-from workbench.recording.callbacks import Speaker
+from workbench.live.loudspeaker import FrameSink
 from workbench.recording.observer import Clock
 from workbench.simulation.step_costs import Item, MeasuredCosts
 from workbench.stages.playback import CLOSE_DELAY
@@ -58,10 +61,13 @@ class DevicePlayback:
         self.costs: MeasuredCosts = MeasuredCosts()
         self._prebuffer = max(1, prebuffer)
         self._clock: Clock | None = None
-        self._speaker: Speaker | None = None
+        self._speaker: FrameSink | None = None
         self._latest = 0
         self._leads: deque[int] = deque(maxlen=_LEADS)
         self._held: list[tuple[Audio, int]] = []
+        self._pcm: list[tuple[Audio, int]] = []
+        """All frames of the answer, of which what was not heard is played after a pause."""
+        self._is_paused = self._is_complete = False
         self._streams: list[_Stream] = []
         self._is_open = False
         self._frames = 0
@@ -72,7 +78,7 @@ class DevicePlayback:
         self._made_at: dict[int, int] = {}
         self._least = -(1 << 60)
 
-    def open(self, clock: Clock, speaker: Speaker) -> None:
+    def open(self, clock: Clock, speaker: FrameSink) -> None:
         """The devices are there."""
         self._clock, self._speaker = clock, speaker
 
@@ -121,7 +127,10 @@ class DevicePlayback:
     def play(self, frame: Audio) -> None:
         """See :class:`workbench.live.loudspeaker.Playback`; the first frames wait for the prebuffer."""
         self._frames += 1
-        self._held.append((frame, self.now()))
+        self._pcm.append((frame, self.now()))
+        if self._is_paused:
+            return
+        self._held.append(self._pcm[-1])
         if not self._is_open:
             if len(self._held) < self._prebuffer:
                 return
@@ -153,6 +162,9 @@ class DevicePlayback:
     def all_queued(self) -> None:
         """See :class:`workbench.live.loudspeaker.Playback`."""
         assert self._speaker is not None
+        self._is_complete = True
+        if self._is_paused:
+            return
         if self._held and not self._is_open:
             self._begin()
         if self._is_open:
@@ -165,6 +177,33 @@ class DevicePlayback:
         assert self._speaker is not None
         self._held.clear()
         self._stopped_at = self._speaker.stop()
+
+    def hold(self) -> None:
+        """See :class:`workbench.live.loudspeaker.Playback`: what waits in the queue is thrown away."""
+        self.stop()
+        self._is_paused, self._last = True, -1
+
+    def go_on(self) -> None:
+        """See :class:`workbench.live.loudspeaker.Playback`: in a new stream, once it is known what was heard."""
+        assert self._speaker is not None
+        assert self._stopped_at is not None
+        for _ in range(_HUSH_WAITS):
+            if self._speaker.written > self._stopped_at:  # a callback may have been running
+                break
+            self.wait()
+        heard = max(self._heard(), default=-1) + 1
+        self._is_paused, self._is_open, self._stopped_at = False, False, None
+        self._held = self._pcm[heard:]
+        if self._held and (self._streams or len(self._held) >= self._prebuffer):
+            self._begin()
+            self._release()
+        if self._is_complete:
+            self.all_queued()
+
+    def began(self, answer: Answer) -> int | None:
+        """See :class:`workbench.live.loudspeaker.Playback`."""
+        frames = self._heard()
+        return max(0, min(frames.values()) + self._offset()) if frames else None
 
     def closed(self, chunk: TimedChunk) -> int | None:
         """See :class:`workbench.live.loudspeaker.Playback`: the device plays to its end what it was given."""
@@ -239,7 +278,8 @@ class DevicePlayback:
         played = np.asarray(sorted(frames), dtype=np.int64)
         at = np.asarray([frames[number] for number in sorted(frames)], dtype=np.int64)
         self._streams, self._last, self._frames, self._stopped_at, self._is_open = [], -1, 0, None, False
-        self._held.clear()
+        self._is_paused = self._is_complete = False
+        self._held, self._pcm = [], []
         end = self.now() if over is None else over
         return replace(answer, at=at, chunk_of=chunk_of[played], frame_of=frame_of[played], over=end)
 

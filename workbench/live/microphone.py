@@ -35,6 +35,7 @@ class LiveMicrophone:
 
     sha256 = ""
     has_echo = False
+    reacts = False
 
     def __init__(self, threshold: float, arrived: Arrival | None = None) -> None:
         self.frames = 0
@@ -102,6 +103,10 @@ class LiveMicrophone:
     def arrived(self, index: int) -> int:
         """First sample of the clock at which a frame that was taken could be used."""
         return int(self._gate.arrived(np.asarray([index]))[0])
+
+    def origin(self, index: int) -> int:
+        """Itself."""
+        return index
 
     def recorded(self, index: int) -> Audio:
         """Samples of a frame, float32 of shape (1920,)."""

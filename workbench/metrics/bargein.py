@@ -2,7 +2,7 @@
 
 Conventions:
     Samples at 24 kHz. An answer is being spoken from its first played sample to its end-of-speech marker or its
-    cancellation. Only a barge-in that stopped an answer counts.
+    cancellation. Only a barge-in that stopped an answer counts, for good or until the agent went on.
 
 Metrics:
     A barge-in is true where a ``speech`` label overlaps ``[onset - 0.25 s, frame_end]`` and false otherwise. Its
@@ -36,7 +36,11 @@ def barge_ins(found: MergedFacts, reference: Reference) -> tuple[BargeInRow, ...
     rows = []
     for event in found.total.barge_ins:
         reply = found.spoken.get(event.reply)
-        if reply is None or reply.cancel is None or reply.cancel.reason != "barge_in" or reply.cancel.t < event.t:
+        if reply is None:
+            continue
+        until = next((until for since, until in reply.silences if since == event.t), None)
+        cancel = reply.cancel
+        if until is None and (cancel is None or cancel.reason != "barge_in" or cancel.t < event.t):
             continue
         user = reference.speech.first(event.onset - EXPLAINED, event.frame_end)
         cause = "speech" if user else _cause(event, reply, found.header.echo, reference)
@@ -45,8 +49,10 @@ def barge_ins(found: MergedFacts, reference: Reference) -> tuple[BargeInRow, ...
             # A user who was already speaking when the answer began interrupts it from its first sample on.
             begin = max(user.start, reply.speaking[0])
             detection = event.t - begin
-            reaction = reply.audible[-1][1] - begin if reply.audible else None
-        rows.append(BargeInRow(event.t, event.reply, event.onset, cause, detection, reaction))
+            heard = [end for start, end, _ in reply.audible if until is None or start < until]
+            reaction = heard[-1] - begin if heard else None
+        resumed = None if until is None else until - event.t
+        rows.append(BargeInRow(event.t, event.reply, event.onset, cause, detection, reaction, resumed))
     return tuple(rows)
 
 

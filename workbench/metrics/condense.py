@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from workbench.metrics.index import Histogram, IndexedTrace, ReplyEvents, Span, union
 from workbench.metrics.rows import UnderrunRow
-from workbench.metrics.stutter import chunk_gaps, pcm_samples, reserve, underruns
-from workbench.trace import BargeIn, Cancel, Commit, Header, Transcript
+from workbench.metrics.stutter import chunk_gaps, late_frames, pcm_samples, reserve, underruns
+from workbench.trace import BargeIn, Cancel, Commit, Header, Moved, Transcript
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class SpokenReply:
         token, chunk, pcm, play: when the first of each was there.
         speaking: from the first played sample to the marker (or the cancellation).
         audible: (start, end, chunk) of each run of audible frames as played.
+        silences: from each pause after a barge-in to where the agent went on.
     """
 
     number: int
@@ -32,6 +33,7 @@ class SpokenReply:
     speaking: Span | None
     audible: tuple[tuple[int, int, int], ...]
     cancel: Cancel | None
+    silences: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,9 @@ class TraceFacts:
     xrun_samples: int
     dropped: int
     shared_model: int
+    late_frames: int
+    timed_frames: int
+    moved: tuple[Moved, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,7 @@ def condense(index: IndexedTrace) -> TraceFacts:
     """Condense a trace, or a part of one."""
     replies = list(index.replies.values())
     sounding = [reply for reply in replies if reply.plays]
+    late, timed = late_frames(replies)
     return TraceFacts(
         commits=tuple(index.commits),
         transcripts=tuple(reply.transcript for reply in replies if reply.transcript),
@@ -96,6 +102,9 @@ def condense(index: IndexedTrace) -> TraceFacts:
         xrun_samples=sum(xrun.samples for xrun in index.xruns),
         dropped=index.dropped,
         shared_model=index.shared_model,
+        moved=tuple(index.moved),
+        late_frames=late,
+        timed_frames=timed,
     )
 
 
@@ -113,6 +122,7 @@ def _spoken(reply: ReplyEvents) -> SpokenReply:
         speaking=reply.speaking,
         audible=reply.audible,
         cancel=reply.cancel,
+        silences=reply.silences,
     )
 
 
@@ -133,7 +143,7 @@ def _together(parts: Sequence[TraceFacts]) -> TraceFacts:
     barge_ins: list[BargeIn] = []
     holes: list[UnderrunRow] = []
     gaps: list[int] = []
-    sums = [0] * 7
+    sums = [0] * 9
     for part in parts:
         commits += part.commits
         transcripts += part.transcripts
@@ -151,6 +161,8 @@ def _together(parts: Sequence[TraceFacts]) -> TraceFacts:
                 part.xrun_samples,
                 part.dropped,
                 part.shared_model,
+                part.late_frames,
+                part.timed_frames,
             )
         ):
             sums[at] += amount
@@ -172,6 +184,9 @@ def _together(parts: Sequence[TraceFacts]) -> TraceFacts:
         xrun_samples=sums[4],
         dropped=sums[5],
         shared_model=sums[6],
+        moved=tuple(move for part in parts for move in part.moved),
+        late_frames=sums[7],
+        timed_frames=sums[8],
     )
 
 

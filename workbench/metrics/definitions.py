@@ -2,6 +2,8 @@
 
 Three shapes cover all of them: :class:`Points` (percentiles of pooled values), :class:`Rate` (pooled counts or amounts
 over pooled chances or amounts) and :class:`Total` (a sum over sessions).
+
+Longer than 300 lines because it is one table.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -170,6 +172,14 @@ def _selectivity(kind: str) -> Callable[[SessionScores], tuple[int, int]]:
     )
 
 
+def _resumed(is_false: bool) -> Callable[[SessionScores], tuple[int, int]]:
+    def parts(session: SessionScores) -> tuple[int, int]:
+        rows = [row for row in session.barge_ins if (row.cause != "speech") == is_false]
+        return _count(row.resumed is not None for row in rows), len(rows)
+
+    return parts
+
+
 _BARGE_IN: tuple[Measure, ...] = (
     Rate("false_bargein_per_agent_hour", _false_stops("all"), "time", "agent hours", _HOUR),
     *(
@@ -185,6 +195,9 @@ _BARGE_IN: tuple[Measure, ...] = (
     _distribution("bargein_detection_ms", lambda s: [row.detection for row in s.barge_ins]),
     _distribution("bargein_reaction_ms", lambda s: [row.reaction for row in s.barge_ins]),
     *(Rate(f"selectivity_{kind}", _selectivity(kind), "share", "events") for kind in EVENT_KINDS),
+    Rate("false_bargein_resumed_share", _resumed(is_false=True), "share", "false barge-ins"),
+    Rate("true_bargein_resumed_share", _resumed(is_false=False), "share", "true barge-ins"),
+    _distribution("bargein_pause_ms", lambda s: [row.resumed for row in s.barge_ins]),
 )
 
 
@@ -229,6 +242,7 @@ _STUTTER: tuple[Measure, ...] = (
     Rate("stt_rtf", _heard, "ratio", "samples"),
     Rate("stt_speed", _heard, "ratio", "samples", inverse=True),
     Rate("deadline_miss_rate", _late, "share", "steps"),
+    Rate("late_frame_rate", lambda s: (s.late_frames, s.timed_frames), "share", "PCM frames"),
     Points({"headroom": 99}, _all_steps, lambda cost: 1 - cost / FRAME_SAMPLES, unit=""),
     Points({"buffer_ms_min": 0, "buffer_ms_p5": 5}, lambda s: s.reserve, lambda frames: frames * FRAME_MS),
     Total("xruns", lambda s: s.xruns),
@@ -274,6 +288,7 @@ HIGHER_IS_BETTER = frozenset(
         "buffer_ms_min",
         "buffer_ms_p5",
         *(f"selectivity_{kind}" for kind in EVENT_KINDS),
+        "false_bargein_resumed_share",
     }
 )
 """Keys for which a budget is a lower limit; for every other key it is an upper one."""

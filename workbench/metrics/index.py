@@ -24,8 +24,11 @@ from workbench.trace import (
     Event,
     Header,
     Heard,
+    Moved,
+    Pause,
     Pcm,
     Play,
+    Resume,
     SharedModel,
     Steps,
     Tokens,
@@ -62,6 +65,8 @@ class ReplyEvents:
     pcm: dict[int, Pcm] = field(default_factory=dict)
     plays: list[Play] = field(default_factory=list)
     underruns: list[Underrun] = field(default_factory=list)
+    pauses: list[Pause] = field(default_factory=list)
+    resumes: list[Resume] = field(default_factory=list)
     done: Done | None = None
     cancel: Cancel | None = None
 
@@ -71,8 +76,14 @@ class ReplyEvents:
         if not self.plays:
             return None
         last = self.plays[-1]
-        stop = self.cancel or self.done
+        # An answer that was given up in a pause has been silent since the pause began.
+        stop = self.pauses[-1] if len(self.pauses) > len(self.resumes) else self.cancel or self.done
         return self.plays[0].t, max(last.t + last.samples, stop.t if stop else 0)
+
+    @cached_property
+    def silences(self) -> tuple[Span, ...]:
+        """From each pause to where the agent went on."""
+        return tuple((pause.t, resume.t) for pause, resume in zip(self.pauses, self.resumes, strict=False))
 
     @cached_property
     def audible(self) -> tuple[tuple[int, int, int], ...]:
@@ -113,6 +124,7 @@ class IndexedTrace:
     xruns: list[Xrun]
     dropped: int
     shared_model: int
+    moved: list[Moved]
 
 
 def first_within(spans: Sequence[Span], start: int, end: int) -> int | None:
@@ -160,6 +172,7 @@ def index(trace: Trace) -> IndexedTrace:
         xruns=groups.of(Xrun),
         dropped=sum(item.end - item.start for item in groups.of(Dropped)),
         shared_model=len(groups.of(SharedModel)),
+        moved=groups.of(Moved),
     )
 
 
@@ -188,6 +201,10 @@ def _replies(groups: _Groups, header: Header) -> dict[int, ReplyEvents]:
             reply(play.reply).plays.append(play)
     for underrun in groups.of(Underrun):
         reply(underrun.reply).underruns.append(underrun)
+    for pause in groups.of(Pause):
+        reply(pause.reply).pauses.append(pause)
+    for resume in groups.of(Resume):
+        reply(resume.reply).resumes.append(resume)
     return replies
 
 
@@ -243,6 +260,9 @@ def _check(reply: ReplyEvents, where: str) -> None:
         first = pcm.voiced.find("1")
         if (pcm.lead // FRAME_SAMPLES if pcm.lead >= 0 else -1) != first:
             raise WorkbenchError(f"{name}: chunk {chunk}: lead {pcm.lead} is not in the first voiced frame ({first})")
+    moments = [event.t for pair in zip(reply.pauses, reply.resumes, strict=False) for event in pair]
+    if not 0 <= len(reply.pauses) - len(reply.resumes) <= 1 or moments != sorted(moments):
+        raise WorkbenchError(f"{name}: each resume must follow a pause, and each pause but the last have a resume")
     played: dict[int, int] = {}
     for play in reply.plays:
         if play.chunk not in reply.pcm:

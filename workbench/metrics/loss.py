@@ -108,7 +108,7 @@ def losses(
             charge(row.start, "clipped_onset", prices.clipped_onset)
     for stop in stops:
         if stop.cause != "speech":
-            charge(stop.t, "false_barge_in", prices.false_barge_in)
+            charge(stop.t, "false_barge_in", price_of_stop(stop, prices))
     for take in floor:
         speaking = found.spoken[take.reply].speaking
         if take.missed and speaking:
@@ -119,6 +119,13 @@ def losses(
     return tuple(
         _row(row, {fault: cost[number, fault] for fault in FAULTS}, prices) for number, row in enumerate(counted)
     )
+
+
+def price_of_stop(stop: BargeInRow, prices: Prices) -> float:
+    """Seconds that a false barge-in costs: where the agent went on, no more than its silence."""
+    if stop.resumed is None:
+        return prices.false_barge_in
+    return min(prices.false_barge_in, samples_to_seconds(stop.resumed))
 
 
 FAULTS = ("cut_in", "false_barge_in", "missed_barge_in", "stutter", "clipped_onset")

@@ -112,6 +112,7 @@ class BargeInRow:
         cause: ``speech`` where a label explains it, else one of :data:`CAUSES`.
         detection: from the user's onset over agent speech to ``t``; None if false or before any agent speech.
         reaction: from the same onset to the end of the last audible agent frame; may be negative.
+        resumed: how long the agent was silent before it went on; None where it was stopped for good.
     """
 
     t: int
@@ -120,6 +121,7 @@ class BargeInRow:
     cause: str
     detection: int | None
     reaction: int | None
+    resumed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +217,7 @@ class SessionScores:
         xruns, xrun_samples: what the audio device reported of itself.
         dropped: microphone samples lost because the listener's queue was full.
         shared_model: listen cycles that stepped the STT model between steps of another one.
+        late_frames, timed_frames: PCM frames that came more than 80 ms after the one before, of all that follow one.
         reasons: of cut-ins, missed ends and underruns; empty where settings and levels were not at hand.
         losses: what each counted turn cost the user.
     """
@@ -242,6 +245,8 @@ class SessionScores:
     xrun_samples: int = 0
     dropped: int = 0
     shared_model: int = 0
+    late_frames: int = 0
+    timed_frames: int = 0
     reasons: tuple[ReasonRow, ...] = ()
     losses: tuple[LossRow, ...] = ()
 

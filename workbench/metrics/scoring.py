@@ -9,6 +9,7 @@ from workbench.metrics.condense import MergedFacts, TraceFacts, condense, gather
 from workbench.metrics.index import Span, first_within, index
 from workbench.metrics.latency import waterfall
 from workbench.metrics.loss import DEFAULT, Prices, losses
+from workbench.metrics.moved import unplaced
 from workbench.metrics.reference import Reference
 from workbench.metrics.rows import SessionScores, TurnRow
 from workbench.metrics.trace_checks import check_trace
@@ -28,9 +29,10 @@ def evaluate(
 
     Args:
         trace: what happened.
-        labels: the reference, as :func:`workbench.sessions.labels.validate` returns it. None at all, or moments alone,
-            mean unlabelled: then only playback and compute are scored. (One that is known to hold nothing carries a
-            ``note`` with a length; moments marked while recording have none.)
+        labels: the reference, as :func:`workbench.sessions.labels.validate` returns it, on the clock of the trace
+            (:func:`workbench.metrics.moved.labels_as_replayed`). None at all, or moments alone, mean unlabelled: then
+            only playback and compute are scored. (One that is known to hold nothing carries a ``note`` with a length;
+            moments marked while recording have none.)
         recorded_agent: when the recorded agent spoke, from :func:`workbench.metrics.agent_intervals`; empty where
             there is no agent track.
         prices: of each fault, for the loss.
@@ -83,6 +85,8 @@ def score_parts(
         xrun_samples=total.xrun_samples,
         dropped=total.dropped,
         shared_model=total.shared_model,
+        late_frames=total.late_frames,
+        timed_frames=total.timed_frames,
         losses=losses(found, turns, stops, floor, prices),
     )
 
@@ -90,8 +94,10 @@ def score_parts(
 def _turn_rows(
     found: MergedFacts, reference: Reference, ends: Sequence[TurnEnd], recorded_agent: Sequence[Span]
 ) -> tuple[TurnRow, ...]:
+    out_of_place = unplaced(found.total.moved)
     heard_agent = [(start, end) for reply in found.spoken.values() for start, end, _ in reply.audible]
-    parted = parting(heard_agent, recorded_agent)
+    # People who react leave the recording only where they cannot be placed.
+    parted = parting(heard_agent, recorded_agent) if found.header.timing != "reactive" else None
     commits, heard = found.total.commits, found.total.heard
     listens = not any(commit.reason == "model" for commit in commits)  # a duplex model writes nothing down
     words = word_errors(
@@ -121,7 +127,8 @@ def _turn_rows(
                 tail_clipped=speech_within(turn, commit.frame_end, turn.end) if commit else None,
                 words=spoken if listens else 0,
                 word_errors=errors if listens else 0,
-                counterfactual=parted is not None and turn.start > parted,
+                counterfactual=(parted is not None and turn.start > parted)
+                or any(start <= turn.start < end for start, end in out_of_place),
             )
         )
     return tuple(rows)

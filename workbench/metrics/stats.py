@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.arrays import Floats
+from workbench.metrics.quantiles import normal_share, poisson_mean, student_tail
 
 Counts = npt.NDArray[np.int64]
 
@@ -59,10 +60,8 @@ def wilson(k: int, n: int) -> tuple[float, float]:
 
 def poisson(k: int, exposure: float) -> tuple[float, float]:
     """Garwood's exact interval for a rate: k events in ``exposure`` (Garwood 1936)."""
-    from scipy.special import gammaincinv
-
-    low = float(gammaincinv(k, 0.025)) if k else 0.0
-    return low / exposure, float(gammaincinv(k + 1, 0.975)) / exposure
+    low = poisson_mean(k - 1, 0.975) if k else 0.0
+    return low / exposure, poisson_mean(k, 0.025) / exposure
 
 
 def rule_of_three(n: float) -> float:
@@ -235,8 +234,6 @@ def interval(drawn: Floats, sessions: int) -> tuple[float, float] | None:
     drawn = drawn[~np.isnan(drawn)]
     if sessions < 2 or not len(drawn):
         return None
-    from scipy.special import ndtr, stdtrit
-
-    tail = float(ndtr(math.sqrt(sessions / (sessions - 1)) * stdtrit(sessions - 1, 0.025)))
+    tail = normal_share(-math.sqrt(sessions / (sessions - 1)) * student_tail(sessions - 1, 0.025))
     low, high = np.quantile(drawn, [tail, 1 - tail])
     return float(low), float(high)

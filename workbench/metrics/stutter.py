@@ -44,9 +44,12 @@ def underruns(reply: ReplyEvents) -> list[UnderrunRow]:
 
 
 def chunk_gaps(reply: ReplyEvents) -> list[int]:
-    """Silence at each border between two chunks that were both audible."""
-    runs = reply.audible
-    return [b[0] - a[1] for a, b in pairwise(runs) if a[2] != b[2]]
+    """Silence at each border between two chunks that were both audible, without a barge-in in between."""
+    runs, silences = reply.audible, reply.silences
+    borders = [(a[1], b[0]) for a, b in pairwise(runs) if a[2] != b[2]]
+    if silences:
+        borders = [(a, b) for a, b in borders if not any(since < b and until > a for since, until in silences)]
+    return [b - a for a, b in borders]
 
 
 def reserve(index: IndexedTrace) -> Histogram:
@@ -82,6 +85,16 @@ def _left(reply: ReplyEvents, where: str) -> list[int]:
         raise WorkbenchError(f"{where}: a frame is taken at {int(moments[left.argmin()])}, before it is ready")
     counted: list[int] = left[moments < times[-1]].tolist()
     return counted
+
+
+def late_frames(replies: Iterable[ReplyEvents]) -> tuple[int, int]:
+    """PCM frames that came more than 80 ms after the one before them in their chunk, and all that could."""
+    late = frames = 0
+    for reply in replies:
+        for pcm in reply.pcm.values():
+            frames += len(pcm.ready) - 1
+            late += sum(after - before > FRAME_SAMPLES for before, after in pairwise(pcm.ready))
+    return late, frames
 
 
 def pcm_samples(replies: Iterable[ReplyEvents]) -> int:

@@ -9,9 +9,12 @@ from workbench.trace import (
     Done,
     Dropped,
     Heard,
+    Moved,
+    Pause,
     Pcm,
     Play,
     Remark,
+    Resume,
     SharedModel,
     Tokens,
     Trace,
@@ -22,7 +25,14 @@ from workbench.trace import (
 LARGEST = 1 << 50
 """Samples: 1,400 years."""
 
-_MAY_BE_NEGATIVE = {"lead": -1, "at": -LARGEST, "onset": -LARGEST, "fed_from": -LARGEST, "silence_from": -LARGEST}
+_MAY_BE_NEGATIVE = {
+    "lead": -1,
+    "at": -LARGEST,
+    "onset": -LARGEST,
+    "fed_from": -LARGEST,
+    "silence_from": -LARGEST,
+    "by": -LARGEST,
+}
 """Fields with another lowest value than 0: no audible sample; what began before the session as a model hears it."""
 
 
@@ -43,11 +53,11 @@ def check_trace(trace: Trace) -> None:
         for field_name in type(event).__slots__:
             value = getattr(event, field_name)
             numbers = value if isinstance(value, tuple) else (value,) if type(value) is int else ()
-            low = _MAY_BE_NEGATIVE.get(field_name, 0)
+            low = -1 if isinstance(event, Moved) and field_name == "reply" else _MAY_BE_NEGATIVE.get(field_name, 0)
             if numbers and not (low <= min(numbers) and max(numbers) <= LARGEST):
                 wrong = min(numbers) if min(numbers) < low else max(numbers)
                 raise WorkbenchError(f"{where}: {name} at {event.t}: {field_name} {quoted(wrong)} cannot be")
-        if isinstance(event, Heard | Dropped) and event.end < event.start:
+        if isinstance(event, Heard | Dropped | Moved) and event.end < event.start:
             raise WorkbenchError(
                 f"{where}: {name} at {event.t}: ends at {event.end}, before it starts at {event.start}"
             )
@@ -55,7 +65,7 @@ def check_trace(trace: Trace) -> None:
             raise WorkbenchError(f"{where}: {name} at {event.t}: ends at {event.until}, before it begins")
         if isinstance(event, Commit | Transcript | Tokens | Chunk | Pcm):
             known.add(event.reply)
-        elif isinstance(event, Play | Underrun | Done | BargeIn | Cancel | Remark):
+        elif isinstance(event, Play | Underrun | Done | BargeIn | Pause | Resume | Cancel | Remark):
             named.setdefault(event.reply, f"{name} at {event.t}")
     for reply, place in named.items():
         if reply not in known:

@@ -1,7 +1,6 @@
 """The answering half of a replay: an answer on the virtual clock, up to where the user stops it."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -15,15 +14,16 @@ from workbench.dialogue.answer import (
     Answer,
     AnswerResult,
     ChunkAudio,
+    audible_span,
     chunk_audio,
     plays,
     schedule_playback,
-    truncate,
 )
-from workbench.dialogue.interruption import BackgroundStt, detect_barge_in
+from workbench.dialogue.background_stt import BackgroundStt
 from workbench.dialogue.user_turn import UserTurn, UserTurnRunner
 from workbench.knobs import Knobs
 from workbench.replay.answer_timing import AnswerTiming
+from workbench.replay.interrupted_answer import InterruptedAnswer
 from workbench.replay.watched_answer import WatchedAnswer
 from workbench.simulation.microphone import Microphone
 from workbench.simulation.step_costs import MeasuredCosts
@@ -31,7 +31,10 @@ from workbench.stages.cached_tts import CachedTts
 from workbench.stages.chunker import midword
 from workbench.stages.lm import CachedLm, LmReply
 from workbench.stages.protocols import Stages
-from workbench.units import frame_at
+from workbench.trace import Event
+
+_Given = tuple[Answer, BargeInDecision | None, tuple[Event, ...]]
+"""An answer as far as it was given, what stopped it, and what else happened meanwhile."""
 
 
 class AgentTurnRunner:
@@ -68,9 +71,10 @@ class AgentTurnRunner:
         audio = self._speak(tokens, reply)
         costs = self._token_costs(reply, self._lm.last)
         watched = self._assistant.watches_chunks and self._knobs.barge_in is not None
-        answer, stopped = (self._watched if watched else self._heard_out)(turn, costs, audio)
+        self._mic.answer_coming()
+        answer, stopped, events = (self._watched if watched else self._heard_out)(turn, costs, audio, reply)
         self._answers.append(answer)
-        return AnswerResult(answer, "".join(tokens), stopped, remark=self._lm.last.remark)
+        return AnswerResult(answer, "".join(tokens), stopped, remark=self._lm.last.remark, events=events)
 
     def _speak(self, tokens: Sequence[str], reply: int) -> list[ChunkAudio]:
         """Have every chunk of a reply spoken."""
@@ -94,39 +98,40 @@ class AgentTurnRunner:
             return np.zeros(0, dtype=np.int64)
         return np.concatenate((self._costs.draw("lm_first", reply, 1), self._costs.draw("lm_token", reply, tokens - 1)))
 
-    def _heard_out(
-        self, turn: UserTurn, token_costs: Times, audio: list[ChunkAudio]
-    ) -> tuple[Answer, BargeInDecision | None]:
+    def _heard_out(self, turn: UserTurn, token_costs: Times, audio: list[ChunkAudio], reply: int) -> _Given:
         """The answer on the clock, truncated where the rule finds that the user interrupts."""
-        rule, playback = self._assistant.playout, self._knobs.playback
-        shares = self._knobs.barge_in is not None and self._knobs.placement == "shared"
-        background = BackgroundStt(self._listening.ears, turn.last + 1) if shares else None
-        tokens, chunks = AnswerTiming(turn.at, token_costs, audio, rule, self._knobs, background).times()
-        answer = schedule_playback(tokens, chunks, turn.at, rule, playback)
-        stopped = self._stopped(turn, answer)
-        answer = truncate(answer, stopped.at, playback.playout) if stopped else answer
+        rule, knobs = self._assistant.playout, self._knobs
+        ears, asks = self._listening.ears, knobs.barge_in is not None and knobs.barge_in.asks_stt
+        background = BackgroundStt(ears, turn.last + 1, turn.at, asks) if knobs.barge_in is not None else None
+        shares = background if knobs.placement == "shared" else None
+        tokens, chunks = AnswerTiming(turn.at, token_costs, audio, rule, knobs, shares).times()
+        answer = schedule_playback(tokens, chunks, turn.at, rule, knobs.playback)
+        self._react(answer, is_new=True)
+        given: _Given = answer, None, ()
+        if background is not None:
+            interrupted = InterruptedAnswer(answer, knobs, ears, self._sounds, background, self._react)
+            given = *interrupted.give(), interrupted.events(reply)
+            if (stopped := given[1]) is not None:
+                self._react(given[0], stopped.at)
         if self._mic.has_echo:
-            self._mic.hear(self._sounds(answer))
-        return answer, stopped
+            self._mic.hear(self._sounds(given[0]))
+        return given
 
-    def _stopped(self, turn: UserTurn, answer: Answer) -> BargeInDecision | None:
-        if self._knobs.barge_in is None:
-            return None
-        first, last = turn.last + 1, min(self._mic.frames, frame_at(answer.over))
-        sounds = self._sounds(answer) if self._mic.has_echo else []
-        levels = self._mic.levels_with(sounds, first, last).tolist()
-        stopped = detect_barge_in(self._knobs.barge_in, self._knobs.listen.threshold, first, levels, answer.over)
-        if stopped is None:
-            return None
-        # A filter takes its time: the frame that decides can be used later than it ended.
-        late = self._mic.arrived(frame_at(stopped.frame_end - 1))
-        return replace(stopped, at=late) if late < answer.over else None
+    def _react(self, answer: Answer, now: int = 0, is_new: bool = False) -> None:
+        """Let people react to an answer, whole or as far as it was heard; ``now``: see ``Microphone.answer_ends``."""
+        number, span = len(self._answers), audible_span(answer, self._knobs.playback.playout)
+        if is_new and span is not None:
+            self._mic.answer_begins(number, span[0])
+        if span is None:
+            self._mic.answer_ends(number, None, now or answer.over)
+        else:
+            self._mic.answer_ends(number, span[1], now)
 
-    def _watched(
-        self, turn: UserTurn, token_costs: Times, audio: list[ChunkAudio]
-    ) -> tuple[Answer, BargeInDecision | None]:
+    def _watched(self, turn: UserTurn, token_costs: Times, audio: list[ChunkAudio], reply: int) -> _Given:
         watched = WatchedAnswer(self._assistant.playout, self._knobs, self._mic, self._listening, self._sounds)
-        return watched.answer(turn.at, token_costs, audio)
+        answer, stopped = watched.answer(turn.at, token_costs, audio, reply)
+        self._react(answer, now=answer.over)
+        return answer, stopped, ()
 
     def all_sounds(self) -> list[tuple[int, Audio]]:
         """What left the loudspeaker in the whole session, and when."""

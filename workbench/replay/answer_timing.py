@@ -10,7 +10,7 @@ import numpy as np
 
 from workbench.arrays import Times
 from workbench.dialogue.answer import ChunkAudio, TimedChunk, schedule_playback
-from workbench.dialogue.interruption import BackgroundStt
+from workbench.dialogue.background_stt import BackgroundStt
 from workbench.knobs import Knobs
 from workbench.simulation.scheduler import Job, Process, back_to_back, run_until_done, sharing_device
 from workbench.stages.playback import PlayoutRule

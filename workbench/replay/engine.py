@@ -5,7 +5,7 @@ the workbench is for; within each, a stage's job starts when its input is there 
 the cost source says. Nothing here reads a wall clock, and nothing knows which stack it runs.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from workbench.arrays import Audio
@@ -18,6 +18,7 @@ from workbench.errors import WorkbenchError
 from workbench.knobs import Knobs
 from workbench.replay.agent_turn import AgentTurnRunner
 from workbench.replay.duplex import DuplexReplay
+from workbench.replay.reacting import reacting
 from workbench.sessions.echo_path import EchoPath, parse_echo, preset_path
 from workbench.sessions.session import Session
 from workbench.simulation.filtered_microphone import FilteredMicrophone
@@ -25,6 +26,7 @@ from workbench.simulation.microphone import Microphone
 from workbench.simulation.step_costs import CostSource, FixedCosts, MeasuredCosts, Profile, ProfileCosts
 from workbench.stages.protocols import DuplexModel, Stages
 from workbench.trace import Event, Header, Trace, in_order
+from workbench.units import FRAME_SAMPLES
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,18 @@ class ReplayResult:
             most replays are only scored and need no audio.
         measured: the costs that were taken, where they were.
         pauses: frame → probability of a pause of 2 s by the STT's pause head, where it has one and heard the frame.
+        mic: gives the microphone as it was laid, without the replayed agent, where people reacted; else None.
     """
 
     trace: Trace
     sounds: Callable[[], list[tuple[int, Audio]]]
     measured: MeasuredCosts | None = None
     pauses: Mapping[int, float] = field(default_factory=dict)
+    mic: Callable[[], Iterator[Audio]] | None = None
+
+
+Driver = Callable[[Session, Stages | DuplexModel, Knobs, CostSource, Store], ReplayResult]
+"""What runs a session: :func:`replay`, or the same on a real clock."""
 
 
 def cost_source(knobs: Knobs, profile: Profile | None, session: str) -> CostSource:
@@ -83,17 +91,34 @@ def replay(
         return ReplayResult(_trace(session, knobs, costs, path, events), lambda: conversation.played, measured)
     events = []
     who = assistant(knobs.assistant)
+    placement = None
     mic = FilteredMicrophone(session, path, store, knobs.filters) if knobs.filters else Microphone(session, path, store)
+    if knobs.reactive:
+        if knobs.filters:
+            raise WorkbenchError(
+                "timing is 'reactive' with a canceller or a filter, which do not go together; set canceller and filter "
+                "to none, or timing to fixed"
+            )
+        placement, mic = reacting(session, path, store)
     pauses: dict[int, float] = {}
     listening = UserTurnRunner(who, make_ears(knobs, stages.stt, mic, costs, store), events, pauses)
     answering = AgentTurnRunner(who, knobs, stages, mic, listening, store)
     for _ in Conversation(who, knobs, listening, answering.answer, knobs.playback.playout, events).run():
         pass
-    return ReplayResult(_trace(session, knobs, costs, path, events), answering.all_sounds, measured, pauses)
+    if placement is not None:
+        events += placement.events()
+    trace = _trace(session, knobs, costs, path, events)
+    trace = replace(trace, header=replace(trace.header, samples=mic.frames * FRAME_SAMPLES)) if placement else trace
+    return ReplayResult(trace, answering.all_sounds, measured, pauses, mic.blocks if placement is not None else None)
 
 
 def _trace(session: Session, knobs: Knobs, costs: CostSource, path: EchoPath, events: list[Event]) -> Trace:
-    header = Header(
+    return Trace(header(session, knobs, costs, path), in_order(events))
+
+
+def header(session: Session, knobs: Knobs, costs: CostSource, path: EchoPath) -> Header:
+    """Header of a session's trace."""
+    return Header(
         session=session.name,
         samples=session.samples,
         playout=knobs.playback.playout,
@@ -106,7 +131,6 @@ def _trace(session: Session, knobs: Knobs, costs: CostSource, path: EchoPath, ev
         fingerprint=knobs.names.fingerprint,
         echo=bool(path),
     )
-    return Trace(header, in_order(events))
 
 
 def echo_path(echo: EchoKnobs, session: Session) -> EchoPath:

@@ -121,7 +121,7 @@ def stack_profile(
     if path.exists():
         return read_profile(path)
     beside = other_work()
-    measured = override(config, {"step_costs.source": "measured", "listener": "workbench"})
+    measured = override(config, {"step_costs.source": "measured", "listener": "workbench", "timing": "fixed"})
     knobs = knobs_of(measured)
     pooled: dict[str, list[int]] = {}
     for session, labels in sessions[:_SESSIONS]:

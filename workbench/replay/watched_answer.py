@@ -12,7 +12,7 @@ import numpy as np
 
 from workbench.arrays import Audio, Times
 from workbench.barge_in.protocol import BargeInDecision
-from workbench.dialogue.answer import Answer, ChunkAudio, TimedChunk, schedule_playback
+from workbench.dialogue.answer import Answer, ChunkAudio, TimedChunk, audible_span, schedule_playback
 from workbench.dialogue.user_turn import UserTurnRunner
 from workbench.dialogue.watch import ChunkWatch
 from workbench.knobs import Knobs
@@ -43,9 +43,17 @@ class WatchedAnswer:
         self._scheduler = listening.ears.scheduler
 
     def answer(
-        self, begun: int, token_costs: Times, audio: Sequence[ChunkAudio]
+        self, begun: int, token_costs: Times, audio: Sequence[ChunkAudio], reply: int
     ) -> tuple[Answer, BargeInDecision | None]:
-        """The answer on the clock, up to where a watch stops it. The microphone has heard it."""
+        """The answer on the clock, up to where a watch stops it. The microphone has heard it.
+
+        Args:
+            begun: when the final transcript was there.
+            token_costs: of each token, in samples.
+            audio: the chunks.
+            reply: number of the answer.
+        """
+        self._reply, self._is_heard = reply, False
         tokens, chunks = self._thought(begun, token_costs), []
         free, stopped = int(tokens[-1]) if len(tokens) else begun, None
         for item in audio:
@@ -73,7 +81,7 @@ class WatchedAnswer:
 
     def _spoken(self, audio: ChunkAudio, free: int) -> tuple[TimedChunk, BargeInDecision | None]:
         watch = ChunkWatch(self._listening, self._knobs, free)
-        speaking = _Speaking(audio, free, self._rule, watch.decided)
+        speaking = _Speaking(audio, free, self._rule, watch.decided, self._made)
         if self._mic.has_echo:
             self._mic.listen_to(lambda: self._played(speaking))
         self._scheduler.run([speaking.process()])
@@ -83,6 +91,16 @@ class WatchedAnswer:
         decision = watch.decision()
         in_time = decision is not None and decision.at <= speaking.closed
         return speaking.chunk, decision if in_time else None
+
+    def _made(self, speaking: "_Speaking") -> None:
+        """A frame has come: where it is the first that can be heard, people know that the agent speaks."""
+        if self._is_heard or not self._mic.reacts:
+            return
+        none = np.zeros(0, dtype=np.int64)
+        answer = schedule_playback(none, [speaking.chunk], 0, self._rule, self._knobs.playback)
+        if (span := audible_span(answer, self._knobs.playback.playout)) is not None:
+            self._is_heard = True
+            self._mic.answer_begins(self._reply, span[0])
 
     def _played(self, speaking: "_Speaking") -> list[tuple[int, Audio]]:
         """What the chunk has put out of the loudspeaker by now."""
@@ -102,14 +120,22 @@ class _Speaking:
         begun: when it may begin.
         rule: how it is played.
         stop: when its watch brought text, once it did.
+        made: is called when a frame has come.
 
     Attributes:
         sounds: what it has put out until now; None where that must be found out.
         closed: when its audio stream is closed, once that is known.
     """
 
-    def __init__(self, audio: ChunkAudio, begun: int, rule: PlayoutRule, stop: Callable[[], int | None]) -> None:
-        self._audio, self._begun, self._rule, self._stop = audio, begun, rule, stop
+    def __init__(
+        self,
+        audio: ChunkAudio,
+        begun: int,
+        rule: PlayoutRule,
+        stop: Callable[[], int | None],
+        made: Callable[["_Speaking"], None],
+    ) -> None:
+        self._audio, self._begun, self._rule, self._stop, self._made = audio, begun, rule, stop, made
         self._ends: list[int] = []
         self._frames = 0
         self._is_whole = False
@@ -139,6 +165,7 @@ class _Speaking:
                     break
                 self._frames += 1
                 self.sounds = None
+                self._made(self)
         self._is_whole, self.sounds = True, None
         self.closed = self._rule.freed(self.chunk.times)
         # A watch still hears the block that comes at this moment.

@@ -176,13 +176,13 @@ def front_chart(points: Sequence[SettingPoint]) -> dict[str, Any]:
     return _item(drawn)
 
 
-def sweep_chart(names: Sequence[str], scores: Mapping[str, Sequence[float | None]], today: str) -> dict[str, Any]:
+def sweep_chart(names: Sequence[str], scores: Mapping[str, Sequence[float | None]], recommended: str) -> dict[str, Any]:
     """The first score over the values of one knob; the others are shown where the pointer is.
 
     Args:
         names: values of the knob.
-        scores: key → a figure for each value, None where there was nothing to measure.
-        today: which of ``names`` acts as today's value does.
+        scores: name → a figure for each value, None where there was nothing to measure.
+        recommended: which of ``names`` is recommended.
     """
     key = next(iter(scores))
     drawn = _figure(200, "", x_range=list(names))
@@ -194,11 +194,11 @@ def sweep_chart(names: Sequence[str], scores: Mapping[str, Sequence[float | None
     source = ColumnDataSource({name: list(values) for name, values in columns.items()})
     drawn.line(x="name", y=key, source=source, color=BLUE, line_width=2)
     dots = drawn.scatter(x="name", y=key, source=source, size=7, color=BLUE, line_color=INK)
-    if today in names:
-        place = list(names).index(today)
-        drawn.scatter(x=[today], y=[columns[key][place]], size=14, color=ORANGE, line_color=INK, legend_label="today")
+    if recommended in names:
+        y = [columns[key][list(names).index(recommended)]]
+        drawn.scatter(x=[recommended], y=y, size=14, color=GREEN, line_color=INK, legend_label="recommended")
         _place_legend(drawn, columns=1)
-    tips = [("value", "@name"), *((other, f"@{other}{{0.000}}") for other in scores)]
+    tips = [("value", "@name"), *((other, f"@{{{other}}}{{0.000}}") for other in scores)]
     drawn.add_tools(HoverTool(renderers=[dots], tooltips=tips))
     return _item(drawn)
 

@@ -17,10 +17,10 @@ from workbench.metrics.changes import (
     turn_changes,
 )
 from workbench.metrics.rows import TurnRow
-from workbench.reports.html import write_page
+from workbench.reports.html import PageData, write_page
 from workbench.reports.material import Material, clock, ms
 from workbench.reports.overview import first_words
-from workbench.reports.run_page import page_sessions
+from workbench.reports.page_sessions import PageSessions
 from workbench.reports.table_files import cell_text
 from workbench.units import SAMPLE_RATE
 
@@ -50,7 +50,7 @@ def write_comparison_page(a: Material, b: Material, folder: Path) -> Path:
     pairs = [(a, change.session, change.turn) for change in changed]
     others = [(b, new_name.get(change.session, change.session), change.turn) for change in changed]
     clips = [clip for pair in zip(pairs, others, strict=True) for clip in pair]
-    sessions, incidents = _for_scripts((a, b), clips)
+    sessions, spans = _for_scripts((a, b), clips)
     values = {
         "title": f"{a.run.folder.name} and {b.run.folder.name}",
         "sides": (a.run.folder.name, b.run.folder.name),
@@ -59,11 +59,12 @@ def write_comparison_page(a: Material, b: Material, folder: Path) -> Path:
         "rows": [_row(item) for item in compared if item.a is not None or item.b is not None],
         "changes": [(number, change, _moments(a, change)) for number, change in enumerate(changed)],
         "renamed": renamed,
-        "sessions": [session["name"] for session in sessions],
+        "sessions": [session["name"] for session in sessions.listed],
     }
     folder.mkdir(parents=True, exist_ok=True)
-    scripts = {"kind": "comparison", "rate": SAMPLE_RATE, "sessions": sessions, "incidents": incidents, "charts": {}}
-    return write_page(folder / "index.html", "comparison.html.jinja", values, scripts)
+    small = {"kind": "comparison", "rate": SAMPLE_RATE, "sessions": sessions.listed, "incidents": spans}
+    packed = PageData(small, sessions.packed, sounds=sessions.sounds)
+    return write_page(folder / "index.html", "comparison.html.jinja", values, packed)
 
 
 def _verdict(compared: Sequence[Difference], changed: Sequence[TurnChange], few: str) -> str:
@@ -93,30 +94,18 @@ def _moments(a: Material, change: TurnChange) -> tuple[str, str, str]:
 
 def _for_scripts(
     sides: tuple[Material, Material], clips: Sequence[tuple[Material, str, int]]
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+) -> tuple[PageSessions, list[dict[str, Any]]]:
     """Sessions of both sides, and the clips of every changed turn: before, after, before, after …"""
-    names = _names(sides)
-    spans = [(side, name, *_clip(side, name, turn)) for side, name, turn in clips]
-    sessions: list[dict[str, Any]] = []
-    sounds = [""] * len(clips)
-    left: float | None = None
-    for side in sides:
-        own = [number for number, span in enumerate(spans) if span[0] is side]
-        wanted = [(spans[number][1], *spans[number][2:]) for number in own]
-        found, heard, left = page_sessions(side, wanted, left)
-        for number, sound in zip(own, heard, strict=True):
-            sounds[number] = sound
-        sessions += [session | {"name": f"{session['name']} ({names[side is sides[1]]})"} for session in found]
-    first = [item.session.name for item, _ in sides[0].sessions]
-    second = [item.session.name for item, _ in sides[1].sessions]
-    incidents = [
-        {
-            "session": second.index(name) + len(first) if side is sides[1] else first.index(name),
-            "kind": "turn", "t": start, "start": start, "end": end, "sound": sound,
-        }
-        for (side, name, start, end), sound in zip(spans, sounds, strict=True)
-    ]  # fmt: skip
-    return sessions, incidents
+    sessions = PageSessions()
+    spans: list[dict[str, Any]] = [{}] * len(clips)
+    for side, words in zip(sides, _names(sides), strict=True):
+        own = [
+            (number, (name, *_clip(side, name, turn))) for number, (of, name, turn) in enumerate(clips) if of is side
+        ]
+        places = sessions.add(side, [clip for _, clip in own], f" ({words})")
+        for (number, (_, start, end)), place in zip(own, places, strict=True):
+            spans[number] = {"kind": "turn", "t": start, "start": start, "end": end} | place
+    return sessions, spans
 
 
 def _names(sides: tuple[Material, Material]) -> Sequence[str]:

@@ -15,6 +15,7 @@ from workbench.reports.timeline import Heading, draw_timeline
 from workbench.reports.timeline_data import dbfs, timeline_data
 from workbench.runs import Run, SessionRun
 from workbench.sessions.echo_path import EchoPath
+from workbench.simulation.filters import FilterChain
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE
 
 SUFFIXES = (".png", ".svg")
@@ -48,7 +49,9 @@ def _timeline(run: Run, item: SessionRun, scores: SessionScores) -> Iterator[Pat
     agent = run.folder / f"{session.name}.agent.flac"
     heard = item.trace.header.echo and agent.exists()
     echo = echo_path(knobs_of(run.config).echo, session) if heard else EchoPath()
-    shown = timeline_data(session, item.trace, scores, agent, echo, session.samples)
+    named = knobs_of(run.config).filters
+    filters = FilterChain(named).step if named else None
+    shown = timeline_data(session, item.trace, scores, agent, echo, session.samples, filters)
     facts = f"{session.samples / SAMPLE_RATE:.1f} s"
     if item.trace.header.echo and not heard:
         facts += f", without the agent's echo: {agent.name} is missing"

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from workbench.metrics import SessionScores
+from workbench.metrics.loss import price_of_stop
 from workbench.metrics.rows import PARTS, TurnRow
 from workbench.metrics.turns import HOLD_MAX, HOLD_MIN
 from workbench.reports.material import Material, commits, cutins, early, idle, ms
@@ -145,8 +146,10 @@ def _barge_ins(data: Material, item: SessionRun, scores: SessionScores) -> Itera
     for row in scores.barge_ins:
         if row.cause != "speech":
             text = f"The answer was stopped by {_CAUSES[row.cause]}, {ms(row.t - row.onset)} ms after it began."
+            if row.resumed is not None:
+                text += f" It went on {ms(row.resumed)} ms later."
             span = _span(item, row.onset, row.t)
-            yield Incident(name, "wrong stop", None, row.t, *span, text, "", data.prices.false_barge_in)
+            yield Incident(name, "wrong stop", None, row.t, *span, text, "", price_of_stop(row, data.prices))
     for take in scores.floor:
         if take.missed:
             text = f"The user began turn {take.turn} over the answer, and 2 s later the agent still spoke."

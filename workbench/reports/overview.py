@@ -16,7 +16,10 @@ LABEL_WORDS = {
 """Names of the origins of labels."""
 
 
-TIMING_WORDS = {"fixed": "fixed: the recording is kept as it is"}
+TIMING_WORDS = {
+    "fixed": "fixed: the recording is kept as it is",
+    "reactive": "reactive: turns move with the agent's answers",
+}
 
 
 def first_words(run: Run) -> tuple[str, ...]:

@@ -14,7 +14,22 @@ from workbench.metrics.index import index
 from workbench.reports.session_data import listener_states, played_chunks
 from workbench.reports.timeline_data import buffer_levels
 from workbench.runs import Run, SessionRun
-from workbench.trace import BargeIn, Cancel, Commit, Dropped, Heard, Listen, Pcm, Remark, Steps, Trace, Word, Xrun
+from workbench.trace import (
+    BargeIn,
+    Cancel,
+    Commit,
+    Dropped,
+    Heard,
+    Listen,
+    Pause,
+    Pcm,
+    Remark,
+    Resume,
+    Steps,
+    Trace,
+    Word,
+    Xrun,
+)
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE, samples_to_ms
 
 TRACKS = (
@@ -23,7 +38,7 @@ TRACKS = (
 )  # fmt: skip
 """Tracks of a session in order. On one track nothing overlaps, unless one lies inside the other."""
 
-_MOMENTS = (Word, Commit, BargeIn, Cancel, Dropped, Xrun, Remark)
+_MOMENTS = (Word, Commit, BargeIn, Pause, Resume, Cancel, Dropped, Xrun, Remark)
 
 
 def write_perfetto(run: Run) -> Iterator[Path]:

@@ -1,20 +1,17 @@
-"""One session as the page's timeline shows it: a JSON value made of trace, labels, scores and audio.
+"""One session as the page's timeline shows it: a value made of trace, labels, scores and audio.
 
 Conventions:
-    Times are samples at 24 kHz. Waveforms and levels are bytes in base64, one a step, so that an hour takes half a
-    megabyte.
+    Times are samples at 24 kHz. Waveforms and levels are uint8 arrays, one byte a step.
 """
 
-import base64
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from workbench.arrays import Audio
+from workbench.arrays import Audio, Bytes
 from workbench.assistants import knobs_of
 from workbench.errors import WorkbenchError
 from workbench.files import read_json
@@ -26,6 +23,7 @@ from workbench.run_folders import pauses_path
 from workbench.runs import Run, SessionRun
 from workbench.sessions.echo_path import EchoPath
 from workbench.sessions.tracks import read_track
+from workbench.simulation.filters import FilterChain
 from workbench.trace import Chunk, Commit, Listen, Onset, Trace, Word
 from workbench.units import SAMPLE_RATE
 
@@ -36,7 +34,7 @@ LEVEL_STEPS = 255 / -FLOOR_DBFS
 
 
 def session_data(run: Run, item: SessionRun, scores: SessionScores, agent: Path) -> tuple[dict[str, Any], Audio, Audio]:
-    """The session as a JSON value, and the microphone and the replayed agent as float32 at 24 kHz.
+    """The session as JSON and uint8 arrays, and the microphone and the replayed agent as float32 at 24 kHz.
 
     Args:
         run: that the session belongs to.
@@ -49,7 +47,9 @@ def session_data(run: Run, item: SessionRun, scores: SessionScores, agent: Path)
     recorded = session.read(0, session.samples)
     heard = item.trace.header.echo and agent.exists()
     echo = echo_path(knobs_of(run.config).echo, session) if heard else EchoPath()
-    shown = timeline_data(session, item.trace, scores, agent, echo, session.samples)
+    named = knobs_of(run.config).filters
+    filters = FilterChain(named).step if named else None
+    shown = timeline_data(session, item.trace, scores, agent, echo, session.samples, filters)
     found = index(item.trace)
     replies = list(found.replies.values())
     end = max([session.samples, *(play.t + play.samples for reply in replies for play in reply.plays)])
@@ -59,7 +59,7 @@ def session_data(run: Run, item: SessionRun, scores: SessionScores, agent: Path)
         "recorded": session.samples,
         "mic": peaks(recorded),
         "agent": peaks(played),
-        "level": _base64(np.rint((shown.level - FLOOR_DBFS) * LEVEL_STEPS).astype(np.uint8)),
+        "level": np.rint((shown.level - FLOOR_DBFS) * LEVEL_STEPS).astype(np.uint8),
         "pauses": _pause_heads(run, item),
         "pauseThreshold": assistant.stt_vad_threshold if assistant.stt_vad else None,
         "threshold": round(float(dbfs(np.array(assistant.stt_silence_threshold))), 2)
@@ -84,50 +84,51 @@ MOST_TRACK = 2 * 86_400 * SAMPLE_RATE
 """An agent track goes on for the last answer after its session, which lasts a day at most."""
 
 
-def peaks(pcm: Audio) -> str:
-    """Largest magnitude in each :data:`PEAK_SAMPLES`, 0 to 255, in base64.
+def peaks(pcm: Audio) -> Bytes:
+    """Largest magnitude in each :data:`PEAK_SAMPLES`, 0 to 255.
 
-    >>> base64.b64decode(peaks(np.full(PEAK_SAMPLES + 1, -1.0, dtype=np.float32))).hex()
-    'ffff'
+    >>> peaks(np.full(PEAK_SAMPLES + 1, -1.0, dtype=np.float32)).tolist()
+    [255, 255]
     """
     steps = -(-len(pcm) // PEAK_SAMPLES)
     padded = np.zeros(steps * PEAK_SAMPLES, dtype=np.float32)
     padded[: len(pcm)] = np.abs(pcm)
     largest = padded.reshape(steps, PEAK_SAMPLES).max(axis=1) if steps else padded
-    return _base64(np.rint(np.minimum(largest, 1.0) * 255).astype(np.uint8))
+    found: Bytes = np.rint(np.minimum(largest, 1.0) * 255).astype(np.uint8)
+    return found
 
 
 NOT_HEARD = 255
 """Byte of a frame that the STT did not hear; 0 to 254 are probabilities of a pause."""
 
 
-def _pause_heads(run: Run, item: SessionRun) -> str:
-    """Byte a frame in base64; empty where the STT has no pause heads.
+def _pause_heads(run: Run, item: SessionRun) -> Bytes:
+    """Byte a frame; empty where the STT has no pause heads.
 
     Raises:
         WorkbenchError: the file of pause heads cannot be read.
     """
     path = pauses_path(run.folder, item.session.name)
     if not path.exists():
-        return ""
+        return np.zeros(0, dtype=np.uint8)
     values = np.full(item.session.frames, NOT_HEARD, dtype=np.uint8)
     try:
         for frame, value in read_json(path):
             values[frame] = round(min(max(value, 0.0), 1.0) * (NOT_HEARD - 1))
     except (TypeError, ValueError, IndexError):
         raise WorkbenchError(f"{path}: not in the form of pause heads; replay the session again") from None
-    return _base64(values)
+    return values
 
 
-def lowest(changes: Sequence[tuple[int, int]], end: int) -> str:
-    """Least fill of the playback buffer in each :data:`PEAK_SAMPLES`, at most 255 frames, in base64.
+def lowest(changes: Sequence[tuple[int, int]], end: int) -> Bytes:
+    """Least fill of the playback buffer in each :data:`PEAK_SAMPLES`, at most 255 frames.
 
     Args:
         changes: (moment, frames from there on), ascending.
         end: length of the session.
 
-    >>> base64.b64decode(lowest([(0, 2), (PEAK_SAMPLES, 3), (PEAK_SAMPLES + 9, 1)], 3 * PEAK_SAMPLES)).hex()
-    '020101'
+    >>> lowest([(0, 2), (PEAK_SAMPLES, 3), (PEAK_SAMPLES + 9, 1)], 3 * PEAK_SAMPLES).tolist()
+    [2, 1, 1]
     """
     levels = np.zeros(-(-end // PEAK_SAMPLES), dtype=np.uint8)
     for (start, level), (stop, _) in pairwise([*changes, (end, 0)]):
@@ -136,11 +137,7 @@ def lowest(changes: Sequence[tuple[int, int]], end: int) -> str:
         levels[first:last] = min(level, 255)
         if begun is not None:  # what was there in the first part of the step
             levels[first : first + 1] = np.minimum(begun, min(level, 255))
-    return _base64(levels)
-
-
-def _base64(values: npt.NDArray[np.uint8]) -> str:
-    return base64.b64encode(values.tobytes()).decode("ascii")
+    return levels
 
 
 def listener_states(trace: Trace, replies: list[ReplyEvents], end: int) -> Iterator[tuple[int, int, str]]:

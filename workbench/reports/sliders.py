@@ -1,5 +1,6 @@
-"""Scores over a grid of silence and threshold, for the page's sliders: every point of it is a replay, so all are exact.
+"""Scores over a grid of silence and threshold, for the page's sliders: every point of it is a replay.
 
+Replays are exact, or, where models are slow, take the words of one pass of the STT over each session (its stand-in).
 The grid is kept as ``sliders.json`` in the folder of the run, under the digests of the run's traces and its
 prices: a page of another run never shows it.
 """
@@ -15,17 +16,25 @@ from workbench.errors import WorkbenchError
 from workbench.files import canonical_json, read_json, write_text
 from workbench.reports.material import Material
 from workbench.tuning.evaluator import Evaluator
+from workbench.units import SAMPLE_RATE
 
 SILENCES_MS = (240, 400, 560, 720, 880, 1040, 1280, 1600)
 """Values of ``stt_silence_ms``, each a whole number of 80 ms frames; the run's own is added."""
 THRESHOLD_STEPS_DB = (-12, -6, -3, 0, 3, 6)
 """Values of ``stt_silence_threshold`` around the run's own."""
 
-KEYS = (
-    "loss_s_per_turn", "cutin_per_hold", "cutin_per_turn", "missed_eot_rate", "voice_to_voice_ms_p50",
-    "voice_to_voice_ms_p95", "turns_answered_n", "false_bargein_per_agent_hour",
-)  # fmt: skip
-"""Scores that the sliders show."""
+SCORE_NAMES: Mapping[str, str] = {
+    "loss_s_per_turn": "Seconds lost per turn",
+    "cutin_per_hold": "Cut-ins, of all pauses",
+    "cutin_per_turn": "Turns cut in on",
+    "missed_eot_rate": "Missed turns",
+    "voice_to_voice_ms_p50": "Answer time, median",
+    "voice_to_voice_ms_p95": "Answer time, 95 %",
+    "turns_answered_n": "Turns answered",
+    "false_bargein_per_agent_hour": "Wrong stops per hour of agent",
+}
+"""Scores that sliders show, with their names for people."""
+KEYS = tuple(SCORE_NAMES)
 
 _FILE = "sliders.json"
 
@@ -43,12 +52,24 @@ def point_config(config: Config, silence: int, threshold: float) -> Config:
     return override(config, {"stt_silence_ms": silence, "stt_silence_threshold": threshold})
 
 
-def write_grid(data: Material, watch: Callable[[int, int], None] = lambda _done, _of: None) -> Path:
+CHEAP_SECONDS = 120
+"""Sessions of the scripted stack that are this long together give a grid in a second of processor time."""
+
+
+def cheap(data: Material) -> bool:
+    """Whether a grid takes so little that every page can have it."""
+    config, length = data.run.config, sum(item.session.samples for item in data.run.sessions)
+    scripted = config.stack.name == "scripted" and config.step_costs.source != "measured"
+    return scripted and config.assistant.stt_silence and length <= CHEAP_SECONDS * SAMPLE_RATE
+
+
+def write_grid(data: Material, watch: Callable[[int, int], None] = lambda _done, _of: None, exact: bool = True) -> Path:
     """Replay every point of the grid and write ``sliders.json``.
 
     Args:
         data: the run and its scores.
         watch: gets (points done, points in all).
+        exact: replay with the STT itself; else with its stand-in, all points but the run's own.
 
     Raises:
         WorkbenchError: the run has no energy gate, or its own setting no longer gives its own scores.
@@ -60,6 +81,7 @@ def write_grid(data: Material, watch: Callable[[int, int], None] = lambda _done,
     store = Store(default_folder())
     try:
         evaluator = Evaluator([item.session.folder for item in run.sessions], run.config, store, prices=data.prices)
+        evaluator = evaluator if exact else evaluator.stand_in
         points: list[list[float | None]] = []
         for silence in silences:
             for threshold in thresholds:
@@ -69,11 +91,14 @@ def write_grid(data: Material, watch: Callable[[int, int], None] = lambda _done,
     finally:
         store.close()
     own = _own_point(run.config, silences, thresholds)
-    if points[own] != [data.summary.scores[key] for key in KEYS]:
+    scores = [data.summary.scores[key] for key in KEYS]
+    if not exact:
+        points[own] = scores
+    elif points[own] != scores:
         raise WorkbenchError(f"{run.folder}: models or step costs have changed since this run; replay it again")
     path = run.folder / _FILE
     grid = {"of": _identity(data), "silences": silences, "thresholds": thresholds, "own": own, "points": points}
-    write_text(path, canonical_json(grid | {"keys": list(KEYS)}) + "\n")
+    write_text(path, canonical_json(grid | {"keys": list(KEYS), "exact": exact}) + "\n")
     return path
 
 
@@ -84,6 +109,7 @@ def read_grid(data: Material) -> dict[str, Any] | None:
         return None
     grid = read_json(path)
     known = isinstance(grid, dict) and grid.get("of") == _identity(data) and grid.get("keys") == list(KEYS)
+    known = known and isinstance(grid.get("exact"), bool)
     return grid if known else None
 
 
@@ -108,9 +134,11 @@ def grid_advice(grid: Mapping[str, Any]) -> Iterator[str]:
     ]
     yield (
         f"stt_silence_ms = {grid['silences'][silence]}, stt_silence_threshold = {grid['thresholds'][threshold]:.3g}: "
-        f"{', '.join(words)} (replayed on these sessions; whether it holds on others, tune says)"
+        f"{', '.join(words)} ({_SURE[grid['exact']]}; whether it holds on others, tune says)"
     )
 
+
+_SURE = {True: "replayed on these sessions", False: "estimated: replayed with a stand-in for the STT"}
 
 _ADVICE = (
     ("lost per turn", "loss_s_per_turn", 1, 2, "s"),

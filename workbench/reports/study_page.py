@@ -10,7 +10,8 @@ from typing import Any
 from workbench.errors import WorkbenchError
 from workbench.files import read_json, read_text
 from workbench.reports.charts import SettingPoint, bar_chart, course_chart, front_chart, sweep_chart
-from workbench.reports.html import write_page
+from workbench.reports.html import PageData, write_page
+from workbench.reports.sliders import SCORE_NAMES
 from workbench.reports.table_files import cell_text
 from workbench.tuning.spec import local_url, read_spec
 from workbench.tuning.storage import missing, open_storage
@@ -39,7 +40,8 @@ def write_study_page(folder: Path) -> Path:
         values, charts = _values(result, folder)
     except (KeyError, TypeError, IndexError, AttributeError):
         raise WorkbenchError(f"{path}: not in the form of result.json; run 'workbench tune --resume' again") from None
-    return write_page(folder / "index.html", "study.html.jinja", values, {"kind": "study", "rate": 1, "charts": charts})
+    small = {"kind": "study", "rate": 1, "sweeps": list(values["sweeps"].values())}
+    return write_page(folder / "index.html", "study.html.jinja", values, PageData(small, charts=charts))
 
 
 def _values(result: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -47,6 +49,7 @@ def _values(result: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], di
     sensitivity = result["sensitivity"]
     charts: dict[str, Any] = {}
     captions: dict[str, str] = {}
+    sliders: dict[str, dict[str, Any]] = {}
 
     def add(name: str, caption: str, chart: dict[str, Any] | None) -> None:
         if chart is not None:
@@ -57,6 +60,8 @@ def _values(result: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], di
         if len(swept["knobs"]) == 1:
             name = swept["knobs"][0]["knob"].partition(".")[2]
             add(f"sweep-{number}", f"{name} alone, all else as recommended", _sweep(swept))
+            if f"sweep-{number}" in charts:
+                sliders[f"sweep-{number}"] = _slider(swept, len(sliders), exact=result["stand_in"] is None)
     if sensitivity["importances"]:
         add("importances", "Share of each knob in what made settings differ", bar_chart(sensitivity["importances"]))
     add("course", "Course of the search", _course(folder))
@@ -75,6 +80,8 @@ def _values(result: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], di
         ],
         "checklist": read_text(checklist).split("\n") if checklist.exists() else (),
         "charts": captions,
+        "sweeps": sliders,
+        "names": SCORE_NAMES,
     }, charts  # fmt: skip
 
 
@@ -122,8 +129,25 @@ def _sweep(swept: Mapping[str, Any]) -> dict[str, Any] | None:
     if len(points) < 2:
         return None
     names = [cell_text(point["values"][0]) for point in points]
-    scores = {key: [point["scores"][key] for point in points] for key in SWEPT}
-    return sweep_chart(names, scores, today=cell_text(knob["acts_as"]))
+    scores = {SCORE_NAMES[key]: [point["scores"][key] for point in points] for key in SWEPT}
+    return sweep_chart(names, scores, recommended=cell_text(knob["acts_as"]))
+
+
+def _slider(swept: Mapping[str, Any], place: int, exact: bool) -> dict[str, Any]:
+    """A sweep of one knob for the page's slider; ``exact`` unless a stand-in took the place of the STT."""
+    knob = swept["knobs"][0]
+    points = [point for point in swept["points"] if not point["refused"]]
+    names = [cell_text(point["values"][0]) for point in points]
+    own = cell_text(knob["acts_as"])  # a sweep goes out from what is recommended
+    return {
+        "knob": knob["knob"].partition(".")[2],
+        "place": place,
+        "names": names,
+        "now": names.index(own) if own in names else 0,
+        "exact": exact,
+        "scores": list(SWEPT),
+        "points": [[point["scores"][key] for key in SWEPT] for point in points],
+    }
 
 
 def _course(folder: Path) -> dict[str, Any] | None:

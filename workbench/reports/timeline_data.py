@@ -16,7 +16,7 @@ from workbench.metrics import SessionScores
 from workbench.metrics.index import IndexedTrace, ReplyEvents, Span, index
 from workbench.reports.material import cutins, idle
 from workbench.sessions.echo_path import EchoPath
-from workbench.sessions.heard_levels import heard_levels
+from workbench.sessions.heard_levels import Filtering, heard_levels
 from workbench.sessions.session import Session
 from workbench.trace import Listen, Onset, Trace
 from workbench.units import FRAME_SAMPLES
@@ -62,7 +62,13 @@ class TimelineData:
 
 
 def timeline_data(
-    session: Session, trace: Trace, scores: SessionScores, agent: Path, path: EchoPath, stop: int
+    session: Session,
+    trace: Trace,
+    scores: SessionScores,
+    agent: Path,
+    path: EchoPath,
+    stop: int,
+    filters: Filtering | None = None,
 ) -> TimelineData:
     """Gather what a timeline shows.
 
@@ -73,11 +79,12 @@ def timeline_data(
         agent: what the agent played in the replay, on the session clock.
         path: the echo path; false where the microphone does not hear the agent.
         stop: last sample to show.
+        filters: cancellers and filters of the replay; None where there were none.
     """
     found = index(trace)
     replies = list(found.replies.values())
     return TimelineData(
-        level=dbfs(heard_levels(session, agent, path)[: stop // FRAME_SAMPLES]),
+        level=dbfs(heard_levels(session, agent, path, filters)[: stop // FRAME_SAMPLES]),
         gates=tuple(_gates(trace, found)),
         plays=tuple((play.t, play.t + play.samples) for reply in replies for play in reply.plays),
         captions=tuple(_captions(replies, trace.header.samples)),

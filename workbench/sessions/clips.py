@@ -25,6 +25,7 @@ FLOOR_DB = -45.0
 HINT = "docs/synth.md shows what it may hold"
 _WINDOW = ms_to_samples(10)
 _FADE = ms_to_samples(3)
+_RAMP = 0.5 - 0.5 * np.cos(np.pi * (np.arange(_FADE) + 0.5) / _FADE)
 _SEARCH = ms_to_samples(60)
 """Word times are good to a few hundredths of a second: a cut is made at the quietest place this close to a border."""
 
@@ -138,9 +139,15 @@ def trim(wave: Floats, floor_db: float, where: str) -> Floats:
     if not len(audible) or audible[-1] + 1 - audible[0] < 2 * _FADE:
         raise WorkbenchError(f"{where}: nothing can be heard in the part that is used; give another clip or its times")
     out: Floats = wave[audible[0] : audible[-1] + 1].copy()
-    ramp = 0.5 - 0.5 * np.cos(np.pi * (np.arange(_FADE) + 0.5) / _FADE)
-    out[:_FADE] *= ramp
-    out[-_FADE:] *= ramp[::-1]
+    out[:_FADE] *= _RAMP
+    return faded(out)
+
+
+def faded(wave: Floats) -> Floats:
+    """Audio with 3 ms of fade at its end; all of it fades where it is shorter."""
+    out: Floats = wave.copy()
+    fade = min(_FADE, len(out))
+    out[len(out) - fade :] *= _RAMP[::-1][_FADE - fade :]
     return out
 
 

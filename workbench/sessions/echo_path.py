@@ -5,7 +5,7 @@ before it. Whatever asks for a frame of echo gets the same samples, in whatever 
 convolved by itself, from the same window of what was played.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from workbench.arrays import Audio
+from workbench.arrays import Audio, Floats
 from workbench.errors import WorkbenchError, quoted
 from workbench.sessions.echo_presets import PRESETS, preset_response
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE, ms_to_samples
@@ -72,6 +72,16 @@ class EchoPath:
         bent: Audio = level * np.tanh(pcm / level)
         return bent
 
+    def parts(self, wave: Floats) -> Iterator[tuple[int, Floats]]:
+        """A whole sound as the microphone hears it, in double precision: (samples later, wave) of each part."""
+        from scipy.signal import oaconvolve
+
+        loud = self.clip * np.tanh(wave / self.clip) if self.clip else wave
+        for delay, gain in self.taps:
+            yield delay, loud * gain
+        if self.response:
+            yield self.delay, oaconvolve(loud, np.asarray(self.response))
+
     def echo(self, played: PlacedSounds, start: int, stop: int) -> Audio:
         """The agent's sound at the microphone in samples [start, stop), both at a frame's border.
 
@@ -124,6 +134,16 @@ def parse_echo(echo: Mapping[str, Any] | None) -> EchoPath:
         return preset_path(echo["preset"], clip)
     taps = tuple((ms_to_samples(delay), 10 ** (gain / 20)) for delay, gain in echo.get("taps", ()))
     return EchoPath(taps, echo.get("delay_samples", 0), tuple(map(float, echo.get("response", ()))), clip)
+
+
+def raised_echo(echo: Mapping[str, Any], gain_db: float) -> dict[str, Any]:
+    """An echo path as ``session.json`` holds it, louder by so many dB; a preset becomes its impulse response."""
+    rest = {key: value for key, value in echo.items() if key == "clip_dbfs"}
+    if "taps" in echo:
+        return {"taps": [[delay, gain + gain_db] for delay, gain in echo["taps"]], **rest}
+    path = parse_echo(echo)
+    values = [float(f"{value * 10 ** (gain_db / 20):.6g}") for value in path.response]
+    return {"delay_samples": path.delay, "response": values, **rest} if path else {"taps": []}
 
 
 def preset_path(name: str, clip: float = 0.0) -> EchoPath:

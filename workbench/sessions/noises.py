@@ -1,4 +1,4 @@
-"""Synthesised sounds for constructed sessions: room noise, a cough, a door, a keyboard, "mm-hm".
+"""Synthesised sounds for constructed sessions: room noise, coughs, doors, typing, "mm-hm", wind, other talkers.
 
 Each is computed from a seed; no recording is behind it. Randomness is raw PCG64 output, which numpy promises never to
 change, not its distributions, which may.
@@ -59,6 +59,11 @@ def _peaks(hz: Floats, *formants: tuple[float, float, float]) -> Floats:
     return total
 
 
+def _band(hz: Floats, low: float, high: float) -> Floats:
+    """1 between two frequencies, 0 elsewhere."""
+    return ((hz > low) & (hz < high)).astype(np.float64)
+
+
 def cough(seed: Seed) -> Floats:
     """Two bursts: a hard onset, breath with a throat's resonances, a voiced tail. About 0.8 s."""
     t = np.arange(int(0.8 * SAMPLE_RATE)) / SAMPLE_RATE
@@ -114,6 +119,81 @@ def mm_hm(seed: Seed) -> Floats:
     wave = np.concatenate([parts[0], 0.12 * breath / breath.std(), parts[1]])
     return _shaped(wave, lambda hz: _peaks(hz, (270, 160, 1), (1050, 300, 0.16), (2200, 500, 0.08)))
 
+
+def wind(seed: Seed, seconds: float) -> Floats:
+    """Wind on a microphone: noise below some 150 Hz that comes in gusts of 0.5 to 3 s."""
+    count = int(seconds * SAMPLE_RATE)
+    rumble = _shaped(_white(count, seed), lambda hz: (hz > 15) / (1 + (hz / 90) ** 2))
+    gusts = _shaped(_white(count, [*seed, 1]), lambda hz: _band(hz, 0.1, 2))
+    wave: Floats = rumble / rumble.std() * np.exp(0.8 * gusts / gusts.std())
+    return wave
+
+
+def talker(seed: Seed, seconds: float) -> Floats:
+    """Somebody else who talks: voiced syllables of changing pitch and vowel, hisses between them, pauses for breath.
+
+    It has the spectrum and the rhythm of speech and no words.
+    """
+    wave, numbers = np.zeros(int(seconds * SAMPLE_RATE)), iter(random_numbers(40 * (int(seconds) + 2), [*seed, 1]))
+    pitch, at, left = 95 + 120 * next(numbers), 0.0, 4 + int(6 * next(numbers))
+    hiss = _white(len(wave) + SAMPLE_RATE, [*seed, 2])
+    while at < seconds - 0.3:
+        length, glide = 0.12 + 0.14 * next(numbers), 0.85 + 0.3 * next(numbers)
+        vowel = _VOWELS[int(len(_VOWELS) * next(numbers))]
+        t = np.arange(int(length * SAMPLE_RATE)) / SAMPLE_RATE
+        phase = 2 * np.pi * pitch * (t + (glide - 1) * t**2 / (2 * length))
+        buzz = sum(np.sin(k * phase) / k for k in range(1, 24))
+        swell = np.minimum(1, np.minimum(t / 0.02, (length - t) / 0.04))
+        spoken = _shaped(buzz * swell, lambda hz, vowel=vowel: _peaks(hz, *vowel))  # type: ignore[misc]
+        _add(wave, at, spoken / max(float(np.abs(spoken).max()), 1e-9))
+        at += length
+        count = int((0.03 + 0.06 * next(numbers)) * SAMPLE_RATE)
+        part = hiss[int(at * SAMPLE_RATE) :][:count]
+        breath = _shaped(part, lambda hz: _peaks(hz, (3500, 2500, 1), (5500, 2500, 0.6)))
+        _add(wave, at, 0.15 * breath / breath.std() * np.hanning(count))
+        at += count / SAMPLE_RATE
+        left -= 1
+        if not left:
+            at, left = at + 0.2 + 0.4 * next(numbers), 4 + int(6 * next(numbers))
+    return wave
+
+
+def _add(wave: Floats, at: float, sound: Floats) -> None:
+    part = wave[int(at * SAMPLE_RATE) :][: len(sound)]
+    part += sound[: len(part)]
+
+
+def television(seed: Seed, seconds: float) -> Floats:
+    """A talker out of a small loudspeaker: nothing below 250 Hz or above 6 kHz, and music under the voice."""
+    t = np.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    notes = [220 * 2 ** (int(12 * number) / 12) for number in random_numbers(int(seconds / 0.4) + 1, [*seed, 3])]
+    tune = np.sin(2 * np.pi * np.cumsum(np.asarray(notes)[(t / 0.4).astype(int)]) / SAMPLE_RATE)
+    voice = talker(seed, seconds)
+    return _shaped(voice / voice.std() + 0.2 * tune, lambda hz: _band(hz, 250, 6000))
+
+
+def babble(seed: Seed, seconds: float) -> Floats:
+    """Six talkers at once, as in a canteen."""
+    voices = [talker([*seed, 10 + number], seconds) for number in range(6)]
+    return np.asarray(sum(voice / voice.std() for voice in voices))
+
+
+_VOWELS = (
+    ((700, 110, 1.0), (1200, 120, 0.5), (2600, 200, 0.15)),
+    ((300, 70, 1.0), (2200, 150, 0.3), (3000, 250, 0.15)),
+    ((330, 80, 1.0), (800, 100, 0.4), (2300, 200, 0.08)),
+    ((500, 90, 1.0), (1800, 140, 0.4), (2500, 200, 0.15)),
+    ((550, 90, 1.0), (950, 110, 0.5), (2500, 200, 0.1)),
+)
+"""Formants of a, i, u, e and o: centre Hz, width Hz, gain."""
+
+LASTING: dict[str, Callable[[Seed, float], Floats]] = {
+    "babble": babble,
+    "talker": talker,
+    "television": television,
+    "wind": wind,
+}
+"""Sounds that last as long as a spec says, in seconds, by name."""
 
 SOUNDS: dict[str, Callable[[Seed], Floats]] = {"cough": cough, "door": door, "keyboard": keyboard, "mm-hm": mm_hm}
 """Synthesised sounds by the name that a spec gives, which is also the text of their label."""

@@ -17,21 +17,22 @@ from workbench.arrays import Floats
 from workbench.errors import WorkbenchError
 from workbench.files import read_json, sha256_file
 from workbench.new_folder import new_folder
-from workbench.sessions.clips import FLOOR_DB, OpenClip, SourceClip, read_clips, trim
-from workbench.sessions.echo_path import EchoPath, parse_echo
+from workbench.sessions.clips import FLOOR_DB, OpenClip, SourceClip, faded, read_clips, trim
+from workbench.sessions.echo_path import parse_echo, raised_echo
 from workbench.sessions.folders import LABELS, MANIFEST
 from workbench.sessions.labels import Label, one_line, validate, write_labels
-from workbench.sessions.noises import SOUNDS, random_numbers, room_noise
+from workbench.sessions.noises import LASTING, SOUNDS, random_numbers, room_noise
+from workbench.sessions.reverberation import heard_from
 from workbench.sessions.session import Session, open_session, write_manifest
-from workbench.sessions.synth_spec import LONGEST_S, EventForm, SynthSpec
+from workbench.sessions.synth_spec import LASTS_S, LONGEST_S, Each, Ends, EventForm, SynthSpec
 from workbench.sessions.tracks import write_track
 from workbench.units import FRAME_SAMPLES, samples_to_seconds, seconds_to_samples
 
 MADE_BY = "workbench synth"
 """``provenance.made_by`` of a constructed session."""
 
-_AFTER, _LEVEL, _CLIP, _SOUND, _PAUSE = range(5)
-_NOISE, _SWAY, _TAIL, _NOISE_LEVEL = range(4)
+_AFTER, _LEVEL, _CLIP, _SOUND, _PAUSE, _LASTS, _DISTANCE, _TAIL_NOISE, _STOP = range(9)
+_NOISE, _SWAY, _TAIL, _NOISE_LEVEL, _REVERB, _ECHO_GAIN = range(6)
 """Streams of random numbers: of an event, and of the session (as event 0)."""
 
 
@@ -90,13 +91,15 @@ class _Builder:
             folder,
             tracks={track: f"{track}.flac" for track in tracks},
             name=self._spec.names[self._number - 1],
-            echo=self._spec.echo,
+            echo=self._echo,
             labels_source="constructed",
             provenance=self._provenance(),
         )
 
-    def _draw(self, ends: tuple[float, float], event: int, *stream: int) -> float:
-        """A number between two ends, to three decimals; the number itself where both are equal."""
+    def _draw(self, ends: Ends, event: int, *stream: int) -> float:
+        """A number between two ends, to three decimals; the number itself where both are equal or it is listed."""
+        if isinstance(ends, Each):
+            return ends.values[(self._number - 1) % len(ends.values)]
         if ends[0] == ends[1]:
             return ends[0]
         share = float(random_numbers(1, self._seed(event, *stream))[0])
@@ -117,16 +120,36 @@ class _Builder:
         at = start
         for piece in self._pieces(index, event, where):
             at += piece.pause
-            (line.agent if event.kind == "agent" else line.mic).append((at, piece.wave))
+            if event.kind == "agent":
+                line.agent.append((at, piece.wave))
+            else:
+                line.mic.append((at, self._in_room(piece.wave, event, index)))
             end = at + len(piece.wave)
             if event.kind != "agent":
                 turn = line.turn if event.kind == "speech" else None
                 line.labels.append(Label(at, end, event.kind, turn, one_line(piece.text)))
             at = end
+        if event.stops_agent_s is not None:
+            self._stop_agent(start + seconds_to_samples(self._draw(event.stops_agent_s, index + 1, _STOP)))
         who = {"speech": "turn", "agent": "agent"}.get(event.kind)
         line.anchors |= {"event-start": start, "event-end": at}
         line.anchors |= {f"{who}-start": start, f"{who}-end": at} if who else {}
         line.end = max(line.end, at)
+
+    def _stop_agent(self, stop: int) -> None:
+        """What the agent has still to say from a sample on is not said."""
+        line = self._line
+        line.agent = [(at, faded(wave[: stop - at])) for at, wave in line.agent if at < stop]
+        if "agent-end" in line.anchors:
+            line.anchors["agent-end"] = min(line.anchors["agent-end"], stop)
+
+    def _in_room(self, wave: Floats, event: EventForm, index: int) -> Floats:
+        """A sound from its distance; a tail of reverberation goes on after its label."""
+        if event.distance_m is None:
+            return wave
+        room, metres = self._spec.head.room, self._draw(event.distance_m, index + 1, _DISTANCE)
+        seconds = self._draw(room.reverb_s, 0, _REVERB)
+        return heard_from(wave, metres, seconds, room.volume_m3, self._seed(index + 1, _TAIL_NOISE))
 
     def _anchor(self, event: EventForm, where: str) -> int:
         found = self._line.anchors.get(event.anchor)
@@ -156,7 +179,12 @@ class _Builder:
     def _raw(self, index: int, event: EventForm, where: str) -> Iterator[_Piece]:
         if event.sound is not None:
             self._line.sounds.add(event.sound)
-            wave = SOUNDS[event.sound](self._seed(index + 1, _SOUND))
+            seed = self._seed(index + 1, _SOUND)
+            if event.sound in LASTING:
+                seconds = self._draw(event.lasts_s or (LASTS_S, LASTS_S), index + 1, _LASTS)
+                wave = LASTING[event.sound](seed, seconds)
+            else:
+                wave = SOUNDS[event.sound](seed)
             yield _Piece(trim(wave, FLOOR_DB, where), event.sound if event.text is None else event.text)
             return
         if event.file is not None:
@@ -190,11 +218,20 @@ class _Builder:
         level = 10 ** (self._draw(room.noise_dbfs, 0, _NOISE_LEVEL) / 20)
         noise = level * room_noise(samples, self._seed(0, _NOISE), self._draw(room.sway_db, 0, _SWAY))
         mix = _mixed(noise, self._line.mic)
-        path = parse_echo(self._spec.echo)
+        path = parse_echo(self._echo)
         for at, wave in self._line.agent:
-            for late, sound in _echoes(path, wave):
+            for late, sound in path.parts(wave):
                 mix = _mixed(mix, [(at + late, sound)])
         return mix
+
+    @property
+    def _echo(self) -> dict[str, Any] | None:
+        """Echo path as ``session.json`` holds it."""
+        head = self._spec.head
+        raised = self._draw(head.echo_gain_db, 0, _ECHO_GAIN)
+        if head.echo is None or raised == 0:
+            return head.echo
+        return raised_echo(head.echo, raised)
 
     def _check_peak(self, wave: Floats, track: str) -> Floats:
         peak = int(np.argmax(np.abs(wave)))
@@ -218,17 +255,6 @@ class _Builder:
             ],
             "generated": ["room noise", *sorted(line.sounds)],
         }
-
-
-def _echoes(path: EchoPath, wave: Floats) -> Iterator[tuple[int, Floats]]:
-    """A sound as the microphone hears it through an echo path: (samples later, wave) of each part."""
-    from scipy.signal import oaconvolve
-
-    loud = path.clip * np.tanh(wave / path.clip) if path.clip else wave
-    for delay, gain in path.taps:
-        yield delay, loud * gain
-    if path.response:
-        yield path.delay, oaconvolve(loud, np.asarray(path.response))
 
 
 def _mixed(wave: Floats, placed: list[tuple[int, Floats]]) -> Floats:

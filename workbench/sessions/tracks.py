@@ -1,7 +1,7 @@
 """Audio of a track: mono FLAC at 24 kHz, written whole or not at all, and the level of its frames."""
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,8 +94,11 @@ def write_track(path: Path, blocks: Iterator[npt.NDArray[Any]], subtype: str = "
 def _whole(pcm: npt.NDArray[Any], bits: int) -> npt.NDArray[np.int32]:
     """Floats as whole numbers of ``bits`` bits, in the upper bits of 32; clipped, and 0 for NaN."""
     full = 1 << (bits - 1)
-    scaled = np.nan_to_num(np.rint(pcm.astype(np.float64) * full), posinf=full, neginf=-full)
-    return np.clip(scaled, -full, full - 1).astype(np.int32) << (32 - bits)
+    # Exact in single precision too: full is a power of two, and all whole numbers up to it are floats.
+    scaled = np.clip(np.rint(pcm * pcm.dtype.type(full)), -full, full - 1)
+    scaled[np.isnan(scaled)] = 0
+    whole: npt.NDArray[np.int32] = scaled.astype(np.int32) << (32 - bits)
+    return whole
 
 
 def read_track(path: Path, samples: int) -> Audio:
@@ -110,3 +113,22 @@ def read_track(path: Path, samples: int) -> Audio:
     except (OSError, soundfile.SoundFileError) as error:
         raise WorkbenchError(f"{path}: cannot be decoded ({error}); make it again") from None
     return pcm
+
+
+def agent_blocks(played: Sequence[tuple[int, Audio]], samples: int) -> Iterator[npt.NDArray[Any]]:
+    """What the agent played on the session clock, gaps included, at least as long as the session.
+
+    Sound is float32; silence, most of it, comes as whole numbers, which need no rounding.
+    """
+    at = 0
+    for begin, pcm in played:
+        yield from _silence(begin - at)
+        yield pcm
+        at = begin + len(pcm)
+    yield from _silence(samples - at)
+
+
+def _silence(samples: int) -> Iterator[npt.NDArray[np.int32]]:
+    while samples > 0:
+        yield np.zeros(min(samples, SAMPLE_RATE), dtype=np.int32)
+        samples -= SAMPLE_RATE

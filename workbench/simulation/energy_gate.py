@@ -17,7 +17,12 @@ class EnergyGate:
     """
 
     def __init__(self, levels: Floats, threshold: float) -> None:
-        self.loud = levels >= threshold
+        self.threshold = threshold
+        self.take(levels)
+
+    def take(self, levels: Floats) -> None:
+        """Begin anew with these levels."""
+        self.loud = levels >= self.threshold
         order = np.arange(len(levels))
         last_quiet = np.maximum.accumulate(np.where(self.loud, -1, order)) if len(levels) else order
         last_loud = np.maximum.accumulate(np.where(self.loud, order, -1)) if len(levels) else order
@@ -59,17 +64,12 @@ class EnergyGate:
         """Quiet frames in a row that end with ``frame``."""
         return int(self._runs[False][frame])
 
-    def loud_run(self, frame: int) -> int:
-        """Loud frames in a row that end with ``frame``."""
-        return int(self._runs[True][frame])
-
 
 class GrowingGate(EnergyGate):
     """Runs of loud and of quiet frames, as far as there are frames."""
 
     def __init__(self, threshold: float) -> None:
         super().__init__(np.zeros(0), threshold)
-        self.threshold = threshold
         self._size = 0
         self._loud = np.zeros(1024, dtype=bool)
         self._counts = {loud: np.zeros(1024, dtype=np.int64) for loud in (True, False)}

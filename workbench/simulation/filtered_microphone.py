@@ -69,6 +69,8 @@ class FilteredMicrophone(Microphone):
         WorkbenchError: a package of a filter is missing.
     """
 
+    is_lazy = True
+
     def __init__(self, session: Session, path: EchoPath, store: Store, knobs: FilterKnobs) -> None:
         super().__init__(session, path, store)
         self._knobs = knobs
@@ -109,7 +111,7 @@ class FilteredMicrophone(Microphone):
     def mark(self, index: int) -> str:
         """Empty until the agent first plays: what is heard until then follows from the recording alone."""
         self._filter(index + 1)
-        if min(self._far, default=self.frames) > index:
+        if next(iter(self._far), self.frames) > index:  # frames are filtered in order
             return ""
         return hashlib.sha256(self._frames[index][0].tobytes()).hexdigest()
 
@@ -145,21 +147,26 @@ class FilteredMicrophone(Microphone):
         """Filter frames until there are so many."""
         for index in range(len(self._frames), count):
             far, near = self._played_in(index), super().recorded(index)
-            sounds = [*self._played, *self._sounds_now()]
-            if self._path and sounds:
+            if self._path and (sounds := self._audible(index)):
                 near = near + self._echo(sounds, index, index + 1)
             heard = self._chain.step(near, far)
             if far is not _SILENCE:
                 self._far[index] = far
             self._frames.append((heard, float(frame_rms(heard[None])[0])))
 
-    def _sounds_now(self) -> list[tuple[int, Audio]]:
-        return self._speaking() if self._speaking is not None else []
+    def _audible(self, index: int) -> list[tuple[int, Audio]]:
+        """Sounds that may reach a frame, in order."""
+        found, tail = [], self._path.reach if self._path else 0
+        for at, pcm in reversed(self._played):
+            if at + len(pcm) + tail <= index * FRAME_SAMPLES:
+                break
+            found.append((at, pcm))
+        return [*reversed(found), *(self._speaking() if self._speaking is not None else ())]
 
     def _played_in(self, index: int) -> Audio:
         """What the loudspeaker plays in a frame, as far as that is known now."""
         start, out = index * FRAME_SAMPLES, _SILENCE
-        for at, pcm in (*self._played, *self._sounds_now()):
+        for at, pcm in self._audible(index):
             a, b = max(at, start), min(at + len(pcm), start + FRAME_SAMPLES)
             if a < b:
                 out = out.copy() if out is _SILENCE else out

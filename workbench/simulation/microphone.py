@@ -1,13 +1,15 @@
 """Simulated microphone of a replay: the recording, and the replayed agent through the echo path.
 
 Levels are the RMS of each 80 ms frame: the recording's from the store, of the mixed samples where the agent is heard.
+
+Longer than 300 lines because the protocol of all microphones, and the gate that they hand out, stand with it.
 """
 
 import hashlib
 import math
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -53,8 +55,17 @@ class MicrophoneSource(Protocol):
         """Whether the agent is mixed in here."""
         ...
 
+    @property
+    def reacts(self) -> bool:
+        """Whether what is recorded here depends on when the agent speaks."""
+        ...
+
     def arrived(self, index: int) -> int:
         """First sample of the clock at which a frame can be used."""
+        ...
+
+    def origin(self, index: int) -> int:
+        """Frame of the recording that a frame shows."""
         ...
 
     def recorded(self, index: int) -> Audio:
@@ -117,6 +128,9 @@ class Microphone:
     """
 
     ended = True
+    reacts = False
+    is_lazy = False
+    """Whether frames are worked out one by one, so that none should be looked at before it must be."""
 
     def __init__(self, session: Session, path: EchoPath, store: Store) -> None:
         self._session = session
@@ -159,6 +173,10 @@ class Microphone:
     def arrived(self, index: int) -> int:
         """See :class:`MicrophoneSource`: its end."""
         return frame_end(index)
+
+    def origin(self, index: int) -> int:
+        """See :class:`MicrophoneSource`: itself."""
+        return index
 
     def recorded(self, index: int) -> Audio:
         """Samples of a frame as recorded, float32 of shape (1920,)."""
@@ -224,6 +242,25 @@ class Microphone:
             return 0, 0
         stop = max(at + len(pcm) for at, pcm in played) + self._path.reach
         return played[0][0] // FRAME_SAMPLES, min(self.frames, -(-stop // FRAME_SAMPLES))
+
+    def blocks(self) -> Iterator[Audio]:
+        """All frames without the replayed agent, float32 of shape (1920,) each."""
+        return (self.recorded(index) for index in range(self.frames))
+
+    def answer_coming(self) -> None:
+        """An answer will be given. A recording stays as it is; see ``reactive_microphone.py`` for people who react."""
+
+    def answer_begins(self, reply: int, sound: int) -> None:
+        """The first sound of an answer has become known, in samples."""
+
+    def answer_ends(self, reply: int, silence: int | None, now: int) -> None:
+        """The end of an answer's last sound has become known, in samples; None where nothing of it is heard.
+
+        Args:
+            reply: number of the answer.
+            silence: first sample after its last sound.
+            now: moment by which the listener may have heard the microphone.
+        """
 
     def more(self) -> bool:
         """A recording has all its frames from the start."""

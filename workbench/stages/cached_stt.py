@@ -6,6 +6,7 @@ little longer share what is there.
 """
 
 import json
+from collections.abc import Iterable
 
 from workbench.cache import Store, key_of
 from workbench.simulation.microphone import MicrophoneSource
@@ -32,12 +33,15 @@ class CachedStt:
         mic: source of frames.
         store: cache of outputs.
         timer: if given, every step really runs and is timed; nothing is taken from the store, but put there.
+
+    Attributes:
+        stt, mic, store: as given.
     """
 
     def __init__(self, stt: Stt, mic: MicrophoneSource, store: Store, timer: Timer | None = None) -> None:
         self.stt = stt
         self.mic = mic
-        self._store = store
+        self.store = store
         self._timer = timer
         self._runner = SttRunner(stt, mic, timer)
         self._first = ""
@@ -117,14 +121,14 @@ class CachedStt:
 
     def _load(self, segment: HeardRun) -> None:
         """Fill a new segment with what the store knows of it."""
-        if self._timer is None and (known := self._store.get(segment.key, decode_steps)) is not None:
+        if self._timer is None and (known := self.store.get(segment.key, decode_steps)) is not None:
             segment.known = known
             segment.stored = len(known)
 
     def _save(self, segment: HeardRun) -> None:
         """Keep a segment of which more is known than the store has."""
         if len(segment.known) > segment.stored:
-            self._store.put(segment.key, list(segment.known), encode_steps)
+            self.store.put(segment.key, list(segment.known), encode_steps)
             segment.stored = len(segment.known)
 
 
@@ -179,10 +183,19 @@ class Transcription:
 
         A word is taken to be whole at its last piece.
         """
-        out: list[tuple[int, str]] = []
-        for step, piece in self.pieces:
-            if out and not piece.startswith(" "):
-                out[-1] = (step, out[-1][1] + piece)
-            else:
-                out.append((step, piece.strip()))
-        return [(step, word) for step, word in out if word]
+        return words_of(self.pieces)
+
+
+def words_of(pieces: Iterable[tuple[int, str]]) -> list[tuple[int, str]]:
+    """See :meth:`Transcription.words`.
+
+    >>> words_of([(3, " un"), (4, "til"), (9, " now")])
+    [(4, 'until'), (9, 'now')]
+    """
+    out: list[tuple[int, str]] = []
+    for step, piece in pieces:
+        if out and not piece.startswith(" "):
+            out[-1] = (step, out[-1][1] + piece)
+        else:
+            out.append((step, piece.strip()))
+    return [(step, word) for step, word in out if word]

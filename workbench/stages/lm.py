@@ -110,7 +110,9 @@ class CachedLm:
             WorkbenchError: the LM cannot answer, or its answer broke off.
         """
         # What was said before is in the key of the turn before: no turn's key is made of the whole history again.
-        key = key_of(self.so_far, history[-1])
+        # What it said last is in there as well; where only a part of that was heard, the part counts.
+        heard = history[-2:-1] if len(history) > 1 and history[-2] != "".join(self.last.tokens) else ()
+        key = key_of(self.so_far, *heard, history[-1])
         self.last = self._ask(key, history, group)
         self.so_far = key_of(key, vars(self.last))
         return self.last.tokens

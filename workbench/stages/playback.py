@@ -96,6 +96,22 @@ def _requests(ready: Times, grid: int) -> Times:
     return taken
 
 
+def held(at: Times, silences: Sequence[tuple[int, int]]) -> Times:
+    """Requests on the session's grid if the agent is silent now and then, and goes on where it was heard.
+
+    Args:
+        at: when each frame is asked for without a silence.
+        silences: (from, until), in order of time.
+
+    >>> held(np.array([0, 1920, 3840, 5760]), [(1921, 4000)]).tolist()
+    [0, 1920, 5760, 7680]
+    """
+    for since, until in silences:
+        first = int(at.searchsorted(since))
+        at = np.concatenate((at[:first], _requests(np.maximum(at[first:], until), 0)))
+    return at
+
+
 class ChunkTimes(NamedTuple):
     """When the PCM frames of a chunk were there, its audio stream could open, and its last step ended."""
 

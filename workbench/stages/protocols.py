@@ -14,6 +14,9 @@ from workbench.errors import WorkbenchError
 from workbench.sessions.labels import Label
 from workbench.simulation.step_costs import Profile
 
+PAUSE_HEAD = 2
+"""Which pause head is read: probability of a pause of 2 s (as the delayed-streams scripts and unmute do)."""
+
 
 @dataclass(frozen=True, slots=True)
 class SttStep:

@@ -173,7 +173,7 @@ class SttRunner:
         for number in list(tail.numbers())[first:]:
             frame = self._frame(number, tail)
             with self._timer.timed("stt", *((0, number) if number >= 0 else (self.cycle, job))):
-                out.append(stream.step(frame, number))
+                out.append(stream.step(frame, self._origin(number)))
             job += 1
         return out
 
@@ -195,7 +195,11 @@ class SttRunner:
             return []
         if len(numbers) > 1 and isinstance(stream, KnownFramesStream):
             return stream.steps(np.concatenate([self._frame(number, segment) for number in numbers]))
-        return [stream.step(self._frame(number, segment), number) for number in numbers]
+        return [stream.step(self._frame(number, segment), self._origin(number)) for number in numbers]
+
+    def _origin(self, number: int) -> int:
+        """Frame of the recording that a frame shows; a scripted STT goes by it."""
+        return number if number < 0 else self._mic.origin(number)
 
     def _frame(self, number: int, segment: HeardRun) -> Audio:
         """A frame as it was heard then: what the microphone hears there may have changed since."""

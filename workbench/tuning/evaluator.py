@@ -20,6 +20,7 @@ from workbench.metrics import SessionScores, Summary, agent_intervals, summarise
 from workbench.metrics.condense import condense
 from workbench.metrics.index import index
 from workbench.metrics.loss import DEFAULT, Prices
+from workbench.metrics.moved import labels_as_replayed
 from workbench.metrics.reference import Reference
 from workbench.metrics.scoring import score_parts
 from workbench.replay.engine import ReplayResult, cost_source, echo_path, replay
@@ -203,7 +204,8 @@ class Evaluator:
         trace = self.replay(config, name).trace
         steps = (event for event in trace.events if isinstance(event, Steps) and event.stage == "stt")
         self.heard += sum(len(event.costs) for event in steps)
-        scored = score_parts(trace.header, [condense(index(trace))], item.reference, item.recorded_agent, self._prices)
+        reference = Reference(labels_as_replayed(trace, item.labels)) if knobs_of(config).reactive else item.reference
+        scored = score_parts(trace.header, [condense(index(trace))], reference, item.recorded_agent, self._prices)
         self._scored[key] = scored
         if len(self._scored) > KEPT:
             self._scored.popitem(last=False)
@@ -213,7 +215,7 @@ class Evaluator:
         """What tells configs apart on a session: without echo, two thresholds that call the same frames loud act
         alike.
         """
-        if item.hears_itself(knobs):
+        if item.hears_itself(knobs) or knobs.reactive:
             return item.name, knobs
         mic = self._mics.get(item.name)
         if mic is None:

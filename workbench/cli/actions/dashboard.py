@@ -1,6 +1,8 @@
 """Action and output of ``workbench dashboard``."""
 
 import socket
+from threading import Thread
+from wsgiref.simple_server import make_server
 
 import click
 
@@ -23,7 +25,11 @@ def run_dashboard(name: str, storage: str | None, host: str, port: int) -> None:
         load_study(name, backend)
     _check_free(host, port)
     click.echo(printable(f"http://{host}:{port}/ shows study {name}; Ctrl-C stops"))
-    optuna_dashboard.run_server(backend, host=host, port=port)
+    with make_server(host, port, optuna_dashboard.wsgi(backend)) as server:
+        # In a thread of its own: inside a request wsgiref would take Ctrl-C for a failure of that request, and go on.
+        serving = Thread(target=server.serve_forever, daemon=True)
+        serving.start()
+        serving.join()
 
 
 def _check_free(host: str, port: int) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from workbench.cli.actions.replay import replay_and_show, replay_for_page
+from workbench.cli.actions.report import write_grid_of, write_page_of
 from workbench.cli.actions.score import Asked
 from workbench.cli.actions.tune import say, show_changes, tune_demo
 from workbench.config import Config
@@ -49,7 +50,7 @@ def run_demo(config: Config, out: Path, page: bool) -> int:
     click.echo(f"Replaying {len(folders)} demo session{plural} on the {config.stack.name} stack.")
     if config.stack.name == "moshi-duplex":
         return replay_and_show(folders, config, (out, out == DEMO), Asked(), False, page)
-    data, written = replay_for_page(folders, config, (out, out == DEMO), Asked(), page)
+    data, _ = replay_for_page(folders, config, (out, out == DEMO), Asked(), page=False)
     for problem in dict.fromkeys(problem for _, problem in data.run.failed):
         click.echo(f"error: {problem}", err=True)
     _annoyances(data)
@@ -62,7 +63,7 @@ def run_demo(config: Config, out: Path, page: bool) -> int:
     for words in found.banner[:1]:
         say(words, 2)
     show_changes(result, found)
-    pages = [written, write_study_page(result.spec.folder)] if written else []
+    pages = [_page(data), write_study_page(result.spec.folder)] if page else []
     click.echo("")
     for what, path in zip(("listen to it", "why this setting"), pages, strict=False):
         click.echo(printable(f"{what + ':':19}{path}"))
@@ -70,6 +71,14 @@ def run_demo(config: Config, out: Path, page: bool) -> int:
     click.echo("These are recordings of others: do not apply this. Nothing of your assistant was changed.")
     click.echo(f"{'your own room:':19}workbench record --name kitchen --calibrate   (then label, and tune)")
     return 2 if data.run.failed else 0
+
+
+def _page(data: Material) -> Path:
+    """The page of the run, with what the study recommends and with sliders: estimates where models are slow."""
+    config = data.run.config
+    if config.assistant.stt_silence and config.step_costs.source != "measured":
+        write_grid_of(data, exact=config.stack.name == "scripted")
+    return write_page_of(data)
 
 
 def _annoyances(data: Material) -> None:

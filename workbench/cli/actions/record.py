@@ -177,6 +177,8 @@ def _follower(config: Config) -> RecordingObserver:
 
     without = ", generated, without meaning" if generated(config) else ""
     click.echo(printable(f"assistant: loading stack {config.stack.name}{without}"), err=True)
+    if knobs_of(config).reactive:
+        raise WorkbenchError("timing is 'reactive', but people react by themselves in a live run; use timing = fixed")
     return LiveAssistantObserver(check_live(knobs_of(config), make_stack(config).stages(())), config)
 
 

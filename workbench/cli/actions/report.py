@@ -106,7 +106,7 @@ def write_formats(data: Material, request: ReportRequest) -> Iterator[Path]:
             if suffix in request.formats:
                 yield from write_tables(data.run.folder, tables, suffix)
     if request.sliders:
-        yield _write_grid(data)
+        yield write_grid_of(data)
     if "perfetto" in request.formats:
         from workbench.reports.perfetto import write_perfetto
 
@@ -123,16 +123,20 @@ def write_formats(data: Material, request: ReportRequest) -> Iterator[Path]:
         yield write_page_of(data, request.full_audio)
 
 
-def _write_grid(data: Material) -> Path:
+def write_grid_of(data: Material, exact: bool = True) -> Path:
+    """Replay the sliders' grid, and say how far it is."""
     from workbench.cli.progress import Bar
     from workbench.reports.sliders import write_grid
 
     with Bar() as bar:
-        return write_grid(data, lambda done, total: bar.step("settings", done, total))
+        return write_grid(data, lambda done, total: bar.step("settings of the sliders", done, total), exact)
 
 
 def write_page_of(data: Material, full_audio: bool = False) -> Path:
-    """Write the page of a run."""
+    """Write the page of a run, with sliders where they cost next to nothing."""
     from workbench.reports.run_page import write_run_page
+    from workbench.reports.sliders import cheap, read_grid
 
+    if cheap(data) and read_grid(data) is None:
+        write_grid_of(data)
     return write_run_page(data, full_audio)

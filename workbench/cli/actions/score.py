@@ -18,6 +18,7 @@ from workbench.metrics import SessionScores, Summary, evaluate, shown, summarise
 from workbench.metrics.budget import Budget, check_budget, nothing_answered, read_budget, read_prices, unmeasured
 from workbench.metrics.loss import Prices, check_prices
 from workbench.metrics.missing import explained, why_missing
+from workbench.metrics.moved import labels_as_replayed
 from workbench.runs import Run, read_run, score_run
 from workbench.sessions.labels import read_labels
 from workbench.trace_file import read_trace
@@ -88,8 +89,9 @@ def score_trace(path: Path, labels: Path | None, asked: Asked, as_json: bool) ->
     """Score one trace of any origin against labels; nothing is written."""
     limits, prices = yardstick(asked.budget, asked.prices)
     trace = read_trace(path)
-    known = read_labels(labels, trace.header.samples) if labels is not None else ()
-    summary = summarise([evaluate(trace, known, prices=prices)])
+    longest = None if trace.header.timing == "reactive" else trace.header.samples
+    known = read_labels(labels, longest) if labels is not None else ()
+    summary = summarise([evaluate(trace, labels_as_replayed(trace, known), prices=prices)])
     if as_json:
         click.echo(json.dumps({"trace": str(path), "scores": summary.scores}))
     else:

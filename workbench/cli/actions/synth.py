@@ -9,7 +9,7 @@ import click
 from workbench.errors import WorkbenchError, printable
 from workbench.sessions.labels import read_labels, turns
 from workbench.sessions.synth import synthesise
-from workbench.sessions.synth_spec import SynthSpec, read_spec
+from workbench.sessions.synth_spec import SynthSpec, find_spec, read_spec, shipped_specs
 from workbench.units import duration, samples_to_seconds
 
 
@@ -35,9 +35,20 @@ def synthesise_and_show(specs: Sequence[Path], into: Path, replace: bool, as_jso
         click.echo(json.dumps(rows))
 
 
+def list_specs(as_json: bool) -> None:
+    """List the specs that come with workbench: name, number of sessions, and what they show."""
+    found = [(name, read_spec(path).head) for name, path in shipped_specs().items()]
+    if as_json:
+        rows = [{"spec": name, "sessions": head.sessions, "shows": head.shows} for name, head in found]
+        click.echo(json.dumps(rows))
+        return
+    for name, head in found:
+        click.echo(f"{name:18} {_count(head.sessions, 'session'):12} {head.shows}")
+
+
 def _read(paths: Sequence[Path]) -> list[SynthSpec]:
     """Read all specs before anything is made, so that a bad one stops all."""
-    specs = [read_spec(path) for path in paths]
+    specs = [read_spec(find_spec(path)) for path in paths]
     owner: dict[str, Path] = {}
     for spec in specs:
         for name in spec.names:

@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 @click.option(
     "--out", type=PATH, help="Folder of the run; by default reports/ and a name made from config and sessions."
 )
+@click.option(
+    "--pace",
+    type=click.Choice(["virtual", "realtime"]),
+    default="virtual",
+    show_default=True,
+    help="Clock: `realtime` also runs the sessions on a real one, which takes as long as they are, and compares.",
+)
 @force_option
 @budget_option
 @unmeasured_option
@@ -39,6 +46,7 @@ def replay(
     sessions: tuple[str, ...],
     config: "Config",
     out: Path | None,
+    pace: str,
     force: bool,
     budget: Path | None,
     allow_unmeasured: bool,
@@ -55,4 +63,9 @@ def replay(
     from workbench.cli.actions.score import Asked
 
     asked = Asked(budget, prices, allow_unmeasured)
-    return replay_and_show(session_folders(sessions), config, (out, force), asked, as_json, page)
+    folders = session_folders(sessions)
+    if pace == "realtime":
+        from workbench.cli.actions.pace import replay_and_compare
+
+        return replay_and_compare(folders, config, (out, force), asked, as_json)
+    return replay_and_show(folders, config, (out, force), asked, as_json, page)

@@ -72,7 +72,6 @@ class LabelEditor {
     byId("label-txt").addEventListener("click", () => this._download("txt", labelsAudacity(this.labels)));
     view.canvas.addEventListener("session", () => this.choose(null));
     view.edited = (event) => byId("edit").open && this._grab(event);
-    this.choose(null);
   }
 
   get labels() {

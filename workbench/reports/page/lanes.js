@@ -232,7 +232,7 @@ const LANE = {
       paper.fillStyle = colour("faint");
       const s = k * step;
       const text = step < 1 ? `${s.toFixed(2)} s` : `${Math.floor(s / 60)}:${String(Math.floor(s % 60)).padStart(2, "0")}`;
-      paper.fillText(text, x + 2, lane.top + lane.height / 2 + 2);
+      if (x + 2 + paper.measureText(text).width <= scale.right) paper.fillText(text, x + 2, lane.top + lane.height / 2 + 2);
     }
   },
 };
@@ -255,10 +255,10 @@ function drawMarks(paper, session, scale, tops, height, long) {
     paper.lineTo(x, tops.time.top);
     paper.stroke();
     paper.setLineDash([]);
-    const row = rows.findIndex((taken) => x >= taken);
-    if (row < 0) continue;
     const size = paper.measureText(name).width;
     const left = Math.min(x, scale.right - size);
+    const row = rows.findIndex((taken) => left >= taken);
+    if (row < 0) continue;
     rows[row] = left + size + 6;
     paper.fillStyle = colour(bad ? "bad" : "ink");
     paper.fillText(name, left, tops.marks.top + (row + 0.5) * (tops.marks.height / rows.length));

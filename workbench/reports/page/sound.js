@@ -19,7 +19,7 @@ class Player {
 
   /**
    * Play a stretch.
-   * @param {string} sound MP3 in base64.
+   * @param {number} sound Place of the MP3 among those of the page.
    * @param {number} offset Moment at which the MP3 begins.
    * @param {number} from Moment to begin at.
    * @param {number} to Moment to stop at.
@@ -34,7 +34,7 @@ class Player {
     this._route(channel);
     let url = this.urls.get(sound);
     if (!url) {
-      url = URL.createObjectURL(new Blob([bytes(sound)], { type: "audio/mpeg" }));
+      url = URL.createObjectURL(new Blob([bytes(byId(`sound-${sound}`).textContent)], { type: "audio/mpeg" }));
       this.urls.set(sound, url);
     }
     if (this.audio.src !== url) this.audio.src = url;

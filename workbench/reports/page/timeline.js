@@ -11,7 +11,7 @@ class Timeline {
     this.cursor = 0;
     this.chosen = null;
     this.edited = null;      // set by labels.js: gets the pointer first
-    this.show(0);
+    this.ready = this.show(0);
     byId("session").addEventListener("change", (event) => this.show(Number(event.target.value)));
     byId("play").addEventListener("click", () => this.toggle());
     byId("channel").addEventListener("change", () => { if (player.playing) { player.stop(); this.play(); } });
@@ -33,13 +33,17 @@ class Timeline {
   }
 
   /** Another session, all of it. */
-  show(number) {
+  async show(number) {
     player.stop();
+    this.wanted = number;
+    await loadSession(number);
+    if (this.wanted !== number) return;   // another one was chosen meanwhile
     this.number = number;
     this.cursor = 0;
     this.chosen = null;
     byId("session").value = String(number);
-    const silent = !this.session.sound;
+    this.canvas.dataset.session = String(number);
+    const silent = this.session.sound === null;
     byId("play").disabled = silent;
     byId("play").title = silent ? "workbench report --full-audio puts the sound of long sessions into the page" : "";
     this.look(0, this.session.samples);
@@ -63,8 +67,8 @@ class Timeline {
   }
 
   /** Go to a moment of a session, with six seconds around it. */
-  jump(number, moment) {
-    if (number !== this.number) this.show(number);
+  async jump(number, moment) {
+    if (number !== this.number) await this.show(number);
     player.stop();
     this.cursor = moment;
     this.look(moment - 3 * RATE, moment + 3 * RATE);
@@ -73,6 +77,7 @@ class Timeline {
   }
 
   draw() {
+    if (!this.session.loaded) return;
     const extras = { cursor: this.cursor, chosen: this.chosen };
     this.shown = drawLanes(this.canvas, this.session, this.from, this.to, LONG, extras);
     this.small = drawOverview(this.overview, this.session, this.from, this.to, this.cursor);
@@ -87,7 +92,7 @@ class Timeline {
   }
 
   play() {
-    if (!this.session.sound) return;
+    if (this.session.sound === null) return;
     const start = this.cursor >= this.session.samples - RATE / 10 ? 0 : this.cursor;
     const button = byId("play");
     button.setAttribute("aria-pressed", "true");
@@ -135,7 +140,7 @@ class Timeline {
   }
 
   _press(event) {
-    if (this.edited && this.edited(event)) return;
+    if (!this.shown || (this.edited && this.edited(event))) return;
     const { from, to } = this;
     const start = event.offsetX;
     const perPixel = (to - from) / (this.shown.scale.right - this.shown.scale.left);
@@ -161,12 +166,14 @@ class Timeline {
   }
 
   _pan(event) {
+    if (!this.small) return;
     const at = this.small.moment(event.offsetX), half = (this.to - this.from) / 2;
     this.look(at - half, at + half);
   }
 
   /** What is under the pointer, as text. */
   _say(event) {
+    if (!this.shown) return;
     const at = this.shown.scale.moment(event.offsetX);
     if (at < this.from) return;
     const within = (list) => list.filter(([start, end]) => start <= at && at < end);
