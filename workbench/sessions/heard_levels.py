@@ -7,8 +7,7 @@ import numpy as np
 
 from workbench.arrays import Floats
 from workbench.sessions.session import Session
-from workbench.sessions.tracks import frame_rms, read_track
-from workbench.units import FRAME_SAMPLES
+from workbench.sessions.tracks import frame_rms, read_part, track_samples
 
 
 def heard_levels(session: Session, agent: Path, taps: Sequence[tuple[int, float]]) -> Floats:
@@ -24,10 +23,11 @@ def heard_levels(session: Session, agent: Path, taps: Sequence[tuple[int, float]
     """
     if not taps:
         return session.levels.astype(np.float64)
-    heard = session.read(0, session.frames * FRAME_SAMPLES)
-    played = read_track(agent, len(heard))
-    for delay, gain in taps:
-        reach = min(len(heard) - delay, len(played))
-        if reach > 0:
-            heard[delay : delay + reach] += np.float32(gain) * played[:reach]
-    return frame_rms(heard.reshape(-1, FRAME_SAMPLES)).astype(np.float64)
+    length, parts, at = track_samples(agent), [], 0
+    for block in session.stream():  # a minute at a time: the whole of it would be in memory several times
+        heard = block.reshape(-1)
+        for delay, gain in taps:
+            heard += np.float32(gain) * read_part(agent, at - delay, at - delay + len(heard), length)
+        parts.append(frame_rms(block))
+        at += len(heard)
+    return np.concatenate(parts).astype(np.float64) if parts else np.zeros(0)

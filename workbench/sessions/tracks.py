@@ -101,6 +101,18 @@ def _whole(pcm: npt.NDArray[Any], bits: int) -> npt.NDArray[np.int32]:
     return whole
 
 
+def track_samples(path: Path) -> int:
+    """Length of an audio file in samples.
+
+    Raises:
+        WorkbenchError: the file is missing or cannot be decoded.
+    """
+    try:
+        return int(soundfile.info(path).frames)
+    except (OSError, soundfile.SoundFileError) as error:
+        raise WorkbenchError(f"{path}: cannot be decoded ({error}); make it again") from None
+
+
 def read_track(path: Path, samples: int) -> Audio:
     """The first ``samples`` of a mono audio file, fewer if it is shorter, float32 in [-1, 1).
 
