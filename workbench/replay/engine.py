@@ -5,7 +5,7 @@ the workbench is for; within each, a stage's job starts when its input is there 
 the cost source says. Nothing here reads a wall clock, and nothing knows which stack it runs.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from workbench.arrays import Audio
@@ -43,7 +43,7 @@ class ReplayResult:
     """
 
     trace: Trace
-    sounds: Callable[[], list[tuple[int, Audio]]]
+    sounds: Callable[[], Iterable[tuple[int, Audio]]]
     measured: MeasuredCosts | None = None
     pauses: Mapping[int, float] = field(default_factory=dict)
     mic: Callable[[], Iterator[Audio]] | None = None

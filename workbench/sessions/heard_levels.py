@@ -8,7 +8,7 @@ import numpy as np
 from workbench.arrays import Audio, Floats
 from workbench.sessions.echo_path import EchoPath
 from workbench.sessions.session import Session
-from workbench.sessions.tracks import frame_rms, read_track
+from workbench.sessions.tracks import frame_rms, read_part, track_samples
 from workbench.units import FRAME_SAMPLES
 
 Filtering = Callable[[Audio, Audio], Audio]
@@ -29,11 +29,14 @@ def heard_levels(session: Session, agent: Path, path: EchoPath, filters: Filteri
     """
     if not path and filters is None:
         return session.levels.astype(np.float64)
-    heard = session.read(0, session.frames * FRAME_SAMPLES)
-    played = read_track(agent, len(heard)) if agent.exists() else heard[:0]
-    heard = heard + path.echo([(0, played)], 0, len(heard))
-    frames: Audio = heard.reshape(-1, FRAME_SAMPLES)
-    if filters is not None:
-        far = np.pad(played, (0, len(heard) - len(played))).reshape(-1, FRAME_SAMPLES)
-        frames = np.stack([filters(*frame) for frame in zip(frames, far, strict=True)])
-    return frame_rms(frames).astype(np.float64)
+    length, parts, at = track_samples(agent) if agent.exists() else 0, [], 0
+    for block in session.stream():  # a minute at a time: the whole of it would be in memory several times
+        heard, begin = block.reshape(-1), at - path.reach if path else at
+        played = read_part(agent, begin, at + len(heard), length) if length else np.zeros(0, dtype=np.float32)
+        frames: Audio = (heard + path.echo([(begin, played)], at, at + len(heard))).reshape(-1, FRAME_SAMPLES)
+        if filters is not None:
+            far = np.zeros(len(heard), dtype=np.float32) if not length else played[-len(heard) :]
+            frames = np.stack([filters(*frame) for frame in zip(frames, far.reshape(-1, FRAME_SAMPLES), strict=True)])
+        parts.append(frame_rms(frames))
+        at += len(heard)
+    return np.concatenate(parts).astype(np.float64) if parts else np.zeros(0)

@@ -8,9 +8,7 @@ Longer than 300 lines because the protocol of all microphones, and the gate that
 import hashlib
 import math
 from bisect import bisect_left
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -30,8 +28,8 @@ PlayedSounds = Callable[[], list[tuple[int, Audio]]]
 _BLOCK = 60 * SAMPLE_RATE
 """Samples decoded at once."""
 
-_KEPT = 40 * _BLOCK
-"""Decoded samples that one process keeps: 40 minutes, 230 MB."""
+_ECHO_KEPT = 60 * SAMPLE_RATE
+"""How long before an answer the echo of earlier ones is still known: far longer than any listen cycle looks back."""
 
 
 class MicrophoneSource(Protocol):
@@ -97,28 +95,6 @@ class MicrophoneSource(Protocol):
         ...
 
 
-class _Blocks:
-    """Decoded audio that the replays of one process share: a study replays the same minutes again and again."""
-
-    def __init__(self, limit: int) -> None:
-        self._held: OrderedDict[tuple[Path, str, int], Audio] = OrderedDict()
-        self._limit = limit
-
-    def read(self, session: Session, number: int) -> Audio:
-        """A minute of the microphone."""
-        key = session.mic.path, session.mic.sha256, number
-        block = self._held.get(key)
-        if block is None:
-            block = self._held[key] = session.read(number * _BLOCK, min((number + 1) * _BLOCK, session.samples))
-            while len(self._held) > 1 and sum(map(len, self._held.values())) > self._limit:
-                self._held.popitem(last=False)
-        self._held.move_to_end(key)
-        return block
-
-
-_BLOCKS = _Blocks(_KEPT)
-
-
 class Microphone:
     """The frames of one session, with the agent's echo mixed in as it is played.
 
@@ -134,6 +110,7 @@ class Microphone:
 
     def __init__(self, session: Session, path: EchoPath, store: Store) -> None:
         self._session = session
+        self._store = store
         self._path = path
         self.frames = session.frames
         self.sha256 = session.mic.sha256
@@ -147,6 +124,8 @@ class Microphone:
         self.levels: Floats = levels.astype(np.float64)
         self._clean = self.levels
         self._played: list[tuple[int, Audio]] = []
+        self._known_from = 0
+        """First frame whose echo is known in full."""
         self._echoed: npt.NDArray[np.bool_] = np.zeros(self.frames if path else 0, dtype=bool)
         self._ascending: list[float] | None = None
         self._gates: dict[float, EnergyGate] = {}
@@ -167,8 +146,16 @@ class Microphone:
         parts = []
         for number in range(start // _BLOCK, (stop - 1) // _BLOCK + 1):
             first = number * _BLOCK
-            parts.append(_BLOCKS.read(self._session, number)[max(0, start - first) : stop - first])
+            parts.append(self._block(number)[max(0, start - first) : stop - first])
         return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
+
+    def _block(self, number: int) -> Audio:
+        """A minute of the recording, which the replays of one process share."""
+        start = number * _BLOCK
+        return self._store.in_memory(
+            key_of("audio", self.sha256, number),
+            lambda: self._session.read(start, min(start + _BLOCK, self._session.samples)),
+        )
 
     def arrived(self, index: int) -> int:
         """See :class:`MicrophoneSource`: its end."""
@@ -208,6 +195,7 @@ class Microphone:
 
     def _echo(self, played: list[tuple[int, Audio]], first: int, last: int) -> Audio:
         """The agent through the echo path in frames [first, last)."""
+        assert first >= self._known_from, f"frame {first} is asked for when its echo is forgotten"
         return self._path.echo(played, first * FRAME_SAMPLES, last * FRAME_SAMPLES)
 
     def levels_with(self, played: list[tuple[int, Audio]], first: int, last: int) -> Floats:
@@ -226,6 +214,7 @@ class Microphone:
         """The agent has played this: (first sample at the loudspeaker, PCM) in order of time."""
         if not self._path or not played:
             return
+        self._forget_before(played[0][0] - _ECHO_KEPT)
         first, last = self._reach(played)
         if first < last:
             mixed = self.levels_with(played, first, last)
@@ -235,6 +224,14 @@ class Microphone:
             self._echoed[first:last] = True
             self._gates.clear()
         self._played += played
+
+    def _forget_before(self, moment: int) -> None:
+        """Let go of sounds whose echo had ended by then."""
+        longest = self._path.reach
+        kept = next((i for i, (at, pcm) in enumerate(self._played) if at + len(pcm) + longest > moment), None)
+        if gone := len(self._played) if kept is None else kept:
+            del self._played[:gone]
+            self._known_from = moment // FRAME_SAMPLES + 1
 
     def _reach(self, played: list[tuple[int, Audio]]) -> tuple[int, int]:
         """Frames [first, last) in which the agent's sound arrives."""
