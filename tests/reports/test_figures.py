@@ -102,12 +102,12 @@ def test_many_turns_make_a_picture_of_the_slowest(tmp_path):
 
 def test_a_long_session_is_drawn_to_its_end(tmp_path):
     shapes = {}
-    for seconds in (59, 100, 400):
+    for seconds in (59, 100, 190):
         folder = make_session(tmp_path / f"s{seconds}", seconds)
         run, scored, summary = make_run(tmp_path, [folder], name=f"run{seconds}")
         list(write_figures(gather(run, scored, summary)))
         shapes[seconds] = picture(run.folder / "figures" / f"s{seconds}.timeline.png").shape[0]
-    line = (shapes[400] - shapes[100]) / 6  # lines of 45 s: 3 for 100 s, 9 for 400 s
+    line = (shapes[190] - shapes[100]) / 2  # lines of 45 s: 3 for 100 s, 5 for 190 s
     assert shapes[100] == pytest.approx(shapes[59] + 2 * line, abs=2)
 
 
