@@ -93,6 +93,7 @@ STEPS = (
         0,
         "recordings/talk/live.trace.jsonl",
     ),
+    Step("workbench echo SESSION", "workbench echo again", "stored in recordings/again/session.json"),
     Step("workbench import AUDIO", "workbench import clip.wav", "clip", 0, "recordings/clip/mic.flac"),
     Step("workbench synth SPEC...", "workbench synth spoken.toml", "spoken", 0, "recordings/spoken/labels.csv"),
     Step("workbench sessions [FOLDER_OR_SESSION...]", "workbench sessions --verify", "kitchen"),
@@ -113,6 +114,13 @@ STEPS = (
     ),
     Step("workbench replay recordings", "workbench replay recordings --stack scripted --no-page", "sessions, scripted"),
     Step("workbench replay recordings/*", "workbench replay recordings/* --stack scripted --json", '"run": "reports/'),
+    Step(
+        "workbench replay SESSION...",
+        "workbench replay spoken --stack scripted --out real --pace realtime",
+        "turns begin, end and read the same as on the virtual clock",
+        0,
+        "real/realtime/scores.json",
+    ),
     Step("workbench report RUN", "workbench report after --open && cat opened", "after/index.html\n"),
     Step(
         "workbench report RUN",
@@ -124,6 +132,7 @@ STEPS = (
     Step(
         "workbench sweep SESSION... KNOB", "workbench sweep spoken tts_chunk_chars --stack scripted --values 60,120", ""
     ),
+    Step("workbench placements SESSION...", "workbench placements spoken --stack scripted", "shared"),
     Step("workbench compare A B [C...]", "workbench compare before after --no-page", "1 turn went alike"),
     Step(
         "workbench compare A B [C...]",

@@ -12,11 +12,11 @@ from workbench.assistants import knobs_of
 from workbench.config import Config, override
 from workbench.errors import WorkbenchError
 from workbench.live.assistant import check_live
-from workbench.live.microphone import GrowingGate, LiveMicrophone
+from workbench.live.microphone import LiveMicrophone
 from workbench.sessions.labels import read_labels
 from workbench.sessions.session import Session, open_session, write_manifest
 from workbench.sessions.tracks import write_track
-from workbench.simulation.microphone import EnergyGate
+from workbench.simulation.energy_gate import EnergyGate, GrowingGate
 from workbench.stacks import make_stack
 from workbench.stages.protocols import Stages
 from workbench.trace import BargeIn, Cancel, Commit, Event, Pcm, Tokens, Transcript

@@ -36,14 +36,15 @@ class _WatchedEnvironment(LiveEnvironment):
         parts: see :class:`workbench.live.generation.LiveParts`.
         first: frame from which on is watched.
         watch: for barge-in; None where the user cannot interrupt.
+        asks: whether the STT is asked meanwhile: then :meth:`frame` and :meth:`step` are called in order of time.
 
     Attributes:
         over: when the answer is over by itself; later frames do not interrupt it.
     """
 
-    def __init__(self, parts: LiveParts, first: int, watch: AnswerWatch | None) -> None:
+    def __init__(self, parts: LiveParts, first: int, watch: AnswerWatch | None, asks: bool) -> None:
         super().__init__(parts.mic, parts.playback, answering=True)
-        self.watch = watch
+        self.watch, self._asks = watch, asks
         self._next = first
         self._is_held = False
         self.over = _NOT_KNOWN
@@ -59,7 +60,8 @@ class _WatchedEnvironment(LiveEnvironment):
         if until is None and not self._mic.is_live and not self._mic.more():
             self._expire(None)  # a simulated pause in which nothing is left to be done
         # Where time passes, all that is there has come; where it is simulated, a step that begins now is done yet.
-        self._look(self.over if until is None or self._mic.is_live else until)
+        if not self._asks:
+            self._look(self.over if until is None or self._mic.is_live else until)
         if until is not None:
             self._mic.catch_up(until + 1)  # of steps that may begin at once, the STT's is first
 
@@ -68,8 +70,15 @@ class _WatchedEnvironment(LiveEnvironment):
             return
         while self._next < self._mic.frames and frame_end(self._next) < over:
             frame, self._next = self._next, self._next + 1
-            at = self._playback.decided(self._mic.arrived(frame))
-            self._expire(at)
+            self.watch.frame(frame, self._playback.decided(self._mic.arrived(frame)))
+            self._act()
+
+    def frame(self, frame: int) -> None:
+        """A frame has come."""
+        assert self.watch is not None
+        at = self._playback.decided(self._mic.arrived(frame))
+        self._expire(at)
+        if at < self.over:
             self.watch.frame(frame, at)
             self._act()
 
@@ -113,7 +122,8 @@ class OneStreamTurn:
         self._over: int | None = None
         self._began: int | None = None
         self._stt: BackgroundStt | None = None
-        self._environment = _WatchedEnvironment(parts, turn.last + 1, self._watch())
+        asks = parts.knobs.barge_in is not None and parts.knobs.barge_in.asks_stt
+        self._environment = _WatchedEnvironment(parts, turn.last + 1, self._watch(), asks)
 
     def _watch(self) -> AnswerWatch | None:
         knobs, ears, first = self._parts.knobs, self._parts.listening.ears, self._turn.last + 1
@@ -171,7 +181,22 @@ class OneStreamTurn:
         hears = self._stt.process(lambda: self._over)
         watch = self._environment.watch
         assert self._parts.knobs.barge_in is not None
-        return [hears, self._ask(self._stt)] if watch is not None and self._parts.knobs.barge_in.asks_stt else [hears]
+        if watch is None or not self._parts.knobs.barge_in.asks_stt:
+            return [hears]
+        return [hears, self._show(self._stt.first), self._ask(self._stt)]
+
+    def _show(self, first: int) -> Process:
+        """Show each frame to the watch when it has come, after all that may begin by then."""
+        mic = self._parts.mic
+        for frame in itertools.count(first):
+            while frame >= mic.frames:
+                if mic.ended or self._over is not None:
+                    return
+                yield None
+            yield Job(mic.arrived(frame) + 1, 0, BARRIER)
+            if self._over is not None:
+                return
+            self._environment.frame(frame)
 
     def _ask(self, stt: BackgroundStt) -> Process:
         """Show each step to the watch when it has ended, after all that may begin by then."""

@@ -12,6 +12,7 @@ from workbench.stages.chunker import STOPS
 from workbench.trace import Trace
 from workbench.tuning.evaluator import Evaluator
 from workbench.tuning.output.phrases import counted, verdict
+from workbench.tuning.output.rule_comparison import RuleCost, compare_rules, rules_section
 from workbench.units import FRAME_SAMPLES, samples_to_seconds
 
 BORDERS = "borders of chunks inside a sentence"
@@ -86,11 +87,13 @@ class ListenerComparison:
     Attributes:
         sessions: how many were replayed.
         speech: as shipped.
+        rules: what other barge-in rules would do; empty without barge-in.
     """
 
     costs: tuple[FaultCost, ...]
     sessions: int
     speech: SpeechHeard
+    rules: tuple[RuleCost, ...] = ()
 
 
 def compare_listeners(
@@ -113,7 +116,8 @@ def compare_listeners(
             values = [summary.scores[key] for summary in summaries]
         return FaultCost(fault, key, texts[0], texts[1], (values[0], values[1]), differences.get(key))
 
-    return ListenerComparison(tuple(cost(fault, key) for fault, key in FAULTS), len(sessions), speech[0])
+    rules = compare_rules(evaluator, config, corrected, sessions) if config.assistant.barge_in else ()
+    return ListenerComparison(tuple(cost(fault, key) for fault, key in FAULTS), len(sessions), speech[0], rules)
 
 
 def spoken(traces: Iterable[Trace]) -> SpeechHeard:
@@ -158,6 +162,7 @@ def section(faults: ListenerComparison) -> str:
             *rows,
             "",
             _lost(faults.speech),
+            *(["", rules_section(faults.rules)] if faults.rules else []),
         ]
     )
 

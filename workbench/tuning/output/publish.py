@@ -20,6 +20,7 @@ from workbench.tuning.output.checklist_checks import run_checks
 from workbench.tuning.output.checklist_commands import HARMONY, budget_path
 from workbench.tuning.output.hotmic import by_rule, suggest
 from workbench.tuning.output.listener_comparison import ListenerComparison, compare_listeners
+from workbench.tuning.output.rule_comparison import FALSE, advice
 from workbench.tuning.result import Result
 from workbench.tuning.spec import StudySpec
 
@@ -52,6 +53,8 @@ def publish(
     faults = compare_listeners(evaluator, result.config, corrected, names) if corrected else None
     suggestions = [suggest(evaluator.material(name).session) for name in names]
     found = answer(result, suggestions, evaluator.summary(by_rule(spec.config, suggestions), spec.tuning))
+    if faults and (words := advice(faults.rules, result.least.get(FALSE))):
+        found = replace(found, unfixable=(*found.unfixable, words))
     if result.agreement:  # all is replayed by now
         result = replace(result, agreement=replace(result.agreement, passes=evaluator.passes))
     write_moshi_json(folder / "moshi.json", result.config, kept)
