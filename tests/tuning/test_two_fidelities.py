@@ -4,8 +4,10 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from scipy.stats import spearmanr
 
 from workbench.cache import Store
 from workbench.cli import cli
@@ -14,6 +16,7 @@ from workbench.metrics import summarise
 from workbench.stages.nearest_lm import NearestLm
 from workbench.tuning import evaluator, plan
 from workbench.tuning.evaluator import Evaluator
+from workbench.tuning.finalists import _ranks as ranks
 from workbench.tuning.spec import read_spec
 
 SPACE = """
@@ -122,3 +125,12 @@ def test_a_slow_language_model_is_not_asked_by_the_search(here, recordings, monk
     assert isinstance(stages.lm, NearestLm)
     scores = summarise(exact.scores(config, exact.names), bootstrap=False).scores
     assert found["values"] == [scores["loss_s_per_turn"]]
+
+
+def test_ranks_correlate_as_scipys_do() -> None:
+    random = np.random.default_rng(0)
+    for count in (3, 10, 50):
+        guesses = random.integers(0, count, count).astype(float)
+        truths = guesses + random.integers(0, 3, count)
+        found = np.corrcoef(ranks(guesses), ranks(truths))[0, 1]
+        assert found == pytest.approx(spearmanr(guesses, truths).statistic, rel=1e-12)

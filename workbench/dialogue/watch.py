@@ -24,6 +24,8 @@ class ChunkWatch:
 
     def __init__(self, listening: UserTurnRunner, knobs: Knobs, at: int) -> None:
         self._listening = listening
+        self._is_decided = False
+        self._decision: BargeInDecision | None = None
         self._loop = open_cycle(listening.ears, watch_knobs(knobs), at)
         listening.ears.scheduler.start(self._process())
 
@@ -34,7 +36,9 @@ class ChunkWatch:
 
     def decision(self) -> BargeInDecision | None:
         """The decision that it came to; None while it goes on, and where it brought no text."""
-        return decide(self._loop.cycle, self._loop.hears.text) if self._loop.cycle is not None else None
+        if not self._is_decided and self._loop.cycle is not None:
+            self._is_decided, self._decision = True, decide(self._loop.cycle, self._loop.hears.text)
+        return self._decision
 
     def decided(self) -> int | None:
         """When it decided; see :meth:`decision`."""

@@ -157,7 +157,7 @@ class Scheduler:
         self._run(list(self._waiting), environment)
 
     def _run(self, places: Sequence["_Place"], environment: Environment | None) -> None:
-        while any(place in self._waiting for place in places):
+        while not self._waiting.keys().isdisjoint(places):
             next_job = self._first()
             if environment is not None:
                 environment.come(next_job[0] if next_job else None)
@@ -178,9 +178,15 @@ class Scheduler:
 
     def _first(self) -> tuple[int, "_Place"] | None:
         """(ready, process) of the job whose turn it is."""
-        return min(((job.ready, place) for place, job in self._waiting.items() if job is not None), default=None)
+        first = None
+        for place, job in self._waiting.items():  # a plain loop: this is what a replay does most often
+            if job is not None and (first is None or (job.ready, place) < first):
+                first = job.ready, place
+        return first
 
     def _wake(self, ended: int | None, but: "_Place | None" = None) -> None:
+        if None not in self._waiting.values():
+            return
         for blocked in sorted(place for place, job in self._waiting.items() if job is None and place != but):
             self._advance(blocked, ended)
 

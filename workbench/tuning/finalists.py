@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from workbench.arrays import Floats
 from workbench.assistants import knobs_of
 from workbench.config import Config
 from workbench.tuning.objective import Goal, Outcome
@@ -102,13 +103,18 @@ def _could_win(goal: Goal, guessed: Outcome, tried: Sequence[tuple[Config, Outco
 
 
 def _agreement(tried: Sequence[tuple[Config, Outcome, Outcome]], settled: bool) -> Agreement:
-    from scipy.stats import spearmanr  # takes 0.3 s to load
-
     guesses = np.array([guessed.values[0] for _, guessed, _ in tried])
     truths = np.array([found.values[0] for _, _, found in tried])
     finite = np.isfinite(guesses) & np.isfinite(truths)
     guesses, truths = guesses[finite], truths[finite]
     differ = len(set(guesses)) > 1 and len(set(truths)) > 1
-    correlation = float(spearmanr(guesses, truths).statistic) if differ else None
+    correlation = float(np.corrcoef(_ranks(guesses), _ranks(truths))[0, 1]) if differ else None
     largest = float(np.abs(guesses - truths).max(initial=0.0))
     return Agreement(len(tried), correlation, largest, settled)
+
+
+def _ranks(values: Floats) -> Floats:
+    """Rank of each value; equal ones share the mean of theirs. scipy's takes 0.5 s to load."""
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks: Floats = (np.cumsum(counts) - (counts - 1) / 2)[places]
+    return ranks
