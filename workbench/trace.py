@@ -5,6 +5,8 @@ replayed one. ``docs/trace.md`` describes each event, and :mod:`workbench.trace_
 
 Conventions:
     Times and lengths are samples at 24 kHz. ``t`` is when an event is known; events are in order of ``t``.
+
+Longer than 300 lines because the set of events is closed.
 """
 
 from collections.abc import Iterable, Sequence
