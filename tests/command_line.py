@@ -20,9 +20,10 @@ class Done:
 
 
 def workbench(arguments: list[str], where: Path) -> Done:
-    """Run the command line in this process, which is quicker than a new one, and on a stack that needs no model."""
-    if arguments[:1] == ["replay"] and "--stack" not in arguments:
-        arguments = [*arguments, "--stack", "scripted"]
+    """Run the command line in this process, quicker than in a new one. A replay asks no model and writes no page."""
+    if arguments[:1] == ["replay"]:
+        stack = [] if "--stack" in arguments else ["--stack", "scripted"]
+        arguments = [*arguments, *stack, "--no-page"]
     out, err = io.StringIO(), io.StringIO()
     with chdir(where), redirect_stdout(out), redirect_stderr(err), patch.object(sys, "argv", ["workbench", *arguments]):
         try:

@@ -93,6 +93,7 @@ STEPS = (
         0,
         "recordings/talk/live.trace.jsonl",
     ),
+    Step("workbench echo SESSION", "workbench echo again", "stored in recordings/again/session.json"),
     Step("workbench import AUDIO", "workbench import clip.wav", "clip", 0, "recordings/clip/mic.flac"),
     Step("workbench synth SPEC...", "workbench synth spoken.toml", "spoken", 0, "recordings/spoken/labels.csv"),
     Step("workbench sessions [FOLDER_OR_SESSION...]", "workbench sessions --verify", "kitchen"),

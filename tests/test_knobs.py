@@ -15,6 +15,7 @@ from workbench.knobs import Knobs
 OTHER: dict[str, Knob] = {
     "step_costs.source": "fixed",
     "echo.path": "config",
+    "echo.echo_clip_dbfs": -12.0,
 }
 """Another value of knobs that take text; the empty one where there is only one to choose from."""
 
@@ -29,6 +30,7 @@ WAKING = [
     {"tts_stream": True},
     {"step_costs.source": "fixed"},
     {"echo.path": "config"},
+    {"canceller": "ratio"},
 ]
 """Settings under which some knobs are read that nothing reads under the defaults."""
 

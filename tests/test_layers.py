@@ -11,8 +11,8 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "workbench"
 
 FLOORS = (
-    "errors units arrays files new_folder file_forms config_sections config barge_in_knobs knobs moshi_json "
-    "cache_files cache execution dask_pool",
+    "errors units arrays files new_folder file_forms config_sections config barge_in_knobs echo_knobs knobs "
+    "moshi_json cache_files cache execution dask_pool",
     "sessions trace",
     "trace_file",
     "recording metrics simulation",

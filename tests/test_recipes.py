@@ -219,6 +219,36 @@ spec.write_text('format = 1\\n[[event]]\\nsound = "hiss"\\nkind = "noise"\\nafte
 assert [label.text for label in read_labels(session.labels_path)] == ["hiss"]
 """,
     ),
+    "Add a canceller or filter": Example(
+        most=2,
+        new={
+            "workbench/simulation/filters/deaf.py": '''
+"""Filter ``deaf``: nothing is heard."""
+
+
+class Deaf:
+    delay, cost_ms = 0, 1.0
+
+    def __init__(self, knobs):
+        pass
+
+    def step(self, near, far):
+        return 0 * near
+
+
+FILTER = Deaf
+''',
+        },
+        changed={
+            "workbench/config_sections.py": [('MIC_FILTERS = ("none",', 'MIC_FILTERS = ("none", "deaf",')],
+        },
+        shows=REPLAY.replace("SESSION", "BARGE_IN_SESSION") + """
+from workbench.trace import Commit
+def turns(name):
+    return sum(isinstance(event, Commit) for event in run(filter=name).events)
+assert turns("none") > 0 == turns("deaf")
+""",
+    ),
     "Add a barge-in rule": Example(
         most=2,
         new={

@@ -12,16 +12,22 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from workbench.cache_files import private_folder, raw_disk, remove_files, seal, unseal
 from workbench.errors import WorkbenchError
 
+if TYPE_CHECKING:
+    from workbench.arrays import Audio
+
 DEFAULT_LIMIT = 4 << 30
 """Bytes on disk before old entries go."""
 
-_MEMORY_LIMIT = 512 << 20
-"""Bytes of decoded entries one process keeps."""
+STUDY_MEMORY = 512 << 20
+"""Bytes of decoded entries that a process keeps which replays the same sessions again and again."""
+
+REPLAY_MEMORY = 64 << 20
+"""The same where each session is replayed once."""
 
 Value = TypeVar("Value")
 
@@ -67,6 +73,7 @@ class Store:
     Args:
         folder: where it lives on disk; None keeps everything in this process only.
         limit: bytes on disk.
+        memory: bytes of decoded entries that this process keeps.
 
     Attributes:
         folder: as given.
@@ -75,11 +82,11 @@ class Store:
         WorkbenchError: the folder cannot be used.
     """
 
-    def __init__(self, folder: Path | None, limit: int = DEFAULT_LIMIT) -> None:
+    def __init__(self, folder: Path | None, limit: int = DEFAULT_LIMIT, memory: int = STUDY_MEMORY) -> None:
         self._memory: OrderedDict[str, tuple[Any, int]] = OrderedDict()
         self._held = 0
         self._added: dict[str, bytes] = {}
-        self._limit = limit
+        self._limit, self._memory_limit = limit, memory
         self.folder = folder
         self._disk: Any = None
 
@@ -162,6 +169,16 @@ class Store:
         if self._open() is not None:
             self._try("set", key, seal(key, data))
 
+    def in_memory(self, key: str, make: "Callable[[], Audio]") -> "Audio":
+        """Audio that is made again where this process does not have it any more; it never goes to disk."""
+        if (held := self._memory.get(key)) is not None:
+            self._memory.move_to_end(key)
+            audio: Audio = held[0]
+            return audio
+        audio = make()
+        self._keep(key, audio, audio.nbytes)
+        return audio
+
     def add(self, key: str, data: bytes) -> None:
         """Take over an entry as another process encoded it; of two the longer, which has heard further."""
         disk = self._open()
@@ -178,14 +195,14 @@ class Store:
             self._held -= old[1]
         self._memory[key] = (value, size)
         self._held += size
-        while self._held > _MEMORY_LIMIT and len(self._memory) > 1:
+        while self._held > self._memory_limit and len(self._memory) > 1:
             _, (_, dropped) = self._memory.popitem(last=False)
             self._held -= dropped
 
     def usage(self) -> Usage:
         """Entries and bytes on disk."""
         if self._open() is None or self.folder is None:
-            return Usage(Path(), len(self._memory), self._held, _MEMORY_LIMIT)
+            return Usage(Path(), len(self._memory), self._held, self._memory_limit)
         return Usage(self.folder, self._try("__len__") or 0, int(self._try("volume") or 0), self._limit)
 
     def clear(self) -> int:

@@ -23,6 +23,13 @@ BARGE_IN_COMBINED = (
 ASKS_STT = frozenset({"words", "words_n", "pause_head"})
 """Barge-in rules that ask the STT, which must then hear the user while the agent speaks."""
 
+ECHO_PRESETS = ("laptop", "soundbar", "phone-on-table", "headset")
+"""Loudspeakers to choose from: ``workbench.sessions.echo_presets`` holds each."""
+
+CANCELLERS = ("none", "aec3", "ratio")
+MIC_FILTERS = ("none", "noise-suppression", "deepfilternet", "speech")
+"""What may stand in front of the listener: ``workbench.simulation.filters.NAME`` holds each, with ``_`` for ``-``."""
+
 
 def knob(
     default: Any,
@@ -183,9 +190,27 @@ class StepCostsConfig:
 class EchoConfig:
     """How the agent comes back through the microphone."""
 
-    path: str = knob("session", "from session.json, from here, or none", choices=("session", "config", "off"))
-    echo_gain_db: float = knob(-30.0, "loudspeaker to microphone", low=-120, high=20)
-    echo_delay_ms: float = knob(40.0, "loudspeaker to microphone", low=0, high=2_000)
+    path: str = knob(
+        "session",
+        "from session.json, from here (config), none (off), or a preset",
+        choices=("session", "config", "off", *ECHO_PRESETS),
+    )
+    echo_gain_db: float = knob(-30.0, "config: loudspeaker to microphone", low=-120, high=20)
+    echo_delay_ms: float = knob(40.0, "config: loudspeaker to microphone", low=0, high=2_000)
+    canceller: str = knob(
+        "none",
+        "echo canceller in front of the listener: aec3 (WebRTC's), ratio (silences soft frames while the agent plays)",
+        choices=CANCELLERS,
+    )
+    echo_ratio_db: float = knob(-20.0, "ratio: level over what is played from which a frame passes", low=-60, high=20)
+    filter: str = knob(
+        "none",
+        "filter behind it: noise-suppression (WebRTC's), deepfilternet (a network), speech (silences all but voices)",
+        choices=MIC_FILTERS,
+    )
+    echo_clip_dbfs: float = knob(
+        0.0, "level at which the loudspeaker saturates (soft clip); 0 is never", low=-60, high=0
+    )
 
 
 @dataclass(frozen=True)

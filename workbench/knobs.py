@@ -13,6 +13,7 @@ from functools import cached_property
 from workbench.barge_in_knobs import BargeInKnobs, resolve_barge_in
 from workbench.config import Config, Knob, StepCostsConfig, get, knobs
 from workbench.config_sections import StackConfig
+from workbench.echo_knobs import EchoKnobs, FilterKnobs, resolve_echo, resolve_filters
 from workbench.files import canonical_json
 from workbench.units import frames_for_ms, ms_to_samples, seconds_to_samples
 
@@ -91,14 +92,6 @@ class PlaybackKnobs:
 
 
 @dataclass(frozen=True)
-class EchoKnobs:
-    """Echo path: that of the session, or (delay in samples, linear gain) of each tap; no tap is no echo."""
-
-    of_session: bool
-    taps: tuple[tuple[int, float], ...]
-
-
-@dataclass(frozen=True)
 class StepCostKnobs:
     """Source of step costs, the profile's file, and the fixed table in samples by stage."""
 
@@ -149,6 +142,7 @@ class Knobs:
     barge_in: BargeInKnobs | None
     placement: str
     echo: EchoKnobs
+    filters: FilterKnobs
     stack: StackKnobs
     step_costs: StepCostKnobs
     reactive: bool
@@ -194,7 +188,8 @@ def resolve(config: Config, acts_as: Mapping[str, Knob]) -> Knobs:
         playback=PlaybackKnobs(max(1, own.tts_prebuffer_frames), ms_to_samples(own.playout_ms)),
         barge_in=resolve_barge_in(read) if assistant.barge_in else None,
         placement=own.placement,
-        echo=_echo(read),
+        echo=resolve_echo(read.echo),
+        filters=resolve_filters(read.echo),
         stack=StackKnobs(
             **vars(read.stack),
             stt_model_path=assistant.stt_model_path,
@@ -246,11 +241,6 @@ def _listen(config: Config) -> ListenKnobs:
         max_speech_frames=frames_for_ms(own.stt_max_speech_seconds * 1000),
         flush=own.stt_flush,
     )
-
-
-def _echo(config: Config) -> EchoKnobs:
-    taps = ((ms_to_samples(config.echo.echo_delay_ms), 10 ** (config.echo.echo_gain_db / 20)),)
-    return EchoKnobs(config.echo.path == "session", taps if config.echo.path == "config" else ())
 
 
 def _step_costs(config: StepCostsConfig) -> StepCostKnobs:

@@ -33,9 +33,9 @@ class RealtimeDriver:
         """See :func:`workbench.replay.engine.replay`; takes as long as the session."""
         assert isinstance(stages, Stages)  # by check_paced
         check_pause_heads(knobs, stages.stt)
-        taps = echo_path(knobs.echo, session)
-        head = replace(header(session, knobs, costs, taps), costs=REALTIME)
-        run = run_paced(Microphone(session, taps, store), stages, knobs, costs, head)
+        path = echo_path(knobs.echo, session)
+        head = replace(header(session, knobs, costs, path), costs=REALTIME)
+        run = run_paced(Microphone(session, path, store), stages, knobs, costs, head)
         self.runs.append(run)
         return ReplayResult(run.trace, lambda: run.sounds)
 

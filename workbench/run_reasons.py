@@ -33,11 +33,13 @@ def with_reasons(
     """
     from workbench.assistants import knobs_of
     from workbench.replay.engine import echo_path
+    from workbench.simulation.filters import FilterChain
 
     wrong = any(row.cutins or row.missed for row in scores.turns)
     if config.stack.name in DUPLEX_STACKS or not (wrong or scores.underruns):
         return scores
     options = knobs_of(config)
     agent = run / f"{session.name}.agent.flac"
-    levels = heard_levels(session, agent, echo_path(options.echo, session)) if wrong else np.zeros(0)
+    path, filters = echo_path(options.echo, session), FilterChain(options.filters).step if options.filters else None
+    levels = heard_levels(session, agent, path, filters) if wrong else np.zeros(0)
     return replace(scores, reasons=reasons(*happened, scores, options, levels))

@@ -102,7 +102,7 @@ def run_sessions(
         raise WorkbenchError(failed[0][1] if failed else "no session to replay")
     # Not needed to score a run again, nor to say that there is nothing to replay.
     from workbench.assistants import knobs_of
-    from workbench.cache import Store, default_folder
+    from workbench.cache import REPLAY_MEMORY, Store, default_folder
     from workbench.replay.engine import cost_source, replay
     from workbench.replay.prefetch import Prefetcher, hear, helpers, load_stack
     from workbench.replay.profiles import stack_profile, unknown_lm_time
@@ -111,7 +111,7 @@ def run_sessions(
     out = out or default_run_folder(config, [session.name for session, _ in opened])
     knobs = knobs_of(config)
     stack = make_stack(config)
-    store = Store(default_folder())
+    store = Store(default_folder(), memory=REPLAY_MEMORY)
     profile = stack_profile(stack, config, opened, store, progress)
     done: list[SessionRun] = []
     tasks = [(session.folder, labels, config, profile) for session, labels in opened]

@@ -12,7 +12,7 @@ from workbench.assistants.mlx_harmony_listener import MlxHarmonyListener, run_ml
 from workbench.assistants.protocol import ListenCycle, NextListen
 from workbench.assistants.workbench_listener import run_listen_cycle
 from workbench.knobs import ListenKnobs
-from workbench.simulation.microphone import EnergyGate
+from workbench.simulation.energy_gate import EnergyGate
 from workbench.units import FRAME_SAMPLES, frame_end, ms_to_samples
 
 OPTIONS = ListenKnobs(

@@ -17,6 +17,7 @@ from workbench.cache import Store
 from workbench.config import Config, override
 from workbench.config_sections import ASKS_STT, BARGE_IN_COMBINED, BARGE_IN_RULES
 from workbench.errors import WorkbenchError
+from workbench.sessions.echo_path import EchoPath
 from workbench.sessions.session import open_session
 from workbench.simulation.microphone import Microphone
 from workbench.stages.protocols import SttStep
@@ -111,7 +112,7 @@ def test_who_needs_the_stt_meanwhile_is_refused_where_it_stands_still(changes: d
 
 def test_the_voice_detector_says_the_same_from_the_store() -> None:
     session, store = open_session(RECORDINGS / "barge-in"), Store(None)
-    mic = Microphone(session, (), store)
+    mic = Microphone(session, EchoPath(), store)
     detector = VoiceDetector()
     fresh = [detector.step(mic.frame(number)) for number in range(10, 60)]
     assert max(fresh) > 0.9 > 0.1 > min(fresh)
@@ -125,7 +126,7 @@ def test_the_voice_detector_hears_the_echo_of_the_agent() -> None:
     session, store = open_session(RECORDINGS / "barge-in"), Store(None)
 
     def said(gain: float) -> list[float]:
-        mic = Microphone(session, ((0, gain),), store)
+        mic = Microphone(session, EchoPath(((0, gain),)), store)
         agent = np.concatenate([session.read(0, 20 * FRAME_SAMPLES)[::-1]] * 2)
         mic.listen_to(lambda: [(20 * FRAME_SAMPLES, agent)])
         voice = CachedVoice(mic, store, 10)

@@ -10,7 +10,7 @@ from ..command_line import workbench
 from ..conftest import MakeSession
 
 PROJECT = Path(__file__).parents[2]
-DEMO = ["demo", "--stack", "scripted"]
+DEMO = ["demo", "--stack", "scripted", "--no-page"]
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from workbench.assistants import knobs_of
 from workbench.config import Config, override
 from workbench.errors import WorkbenchError
 from workbench.live.assistant import check_live
-from workbench.live.microphone import GrowingGate, LiveMicrophone
+from workbench.live.microphone import LiveMicrophone
 from workbench.sessions.labels import read_labels
 from workbench.sessions.session import Session, open_session, write_manifest
 from workbench.sessions.tracks import write_track
-from workbench.simulation.microphone import EnergyGate
+from workbench.simulation.energy_gate import EnergyGate, GrowingGate
 from workbench.stacks import make_stack
 from workbench.stages.protocols import Stages
 from workbench.trace import BargeIn, Cancel, Commit, Event, Pcm, Tokens, Transcript
@@ -140,7 +140,7 @@ def said(talk: list[tuple[int, int]], folder: Path) -> Session:
     return write_manifest(folder, tracks={"mic": "mic.flac"}, name="said")
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(
     talk=st.lists(st.tuples(st.integers(1, 30), st.integers(1, 25)), min_size=1, max_size=8),
     changes=st.fixed_dictionaries(
@@ -166,7 +166,7 @@ def test_whatever_is_said_it_is_the_replay(
     assert by_kind(as_far(live, replayed)) == by_kind(replayed)
 
 
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(
     talk=st.lists(st.tuples(st.integers(1, 30), st.integers(1, 25)), min_size=1, max_size=8),
     changes=st.fixed_dictionaries(
@@ -290,7 +290,7 @@ def test_a_live_duplex_model_equals_the_replay_of_its_recording(tmp_path: Path) 
     assert by_kind(tuple(follower.events)) == by_kind(run_replay(recorded, (), config, Parrot()))
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(
     talk=st.lists(st.tuples(st.integers(1, 30), st.integers(1, 25)), min_size=1, max_size=8),
     delay=st.integers(0, 5),

@@ -186,7 +186,7 @@ def build(folder, name, mimi, c=None):
 
     ``mimi`` is a codec's directory: its weights are linked, and its ``mimi_config.json`` copied where it has one.
     """
-    c = c or shrink(config(name))
+    c = c or shrink(config(name), 256 if bits(name) else 128)
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(c, indent=2))
     (folder / file_name(c, "mimi_name")).symlink_to(mimi / "mimi-generated.safetensors")

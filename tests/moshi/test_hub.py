@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.moshi import scaled_models
-from tests.moshi.scaled_models import build, config, facts, file_name, shrink
+from tests.moshi.scaled_models import build, config, facts, file_name
 from workbench.cli import cli
 from workbench.errors import WorkbenchError
 from workbench.moshi import repository
@@ -111,10 +111,10 @@ def test_every_listed_name_has_a_configuration():
 @pytest.mark.parametrize(("short", "name"), PUBLISHED.items())
 def test_every_listed_name_is_pulled_and_passes_check(short, name, hub, small_codec, tmp_path, monkeypatch):
     source, names = tmp_path / "source", listed(name)
-    build(source, name, small_codec)
+    cut = build(source, name, small_codec)
     if "config.json" not in names:
         # What moshi_mlx falls back to has 7 billion weights; here it is scaled down as the weights are.
-        monkeypatch.setattr(repository, "published", lambda kind: shrink(config(name)))
+        monkeypatch.setattr(repository, "published", lambda kind: cut)
         (source / "config.json").unlink()
         (source / ".gitattributes").touch()
     (source / "README.md").write_text("not to be pulled")
@@ -199,23 +199,3 @@ def test_a_voice_leaves_the_folder_neither(sig, hub, tmp_path):
     code, said = run("models", "pull", "evil/repo", tmp_path / "target", "--voice", "v")
     assert code == 2
     assert "must name a file inside the model directory" in said
-
-
-@pytest.mark.slow
-def test_moshi_without_a_config_is_pulled_in_full_size(hub, zoo, tmp_path):
-    """4.8 GB of zeros, and the published codec: nothing is scaled down."""
-    from tests.moshi.test_published import table
-    from workbench.moshi import spm
-    from workbench.moshi.generate import Recipe
-
-    source = tmp_path / "source"
-    source.mkdir()
-    scaled_models.write_hole(source / "model.q4.safetensors", table("moshiko-mlx-q4"), padded=False, null=True)
-    codec = zoo.directory(Recipe("mimi", size="full")) / "mimi-generated.safetensors"
-    shutil.copy(codec, source / "tokenizer-e351c8d8-checkpoint125.safetensors")
-    (source / "tokenizer_spm_32k_3.model").write_bytes(spm.model(32_000))
-    hub("kyutai/moshiko-mlx-q4", source, [p.name for p in source.iterdir()])
-    code, out = run("models", "pull", "moshiko-q4", tmp_path / "target")
-    assert code == 0, out
-    assert "1247 tensors, 4805.4 MB BF16/U32, MLX-named, 4 bits" in out
-    (tmp_path / "target/model.q4.safetensors").unlink()

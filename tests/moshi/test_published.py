@@ -32,13 +32,14 @@ from workbench.moshi.stt import DsmStt
 from workbench.moshi.tts import DsmTts, TtsOptions
 from workbench.sessions.session import write_manifest
 from workbench.sessions.tracks import write_track
+from workbench.stages.recorded_lm import RecordedReply, add_reply
 
 REFUSED = {"hibiki-1b-pytorch-bf16", "tts-0.75b-en-public"}
 """What moshi_mlx 0.3.0 itself does not load."""
 
 LOADED = [name for name in names() if name not in REFUSED]
-FRAMES = 8
-FIXED_COSTS = ["--step-costs", "fixed"]
+FRAMES = 5
+QUICKLY = ["--step-costs", "fixed", "--no-page"]
 
 
 def table(name):
@@ -107,6 +108,8 @@ def test_full_size_files_pass_check(name, codec, tmp_path):
     assert found.kind == kind(c)
     assert found.bits == bits(name)
     assert not [line for line in lines if line.startswith("note")]
+    if name == "moshiko-mlx-q4":
+        assert any("1247 tensors, 4805.4 MB BF16/U32, MLX-named, 4 bits" in line for line in lines)
 
 
 @pytest.fixture(scope="module")
@@ -293,15 +296,17 @@ def session(tmp_path):
 
 def replay(root, session, out, monkeypatch):
     """``models check``, ``doctor`` and ``replay`` of what is in ``root``."""
-    options = ["--stack", "moshi-duplex"]
+    options, more = ["--stack", "moshi-duplex"], []
     if (root / "tts").exists():
         options = ["--stack", "moshi", "--set", f"tts_voice_path={next((root / 'tts/voices').iterdir())}"]
+        add_reply(root.parent / "replies.jsonl", RecordedReply(("Hello",), ("It", " is."), (100.0, 110.0)))
+        more = ["--set", f"lm=recorded:{root.parent / 'replies.jsonl'}"]
     code, said = run("models", "check", *sorted(root.iterdir()))
     assert code == 0, said
     monkeypatch.setattr("workbench.moshi.headroom.FRAME_MS", 60_000)  # how loaded this machine is must not matter
     code, said = run("doctor", "--models", root, "--steps", 10, *options[2:])
     assert code == 0, said
-    code, said = run("replay", session, *options, "--models", root, "--out", out, *FIXED_COSTS)
+    code, said = run("replay", session, *options, *more, "--models", root, "--out", out, *QUICKLY)
     assert code == 0, said
 
 
@@ -339,7 +344,7 @@ def test_every_naming_and_width_loads_with_moshi_mlx_tokens(mlx, width, small_co
     """With a name for the weights in config.json or the one moshi_mlx falls back to; tokens on fixed codes."""
     name, root = "stt-1b-en_fr-candle", tmp_path / "model"
     file = f"model{f'.q{width}' if width else ''}.safetensors"
-    c = build(root, name, small_codec)
+    c = build(root, name, small_codec, shrink(config(name)))
     (root / file_name(c, "moshi_name")).unlink()
     scaled_models.save_lm(root / file, scaled_models.random_lm(c), c, mlx=mlx, bits=width)
     for key in ({"moshi_name": file}, {}):
@@ -387,7 +392,7 @@ WRONG_NAMES = [
 @pytest.mark.parametrize(("file", "width", "said"), WRONG_NAMES)
 def test_bits_of_the_name_are_held_against_the_tensors(file, width, said, small_codec, tmp_path):
     name = "stt-1b-en_fr-mlx"
-    c = build(tmp_path / "model", name, small_codec)
+    c = build(tmp_path / "model", name, small_codec, shrink(config(name)))
     (tmp_path / "model" / file_name(c, "moshi_name")).unlink()
     scaled_models.save_lm(tmp_path / "model" / file, scaled_models.random_lm(c), c, mlx=True, bits=width)
     (tmp_path / "model/config.json").write_text(json.dumps(c | {"moshi_name": file}))

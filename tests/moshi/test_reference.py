@@ -59,7 +59,7 @@ def reference_arguments(c, *more):
 
 @pytest.fixture
 def heard(sound):
-    return sound[: 14 * FRAME_SAMPLES]  # the published codec costs 0.1 s a frame
+    return sound[: 9 * FRAME_SAMPLES]  # the published codec costs 0.1 s a frame
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_duplex_equals_run_inference(zoo, heard, wav, temperature):
     assert audio == spied["audio"]
     assert len(pcm) == len(frames) - 1  # one frame of acoustic delay
     np.testing.assert_array_equal(np.concatenate(pcm), np.concatenate(spied["pcm"], -1)[0, 0])
-    assert len(set(text)) > 5
+    assert len(set(text)) > 3
 
 
 def test_duplex_quantised_equals_run_inference(zoo, heard, wav):
@@ -183,7 +183,7 @@ OPTIONS = TtsOptions(cfg=2.0, final_padding=4, padding_between=1, decoder="mlx",
 )  # fmt: skip
 def test_tts_equals_run_tts(zoo, tts_run, arguments, options):
     c = zoo(Recipe("tts"))
-    text = 'Hello there: <break time="0.4s"/> (my) friend, it’s fine.'
+    text = 'Oh: <break time="0.4s"/> (my) it’s.'
     frames, notes, wav = tts_run(c, text, *arguments)
     speech = DsmTts(c, dataclasses.replace(OPTIONS, **options)).synthesize(text, seed=None)
     pcm = [p for p in speech if p is not None]

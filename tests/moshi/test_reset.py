@@ -8,6 +8,7 @@ from workbench.moshi.duplex import Duplex
 from workbench.moshi.generate import Recipe
 from workbench.moshi.stt import CONSUMER, EVERYTHING, DsmStt, DsmSttStream
 from workbench.moshi.tts import DsmTts
+from workbench.sessions.echo_path import EchoPath
 from workbench.simulation.microphone import Microphone
 from workbench.stages.cached_stt import CachedStt
 from workbench.units import FRAME_SAMPLES
@@ -192,7 +193,7 @@ def test_rustymimi_keeps_its_state_to_itself(zoo, utterances):
 
 def cycles(stt, session, store, lengths):
     """What cycles of so many frames, one after the other and none of them reset, say of a session."""
-    hearing = CachedStt(stt, Microphone(session, (), store), store)
+    hearing = CachedStt(stt, Microphone(session, EchoPath(), store), store)
     at, said = 0, []
     for frames in lengths:
         opened = hearing.open(fresh=False)

@@ -50,6 +50,17 @@ def test_without_speech_nothing_is_suggested() -> None:
     assert found.to_json()["stt_silence_threshold"] is None
 
 
+def test_a_loudspeaker_that_plays_meanwhile_is_noticed() -> None:
+    session = open_session(RECORDINGS / "reader")
+    spoken = session.read(0, 12 * SAMPLE_RATE)
+    found = calibrate(0.3 * spoken[: 8 * SAMPLE_RATE], spoken)
+    assert found.voices > 4
+    assert "is a loudspeaker playing?" in found.lines()[1]
+    steady = calibrate(noise(4, 0.02), spoken)
+    assert (steady.voices, "so loud a room is rare" in steady.lines()[1]) == (0, True)
+    assert calibrate(noise(4, 0.001), spoken).warning == ""
+
+
 @pytest.mark.parametrize(
     ("quiet", "after", "expected"),
     [(0.01, 0.01, 0.02), (0.001, 0.101, 0.051), (0.0001, 0.0001, 0.002)],

@@ -19,7 +19,7 @@ from .conftest import RATE, Sound
 
 
 def request(folder: Path, name: str | None) -> RecordRequest:
-    return RecordRequest(name, None, None, None, None, None, False, None, False, Config(), True, folder)
+    return RecordRequest(name, None, None, None, None, None, None, False, None, False, Config(), True, folder)
 
 
 def test_a_name_that_was_taken_meanwhile_is_numbered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

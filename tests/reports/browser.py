@@ -57,6 +57,14 @@ class Opened:
         self.tab.evaluate("document.querySelectorAll('details').forEach((item) => { item.open = true; })")
         self.until("[...document.querySelectorAll('details .scroll')].every((item) => item.firstChild)")
 
+    def faults(self) -> list:
+        """Serious faults for people who use a screen reader, by axe-core."""
+        from axe_playwright_python.sync_playwright import Axe
+
+        found = Axe().run(self.tab).response["violations"]
+        bad = [item for item in found if item["impact"] in ("serious", "critical")]
+        return [(item["id"], item["nodes"][0]["html"]) for item in bad]
+
     def number(self, selector: str, name: str) -> float:
         """A number that an element keeps in an attribute."""
         return float(self.tab.get_attribute(selector, name))

@@ -24,6 +24,7 @@ from workbench.reports.parts import OWNERS, owners
 from workbench.reports.timeline import _LANES, _LEFT, _RIGHT, _TITLE, Heading, draw_timeline
 from workbench.reports.timeline_data import FLOOR_DBFS, TimelineData, buffer_levels, timeline_data
 from workbench.runs import score_run
+from workbench.sessions.echo_path import EchoPath
 from workbench.sessions.labels import Label
 from workbench.trace import Cancel, Commit, Done, Header, Play, Trace
 from workbench.trace import Pcm as PcmEvent
@@ -101,12 +102,12 @@ def test_many_turns_make_a_picture_of_the_slowest(tmp_path):
 
 def test_a_long_session_is_drawn_to_its_end(tmp_path):
     shapes = {}
-    for seconds in (59, 100, 400):
+    for seconds in (59, 100, 190):
         folder = make_session(tmp_path / f"s{seconds}", seconds)
         run, scored, summary = make_run(tmp_path, [folder], name=f"run{seconds}")
         list(write_figures(gather(run, scored, summary)))
         shapes[seconds] = picture(run.folder / "figures" / f"s{seconds}.timeline.png").shape[0]
-    line = (shapes[400] - shapes[100]) / 6  # lines of 45 s: 3 for 100 s, 9 for 400 s
+    line = (shapes[190] - shapes[100]) / 2  # lines of 45 s: 3 for 100 s, 5 for 190 s
     assert shapes[100] == pytest.approx(shapes[59] + 2 * line, abs=2)
 
 
@@ -173,8 +174,10 @@ def test_level_is_the_recordings_and_with_an_echo_the_agents_too(tmp_path):
     run, scored, _ = make_run(tmp_path, questions(tmp_path))
     item, found = run.sessions[1], scored[1]
     agent = run.folder / "held.agent.flac"
-    clean = timeline_data(item.session, item.trace, found, agent, (), item.session.samples)
-    echoed = timeline_data(item.session, item.trace, found, agent, ((960, 10 ** (-30 / 20)),), item.session.samples)
+    clean = timeline_data(item.session, item.trace, found, agent, EchoPath(), item.session.samples)
+    echoed = timeline_data(
+        item.session, item.trace, found, agent, EchoPath(((960, 10 ** (-30 / 20)),)), item.session.samples
+    )
     own = 20 * np.log10(item.session.levels)
     assert clean.level == pytest.approx(np.maximum(own, FLOOR_DBFS), abs=1e-4)
     start, _ = echoed.audible[-1]
@@ -187,7 +190,9 @@ def test_level_is_the_recordings_and_with_an_echo_the_agents_too(tmp_path):
 def test_markers_distinguish_a_cut_in_from_a_commit(tmp_path):
     run, scored, _ = make_run(tmp_path, questions(tmp_path), barge_in=True)
     item = run.sessions[1]
-    data = timeline_data(item.session, item.trace, scored[1], run.folder / "held.agent.flac", (), item.session.samples)
+    data = timeline_data(
+        item.session, item.trace, scored[1], run.folder / "held.agent.flac", EchoPath(), item.session.samples
+    )
     found = [(marker.name, marker.bad) for marker in data.markers]
     assert found[:3] == [("cut-in", True), ("barge-in: speech", False), ("commit", False)]
 
@@ -200,7 +205,9 @@ def test_a_commit_that_ended_no_turn_is_marked_and_listed(tmp_path):
     def judged(*labels):
         taken = replace(run, sessions=(replace(item, labels=labels),))
         scored, summary = score_run(taken)
-        data = timeline_data(item.session, item.trace, scored[0], run.folder / "s.agent.flac", (), item.session.samples)
+        data = timeline_data(
+            item.session, item.trace, scored[0], run.folder / "s.agent.flac", EchoPath(), item.session.samples
+        )
         texts = [it.text for it in incidents(gather(taken, scored, summary)) if it.kind == "false end"]
         return scored[0], [(marker.name, marker.bad) for marker in data.markers], texts
 

@@ -16,7 +16,8 @@ from soundfile import SoundFile
 from workbench.cli.actions.report import write_page_of
 from workbench.errors import WorkbenchError
 from workbench.metrics.rows import PARTS
-from workbench.reports.charts import waterfall_chart
+from workbench.reports.charts import SettingPoint, front_chart, waterfall_chart
+from workbench.reports.colours import GREY
 from workbench.reports.html import policy, script_json
 from workbench.reports.incidents import KINDS, incidents
 from workbench.reports.markdown import escape, table, write_markdown
@@ -197,6 +198,15 @@ def test_every_figure_of_the_page_is_in_scores_json(tmp_path):
     known = {(p[answer], 100 * p[cut]) for p in page["grid"]["points"] if p[answer] is not None}
     assert known <= front
     assert page["grid"]["points"][page["grid"]["own"]] == [scores[key] for key in KEYS]
+
+
+def test_settings_that_never_answer_are_greyed_at_the_edge():
+    points = [SettingPoint("a", 800.0, 0.2), SettingPoint("b", None, 0.0), SettingPoint("now", 700.0, 0.1, "today")]
+    found = {tuple(source["name"]): source for source in sources(front_chart(points))}
+    assert found["b",]["x"][0] > 800
+    assert found["b",]["y"] == [0.0]
+    text = json.dumps(front_chart(points))
+    assert all(f'"{name}"' in text for name in ("never answers", "today", GREY))
 
 
 def sources(chart):

@@ -39,7 +39,7 @@ OPTIONS = (
     "space.toml",
     "--budget",
     "budget.toml",
-    *("--stack", "scripted"),
+    *("--stack", "scripted", "--no-page"),
 )
 
 

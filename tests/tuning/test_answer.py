@@ -34,7 +34,7 @@ def tuned(folders, *arguments: str, space: str = SILENCE, budget: str = "[budget
     Path("space.toml").write_text(space)
     Path("budget.toml").write_text(budget)
     files = ("--config", f"{REPOSITORY}/configs/baseline.toml", "--space", "space.toml", "--budget", "budget.toml")
-    return run("tune", *map(str, folders), "--name", name, *files, "--stack", "scripted", *arguments)
+    return run("tune", *map(str, folders), "--name", name, *files, "--stack", "scripted", "--no-page", *arguments)
 
 
 def result(name: str = "mine") -> dict:
@@ -203,7 +203,7 @@ def test_the_copy_commands_do_what_they_say(here, slow):
     theirs = here / "MLX-Harmony/configs/moshi.json"
     theirs.parent.mkdir(parents=True)
     theirs.write_text('{"barge_in": true}')
-    files = ("--space", "space.toml", "--budget", "budget.toml", "--stack", "scripted", "--trials", "8")
+    files = ("--space", "space.toml", "--budget", "budget.toml", "--stack", "scripted", "--trials", "8", "--no-page")
     Path("space.toml").write_text(SILENCE)
     Path("budget.toml").write_text("[budget]\n")
     run("tune", *map(str, slow), "--name", "mine", "--config", str(theirs), *files)
@@ -285,7 +285,7 @@ def test_a_price_changes_what_is_recommended_and_is_kept(here, slow):
 
 
 def replayed(folders) -> str:
-    run("replay", *map(str, folders), "--config", "configs/free/tuned.toml", "--out", "reports/free")
+    run("replay", *map(str, folders), "--config", "configs/free/tuned.toml", "--out", "reports/free", "--no-page")
     return "reports/free"
 
 
@@ -295,5 +295,7 @@ def test_resumed_with_another_price_a_study_is_refused_by_name(here, slow):
         run("tune", "--name", "mine", "--resume", "--price", "cut_in=4")
     with pytest.raises(WorkbenchError, match="unknown price 'cutin'"):
         run("tune", "--name", "mine", "--resume", "--price", "cutin=4")
-    assert run("tune", "--name", "mine", "--resume", "--price", "cut_in=2", "--trials", "3").return_value in (0, 1)
+    assert run(
+        "tune", "--name", "mine", "--resume", "--price", "cut_in=2", "--trials", "3", "--no-page"
+    ).return_value in (0, 1)
     assert result()["trials"] == 3

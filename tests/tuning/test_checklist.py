@@ -55,7 +55,7 @@ def project(tmp_path_factory):
         files = [f"--{name}={REPOSITORY}/configs/{name}.toml" for name in ("space", "budget")]
         files.append(f"--config={REPOSITORY}/configs/baseline.toml")
         names = [str(path.relative_to(folder)) for path in sessions]
-        more = ("--stack", "scripted", "--trials", "30", "--keep-keys-from", "own.json")
+        more = ("--stack", "scripted", "--trials", "30", "--keep-keys-from", "own.json", "--no-page")
         run("tune", *names, "--name", "one", *files, *more)
     return folder
 
@@ -104,7 +104,9 @@ def test_every_command_works_on_the_studys_own(inside):
         arguments = shlex.split(line)[1:]
         if arguments[0] in ("sessions", "replay"):
             assert [item for item in arguments if item in sessions] == sessions
-        codes[" ".join(item for item in arguments if item not in sessions)] = run(*arguments)
+        codes[" ".join(item for item in arguments if item not in sessions)] = run(
+            *arguments, *(["--no-page"] if arguments[0] == "replay" else [])
+        )
     config, budget = "--config configs/one/tuned.toml", "--budget studies/one/budget.toml"
     assert codes == {
         "sessions --verify": 0,
@@ -154,7 +156,7 @@ def test_the_price_of_the_window_stands_where_it_is_tuned(tmp_path, monkeypatch)
     sessions = [str(REPOSITORY / "recordings" / name) for name in ("barge-in", "holds", "television")]
     more = ["--listener", "mlx-harmony", "--set", "barge_in=true", "--set", "barge_in_window_seconds=8"]
     files = ["--config", f"{REPOSITORY}/configs/baseline.toml", "--space", "space.toml", "--budget", "budget.toml"]
-    run("tune", *sessions, "--name", "w", "--stack", "scripted", "--sampler", "grid", *files, *more)
+    run("tune", *sessions, "--name", "w", "--stack", "scripted", "--sampler", "grid", "--no-page", *files, *more)
     text = (tmp_path / "configs/w/checklist.md").read_text()
     scores = json.loads((tmp_path / "studies/w/result.json").read_text())["tuning"]
     before, after = (scores[side]["scores"]["shared_model_listens"] for side in ("baseline", "tuned"))

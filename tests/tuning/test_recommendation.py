@@ -64,7 +64,8 @@ def run(recordings, here, name: str, budget: str, *arguments: str):
     return CliRunner().invoke(
         cli,
         ["tune", *map(str, recordings), "--name", name, "--config", "base.toml", "--space", "space.toml", "--budget",
-         "budget.toml", "--stack", "scripted", "--sampler", "grid", *arguments],
+         "budget.toml", "--stack", "scripted", "--sampler", "grid", "--no-page",
+         *arguments],
         catch_exceptions=False,
         standalone_mode=False,
     )  # fmt: skip

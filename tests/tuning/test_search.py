@@ -44,7 +44,7 @@ SMALL = {
 WHERE = [
     *("--config", str(REPOSITORY / "configs/baseline.toml")),
     *("--budget", str(REPOSITORY / "configs/budget.toml")),
-    *("--stack", "scripted"),
+    *("--stack", "scripted", "--no-page"),
 ]
 SHIPPED = ("--space", str(REPOSITORY / "configs/space.toml"))
 URL = "journal:studies/one/journal.log"

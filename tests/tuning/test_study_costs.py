@@ -89,7 +89,7 @@ def test_a_resumed_study_keeps_its_costs(here, recordings):
     (here / "budget.toml").write_text("[budget]\ncutin_per_hold = 0.1\n")
     arguments = ["tune", str(recordings[0]), "--name", "one", "--trials", "2", "--stack", "scripted"]
     arguments += ["--config", str(REPOSITORY / "configs/baseline.toml"), "--space", "space.toml"]
-    arguments += ["--budget", "budget.toml"]
+    arguments += ["--budget", "budget.toml", "--no-page"]
     own = here / "own.json"
     write_profile(own, slower(make_stack(asked(recordings).config).profile, 2))
     run(*arguments, "--set", f"profile={own}")

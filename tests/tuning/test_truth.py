@@ -96,16 +96,17 @@ def test_tpe_needs_a_tenth_of_the_trials_of_a_random_search(tmp_path, here):
     spec = plan("small", folders, config, space, Goal(("voice_to_voice_ms_p95",), budget))
     evaluator = Evaluator(folders, config, Store(None))
 
-    def least(sampler: str, trials: int, seed: int) -> float:
+    def found(sampler: str, trials: int, seed: int) -> list[float]:
         one = replace(spec, sampler=sampler, trials=trials, seed=seed)
-        outcome = outcome_of(search(one, Objective(one, evaluator, spec.tuning)))
-        assert outcome.feasible
-        return outcome.values[0]
+        study = create(one, optuna.storages.InMemoryStorage())
+        run_trials(study, one, Objective(one, evaluator, spec.tuning))
+        outcomes = [outcome_of(trial) for trial in study.trials]
+        return [outcome.values[0] if outcome.feasible else np.inf for outcome in outcomes]
 
-    wide = least("random", 1000, 0)
-    assert sorted(least("tpe", 100, seed) for seed in range(5))[2] <= 1.02 * wide
-    # As few at random do not get there: the target is no gift.
-    assert sorted(least("random", 100, seed) for seed in range(5))[2] > 1.02 * wide
+    wide = found("random", 1000, 0)
+    assert sorted(min(found("tpe", 100, seed)) for seed in range(5))[2] <= 1.02 * min(wide)
+    # As few at random do not get there, in most of ten hundreds: the target is no gift.
+    assert sorted(min(wide[at : at + 100]) for at in range(0, 1000, 100))[4] > 1.02 * min(wide)
 
 
 def test_knobs_that_do_nothing_stay_as_they_were(planted, here):

@@ -29,7 +29,7 @@ CONFIGS = [
     *("--config", str(REPOSITORY / "configs/baseline.toml")),
     *("--space", str(REPOSITORY / "configs/space.toml")),
     *("--budget", str(REPOSITORY / "configs/budget.toml")),
-    *("--stack", "scripted"),
+    *("--stack", "scripted", "--no-page"),
 ]
 
 
@@ -81,6 +81,7 @@ def test_one_command_makes_a_config_the_assistant_takes(here, recordings):
     result = tuned(recordings, "--trials", "6", "--json")
     assert result.return_value in (0, 1)
     told = json.loads(result.stdout)
+    assert told["faults"] is None, "they are those of mlx-harmony"
     folder = here / "configs/one"
     data = json.loads((folder / "moshi.json").read_text())
     assert list(data) == list(get_type_hints(AssistantConfig))
@@ -111,7 +112,6 @@ def test_what_the_faults_cost_is_in_result_json(here, recordings):
     for item in costs:
         assert f"| {item['shipped']} | {item['corrected']} |" in text
     assert told["faults"]["sessions"] == len(recordings)
-    assert json.loads(tuned(recordings, "--name", "two", "--trials", "1", "--json").stdout)["faults"] is None
 
 
 def test_twice_the_same_bytes(here, recordings, monkeypatch):
@@ -160,7 +160,7 @@ def test_a_trials_trace_is_that_of_replay(here, recordings):
         config = spec.space.config(spec.config, trial.params)
         (here / "trial.toml").write_text(dump_toml(config))
         out = f"reports/{trial.number}"
-        run("replay", *map(str, recordings), "--config", "trial.toml", "--out", out)
+        run("replay", *map(str, recordings), "--config", "trial.toml", "--out", out, "--no-page")
         manifest = json.loads((here / out / "run.json").read_text())
         assert manifest["fingerprint"] == config.fingerprint
         for entry in manifest["sessions"]:

@@ -1,6 +1,7 @@
 """A search on a stand-in for the STT: what is recommended and claimed is replayed exactly."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -22,25 +23,44 @@ stt_silence_ms = { type = "frames", low = 160, high = 1600 }
 """
 
 
-@pytest.fixture
-def tuned(here, recordings, monkeypatch):
-    """``tuned(name, *options)``: ``result.json`` of a study; the scripted STT has a stand-in, as models have."""
-    monkeypatch.setattr(plan, "EXACT_STACKS", ())
+def tuned(recordings, *options):
+    """``result.json`` of a study ``one`` in this folder."""
     Path("space.toml").write_text(SPACE)
-
-    def run(name, *options):
-        asked = ("--name", name, "--trials", "20", "--space", str(here / "space.toml"), "--listener", "mlx-harmony")
-        done = CliRunner().invoke(
-            cli, ["tune", *map(str, recordings), *asked, "--stack", "scripted", *options], standalone_mode=False
-        )
-        assert done.return_value in (0, 1), done.output
-        return json.loads(Path(f"studies/{name}/result.json").read_text())
-
-    return run
+    asked = ("--name", "one", "--trials", "12", "--space", "space.toml", "--listener", "mlx-harmony")
+    arguments = ["tune", *map(str, recordings), *asked, "--stack", "scripted", "--no-page", *options]
+    done = CliRunner().invoke(cli, arguments, standalone_mode=False)
+    assert done.return_value in (0, 1), done.output
+    return json.loads(Path("studies/one/result.json").read_text())
 
 
-def test_what_is_recommended_and_compared_is_replayed_exactly(here, recordings, tuned):
-    found = tuned("one")
+@pytest.fixture(autouse=True)
+def _has_a_stand_in(monkeypatch):
+    """The scripted STT has one here, as models have."""
+    monkeypatch.setattr(plan, "EXACT_STACKS", ())
+
+
+@pytest.fixture(scope="module")
+def made(recordings, tmp_path_factory):
+    """A folder with the study that most tests here look at."""
+    folder = tmp_path_factory.mktemp("made")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("WORKBENCH_STORE", str(folder / "store"))
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        patch.setattr(plan, "EXACT_STACKS", ())
+        tuned(recordings)
+    return folder
+
+
+@pytest.fixture
+def copied(here, made):
+    """A copy of that folder, to work in."""
+    shutil.copytree(made, here, dirs_exist_ok=True)
+    return here
+
+
+def test_what_is_recommended_and_compared_is_replayed_exactly(copied, recordings):
+    found = json.loads(Path("studies/one/result.json").read_text())
     assert found["stand_in"]["settings"] >= 4
     spec, config = read_spec(Path("studies/one")), load(Path("configs/one/tuned.toml"))
     assert not spec.exact
@@ -53,8 +73,7 @@ def test_what_is_recommended_and_compared_is_replayed_exactly(here, recordings, 
     assert "The search asked a stand-in for the STT" in text
 
 
-def test_trials_are_those_of_the_stand_in(here, recordings, tuned):
-    tuned("one")
+def test_trials_are_those_of_the_stand_in(copied, recordings):
     spec = read_spec(Path("studies/one"))
     real = Evaluator(recordings, spec.config, Store(None))
     stand_in = real.stand_in
@@ -76,34 +95,27 @@ def test_trials_are_those_of_the_stand_in(here, recordings, tuned):
     assert differ
 
 
-def test_workers_change_nothing(here, tuned, monkeypatch):
-    written = []
-    for folder, options in (("a", ()), ("b", ("--workers", "2"))):
-        Path(folder).mkdir()
-        monkeypatch.chdir(here / folder)
-        tuned("one", *options)
-        names = ("studies/one/result.json", "configs/one/moshi.json", "configs/one/checklist.md")
-        written.append([Path(name).read_bytes() for name in names])
-        monkeypatch.chdir(here)
-    assert written[0] == written[1]
+def test_workers_change_nothing(here, made, recordings):
+    tuned(recordings, "--workers", "2")
+    for name in ("studies/one/result.json", "configs/one/moshi.json", "configs/one/checklist.md"):
+        assert Path(name).read_bytes() == (made / name).read_bytes()
 
 
-def test_exact_replays_every_trial(here, tuned):
-    assert tuned("one", "--exact")["stand_in"] is None
+def test_exact_replays_every_trial(here, recordings):
+    assert tuned(recordings, "--exact")["stand_in"] is None
     assert read_spec(Path("studies/one")).exact
 
 
-def test_a_study_does_not_change_its_fidelity(here, tuned):
-    tuned("one")
-    asked = ["tune", "--name", "one", "--resume", "--exact", "--trials", "21"]
+def test_a_study_does_not_change_its_fidelity(copied):
+    asked = ["tune", "--name", "one", "--resume", "--exact", "--trials", "13"]
     done = CliRunner().invoke(cli, asked, standalone_mode=False)
     assert "--exact: study 'one' was made without it" in str(done.exception)
 
 
-def test_a_slow_language_model_is_not_asked_by_the_search(here, recordings, tuned, monkeypatch):
+def test_a_slow_language_model_is_not_asked_by_the_search(here, recordings, monkeypatch):
     """Replies of the baseline's replays stand in; what is recommended is replayed with the model's own."""
     monkeypatch.setattr(evaluator, "SLOW_LMS", ("canned",))
-    found = tuned("one")
+    found = tuned(recordings)
     spec, config = read_spec(Path("studies/one")), load(Path("configs/one/tuned.toml"))
     exact = Evaluator(recordings, spec.config, Store(None))
     stages = exact.hear_whole(exact.names[0]).stages

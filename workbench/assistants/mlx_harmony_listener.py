@@ -21,7 +21,8 @@ from workbench.assistants.protocol import (
     first_frame,
 )
 from workbench.knobs import ListenKnobs
-from workbench.simulation.microphone import EnergyGate, MicrophoneSource
+from workbench.simulation.energy_gate import EnergyGate
+from workbench.simulation.microphone import MicrophoneSource
 from workbench.simulation.scheduler import BARRIER, Job, Process, queued, run_until_done
 from workbench.stages.cached_stt import Transcription
 from workbench.units import FRAME_SAMPLES, frame_end
@@ -36,9 +37,10 @@ WARMUP_BLOCKS = 2
 def listen(ears: Ears, opening: NextListen) -> Listening:
     """One listen cycle. It opens at once: it clears neither codec nor caches, so it pays for no reset."""
     stt, at = ears.stt, opening.at
-    if ears.environment is None and ears.scheduler.is_idle(at):
+    gate = stt.mic.gate(ears.knobs.threshold)
+    if ears.environment is None and len(gate.loud) == gate.total and ears.scheduler.is_idle(at):
         hears = stt.open(fresh=False)
-        cycle = run_mlx_harmony_cycle(hears, stt.mic.gate(ears.knobs.threshold), ears.step_costs, ears.knobs, at, at)
+        cycle = run_mlx_harmony_cycle(hears, gate, ears.step_costs, ears.knobs, at, at)
         if cycle.reason != "overrun":
             stt.close()
             return Listening(cycle, hears)
@@ -185,7 +187,7 @@ class MlxHarmonyListener(Generic[_H]):
                 return self._cycle("limit" if self.hears.pieces else "timeout", self._next - 1)
             frame = yield from self._take()
             if frame < 0:
-                return self._cycle("end", len(self._gate.loud) - 1)
+                return self._cycle("end", self._gate.total - 1)
             if self._knobs.silence and not (yield from self._speaks(frame)):
                 continue
             yield Job(self._now, 0, BARRIER)
@@ -205,9 +207,9 @@ class MlxHarmonyListener(Generic[_H]):
         newest = self._gate.come_by(self._now) - 1
         oldest = max(self._next, newest - QUEUE_BLOCKS + 1)
         if self._first >= 0 or self._fed:
-            self._dropped += range(self._next, min(oldest, len(self._gate.loud)))
+            self._dropped += range(self._next, min(oldest, self._gate.total))
         self._next = oldest + 1
-        while oldest >= len(self._gate.loud):
+        while oldest >= self._gate.total:
             if self._mic is None or self._mic.ended:
                 return -1
             yield None
@@ -216,11 +218,12 @@ class MlxHarmonyListener(Generic[_H]):
 
     def _speaks(self, frame: int) -> Generator[Job, int, bool]:
         """The energy gate; whether the block goes on to the STT."""
-        loud = self._gate.loud[frame]
         if self._mic is not None and (self._mic.has_echo or self._mic.reacts):
             # What the agent plays until the block's end, and who reacts to it, is known when that moment has come.
             yield Job(self._now, 0, BARRIER)
             loud = self._mic.level(frame) >= self._knobs.threshold
+        else:
+            loud = self._gate.loud[frame]
         if loud:
             self._speech += 1
             self._silence = 0

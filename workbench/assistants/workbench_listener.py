@@ -21,7 +21,7 @@ from workbench.assistants.protocol import (
     first_frame,
 )
 from workbench.knobs import ListenKnobs
-from workbench.simulation.microphone import EnergyGate
+from workbench.simulation.energy_gate import EnergyGate
 from workbench.simulation.scheduler import back_to_back, queued
 from workbench.stages.cached_stt import Transcription
 from workbench.units import frame_end

@@ -17,6 +17,7 @@ from workbench.cli.commands.dashboard import dashboard
 from workbench.cli.commands.demo import demo
 from workbench.cli.commands.devices import devices
 from workbench.cli.commands.doctor import doctor
+from workbench.cli.commands.echo import echo
 from workbench.cli.commands.import_ import import_
 from workbench.cli.commands.label import label
 from workbench.cli.commands.models import models
@@ -41,7 +42,7 @@ def cli() -> None:
     """Record, replay, measure and tune a local Moshi voice assistant at exact 80 ms frames."""
 
 
-cli.add_section("Record and label", (record, import_, synth, sessions, label))
+cli.add_section("Record and label", (record, import_, synth, sessions, label, echo))
 cli.add_section("Replay and score", (demo, replay, score, report, sweep, placements, compare))
 cli.add_section("Tune", (tune, studies, dashboard))
 cli.add_section("Models", (models, voices))

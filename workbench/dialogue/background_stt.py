@@ -78,7 +78,8 @@ class BackgroundStt:
         if self._ears.is_measured or self._said is not None:
             return None
         frames = np.arange(self.first, max(self.first, self._mic.frames))
-        return (frames + 1) * FRAME_SAMPLES, self._ears.step_costs(self.first, len(frames))
+        late = self._mic.arrived(self.first) - frame_end(self.first)
+        return (frames + 1) * FRAME_SAMPLES + late, self._ears.step_costs(self.first, len(frames))
 
     def step(self, frame: int) -> SttStep:
         """What it said of a frame; all before it are heard first."""

@@ -5,6 +5,7 @@ from workbench.cache import Store
 from workbench.dialogue.answer import AnswerResult
 from workbench.dialogue.conversation import Conversation
 from workbench.dialogue.user_turn import UserTurn, UserTurnRunner, check_pause_heads, make_ears
+from workbench.errors import WorkbenchError
 from workbench.knobs import Knobs
 from workbench.live.agent_turn import OneStreamTurn
 from workbench.live.chunk_turn import StreamPerChunkTurn
@@ -22,6 +23,11 @@ def check_live(knobs: Knobs, stages: Stages | DuplexModel) -> Stages | DuplexMod
     Raises:
         WorkbenchError: names the setting that cannot.
     """
+    if knobs.filters:
+        raise WorkbenchError(
+            "canceller and filter act in replays only: a live run hears the microphone as it is; set both to none, or "
+            "record first and replay with them"
+        )
     if isinstance(stages, Stages):  # a duplex model takes no turns: there is no listener whose knobs could be wrong
         check_pause_heads(knobs, stages.stt)
     return stages

@@ -5,11 +5,10 @@ from collections import deque
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
 from workbench.arrays import Audio
 from workbench.sessions.tracks import frame_rms
-from workbench.simulation.microphone import EnergyGate
+from workbench.simulation.energy_gate import EnergyGate, GrowingGate
 from workbench.units import FRAME_SAMPLES, frame_end
 
 _KEPT_FRAMES = 750
@@ -17,43 +16,6 @@ _KEPT_FRAMES = 750
 
 Arrival = Callable[[int], int]
 """A frame that ends at this sample has come: gives the present moment on the session's clock."""
-
-
-class GrowingGate(EnergyGate):
-    """Runs of loud and of quiet frames, as far as there are frames."""
-
-    def __init__(self, threshold: float) -> None:
-        super().__init__(np.zeros(0), threshold)
-        self._size = 0
-        self._loud = np.zeros(1024, dtype=bool)
-        self._counts = {loud: np.zeros(1024, dtype=np.int64) for loud in (True, False)}
-        self._arrived = np.zeros(1024, dtype=np.int64)
-
-    def add(self, level: float, arrived: int) -> None:
-        """Take the next frame: its level, and when it can be used."""
-        at, loud = self._size, level >= self.threshold
-        if at == len(self._loud):
-            self._loud, self._arrived = np.resize(self._loud, 2 * at), np.resize(self._arrived, 2 * at)
-            self._counts = {key: np.resize(counts, 2 * at) for key, counts in self._counts.items()}
-        self._size = at + 1
-        self._loud[at], self._arrived[at] = loud, arrived
-        self._counts[loud][at] = (self._counts[loud][at - 1] if at else 0) + 1
-        self._counts[not loud][at] = 0
-        self.loud = self._loud[: at + 1]
-        self._runs = {key: counts[: at + 1] for key, counts in self._counts.items()}
-
-    def _next(self, loud: bool, start: int, frames: int) -> int:
-        start = max(0, start)
-        found = np.flatnonzero(self._runs[loud][start:] >= frames)
-        return start + int(found[0]) if len(found) else -1
-
-    def arrived(self, frames: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """First sample of the clock at which each frame could be used."""
-        return self._arrived[frames]
-
-    def come_by(self, moment: int) -> int:
-        """How many frames could be used at a moment."""
-        return int(np.searchsorted(self._arrived[: self._size], moment, side="right"))
 
 
 class LiveMicrophone:

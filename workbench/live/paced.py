@@ -52,6 +52,10 @@ def check_paced(knobs: Knobs) -> None:
         raise WorkbenchError(f"--pace realtime is for stacks that take turns; {knobs.stack.name} speaks while it hears")
     if knobs.placement == "split":
         raise WorkbenchError("--pace realtime runs all models in one thread; set placement to serial or shared")
+    if knobs.reactive:
+        raise WorkbenchError("--pace realtime plays the recording as it is; set timing to fixed")
+    if knobs.filters:
+        raise WorkbenchError("--pace realtime hears the microphone as it is; set canceller and filter to none")
     if knobs.step_costs.source == "measured":
         raise WorkbenchError("--pace realtime needs costs that can be drawn; set --step-costs to profile or fixed")
 

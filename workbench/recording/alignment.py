@@ -6,9 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from workbench.recording.resample import Pcm24
+from workbench.recording.resample import Pcm24, dequantise, quantise
 from workbench.recording.tape import Tape, zeros
-from workbench.units import SAMPLE_RATE, samples_to_seconds
+from workbench.units import SAMPLE_RATE
+
+_LEAST_DRIFT_SECONDS, _LEAST_STAMPS = 60, 50
+"""A drift is not claimed of a shorter recording: time stamps shake by a millisecond."""
+_STAMP_AGE_SECONDS = 1.0
+"""An offset is the median of the last 2 s."""
 
 
 def alignment(tape: Tape) -> dict[str, Any]:
@@ -17,7 +22,8 @@ def alignment(tape: Tape) -> dict[str, Any]:
     Returns:
         ``agent_offset``: microphone sample at which the agent's first sample sounded; ``agent_offset_spread``: how far
         the per-second figures lie apart, in samples; ``drift_ppm`` between the two converters' clocks (over a minute
-        at least). Empty without an agent track or without time stamps.
+        at least). For an agent track that another device recorded, ``drift_ppm`` is taken out of the track
+        (``drift_removed``), and the offset is that of its first sample. Empty without an agent track or without stamps.
     """
     both = zip(tape.offsets.get("mic", []), tape.offsets.get("agent", []), strict=False)
     apart = [agent - mic for mic, agent in both]
@@ -27,9 +33,12 @@ def alignment(tape: Tape) -> dict[str, Any]:
         "agent_offset": round(median(apart)),
         "agent_offset_spread": round(max(apart) - min(apart), 1),
     }
-    if len(apart) >= 60:
-        seconds = np.linspace(0.0, samples_to_seconds(tape.samples["mic"]), len(apart))
-        found["drift_ppm"] = round(float(np.polyfit(seconds, apart, 1)[0]) / SAMPLE_RATE * 1e6, 1)
+    if len(apart) >= _LEAST_STAMPS and tape.samples["mic"] >= _LEAST_DRIFT_SECONDS * SAMPLE_RATE:
+        seconds = np.asarray(tape.ends["agent"][: len(apart)], dtype=np.float64) / SAMPLE_RATE - _STAMP_AGE_SECONDS
+        slope, start = np.polyfit(seconds, apart, 1)
+        found["drift_ppm"] = round(float(slope) / SAMPLE_RATE * 1e6, 1)
+        if "agent_input" in tape.header.get("device", {}):
+            found |= {"agent_offset": round(float(start)), "drift_removed": True}
     return found
 
 
@@ -37,6 +46,16 @@ def holes_of(tape: Tape, track: str) -> list[tuple[int, int]]:
     """Holes of a track as (tape sample before which it lies, samples missing), in order."""
     found = [e for e in tape.events if e["event"] == "hole" and e["track"] == track]
     return sorted((event["sample"], event["samples"]) for event in found)
+
+
+def resampled(blocks: Iterator[Pcm24], drift_ppm: float) -> Iterator[Pcm24]:
+    """A track on a clock that is faster by so many parts per million."""
+    import soxr
+
+    stream = soxr.ResampleStream(SAMPLE_RATE, SAMPLE_RATE * (1 + drift_ppm * 1e-6), 1, dtype="float32", quality="VHQ")
+    for block in blocks:
+        yield quantise(stream.resample_chunk(dequantise(block)))
+    yield quantise(stream.resample_chunk(np.zeros(0, dtype=np.float32), last=True))
 
 
 def filled(blocks: Iterator[Pcm24], holes: Sequence[tuple[int, int]]) -> Iterator[Pcm24]:

@@ -33,6 +33,10 @@ _VAD_RATE, _VAD_CHUNK = 16_000, 512
 _VAD_SPEECH = 0.5
 _LEAST_SPEECH_FRAMES = 10
 """Fewer than this (0.8 s) is no speech to go by."""
+_LEAST_VOICES = 4
+"""Frames of speech, 0.32 s, that make a quiet part doubtful."""
+_LOUD_ROOM_DBFS = -42.0
+"""Median level above which a room is doubtful: MLX-Harmony's threshold, at -40 dBFS, would always be near."""
 _GRID_DBFS = np.arange(-800, 1) / 10
 
 _RING_SLOTS = 125
@@ -65,6 +69,7 @@ class Calibration:
         quiet: level of each frame while nobody spoke.
         speech: level of each frame that is speech.
         asked: frames in which speech was asked for.
+        voices: frames of the quiet part in which somebody, or a loudspeaker, speaks all the same.
         suggested: threshold with the least error; None where too little speech was heard to go by.
         hotmic: what ``hotmic``'s rule says; None likewise.
     """
@@ -72,6 +77,7 @@ class Calibration:
     quiet: tuple[float, ...]
     speech: tuple[float, ...]
     asked: int
+    voices: int
     suggested: Threshold | None
     hotmic: Threshold | None
 
@@ -82,6 +88,21 @@ class Calibration:
             data[key] = [float(f"{level:.4g}") for level in data[key]]
         return {"frame_ms": 80, "stt_silence_threshold": self.suggested.value if self.suggested else None, **data}
 
+    @property
+    def warning(self) -> str:
+        """What makes the noise floor too high; empty where nothing does."""
+        if self.voices >= _LEAST_VOICES:
+            return (
+                f"warning      speech in {self.voices} of {len(self.quiet)} frames that should be quiet: is a "
+                "loudspeaker playing? The noise floor is too high then; stop it and calibrate again"
+            )
+        if dbfs(float(np.median(np.asarray(self.quiet)))) > _LOUD_ROOM_DBFS:
+            return (
+                "warning      so loud a room is rare: is a loudspeaker playing, or the microphone's gain too high? "
+                "The noise floor is too high then; see to that and calibrate again"
+            )
+        return ""
+
     def lines(self) -> list[str]:
         """The reasoning, for people."""
         quiet = np.asarray(self.quiet)
@@ -89,6 +110,8 @@ class Calibration:
             f"noise floor  {dbfs(float(np.median(quiet))):6.1f} dBFS median, {_at(quiet, 95)} at 95 %, "
             f"{dbfs(float(quiet.max())):.1f} loudest ({len(quiet)} frames of 80 ms)"
         ]
+        if warning := self.warning:
+            out.append(warning)
         if self.suggested is None or self.hotmic is None:
             return [
                 *out,
@@ -162,6 +185,7 @@ def calibrate(quiet: Audio, spoken: Audio) -> Calibration:
         quiet=tuple(quiet_rms.tolist()),
         speech=tuple(speech_rms.tolist()),
         asked=len(spoken_rms),
+        voices=int(is_speech(quiet).sum()),
         suggested=judge(suggest(quiet_rms, speech_rms), quiet_rms, speech_rms) if enough else None,
         hotmic=judge(hotmic(quiet, spoken), quiet_rms, speech_rms) if enough else None,
     )

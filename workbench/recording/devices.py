@@ -200,6 +200,25 @@ def one_stream(microphone: StreamSettings, loudspeaker: StreamSettings) -> bool:
     return mic.index == speaker.index and mic.host != _ALSA and microphone.rate == loudspeaker.rate
 
 
+def check_one_clock(microphone: StreamSettings, loopback: StreamSettings) -> None:
+    """Check that two inputs can be laid on one clock.
+
+    Raises:
+        WorkbenchError: they are one device, or their time stamps could not be compared.
+    """
+    mic, agent = microphone.device, loopback.device
+    if mic.index == agent.index:
+        raise WorkbenchError(
+            f"--agent-device {agent.name!r} is the microphone: name the device that gives what the assistant plays "
+            "(docs/record.md), and the microphone with --device"
+        )
+    if (mic.host == _JACK) != (agent.host == _JACK):
+        raise WorkbenchError(
+            f"microphone on {mic.host} and the agent's device on {agent.host} have no clock in common: "
+            "choose both from one of them with --device and --agent-device"
+        )
+
+
 def reason_of(error: Exception) -> str:
     """PortAudio's message as an instruction to the user."""
     text = str(error.args[0]) if error.args else str(error)

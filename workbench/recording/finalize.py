@@ -14,7 +14,7 @@ import soundfile
 from workbench import __version__
 from workbench.errors import WorkbenchError
 from workbench.files import sha256_file, sync, write_text
-from workbench.recording.alignment import alignment, filled, holes_of, placed
+from workbench.recording.alignment import alignment, filled, holes_of, placed, resampled
 from workbench.recording.bandwidth import Stretch, stretches
 from workbench.recording.levels import DEAD
 from workbench.recording.live_trace import LiveLog, causal_offset, live_trace, read_log
@@ -151,12 +151,17 @@ def _make(folder: Path, tape: Tape, device: Mapping[str, Any]) -> tuple[Session,
         offsets["agent"] += late
         align |= {"agent_offset": offsets["agent"], "agent_offset_raised": late}
     tracks = {track: f"{track}.flac" for track in tape.samples}
+    whole = {track: filled(tape.read(track), holes[track]) for track in tracks}
+    if align.get("drift_removed"):
+        whole["agent"] = resampled(whole["agent"], align["drift_ppm"])
     heard = {
-        track: _write(folder / file, placed(filled(tape.read(track), holes[track]), offsets[track], samples))
-        for track, file in tracks.items()
+        track: _write(folder / file, placed(whole[track], offsets[track], samples)) for track, file in tracks.items()
     }
     bands = stretches(folder / tracks["mic"])
-    events = sorted(_events(tape, holes, offsets, samples) + _band_events(bands), key=lambda event: event["sample"])
+    scale = 1 + align["drift_ppm"] * 1e-6 if align.get("drift_removed") else 1.0
+    events = sorted(
+        _events(tape, holes, (offsets, scale), samples) + _band_events(bands), key=lambda event: event["sample"]
+    )
     write_text(folder / EVENTS, "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in events))
     notes = [Label(e["sample"], e["sample"], "note", None, e.get("text", "")) for e in events if e["event"] == "mark"]
     if notes:
@@ -215,13 +220,15 @@ def _write(path: Path, blocks: Iterator[Pcm24]) -> bool:
 
 
 def _events(
-    tape: Tape, holes: Mapping[str, list[tuple[int, int]]], offsets: Mapping[str, int], samples: int
+    tape: Tape, holes: Mapping[str, list[tuple[int, int]]], clock: tuple[Mapping[str, int], float], samples: int
 ) -> list[dict[str, Any]]:
-    """Events on the session's clock, in order, inside the session."""
+    """Events on the session's clock, in order, inside the session; ``clock``: offsets, and stretch of the agent."""
+    offsets, stretch = clock
 
     def place(sample: int, track: str) -> int:
-        before = sum(missing for at, missing in holes[track] if at < sample)
-        return min(max(0, sample + before + offsets[track]), samples)
+        before = sample + sum(missing for at, missing in holes[track] if at < sample)
+        whole = round(before * stretch) if track == "agent" else before
+        return min(max(0, whole + offsets[track]), samples)
 
     out = []
     for event in [*tape.events, *_damaged(tape)]:

@@ -27,6 +27,8 @@ class RecordingPlan:
     gate: tuple[float, float, float]
     play: Path | None = None
     output: StreamSettings | None = None
+    loopback: StreamSettings | None = None
+    """Device that gives what another program plays: the agent track; not together with ``output``."""
     one_stream: bool = False
     """Microphone and loudspeaker are opened as one stream (``audio.one_stream``)."""
     seconds: float | None = None

@@ -77,6 +77,10 @@ class Recorder:
         self._feeder: Feeder | None = None
         if plan.output is not None:
             self.tap = self._make_output(plan.output)
+        if plan.loopback is not None:
+            self._names.append(f"the agent's device ({plan.loopback.device.name})")
+            played = BlockRing(_RING_SLOTS, plan.loopback.frames, plan.loopback.channels)
+            self.lines.append(TrackWriter("agent", played, plan.loopback.rate))
         try:
             self._open(openers)
             limit = None if plan.seconds is None else seconds_to_samples(plan.seconds)
@@ -116,6 +120,8 @@ class Recorder:
         self._streams.append(openers[0](plan.input, heard))
         if plan.output is not None and self.tap is not None:
             self._streams.append(openers[1](plan.output, self.tap))
+        if plan.loopback is not None:
+            self._streams.append(openers[0](plan.loopback, InputTap(self.lines[-1].ring)))
 
     def start(self) -> None:
         """Let the streams run. The session's first sample comes once they have settled, in 1 to 3 s.
@@ -259,6 +265,8 @@ class Recorder:
         device: dict[str, Any] = {"input": _device_facts(plan.input)}
         if plan.output is not None:
             device |= {"output": _device_facts(plan.output), "one_stream": plan.one_stream}
+        if plan.loopback is not None:
+            device |= {"agent_input": _device_facts(plan.loopback)}
         return {
             "name": plan.folder.name,
             "limit": None if plan.seconds is None else seconds_to_samples(plan.seconds),

@@ -18,7 +18,7 @@ import json
 import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -161,6 +161,7 @@ class Tape:
         offsets: per track, the journal's offsets in order.
         events: of the tape, as if the recording had ended in order.
         problems: what is not as it was written, in words.
+        ends: per track, its samples at each of its offsets.
     """
 
     folder: Path
@@ -170,6 +171,7 @@ class Tape:
     offsets: Mapping[str, list[float]]
     events: list[TapeEvent]
     problems: tuple[str, ...] = ()
+    ends: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def read(self, track: str) -> Iterator[Pcm24]:
         """The track in blocks of ten seconds at most."""
@@ -237,6 +239,7 @@ def open_tape(session: Path) -> Tape:
         samples=samples,
         damaged=damaged,
         offsets={t: [line.offsets[t] for line in commits if t in line.offsets] for t in tracks},
+        ends={t: [line.ends.get(t, (0, 0))[0] for line in commits if t in line.offsets] for t in tracks},
         events=closed(events, [event for event in undecided if event is not None], samples["mic"]),
         problems=tuple(problems),
     )

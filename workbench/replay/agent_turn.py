@@ -1,6 +1,6 @@
 """The answering half of a replay: an answer on the virtual clock, up to where the user stops it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -133,9 +133,9 @@ class AgentTurnRunner:
         self._react(answer, now=answer.over)
         return answer, stopped, ()
 
-    def all_sounds(self) -> list[tuple[int, Audio]]:
-        """What left the loudspeaker in the whole session, and when."""
-        return [sound for answer in self._answers for sound in self._sounds(answer)]
+    def all_sounds(self) -> Iterator[tuple[int, Audio]]:
+        """What left the loudspeaker in the whole session, and when: an answer at a time is in memory."""
+        return (sound for answer in self._answers for sound in self._sounds(answer))
 
     def _sounds(self, answer: Answer) -> list[tuple[int, Audio]]:
         """What leaves the loudspeaker and when."""

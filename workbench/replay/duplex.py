@@ -14,8 +14,9 @@ from workbench.arrays import Audio
 from workbench.cache import Store, key_of
 from workbench.dialogue.duplex_events import BLOCK_STEPS, DuplexEventBuilder, job_of
 from workbench.knobs import Knobs
+from workbench.sessions.echo_path import EchoPath
 from workbench.sessions.session import Session
-from workbench.simulation.microphone import Taps
+from workbench.simulation.filters import FilterChain
 from workbench.simulation.step_costs import STAGES, CostSource, MeasuredCosts
 from workbench.stages.playback import OpenStream
 from workbench.stages.protocols import DuplexModel, DuplexStep
@@ -32,21 +33,21 @@ class DuplexReplay:
         knobs: prebuffer, device latency and the seed of sampling are read.
         costs: what its steps cost; they are drawn as the stage ``tts``.
         store: cache of what it said.
-        taps: echo path from the loudspeaker to the microphone.
+        path: echo path from the loudspeaker to the microphone.
 
     Attributes:
         played: (first sample at the loudspeaker, PCM) of every frame.
     """
 
     def __init__(
-        self, session: Session, duplex: DuplexModel, knobs: Knobs, costs: CostSource, store: Store, taps: Taps
+        self, session: Session, duplex: DuplexModel, knobs: Knobs, costs: CostSource, store: Store, path: EchoPath
     ) -> None:
         self._session, self._duplex, self._costs, self._store = session, duplex, costs, store
-        self._taps, self._playout, self._seed = taps, knobs.playback.playout, knobs.seed
+        self._path, self._playout, self._seed = path, knobs.playback.playout, knobs.seed
         self._prebuffer = knobs.playback.prebuffer
+        self._filters, self._chain = knobs.filters, FilterChain(knobs.filters)
         self._stream = OpenStream(self._prebuffer)
         self._timer = costs if isinstance(costs, MeasuredCosts) else None
-        self._echo = np.zeros(session.samples if taps else 0, dtype=np.float32)
         self._placed = 0
         self._events: list[Event] = []
         self._builder = DuplexEventBuilder(costs, self._playout, self._events)
@@ -56,7 +57,7 @@ class DuplexReplay:
         """Replay it; the events in no particular order."""
         done = 0
         for number, step in enumerate(self._steps()):
-            begun = max(frame_end(number), done)
+            begun = max(frame_end(number) + self._chain.cost, done)
             group, job = job_of(number)
             done = begun + int(self._costs.draw("tts", group, job + 1)[job])
             self._builder.stepped(begun, done, step)
@@ -70,8 +71,10 @@ class DuplexReplay:
     def _steps(self) -> Iterator[DuplexStep]:
         """Steps of the model, from the cache or run now."""
         where = [self._session.mic.sha256, self._duplex.fingerprint, self._seed]
-        if self._taps:  # what it hears depends on when it was heard
-            where += [list(self._taps), self._costs.name, self._costs.digest, self._session.name]
+        if self._chain:
+            where += [self._filters.canceller, self._filters.filter, self._filters.ratio_db, self._chain.cost]
+        if self._path or self._chain:  # what it hears depends on when it was heard
+            where += [self._path.key, self._costs.name, self._costs.digest, self._session.name]
             where += [self._prebuffer, self._playout, BLOCK_STEPS]
         key = key_of("duplex", 1, where)
         if self._timer is None and (known := self._store.get(key, _decode)) is not None:
@@ -92,8 +95,17 @@ class DuplexReplay:
 
     def _frame(self, number: int) -> Audio:
         start, stop = number * FRAME_SAMPLES, (number + 1) * FRAME_SAMPLES
-        clean = self._session.read(start, stop)
-        return clean + self._echo[start:stop] if self._taps else clean
+        heard = self._session.read(start, stop)
+        if not self._path and not self._chain:
+            return heard
+        audible = []
+        for at, pcm in reversed(self.played[: self._placed]):
+            if at + len(pcm) + (self._path.reach if self._path else 0) <= start:
+                break
+            audible.append((at, pcm))
+        if self._path:
+            heard = heard + self._path.echo(audible[::-1], start, stop)
+        return self._chain.step(heard, EchoPath(((0, 1.0),)).echo(audible, start, stop)) if self._chain else heard
 
     def _place(self, requests: list[int]) -> None:
         """The next frames go out at these requests of the device, and come back as echo."""
@@ -102,11 +114,6 @@ class DuplexReplay:
             self.played[self._placed] = (sounds, pcm)
             self._builder.sounded(self._placed, at)
             self._placed += 1
-            for delay, gain in self._taps:
-                begin = sounds + delay
-                length = min(FRAME_SAMPLES, len(self._echo) - begin)
-                if length > 0:
-                    self._echo[begin : begin + length] += np.float32(gain) * pcm[:length]
 
 
 def _encode(steps: list[DuplexStep]) -> bytes:

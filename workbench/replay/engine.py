@@ -5,7 +5,7 @@ the workbench is for; within each, a stage's job starts when its input is there 
 the cost source says. Nothing here reads a wall clock, and nothing knows which stack it runs.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from workbench.arrays import Audio
@@ -13,13 +13,16 @@ from workbench.assistants import assistant
 from workbench.cache import Store
 from workbench.dialogue.conversation import Conversation
 from workbench.dialogue.user_turn import UserTurnRunner, make_ears
+from workbench.echo_knobs import EchoKnobs
 from workbench.errors import WorkbenchError
-from workbench.knobs import EchoKnobs, Knobs
+from workbench.knobs import Knobs
 from workbench.replay.agent_turn import AgentTurnRunner
 from workbench.replay.duplex import DuplexReplay
 from workbench.replay.reacting import reacting
+from workbench.sessions.echo_path import EchoPath, parse_echo, preset_path
 from workbench.sessions.session import Session
-from workbench.simulation.microphone import Microphone, Taps, taps_from
+from workbench.simulation.filtered_microphone import FilteredMicrophone
+from workbench.simulation.microphone import Microphone
 from workbench.simulation.step_costs import CostSource, FixedCosts, MeasuredCosts, Profile, ProfileCosts
 from workbench.stages.protocols import DuplexModel, Stages
 from workbench.trace import Event, Header, Trace, in_order
@@ -40,7 +43,7 @@ class ReplayResult:
     """
 
     trace: Trace
-    sounds: Callable[[], list[tuple[int, Audio]]]
+    sounds: Callable[[], Iterable[tuple[int, Audio]]]
     measured: MeasuredCosts | None = None
     pauses: Mapping[int, float] = field(default_factory=dict)
     mic: Callable[[], Iterator[Audio]] | None = None
@@ -81,17 +84,22 @@ def replay(
         WorkbenchError: the knobs ask for what the stages cannot do.
     """
     measured = costs if isinstance(costs, MeasuredCosts) else None
-    taps = echo_path(knobs.echo, session)
+    path = echo_path(knobs.echo, session)
     if not isinstance(stages, Stages):
-        conversation = DuplexReplay(session, stages, knobs, costs, store, taps)
+        conversation = DuplexReplay(session, stages, knobs, costs, store, path)
         events = conversation.run()
-        return ReplayResult(_trace(session, knobs, costs, taps, events), lambda: conversation.played, measured)
+        return ReplayResult(_trace(session, knobs, costs, path, events), lambda: conversation.played, measured)
     events = []
     who = assistant(knobs.assistant)
     placement = None
-    mic = Microphone(session, taps, store)
+    mic = FilteredMicrophone(session, path, store, knobs.filters) if knobs.filters else Microphone(session, path, store)
     if knobs.reactive:
-        placement, mic = reacting(session, taps, store)
+        if knobs.filters:
+            raise WorkbenchError(
+                "timing is 'reactive' with a canceller or a filter, which do not go together; set canceller and filter "
+                "to none, or timing to fixed"
+            )
+        placement, mic = reacting(session, path, store)
     pauses: dict[int, float] = {}
     listening = UserTurnRunner(who, make_ears(knobs, stages.stt, mic, costs, store), events, pauses)
     answering = AgentTurnRunner(who, knobs, stages, mic, listening, store)
@@ -99,16 +107,16 @@ def replay(
         pass
     if placement is not None:
         events += placement.events()
-    trace = _trace(session, knobs, costs, taps, events)
+    trace = _trace(session, knobs, costs, path, events)
     trace = replace(trace, header=replace(trace.header, samples=mic.frames * FRAME_SAMPLES)) if placement else trace
     return ReplayResult(trace, answering.all_sounds, measured, pauses, mic.blocks if placement is not None else None)
 
 
-def _trace(session: Session, knobs: Knobs, costs: CostSource, taps: Taps, events: list[Event]) -> Trace:
-    return Trace(header(session, knobs, costs, taps), in_order(events))
+def _trace(session: Session, knobs: Knobs, costs: CostSource, path: EchoPath, events: list[Event]) -> Trace:
+    return Trace(header(session, knobs, costs, path), in_order(events))
 
 
-def header(session: Session, knobs: Knobs, costs: CostSource, taps: Taps) -> Header:
+def header(session: Session, knobs: Knobs, costs: CostSource, path: EchoPath) -> Header:
     """Header of a session's trace."""
     return Header(
         session=session.name,
@@ -121,10 +129,13 @@ def header(session: Session, knobs: Knobs, costs: CostSource, taps: Taps) -> Hea
         profile=costs.digest,
         timing=knobs.names.timing,
         fingerprint=knobs.names.fingerprint,
-        echo=bool(taps),
+        echo=bool(path),
     )
 
 
-def echo_path(echo: EchoKnobs, session: Session) -> Taps:
-    """How the agent reaches the microphone; empty where it does not."""
-    return taps_from(session.echo) if echo.of_session else echo.taps
+def echo_path(echo: EchoKnobs, session: Session) -> EchoPath:
+    """How the agent reaches the microphone; false where it does not."""
+    if echo.preset:
+        return preset_path(echo.preset, echo.clip)
+    path = parse_echo(session.echo) if echo.of_session else EchoPath(echo.taps)
+    return replace(path, clip=echo.clip) if path and echo.clip else path

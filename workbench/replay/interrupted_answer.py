@@ -18,7 +18,7 @@ from workbench.knobs import Knobs
 from workbench.simulation.microphone import Microphone
 from workbench.stages.playback import held
 from workbench.trace import Event
-from workbench.units import FRAME_SAMPLES, frame_at, frame_end
+from workbench.units import FRAME_SAMPLES, frame_at
 
 PlayedOf = Callable[[Answer], list[tuple[int, Audio]]]
 """Gives what an answer puts out of the loudspeaker, and when."""
@@ -62,7 +62,7 @@ class InterruptedAnswer:
         return int(at[0]) + self._playout if len(at) else None
 
     def _level(self, frame: int) -> float:
-        return self._levels[frame - self._first]
+        return self._mic.level(frame) if self._mic.is_lazy else self._levels[frame - self._first]
 
     def give(self) -> tuple[Answer, BargeInDecision | None]:
         """The answer as far as it was given, and what stopped it."""
@@ -91,14 +91,14 @@ class InterruptedAnswer:
         sounds = self._sounds(answer) if self._mic.has_echo else []
         if self._mic.has_echo:
             self._mic.listen_to(lambda: sounds)
-        last = min(self._mic.frames, frame_at(over))
+        last = min(self._mic.frames, frame_at(over)) if not self._mic.is_lazy else self._first
         self._levels = self._mic.levels_with(sounds, self._first, last).tolist()
 
     def _look(self) -> None:
         """Frames and the STT's steps on them in order of time, until the answer is given up or over."""
         step = frame = self._first
         while frame < self._mic.frames:  # where people react, a pause makes the session longer
-            end = frame_end(frame)
+            end = self._mic.arrived(frame)
             while self._asks and step < frame and (done := self._stt.done_at(step)) < end:
                 if not self._goes_on(self._watch.step, step, done):
                     return

@@ -11,11 +11,11 @@ from workbench.cache import Store, key_of
 from workbench.errors import WorkbenchError
 from workbench.files import sha256_file
 from workbench.metrics import agent_intervals
+from workbench.sessions.echo_path import EchoPath
 from workbench.sessions.echo_removal import without_echo
 from workbench.sessions.labels import is_labelled, read_labels
 from workbench.sessions.quiet import quiet_frames
 from workbench.sessions.session import Session, open_session
-from workbench.simulation.microphone import Taps
 from workbench.simulation.passages import Passage, passages
 from workbench.simulation.placement import Placement
 from workbench.simulation.reactive_microphone import ReactiveMicrophone
@@ -34,12 +34,12 @@ class _Material:
     clean: Audio | None
 
 
-def reacting(session: Session, taps: Taps, store: Store) -> tuple[Placement, ReactiveMicrophone]:
+def reacting(session: Session, path: EchoPath, store: Store) -> tuple[Placement, ReactiveMicrophone]:
     """Places of a session's passages, and the microphone that lays them.
 
     Args:
         session: opened.
-        taps: echo path of the replayed agent.
+        path: echo path of the replayed agent.
         store: cache of stage outputs.
 
     Raises:
@@ -54,7 +54,7 @@ def reacting(session: Session, taps: Taps, store: Store) -> tuple[Placement, Rea
     tracks = [track.sha256 for _, track in sorted(session.tracks.items())]
     found = _material(session.folder, key_of(tracks, sha256_file(session.labels_path), session.echo))
     placement = Placement(found.passages, found.is_assumed)
-    return placement, ReactiveMicrophone(session, taps, store, placement, found.quiet, found.clean)
+    return placement, ReactiveMicrophone(session, path, store, placement, found.quiet, found.clean)
 
 
 @lru_cache(maxsize=_KEPT)

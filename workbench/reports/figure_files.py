@@ -14,6 +14,8 @@ from workbench.reports.parts import owners
 from workbench.reports.timeline import Heading, draw_timeline
 from workbench.reports.timeline_data import dbfs, timeline_data
 from workbench.runs import Run, SessionRun
+from workbench.sessions.echo_path import EchoPath
+from workbench.simulation.filters import FilterChain
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE
 
 SUFFIXES = (".png", ".svg")
@@ -46,8 +48,10 @@ def _timeline(run: Run, item: SessionRun, scores: SessionScores) -> Iterator[Pat
     session, assistant = item.session, run.config.assistant
     agent = run.folder / f"{session.name}.agent.flac"
     heard = item.trace.header.echo and agent.exists()
-    taps = echo_path(knobs_of(run.config).echo, session) if heard else ()
-    shown = timeline_data(session, item.trace, scores, agent, taps, session.samples)
+    echo = echo_path(knobs_of(run.config).echo, session) if heard else EchoPath()
+    named = knobs_of(run.config).filters
+    filters = FilterChain(named).step if named else None
+    shown = timeline_data(session, item.trace, scores, agent, echo, session.samples, filters)
     facts = f"{session.samples / SAMPLE_RATE:.1f} s"
     if item.trace.header.echo and not heard:
         facts += f", without the agent's echo: {agent.name} is missing"
@@ -57,7 +61,7 @@ def _timeline(run: Run, item: SessionRun, scores: SessionScores) -> Iterator[Pat
         name=session.name,
         facts=f"{facts} · labels: {labels} · {item.trace.header.listener} listener, {ended}",
         threshold=float(dbfs(np.array(assistant.stt_silence_threshold))) if assistant.stt_silence else None,
-        echo=bool(taps),
+        echo=bool(echo),
     )
     for suffix in SUFFIXES:
         path = run.folder / "figures" / f"{session.name}.timeline{suffix}"

@@ -79,8 +79,7 @@ class PageSessions:
 def _joined(spans: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     """Spans that overlap as one, ascending.
 
-    >>> list(
-                    _joined([(5, 9), (0, 3), (8, 12)]))
+    >>> list(_joined([(5, 9), (0, 3), (8, 12)]))
     [(0, 3), (5, 12)]
     """
     first, last = -1, -1

@@ -21,7 +21,9 @@ from workbench.replay.engine import echo_path
 from workbench.reports.timeline_data import FLOOR_DBFS, dbfs, timeline_data
 from workbench.run_folders import pauses_path
 from workbench.runs import Run, SessionRun
+from workbench.sessions.echo_path import EchoPath
 from workbench.sessions.tracks import read_track
+from workbench.simulation.filters import FilterChain
 from workbench.trace import Chunk, Commit, Listen, Onset, Trace, Word
 from workbench.units import SAMPLE_RATE
 
@@ -44,8 +46,10 @@ def session_data(run: Run, item: SessionRun, scores: SessionScores, agent: Path)
     played = read_track(agent, MOST_TRACK) if agent.exists() else np.zeros(0, dtype=np.float32)
     recorded = session.read(0, session.samples)
     heard = item.trace.header.echo and agent.exists()
-    taps = echo_path(knobs_of(run.config).echo, session) if heard else ()
-    shown = timeline_data(session, item.trace, scores, agent, taps, session.samples)
+    echo = echo_path(knobs_of(run.config).echo, session) if heard else EchoPath()
+    named = knobs_of(run.config).filters
+    filters = FilterChain(named).step if named else None
+    shown = timeline_data(session, item.trace, scores, agent, echo, session.samples, filters)
     found = index(item.trace)
     replies = list(found.replies.values())
     end = max([session.samples, *(play.t + play.samples for reply in replies for play in reply.plays)])
@@ -61,7 +65,7 @@ def session_data(run: Run, item: SessionRun, scores: SessionScores, agent: Path)
         "threshold": round(float(dbfs(np.array(assistant.stt_silence_threshold))), 2)
         if assistant.stt_silence
         else None,
-        "echo": bool(taps),
+        "echo": bool(echo),
         "labels": [[label.start, label.end, label.kind, label.turn, label.text] for label in item.labels],
         "labelSource": session.labels_source or "",
         "states": [list(state) for state in listener_states(item.trace, replies, end)],

@@ -15,9 +15,9 @@ from workbench.arrays import Floats
 from workbench.metrics import SessionScores
 from workbench.metrics.index import IndexedTrace, ReplyEvents, Span, index
 from workbench.reports.material import cutins, idle
-from workbench.sessions.heard_levels import heard_levels
+from workbench.sessions.echo_path import EchoPath
+from workbench.sessions.heard_levels import Filtering, heard_levels
 from workbench.sessions.session import Session
-from workbench.simulation.microphone import Taps
 from workbench.trace import Listen, Onset, Trace
 from workbench.units import FRAME_SAMPLES
 
@@ -62,7 +62,13 @@ class TimelineData:
 
 
 def timeline_data(
-    session: Session, trace: Trace, scores: SessionScores, agent: Path, taps: Taps, stop: int
+    session: Session,
+    trace: Trace,
+    scores: SessionScores,
+    agent: Path,
+    path: EchoPath,
+    stop: int,
+    filters: Filtering | None = None,
 ) -> TimelineData:
     """Gather what a timeline shows.
 
@@ -71,13 +77,14 @@ def timeline_data(
         trace: of it.
         scores: of the trace.
         agent: what the agent played in the replay, on the session clock.
-        taps: the echo path; empty where the microphone does not hear the agent.
+        path: the echo path; false where the microphone does not hear the agent.
         stop: last sample to show.
+        filters: cancellers and filters of the replay; None where there were none.
     """
     found = index(trace)
     replies = list(found.replies.values())
     return TimelineData(
-        level=dbfs(heard_levels(session, agent, taps)[: stop // FRAME_SAMPLES]),
+        level=dbfs(heard_levels(session, agent, path, filters)[: stop // FRAME_SAMPLES]),
         gates=tuple(_gates(trace, found)),
         plays=tuple((play.t, play.t + play.samples) for reply in replies for play in reply.plays),
         captions=tuple(_captions(replies, trace.header.samples)),

@@ -6,10 +6,10 @@ import numpy as np
 
 from workbench.arrays import Audio
 from workbench.errors import WorkbenchError
-from workbench.sessions.echo_path import find_lag
+from workbench.sessions.echo_path import find_lag, parse_echo
 from workbench.sessions.labels import Label
 from workbench.sessions.session import Session
-from workbench.units import FRAME_SAMPLES, SAMPLE_RATE, ms_to_samples
+from workbench.units import FRAME_SAMPLES, SAMPLE_RATE
 
 _WINDOW = 4 * SAMPLE_RATE
 _AFTER = 2 * SAMPLE_RATE
@@ -33,21 +33,21 @@ def without_echo(session: Session, labels: Sequence[Label], room: float) -> Audi
         return None
     samples = session.frames * FRAME_SAMPLES
     heard, agent = session.read(0, samples), session.read(0, samples, "agent")
-    taps = (session.echo or {"taps": []})["taps"]
-    for delay_ms, gain_db in taps:
-        delay = min(ms_to_samples(delay_ms), samples)
-        heard[delay:] -= np.float32(10 ** (gain_db / 20)) * agent[: samples - delay]
+    path = parse_echo(session.echo)
+    if path:
+        heard = heard - path.echo([(0, agent)], 0, samples)
     unlabelled = heard.copy()
     for label in labels:
         if label.kind != "note":
             unlabelled[max(0, label.start - _MARGIN) : label.end + _MARGIN] = 0
     if (left := _loudest(unlabelled, agent)) > room:
-        what = f"its echo path leaves it {20 * np.log10(left / room):.0f} dB above the room" if taps else ""
+        what = f"its echo path leaves it {20 * np.log10(left / room):.0f} dB above the room" if path else ""
         raise WorkbenchError(
             f"{session.folder}: timing is 'reactive', and the microphone hears the recorded agent, but "
-            f"{what or 'session.json has no echo path to remove it by'}; record with a headset, or use timing = fixed"
+            f"{what or 'session.json has no echo path to remove it by'}; measure it with 'workbench echo', record with "
+            "a headset, or use timing = fixed"
         )
-    return heard if taps else None
+    return heard if path else None
 
 
 def _loudest(heard: Audio, agent: Audio) -> float:

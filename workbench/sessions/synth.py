@@ -18,6 +18,7 @@ from workbench.errors import WorkbenchError
 from workbench.files import read_json, sha256_file
 from workbench.new_folder import new_folder
 from workbench.sessions.clips import FLOOR_DB, OpenClip, SourceClip, faded, read_clips, trim
+from workbench.sessions.echo_path import parse_echo, raised_echo
 from workbench.sessions.folders import LABELS, MANIFEST
 from workbench.sessions.labels import Label, one_line, validate, write_labels
 from workbench.sessions.noises import LASTING, SOUNDS, random_numbers, room_noise
@@ -25,7 +26,7 @@ from workbench.sessions.reverberation import heard_from
 from workbench.sessions.session import Session, open_session, write_manifest
 from workbench.sessions.synth_spec import LASTS_S, LONGEST_S, Each, Ends, EventForm, SynthSpec
 from workbench.sessions.tracks import write_track
-from workbench.units import FRAME_SAMPLES, ms_to_samples, samples_to_seconds, seconds_to_samples
+from workbench.units import FRAME_SAMPLES, samples_to_seconds, seconds_to_samples
 
 MADE_BY = "workbench synth"
 """``provenance.made_by`` of a constructed session."""
@@ -217,9 +218,10 @@ class _Builder:
         level = 10 ** (self._draw(room.noise_dbfs, 0, _NOISE_LEVEL) / 20)
         noise = level * room_noise(samples, self._seed(0, _NOISE), self._draw(room.sway_db, 0, _SWAY))
         mix = _mixed(noise, self._line.mic)
-        for delay, gain in (self._echo or {"taps": []})["taps"]:
-            late = [(at + ms_to_samples(delay), wave * 10 ** (gain / 20)) for at, wave in self._line.agent]
-            mix = _mixed(mix, late)
+        path = parse_echo(self._echo)
+        for at, wave in self._line.agent:
+            for late, sound in path.parts(wave):
+                mix = _mixed(mix, [(at + late, sound)])
         return mix
 
     @property
@@ -229,7 +231,7 @@ class _Builder:
         raised = self._draw(head.echo_gain_db, 0, _ECHO_GAIN)
         if head.echo is None or raised == 0:
             return head.echo
-        return {"taps": [[delay, gain + raised] for delay, gain in head.echo["taps"]]}
+        return raised_echo(head.echo, raised)
 
     def _check_peak(self, wave: Floats, track: str) -> Floats:
         peak = int(np.argmax(np.abs(wave)))

@@ -15,6 +15,7 @@ from workbench.file_forms import Form, check_form
 from workbench.files import SHIPPED, read_toml
 from workbench.sessions.clips import HINT
 from workbench.sessions.echo_path import check_echo
+from workbench.sessions.echo_presets import room_response
 from workbench.sessions.folders import check_name
 from workbench.sessions.noises import LASTING, SOUNDS
 
@@ -131,6 +132,20 @@ class RoomForm(Form, extra="forbid"):
     volume_m3: Annotated[float, Field(ge=1, le=100_000)] = 40.0
 
 
+Corner = Annotated[list[Annotated[float, Field(gt=0, le=100)]], Field(min_length=3, max_length=3)]
+"""A place in a room, from one corner, or its length, width and height."""
+
+
+class EchoRoomForm(Form, extra="forbid"):
+    """A box-shaped room that the echo path is computed from; ``gain_db`` is of the direct sound at 1 m."""
+
+    size_m: Corner
+    loudspeaker_m: Corner
+    microphone_m: Corner
+    decay_s: Annotated[float, Field(gt=0.05, le=3)]
+    gain_db: Annotated[float, Field(ge=-120, le=20)] = 0.0
+
+
 class SpecForm(Form, extra="forbid", allow_inf_nan=False):
     """A whole spec, but for its events, which are checked one by one so that an error can count them."""
 
@@ -200,11 +215,23 @@ def read_spec(path: Path) -> SynthSpec:
     """
     head = check_form(SpecForm, read_toml(path, HINT), str(path), HINT)
     head = head.model_copy(update={"name": check_name(head.name or path.stem, str(path))})
-    check_echo(head.echo, str(path))
+    head = head.model_copy(update={"echo": _echo(head.echo, str(path))})
     if head.echo is None and head.echo_gain_db != (0.0, 0.0):
         raise WorkbenchError(f"{path}: echo_gain_db needs the key echo, the path whose gains it raises")
     events = tuple(_event(item, head, f"{path}: event {number}") for number, item in enumerate(head.event, 1))
     return SynthSpec(path=path, head=head, events=events)
+
+
+def _echo(echo: dict[str, Any] | None, where: str) -> Mapping[str, Any] | None:
+    """The echo path as ``session.json`` holds it; a room becomes its impulse response."""
+    if echo is None or "room" not in echo:
+        return check_echo(echo, where)
+    room = check_form(EchoRoomForm, echo["room"], f"{where}: echo.room", HINT)
+    delay, response = room_response(room.size_m, room.loudspeaker_m, room.microphone_m, room.decay_s)
+    gain = 10 ** (room.gain_db / 20)
+    values = [float(f"{gain * value:.6g}") for value in response]
+    rest = {key: value for key, value in echo.items() if key != "room"}
+    return check_echo({"delay_samples": delay, "response": values, **rest}, where)
 
 
 def _event(data: Mapping[str, Any], head: SpecForm, where: str) -> EventForm:

@@ -1,7 +1,7 @@
 """Audio of a track: mono FLAC at 24 kHz, written whole or not at all, and the level of its frames."""
 
 import errno
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,6 +101,18 @@ def _whole(pcm: npt.NDArray[Any], bits: int) -> npt.NDArray[np.int32]:
     return whole
 
 
+def track_samples(path: Path) -> int:
+    """Length of an audio file in samples.
+
+    Raises:
+        WorkbenchError: the file is missing or cannot be decoded.
+    """
+    try:
+        return int(soundfile.info(path).frames)
+    except (OSError, soundfile.SoundFileError) as error:
+        raise WorkbenchError(f"{path}: cannot be decoded ({error}); make it again") from None
+
+
 def read_track(path: Path, samples: int) -> Audio:
     """The first ``samples`` of a mono audio file, fewer if it is shorter, float32 in [-1, 1).
 
@@ -115,7 +127,7 @@ def read_track(path: Path, samples: int) -> Audio:
     return pcm
 
 
-def agent_blocks(played: Sequence[tuple[int, Audio]], samples: int) -> Iterator[npt.NDArray[Any]]:
+def agent_blocks(played: Iterable[tuple[int, Audio]], samples: int) -> Iterator[npt.NDArray[Any]]:
     """What the agent played on the session clock, gaps included, at least as long as the session.
 
     Sound is float32; silence, most of it, comes as whole numbers, which need no rounding.

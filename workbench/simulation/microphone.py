@@ -8,22 +8,19 @@ Longer than 300 lines because the protocol of all microphones, and the gate that
 import hashlib
 import math
 from bisect import bisect_left
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from workbench.arrays import Audio, Floats
 from workbench.cache import Store, key_of
+from workbench.sessions.echo_path import EchoPath
 from workbench.sessions.session import Session
 from workbench.sessions.tracks import frame_rms
-from workbench.units import FRAME_SAMPLES, SAMPLE_RATE, frame_end, ms_to_samples
-
-Taps = tuple[tuple[int, float], ...]
-"""Echo path: (delay in samples, linear gain)."""
+from workbench.simulation.energy_gate import EnergyGate
+from workbench.units import FRAME_SAMPLES, SAMPLE_RATE, frame_end
 
 PlayedSounds = Callable[[], list[tuple[int, Audio]]]
 """Gives (first sample at the loudspeaker, PCM) of what the agent has played, in order."""
@@ -31,13 +28,8 @@ PlayedSounds = Callable[[], list[tuple[int, Audio]]]
 _BLOCK = 60 * SAMPLE_RATE
 """Samples decoded at once."""
 
-_KEPT = 40 * _BLOCK
-"""Decoded samples that one process keeps: 40 minutes, 230 MB."""
-
-
-def taps_from(echo: Mapping[str, Any] | None) -> Taps:
-    """Echo path from its description in ``session.json``: ``{"taps": [[delay_ms, gain_db], ...]}``."""
-    return tuple((ms_to_samples(delay), 10 ** (gain / 20)) for delay, gain in (echo or {"taps": []})["taps"])
+_ECHO_KEPT = 60 * SAMPLE_RATE
+"""How long before an answer the echo of earlier ones is still known: far longer than any listen cycle looks back."""
 
 
 class MicrophoneSource(Protocol):
@@ -90,7 +82,7 @@ class MicrophoneSource(Protocol):
         """Name of what sets this frame apart from the recording's; empty where nothing does."""
         ...
 
-    def gate(self, threshold: float) -> "EnergyGate":
+    def gate(self, threshold: float) -> EnergyGate:
         """Where the microphone is loud, at a threshold, as far as there are frames."""
         ...
 
@@ -103,28 +95,6 @@ class MicrophoneSource(Protocol):
         ...
 
 
-class _Blocks:
-    """Decoded audio that the replays of one process share: a study replays the same minutes again and again."""
-
-    def __init__(self, limit: int) -> None:
-        self._held: OrderedDict[tuple[Path, str, int], Audio] = OrderedDict()
-        self._limit = limit
-
-    def read(self, session: Session, number: int) -> Audio:
-        """A minute of the microphone."""
-        key = session.mic.path, session.mic.sha256, number
-        block = self._held.get(key)
-        if block is None:
-            block = self._held[key] = session.read(number * _BLOCK, min((number + 1) * _BLOCK, session.samples))
-            while len(self._held) > 1 and sum(map(len, self._held.values())) > self._limit:
-                self._held.popitem(last=False)
-        self._held.move_to_end(key)
-        return block
-
-
-_BLOCKS = _Blocks(_KEPT)
-
-
 class Microphone:
     """The frames of one session, with the agent's echo mixed in as it is played.
 
@@ -135,10 +105,13 @@ class Microphone:
 
     ended = True
     reacts = False
+    is_lazy = False
+    """Whether frames are worked out one by one, so that none should be looked at before it must be."""
 
-    def __init__(self, session: Session, taps: Taps, store: Store) -> None:
+    def __init__(self, session: Session, path: EchoPath, store: Store) -> None:
         self._session = session
-        self._taps = taps
+        self._store = store
+        self._path = path
         self.frames = session.frames
         self.sha256 = session.mic.sha256
         key = key_of("levels", 2, self.sha256)
@@ -151,7 +124,9 @@ class Microphone:
         self.levels: Floats = levels.astype(np.float64)
         self._clean = self.levels
         self._played: list[tuple[int, Audio]] = []
-        self._echoed: npt.NDArray[np.bool_] = np.zeros(self.frames if taps else 0, dtype=bool)
+        self._known_from = 0
+        """First frame whose echo is known in full."""
+        self._echoed: npt.NDArray[np.bool_] = np.zeros(self.frames if path else 0, dtype=bool)
         self._ascending: list[float] | None = None
         self._gates: dict[float, EnergyGate] = {}
         self._speaking: PlayedSounds | None = None
@@ -159,7 +134,7 @@ class Microphone:
     @property
     def has_echo(self) -> bool:
         """Whether the agent can be heard."""
-        return bool(self._taps)
+        return bool(self._path)
 
     def same_gate(self, threshold: float) -> float:
         """One threshold for all that call the same frames of the recording loud: the least level that does."""
@@ -171,8 +146,16 @@ class Microphone:
         parts = []
         for number in range(start // _BLOCK, (stop - 1) // _BLOCK + 1):
             first = number * _BLOCK
-            parts.append(_BLOCKS.read(self._session, number)[max(0, start - first) : stop - first])
+            parts.append(self._block(number)[max(0, start - first) : stop - first])
         return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
+
+    def _block(self, number: int) -> Audio:
+        """A minute of the recording, which the replays of one process share."""
+        start = number * _BLOCK
+        return self._store.in_memory(
+            key_of("audio", self.sha256, number),
+            lambda: self._session.read(start, min(start + _BLOCK, self._session.samples)),
+        )
 
     def arrived(self, index: int) -> int:
         """See :class:`MicrophoneSource`: its end."""
@@ -189,7 +172,7 @@ class Microphone:
     def frame(self, index: int) -> Audio:
         """Samples of a frame as heard, float32 of shape (1920,)."""
         sounds = self._sounds_in(index)
-        if not self._taps or not (self._echoed[index] or sounds):
+        if not self._path or not (self._echoed[index] or sounds):
             return self.recorded(index)
         return self.recorded(index) + self._echo([*self._played, *sounds], index, index + 1)
 
@@ -200,31 +183,24 @@ class Microphone:
 
     def _sounds_in(self, index: int) -> list[tuple[int, Audio]]:
         """What the agent plays just now, where a frame holds some of it."""
-        sounds = self._speaking() if self._taps and self._speaking is not None else []
+        sounds = self._speaking() if self._path and self._speaking is not None else []
         first, last = self._reach(sounds)
         return sounds if first <= index < last else []
 
     def mark(self, index: int) -> str:
         """See :class:`MicrophoneSource`: a digest of the frame."""
-        if not self._taps or not (self._echoed[index] or self._sounds_in(index)):
+        if not self._path or not (self._echoed[index] or self._sounds_in(index)):
             return ""
         return hashlib.sha256(self.frame(index).tobytes()).hexdigest()
 
     def _echo(self, played: list[tuple[int, Audio]], first: int, last: int) -> Audio:
         """The agent through the echo path in frames [first, last)."""
-        start, stop = first * FRAME_SAMPLES, last * FRAME_SAMPLES
-        out = np.zeros(stop - start, dtype=np.float32)
-        for at, pcm in played:
-            for delay, gain in self._taps:
-                begin = at + delay
-                a, b = max(begin, start), min(begin + len(pcm), stop)
-                if a < b:
-                    out[a - start : b - start] += np.float32(gain) * pcm[a - begin : b - begin]
-        return out
+        assert first >= self._known_from, f"frame {first} is asked for when its echo is forgotten"
+        return self._path.echo(played, first * FRAME_SAMPLES, last * FRAME_SAMPLES)
 
     def levels_with(self, played: list[tuple[int, Audio]], first: int, last: int) -> Floats:
         """Levels of frames [first, last) if the agent had also played ``played``; nothing is kept."""
-        if not self._taps or not played or first >= last:
+        if not self._path or not played or first >= last:
             return self.levels[first:last]
         mixed = self._recorded(first * FRAME_SAMPLES, last * FRAME_SAMPLES)
         mixed = mixed + self._echo([*self._played, *played], first, last)
@@ -236,8 +212,9 @@ class Microphone:
 
     def hear(self, played: list[tuple[int, Audio]]) -> None:
         """The agent has played this: (first sample at the loudspeaker, PCM) in order of time."""
-        if not self._taps or not played:
+        if not self._path or not played:
             return
+        self._forget_before(played[0][0] - _ECHO_KEPT)
         first, last = self._reach(played)
         if first < last:
             mixed = self.levels_with(played, first, last)
@@ -248,11 +225,19 @@ class Microphone:
             self._gates.clear()
         self._played += played
 
+    def _forget_before(self, moment: int) -> None:
+        """Let go of sounds whose echo had ended by then."""
+        longest = self._path.reach
+        kept = next((i for i, (at, pcm) in enumerate(self._played) if at + len(pcm) + longest > moment), None)
+        if gone := len(self._played) if kept is None else kept:
+            del self._played[:gone]
+            self._known_from = moment // FRAME_SAMPLES + 1
+
     def _reach(self, played: list[tuple[int, Audio]]) -> tuple[int, int]:
         """Frames [first, last) in which the agent's sound arrives."""
-        if not self._taps or not played:
+        if not self._path or not played:
             return 0, 0
-        stop = max(at + len(pcm) for at, pcm in played) + max(delay for delay, _ in self._taps)
+        stop = max(at + len(pcm) for at, pcm in played) + self._path.reach
         return played[0][0] // FRAME_SAMPLES, min(self.frames, -(-stop // FRAME_SAMPLES))
 
     def blocks(self) -> Iterator[Audio]:
@@ -281,56 +266,9 @@ class Microphone:
     def catch_up(self, until: int) -> None:
         """See :class:`MicrophoneSource`."""
 
-    def gate(self, threshold: float) -> "EnergyGate":
+    def gate(self, threshold: float) -> EnergyGate:
         """Where the microphone is loud, at a threshold."""
         gate = self._gates.get(threshold)
         if gate is None:
             gate = self._gates[threshold] = EnergyGate(self.levels, threshold)
         return gate
-
-
-class EnergyGate:
-    """Runs of loud and of quiet frames at one threshold, by which a replay skips to the next frame that matters."""
-
-    def __init__(self, levels: Floats, threshold: float) -> None:
-        self.threshold = threshold
-        self.take(levels)
-
-    def take(self, levels: Floats) -> None:
-        """Begin anew with these levels."""
-        self.loud = levels >= self.threshold
-        order = np.arange(len(levels))
-        last_quiet = np.maximum.accumulate(np.where(self.loud, -1, order)) if len(levels) else order
-        last_loud = np.maximum.accumulate(np.where(self.loud, order, -1)) if len(levels) else order
-        self._runs = {True: order - last_quiet, False: order - last_loud}
-        self._reached: dict[tuple[bool, int], list[int]] = {}
-
-    def next_loud(self, start: int, frames: int) -> int:
-        """First frame that ends a run of ``frames`` loud ones, none of them before ``start``; -1 if there is none."""
-        frames = max(1, frames)
-        return self._next(True, start + frames - 1, frames)
-
-    def next_quiet(self, start: int, frames: int) -> int:
-        """First frame from ``start`` on that ends at least ``frames`` quiet ones; -1 if there is none."""
-        if frames <= 0:
-            return start if start < len(self.loud) else -1
-        return self._next(False, start, frames)
-
-    def _next(self, loud: bool, start: int, frames: int) -> int:
-        reached = self._reached.get((loud, frames))
-        if reached is None:
-            reached = self._reached[loud, frames] = np.flatnonzero(self._runs[loud] >= frames).tolist()
-        at = bisect_left(reached, start)
-        return reached[at] if at < len(reached) else -1
-
-    def arrived(self, frames: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """First sample of the clock at which each frame can be used: its end."""
-        return (frames + 1) * FRAME_SAMPLES
-
-    def come_by(self, moment: int) -> int:
-        """How many frames can be used at a moment."""
-        return min(moment // FRAME_SAMPLES, len(self.loud))
-
-    def quiet_run(self, frame: int) -> int:
-        """Quiet frames in a row that end with ``frame``."""
-        return int(self._runs[False][frame])

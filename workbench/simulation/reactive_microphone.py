@@ -13,9 +13,11 @@ import numpy.typing as npt
 
 from workbench.arrays import Audio, Floats
 from workbench.cache import Store
+from workbench.sessions.echo_path import EchoPath
 from workbench.sessions.session import Session
 from workbench.sessions.tracks import frame_rms
-from workbench.simulation.microphone import EnergyGate, Microphone, Taps
+from workbench.simulation.energy_gate import EnergyGate
+from workbench.simulation.microphone import Microphone
 from workbench.simulation.placement import Place, Placement, first_frame_from
 from workbench.units import FRAME_RATE, FRAME_SAMPLES
 
@@ -31,7 +33,7 @@ class ReactiveMicrophone(Microphone):
 
     Args:
         session: opened.
-        taps: echo path of the replayed agent.
+        path: echo path of the replayed agent.
         store: cache.
         placement: of the session's passages.
         quiet: frames of the recording that gaps are filled with.
@@ -43,13 +45,13 @@ class ReactiveMicrophone(Microphone):
     def __init__(
         self,
         session: Session,
-        taps: Taps,
+        path: EchoPath,
         store: Store,
         placement: Placement,
         quiet: Sequence[int],
         clean: Audio | None = None,
     ) -> None:
-        super().__init__(session, taps, store)
+        super().__init__(session, path, store)
         self._placement = placement
         self._quiet = np.asarray(quiet, dtype=np.int64)
         self._own = clean
@@ -161,7 +163,7 @@ class ReactiveMicrophone(Microphone):
         frames, taken = len(self._source), self._clean.copy()
         kept = min(settled, len(self.levels), frames)
         taken[:kept] = self.levels[:kept]
-        echoed = np.zeros(frames if self._taps else 0, dtype=bool)
+        echoed = np.zeros(frames if self._path else 0, dtype=bool)
         echoed[:kept] = self._echoed[:kept]
         self.frames, self.levels, self._echoed = frames, taken, echoed
         last = self._reach(self._played)[1]

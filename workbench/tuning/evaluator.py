@@ -27,6 +27,7 @@ from workbench.replay.engine import ReplayResult, cost_source, echo_path, replay
 from workbench.replay.prefetch import helpers
 from workbench.replay.profiles import Progress, refuse_unknown_lm_time, stack_profile
 from workbench.runs import open_labelled
+from workbench.sessions.echo_path import EchoPath
 from workbench.sessions.labels import Label, only_known
 from workbench.sessions.session import Session
 from workbench.simulation.microphone import Microphone
@@ -61,8 +62,8 @@ class SessionMaterial:
         return self.session.name
 
     def hears_itself(self, knobs: Knobs) -> bool:
-        """Whether the agent can be heard by the microphone."""
-        return bool(echo_path(knobs.echo, self.session))
+        """Whether what the agent plays changes what the listener hears; a canceller hears it, too."""
+        return bool(knobs.filters) or bool(echo_path(knobs.echo, self.session))
 
 
 class Evaluator:
@@ -218,7 +219,7 @@ class Evaluator:
             return item.name, knobs
         mic = self._mics.get(item.name)
         if mic is None:
-            mic = self._mics[item.name] = Microphone(item.session, (), self.store)
+            mic = self._mics[item.name] = Microphone(item.session, EchoPath(), self.store)
         same = mic.same_gate(knobs.listen.threshold)
         return item.name, replace(knobs, listen=replace(knobs.listen, threshold=same))
 

@@ -22,8 +22,8 @@ TUNE="--stack scripted --config $CFG/baseline.toml --space $CFG/space.toml --bud
 # A cough while the agent thinks takes the only answer away (livekit/agents#1229). No turn was answered: a budget that
 # limits missed turns and false barge-ins must not pass.
 "$PY" -c 'from mk import *; write("one.wav", 14, [(1, 2, .08), (3.2, 3.6, .1)]); labels("one.csv", [(1, 2, "speech", 1, "what time is it"), (3.2, 3.6, "noise", "", "cough")])'
-nice workbench import one.wav --labels one.csv --name one --source constructed >/dev/null || exit 3
-nice workbench replay one --stack scripted --step-costs fixed --set lm_ttft_ms=2000 --set barge_in=true --budget $CFG/budget.toml --out out >log 2>&1; RC=$?
+workbench import one.wav --labels one.csv --name one --source constructed >/dev/null || exit 3
+workbench replay one --stack scripted --step-costs fixed --set lm_ttft_ms=2000 --set barge_in=true --budget $CFG/budget.toml --out out >log 2>&1; RC=$?
 A=$("$PY" -c 'import json; s=json.load(open("out/scores.json"))["scores"]; print(s["turns_answered_n"], "of", s["turns_n"], "turns answered, false_bargein_per_agent_hour", s["false_bargein_per_agent_hour"], "missed_eot_rate", s["missed_eot_rate"])')
 [ $RC = 1 ] && { echo "OK budget not kept: $A"; exit 0; }
 case "$A" in "1 of 1"*) echo "OK $A"; exit 0;; esac

@@ -28,9 +28,9 @@ for w, gap in zip("five one nine two four".split(), (.5, .9, .6, 1.1, 0)):
     parts.append((t, t + .4, .1)); rows.append((t, t + .4, "speech", 1, w)); t += .4 + gap
 write("one.wav", t + 12, parts); labels("one.csv", rows)
 P
-nice workbench import one.wav --labels one.csv --name one --source constructed >/dev/null || exit 3
-nice workbench replay one --stack scripted --set barge_in=false --out out >log 2>&1
-nice workbench tune one $TUNE --name t --trials 40 >log2 2>&1
+workbench import one.wav --labels one.csv --name one --source constructed >/dev/null || exit 3
+workbench replay one --stack scripted --set barge_in=false --out out >log 2>&1
+workbench tune one $TUNE --name t --trials 40 >log2 2>&1
 "$PY" - <<'P'
 import json, sys
 d = json.load(open("out/scores.json")); ms = json.load(open("configs/t/moshi.json"))["stt_silence_ms"]

@@ -23,10 +23,10 @@ TUNE="--stack scripted --config $CFG/baseline.toml --space $CFG/space.toml --bud
 # Weights that are not quantised under a name that says .q8 (or the other way round): `models check` must see it, and
 # nothing may end in a traceback.
 "$PY" -c 'from mk import *; write("one.wav", 10, [(1, 2, .08)]); labels("one.csv", [(1, 2, "speech", 1, "what time is it")])'
-nice workbench import one.wav --labels one.csv --name one --source constructed >/dev/null || exit 3
-mkdir m; nice workbench models init m/stt --kind stt --size tiny >/dev/null 2>&1; nice workbench models init m/tts --kind tts --size tiny >/dev/null 2>&1
+workbench import one.wav --labels one.csv --name one --source constructed >/dev/null || exit 3
+mkdir m; workbench models init m/stt --kind stt --size tiny >/dev/null 2>&1; workbench models init m/tts --kind tts --size tiny >/dev/null 2>&1
 mv m/tts/model.safetensors m/tts/model.q8.safetensors; sed -i 's/"model.safetensors"/"model.q8.safetensors"/' m/tts/config.json
 workbench models check m/tts >chk 2>&1; RC=$?
-nice timeout 100 workbench replay one --stack moshi --models m --step-costs fixed --out out >log 2>&1; RC2=$?
+timeout 100 workbench replay one --stack moshi --models m --step-costs fixed --out out >log 2>&1; RC2=$?
 [ $RC = 1 ] && ! grep -q Traceback log && { echo "OK $(head -1 chk)"; exit 0; }
 echo "FAIL models check rc $RC ($(grep -o 'BF16.*' chk | tail -1)); replay rc $RC2: $(grep -E 'Error|error' log | head -1 | cut -c1-90)$(grep -c Traceback log) traceback"; exit 1

@@ -14,7 +14,7 @@ from workbench.cli.options import session_folder
 from workbench.config import Config
 from workbench.errors import WorkbenchError, printable
 from workbench.recording.callbacks import check_playable
-from workbench.recording.devices import StreamSettings, find_device, one_stream, stream_settings
+from workbench.recording.devices import StreamSettings, check_one_clock, find_device, one_stream, stream_settings
 from workbench.recording.finalize import FinishedRecording, finish
 from workbench.recording.loop import Recorded, record, signals
 from workbench.recording.meter import MeterView, PlainView
@@ -39,6 +39,7 @@ class RecordRequest:
     name: str | None
     device: str | None
     output: str | None
+    agent_device: str | None
     seconds: float | None
     play: Path | None
     play_session: str | None
@@ -62,11 +63,14 @@ def record_and_show(request: RecordRequest) -> int:
     how = stream_settings(find_device(request.device, "input"), "input", request.rate)
     speaks = play is not None or request.live
     out = stream_settings(find_device(request.output, "output"), "output", request.rate) if speaks else None
+    loopback = _loopback(request, how)
     follower = _follower(request.config) if request.live else None
     if out is not None and follower is not None:
         out = replace(out, latency=_LIVE_LATENCY_SECONDS)
     together = out is not None and one_stream(how, out)
     _say_fit(how, out, play, together)
+    if loopback is not None:
+        click.echo(printable(f"agent: {loopback.device.name} ({loopback.words})"), err=True)
     calibration = _calibrate(how) if request.calibrate else None
     plan = RecordingPlan(
         folder=folder,
@@ -74,6 +78,7 @@ def record_and_show(request: RecordRequest) -> int:
         gate=(assistant.stt_silence_threshold, assistant.stt_silence_ms, assistant.stt_min_speech_ms),
         play=play,
         output=out,
+        loopback=loopback,
         one_stream=together,
         seconds=request.seconds,
         calibration=calibration,
@@ -150,6 +155,17 @@ def _play(request: RecordRequest) -> Path | None:
     if request.output and not request.live:
         raise WorkbenchError("--output: nothing to play; add --play, --play-session or --live")
     return None
+
+
+def _loopback(request: RecordRequest, microphone: StreamSettings) -> StreamSettings | None:
+    """Device that the agent track is recorded from."""
+    if request.agent_device is None:
+        return None
+    if request.play is not None or request.play_session is not None or request.live:
+        raise WorkbenchError("--agent-device records what another program plays: leave --play and --live out")
+    found = stream_settings(find_device(request.agent_device, "input"), "input", request.rate)
+    check_one_clock(microphone, found)
+    return found
 
 
 def _follower(config: Config) -> RecordingObserver:

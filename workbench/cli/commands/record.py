@@ -30,6 +30,9 @@ class _Seconds(click.FloatRange):
 @click.option(
     "--seconds", type=_Seconds(min=0.08, max=86_400), help="Length of the recording; without it, q or Ctrl-C ends it."
 )
+@click.option(
+    "--agent-device", metavar="DEVICE", help="Loopback device that gives what another assistant plays: the agent track."
+)
 @click.option("--play", type=PATH, metavar="FILE", help="Audio file to play while recording.")
 @click.option("--play-session", metavar="SESSION", help="Session whose agent track is played while recording.")
 @click.option("--live", is_flag=True, help="Run the assistant on the microphone and play its answers.")
@@ -54,6 +57,7 @@ def record(
     name: str | None,
     device: str | None,
     output: str | None,
+    agent_device: str | None,
     seconds: float | None,
     play: Path | None,
     play_session: str | None,
@@ -68,13 +72,14 @@ def record(
     """Record a session from the microphone; --play plays a file meanwhile, --live runs the assistant.
 
     --live runs the stack of --config and --stack on the microphone and keeps its trace with the session; 'workbench
-    compare' compares it with a replay. Without --live the config only gives the meter its threshold.
+    compare' compares it with a replay. Without --live the config only gives the meter its threshold. --agent-device
+    records what MLX-Harmony itself plays (docs/record.md says how to set it up).
     """
     from workbench.cli.actions.record import RecordRequest, record_and_show, recover_and_show
 
     if recover:
         return recover_and_show(folder, name)
     request = RecordRequest(
-        name, device, output, seconds, play, play_session, live, rate, calibrate, config, no_meter, folder
+        name, device, output, agent_device, seconds, play, play_session, live, rate, calibrate, config, no_meter, folder
     )
     return record_and_show(request)
