@@ -112,15 +112,15 @@ STEPS = (
         0,
         "after/spoken.agent.flac",
     ),
-    Step(
-        "workbench replay SESSION...",
-        "workbench replay spoken --stack scripted --pace realtime --out paced",
-        "Real clock:",
-        0,
-        "paced/realtime",
-    ),
     Step("workbench replay recordings", "workbench replay recordings --stack scripted --no-page", "sessions, scripted"),
     Step("workbench replay recordings/*", "workbench replay recordings/* --stack scripted --json", '"run": "reports/'),
+    Step(
+        "workbench replay SESSION...",
+        "workbench replay spoken --stack scripted --out real --pace realtime",
+        "turns begin, end and read the same as on the virtual clock",
+        0,
+        "real/realtime/scores.json",
+    ),
     Step("workbench report RUN", "workbench report after --open && cat opened", "after/index.html\n"),
     Step(
         "workbench report RUN",
@@ -132,7 +132,7 @@ STEPS = (
     Step(
         "workbench sweep SESSION... KNOB", "workbench sweep spoken tts_chunk_chars --stack scripted --values 60,120", ""
     ),
-    Step("workbench placements SESSION...", "workbench placements spoken --stack scripted", "placement over 1 session"),
+    Step("workbench placements SESSION...", "workbench placements spoken --stack scripted", "shared"),
     Step("workbench compare A B [C...]", "workbench compare before after --no-page", "1 turn went alike"),
     Step(
         "workbench compare A B [C...]",

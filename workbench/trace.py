@@ -6,7 +6,7 @@ replayed one. ``docs/trace.md`` describes each event, and :mod:`workbench.trace_
 Conventions:
     Times and lengths are samples at 24 kHz. ``t`` is when an event is known; events are in order of ``t``.
 
-Longer than 300 lines because the set of events is closed.
+Longer than 300 lines because it is one list: every event with its fields.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,8 +1,6 @@
 """Simulated microphone of a replay: the recording, and the replayed agent through the echo path.
 
 Levels are the RMS of each 80 ms frame: the recording's from the store, of the mixed samples where the agent is heard.
-
-Longer than 300 lines because the protocol of all microphones, and the gate that they hand out, stand with it.
 """
 
 import hashlib
