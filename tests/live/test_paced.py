@@ -13,7 +13,7 @@ import pytest
 
 from tests.command_line import workbench
 from workbench.live.compare_pace import compare_pace
-from workbench.live.paced_device import PacedClock, PacedCosts, PacedLoudspeaker
+from workbench.live.paced_device import PacedClock, PacedCosts, PacedLoudspeaker, PacedPlayback
 from workbench.runs import read_run
 from workbench.simulation.step_costs import FixedCosts
 from workbench.trace import BargeIn, Commit, Header, Onset, Play, Trace, Transcript, Underrun
@@ -49,6 +49,39 @@ def test_a_request_plays_only_a_frame_that_was_there() -> None:
     assert loudspeaker.stop() == loudspeaker.written == 4
     assert loudspeaker.request(lambda *_: None) is None
     assert loudspeaker.begin() == 3
+
+
+def test_after_a_pause_the_first_frame_that_was_not_heard_is_next() -> None:
+    clock = Clock()
+    playback = PacedPlayback(2, 480, PacedCosts(FixedCosts({})), clock, stream_per_chunk=False)
+    speaker, answer = playback.loudspeaker, np.arange(6, dtype=np.float32)
+    for number in answer[:4]:
+        playback.play(FRAME * number)
+    heard = [speaker.request(playback.played) for _ in range(2)]
+    playback.hold()
+    heard += [speaker.request(playback.played) for _ in range(2)]
+    playback.play(FRAME * answer[4])
+    playback.play(FRAME * answer[5])
+    playback.all_queued()
+    heard.append(speaker.request(playback.played))
+    playback.go_on()
+    heard += [speaker.request(playback.played) for _ in range(5)]
+    said = [None if frame is None else int(frame[0]) for frame in heard]
+    assert said == [0, 1, None, None, None, 2, 3, 4, 5, None]
+    assert playback.over(None) == 8 * FRAME_SAMPLES + FRAME_SAMPLES + 480  # type: ignore[arg-type]
+
+
+def test_a_pause_before_the_prebuffer_is_full_loses_nothing() -> None:
+    playback = PacedPlayback(3, 0, PacedCosts(FixedCosts({})), Clock(), stream_per_chunk=False)
+    playback.play(FRAME)
+    playback.hold()
+    playback.loudspeaker.request(playback.played)
+    playback.play(2 * FRAME)
+    playback.go_on()
+    assert playback.loudspeaker.request(playback.played) is None
+    playback.play(3 * FRAME)
+    heard = [playback.loudspeaker.request(playback.played) for _ in range(3)]
+    assert [int(frame[0]) for frame in heard if frame is not None] == [1, 2, 3]
 
 
 def test_a_step_lasts_as_long_as_the_cost_drawn_for_it() -> None:

@@ -30,8 +30,10 @@ def evaluator(tmp_path_factory):
 def test_each_rule_is_a_replay_of_its_own(evaluator):
     names = tuple(evaluator.names)
     rules = compare_rules(evaluator, SHIPPED, "workbench", names)
-    assert [item.rule for item in rules] == ["mlx-harmony, as shipped", *RULES]
-    own, energy, resumed, _, words, two, _ = rules
+    found = [item.rule for item in rules]
+    assert found == ["mlx-harmony, as shipped", *(rule for rule in RULES if rule in found)]
+    assert {rule for rule in RULES if rule not in found} <= {rule for rule in RULES if "aec3" in rule}, "an extra"
+    own, energy, resumed, _, words, two, *_ = rules
     summary = evaluator.summary(SHIPPED, names)
     assert (own.false, own.missed) == (summary.counts[FALSE], summary.counts[MISSED])
     assert energy.false[0] == 2, "the cough and the backchannel"
@@ -44,10 +46,10 @@ def test_each_rule_is_a_replay_of_its_own(evaluator):
 
 def test_the_checklist_has_them(evaluator):
     faults = compare_listeners(evaluator, SHIPPED, "workbench", tuple(evaluator.names))
-    assert "| `words_n`: two words that are no backchannels | 0 in " in section(faults)
+    assert "| rule `words_n` | 0 in " in section(faults)
     without = compare_listeners(evaluator, override(SHIPPED, {"barge_in": False}), "workbench", ("cough",))
     assert without.rules == ()
-    assert "barge-in rules" not in section(without)
+    assert "rule `words`" not in section(without)
 
 
 def rule(name: str, false: int, missed: int) -> RuleCost:
@@ -55,8 +57,8 @@ def rule(name: str, false: int, missed: int) -> RuleCost:
 
 
 def test_a_rule_is_named_where_no_key_does_as_well():
-    own, good, deaf = rule("as shipped", 17, 2), rule("`good`", 6, 2), rule("`deaf`", 0, 3)
-    wanted = "false stops: the barge-in rule `good` would take 11 of 17 away"
+    own, good, deaf = rule("as shipped", 17, 2), rule("rule `good`", 6, 2), rule("rule `deaf`", 0, 3)
+    wanted = "false stops: rule `good` would take 11 of 17 away"
     assert advice((own, good, deaf), None) == wanted
     assert advice((own, good, deaf), 34.0) == wanted
     assert advice((own, good, deaf), 12.0) == "", "a key does as well"

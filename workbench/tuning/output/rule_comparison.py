@@ -1,4 +1,4 @@
-"""What other barge-in rules would do for an assistant whose keys choose none: each replayed on the same recordings."""
+"""What barge-in rules and filters would do for an assistant whose keys choose none, each replayed on its recordings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,22 +7,20 @@ from workbench.config import Config, Knob, override
 from workbench.errors import WorkbenchError
 from workbench.tuning.evaluator import Evaluator
 from workbench.tuning.output.limits import NEAR
-from workbench.tuning.output.phrases import counted
 
 FALSE, MISSED, REACTION = "false_bargein_per_agent_hour", "missed_bargein_rate", "bargein_reaction_ms_p50"
 
 RULES: Mapping[str, Mapping[str, Knob]] = {
-    "`energy`: loud frames in a row": {"barge_in_rule": "energy"},
-    "`energy`, and the agent goes on if no word comes within 1 s": {
-        "barge_in_rule": "energy",
-        "barge_in_resume_ms": 1000,
-    },
-    "`vad`: speech by a voice detector": {"barge_in_rule": "vad"},
-    "`words`: any word": {"barge_in_rule": "words"},
-    "`words_n`: two words that are no backchannels": {"barge_in_rule": "words_n"},
-    "`vad+words`: speech, and a word in it": {"barge_in_rule": "vad+words"},
+    "rule `energy`": {"barge_in_rule": "energy"},
+    "rule `energy`, going on if no word comes within 1 s": {"barge_in_rule": "energy", "barge_in_resume_ms": 1000},
+    "rule `vad`": {"barge_in_rule": "vad"},
+    "rule `words`": {"barge_in_rule": "words"},
+    "rule `words_n`": {"barge_in_rule": "words_n"},
+    "rule `vad+words`": {"barge_in_rule": "vad+words"},
+    "rule `energy` behind the echo canceller `aec3`": {"barge_in_rule": "energy", "canceller": "aec3"},
+    "rule `energy` behind the filter `speech`": {"barge_in_rule": "energy", "filter": "speech"},
 }
-"""Rule for people → its settings."""
+"""Rule, and filter where there is one → settings."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,7 @@ def advice(rules: tuple[RuleCost, ...], least: float | None) -> str:
         return ""
     per_hour, _, best = min(better, key=lambda item: item[:2])
     gone = round(own.false[0] - per_hour * own.false[1])
-    return f"false stops: the barge-in rule {best.rule} would take {gone} of {own.false[0]:.0f} away"
+    return f"false stops: {best.rule} would take {gone} of {own.false[0]:.0f} away"
 
 
 def rules_section(rules: tuple[RuleCost, ...]) -> str:
@@ -107,8 +105,8 @@ def rules_section(rules: tuple[RuleCost, ...]) -> str:
     ]
     return "\n".join(
         [
-            f"What {counted(len(rules) - 1, 'other barge-in rule')} would do on the same recordings, on the corrected "
-            "loop (docs/bargein.md):",
+            "What barge-in rules and filters without a key would do on the same recordings, on the corrected loop "
+            "(docs/bargein.md):",
             "",
             "| rule | false stops, in agent speech | interruptions missed | stops after, median |",
             "|---|---|---|---|",
