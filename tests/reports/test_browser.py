@@ -267,7 +267,7 @@ def test_figures_on_the_page_are_those_of_scores_json(browser, demo):
 
 @pytest.mark.parametrize("listener", ["workbench", "mlx-harmony"])
 def test_sliders_show_what_a_replay_gives(browser, tmp_path, listener):
-    """At 10 points drawn at random the figures are those of a replay with that setting."""
+    """At 20 points drawn at random the figures are those of a replay with that setting."""
     knobs = {"workbench.listener": listener, "barge_in": True}
     run, scored, summary = make_run(tmp_path, questions(tmp_path), **knobs)
     data = gather(run, scored, summary)
@@ -276,7 +276,7 @@ def test_sliders_show_what_a_replay_gives(browser, tmp_path, listener):
     silences, thresholds = grid_settings(run.config)
     random = np.random.default_rng(0)
     seen = set()
-    for number in range(10):
+    for number in range(20):
         places = [int(random.integers(len(values))) for values in (silences, thresholds)]
         for name, place in zip(("silence", "threshold"), places, strict=True):
             page.tab.eval_on_selector(
