@@ -137,7 +137,7 @@ def storage(kind: str) -> Iterator[str]:
         yield {"journal": JOURNAL, "sqlite": "sqlite:///trials.db"}[kind]
 
 
-@pytest.mark.parametrize(("kind", "kills"), [("journal", 6), ("sqlite", 2), ("postgresql", 2)])
+@pytest.mark.parametrize(("kind", "kills"), [("journal", 10), ("sqlite", 3), ("postgresql", 3)])
 def test_the_same_after_the_owner_was_killed(files, recordings, undisturbed, kind, kills):
     """At random moments, each time resumed by the same command."""
     draw = random.Random(kind)
