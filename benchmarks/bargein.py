@@ -1,10 +1,10 @@
 """Barge-in by rule, canceller and cause: false stops, missed ones and reaction, on the specs that come with workbench.
 
-``python benchmarks/bargein.py [--stack NAME] [--spec NAME...] [--rule NAME...] [--front NAME...] [--write]``. Makes the
-sessions of each spec (``workbench synth --list``), replays them with every barge-in rule and with every canceller and
-filter that a config can choose, and prints a table in Markdown for each spec; ``--write`` puts all into
-``docs/bargein-table.md``. Rules, cancellers and filters are read from the choices of their knobs, so that a new one is
-in the table when it is written anew.
+``python benchmarks/bargein.py [--stack NAME] [--spec NAME...] [--all] [--write]``. Makes the sessions of each spec
+(``workbench synth --list``), replays them with every single barge-in rule, and where there is echo with every canceller
+in front of the listener as well. ``--all`` adds combined rules and filters, and puts everything before every spec.
+Prints a table in Markdown for each spec; ``--write`` puts all into ``docs/bargein-table.md``. Rules, cancellers and
+filters are read from the choices of their knobs, so that a new one is in the table when it is written anew.
 
 Timing is reactive: what a spec lays over the agent's speech lies there in each replay, whatever a rule did before.
 Costs are fixed, the listener is ``workbench``, and a turn ends after 1.3 s of silence, so that no pause in a spec is
@@ -50,15 +50,16 @@ WORDS = {
 HEAD = """# Barge-in by rule, canceller and cause
 
 Spoken and heard by {words}.
-Written by `python benchmarks/bargein.py --stack {stack} --write`, which says how. Each table is one
+Written by `python benchmarks/bargein.py --stack {stack} --write`, which says how; `--all` adds combined rules and
+filters. Each table is one
 [spec that comes with workbench](synth.md#specs-that-come-with-it); what the figures mean stands in
 [metrics.md](metrics.md#barge-in), what the rules and cancellers do in [bargein.md](bargein.md) and [echo.md](echo.md).
 Brackets hold 95 % intervals; "–": nothing to measure.
 """
 
-COLUMNS = (
-    "| rule | canceller | false per agent hour | missed | reaction p50 | reaction p95 |\n|---|---|---|---|---|---|\n"
-)
+COLUMNS = """| rule | in front | false per agent hour | missed | reaction p50 | reaction p95 |
+|---|---|---|---|---|---|
+"""
 
 
 def choices(path: str, default: str) -> tuple[str, ...]:
@@ -118,11 +119,15 @@ def _cell(summary: Summary, key: str, scale: int, digits: int, unit: str = "") -
     return f"{value * scale:.{digits}f}{unit}{span}"
 
 
-def rows(spec: str, folder: Path, stack: Stack, asked: argparse.Namespace, store: Store) -> Iterator[str]:
+def rows(spec: str, folder: Path, stack: Stack, everything: bool, store: Store) -> Iterator[str]:
     """The rows of a spec's table."""
     sessions = make(spec, folder)
-    for rule in asked.rule:
-        for front in asked.fronts:
+    rules = choices("workbench.barge_in_rule", "energy")
+    cancellers = choices("echo.canceller", "none")
+    for rule in rules if everything else [rule for rule in rules if not set(rule) & set("+/")]:
+        for front in fronts():
+            if not everything and (front.name not in cancellers or (front.changes and sessions[0].echo is None)):
+                continue
             summary = summarise(list(scored(sessions, stack, rule, front, store)))
             print(f"{spec}: {rule}, {front.name}", file=sys.stderr)
             yield f"| `{rule}` | {front.name} | {' | '.join(cells(summary))} |"
@@ -132,17 +137,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Barge-in by rule, canceller and cause.")
     parser.add_argument("--stack", default="nano")
     parser.add_argument("--spec", nargs="+", default=sorted(shipped_specs()))
-    parser.add_argument("--rule", nargs="+", default=choices("workbench.barge_in_rule", "energy"))
-    parser.add_argument("--front", nargs="+", help="none, cancellers and filters; all by default")
+    parser.add_argument("--all", action="store_true", help="combined rules and filters, too, for every spec")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/bargein-table.md")
     asked = parser.parse_args()
-    asked.fronts = [front for front in fronts() if asked.front is None or front.name in asked.front]
     stack, store = make_stack(override(Config(), {"stack.name": asked.stack})), Store(None)
     parts = [HEAD.format(stack=asked.stack, words=WORDS.get(asked.stack, f"the stack `{asked.stack}`"))]
     with tempfile.TemporaryDirectory() as folder:
         for spec in asked.spec:
             shows = read_spec(shipped_specs()[spec]).head.shows
-            table = "\n".join(rows(spec, Path(folder), stack, asked, store))
+            table = "\n".join(rows(spec, Path(folder), stack, asked.all, store))
             parts.append(f"\n## {spec}\n{shows[0].upper()}{shows[1:]}.\n\n{COLUMNS}{table}\n")
     text = "".join(parts)
     print(text)
