@@ -230,9 +230,10 @@ def agent_blocks(played: Iterable[tuple[int, Audio]], samples: int) -> Iterator[
 
 
 def _silence(samples: int) -> Iterator[npt.NDArray[np.int32]]:
+    block = np.zeros(10 * SAMPLE_RATE, dtype=np.int32)
     while samples > 0:
-        yield np.zeros(min(samples, SAMPLE_RATE), dtype=np.int32)
-        samples -= SAMPLE_RATE
+        yield block[:samples]
+        samples -= len(block)
 
 
 def _manifest(config: Config, stack: Stack, profile: Profile | None, done: Sequence[SessionRun]) -> dict[str, Any]:
