@@ -1,18 +1,21 @@
 """What happens around a barge-in: the grace before it, the pause after it, and what is remembered of the answer."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from tests.replay.test_engine import of, run, score
 from workbench.cache import Store
 from workbench.metrics import evaluate, summarise
+from workbench.runs import open_labelled
 from workbench.stages.lm import CachedLm
-from workbench.trace import BargeIn, Cancel, Commit, Done, Pause, Play, Resume, Steps, Trace, Underrun, Word
+from workbench.trace import BargeIn, Cancel, Commit, Done, Pause, Play, Resume, Steps, Tokens, Trace, Underrun, Word
 from workbench.units import FRAME_SAMPLES, ms_to_samples
 
 from ..conftest import MakeSession
 
+RECORDINGS = Path(__file__).parents[2] / "recordings"
 QUESTION = (2.0, 3.6, "speech", 1, "what can you tell me")
 COUGH = (8.0, 8.5, "noise", None, "cough")
 BREAK_IN = (9.5, 10.6, "speech", 2, "stop it now please")
@@ -139,6 +142,17 @@ def test_the_stt_that_is_asked_costs_time(coughed: object) -> None:
     assert first[0] <= first[1]
     stt = [sum(len(event.costs) for event in of(trace, Steps) if event.stage == "stt") for trace in (plain, asked)]
     assert stt[0] < stt[1], "the answer that was not stopped is heard to its end"
+
+
+def test_the_agents_own_words_stop_it_where_it_is_heard() -> None:
+    """A real model hears what the loudspeaker says: the STT that comes with the workbench."""
+    loud = {"stack.name": "nano", "step_costs.source": "fixed", "barge_in_rule": "words", "echo.path": "config"}
+    made = open_labelled(RECORDINGS / "questions")
+    trace = run(made, {**SHARED, **loud, "echo_gain_db": -6.0, "stt_silence_threshold": 0.02}).trace
+    first = score(made, trace).barge_ins[0]
+    assert first.cause == "echo"
+    [said] = [word.text for word in of(trace, Word) if word.t == first.t]
+    assert said in next(tokens.text for tokens in of(trace, Tokens) if tokens.reply == first.reply).split()
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """Microphone with filters behind it: the order of asking does not matter; a filter of no effect has none."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from workbench.live.assistant import check_live
 from workbench.live.paced import check_paced
 from workbench.replay.engine import cost_source, replay
 from workbench.sessions.echo_path import EchoPath
+from workbench.sessions.heard_levels import heard_levels
+from workbench.sessions.tracks import write_track
 from workbench.simulation.filtered_microphone import FilteredMicrophone
 from workbench.simulation.filters import FilterChain
 from workbench.simulation.filters import ratio as ratio_file
@@ -223,3 +226,16 @@ def test_where_filters_do_not_act_they_are_refused() -> None:
         check_live(knobs, ScriptedStack().stages(()))
     with pytest.raises(WorkbenchError, match="set canceller and filter to none"):
         check_paced(knobs)
+
+
+def test_pages_show_the_levels_that_the_listener_heard(make_session: MakeSession, use: Use, tmp_path: Path) -> None:
+    use(Mindful)
+    session, _ = make_session(TALK, 28)
+    whole = np.zeros(session.samples, dtype=np.float32)
+    whole[30_000 : 30_000 + len(SOUND)] = np.rint(np.clip(SOUND, -0.9, 0.9) * 2**15) / 2**15
+    write_track(tmp_path / "agent.flac", iter([whole]))
+    mic = FilteredMicrophone(session, PATH, Store(None), RATIO)
+    mic.hear([(30_000, whole[30_000 : 30_000 + len(SOUND)])])
+    shown = heard_levels(session, tmp_path / "agent.flac", PATH, FilterChain(RATIO).step)
+    assert shown.tolist() == [mic.level(index) for index in range(session.frames)]
+    assert shown.tolist() != heard_levels(session, tmp_path / "agent.flac", PATH).tolist()

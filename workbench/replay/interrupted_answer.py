@@ -96,10 +96,13 @@ class InterruptedAnswer:
 
     def _look(self) -> None:
         """Frames and the STT's steps on them in order of time, until the answer is given up or over."""
+        if not self._asks:
+            self._look_at_frames()
+            return
         step = frame = self._first
         while frame < self._mic.frames:  # where people react, a pause makes the session longer
             end = self._mic.arrived(frame)
-            while self._asks and step < frame and (done := self._stt.done_at(step)) < end:
+            while step < frame and (done := self._stt.done_at(step)) < end:
                 if not self._goes_on(self._watch.step, step, done):
                     return
                 step += 1
@@ -109,12 +112,22 @@ class InterruptedAnswer:
         if self._watch.stopped is not None:
             return
         # Steps that end after the last frame.
-        while self._asks and step < self._mic.frames:
+        while step < self._mic.frames:
             if not self._goes_on(self._watch.step, step, self._stt.done_at(step)):
                 return
             step += 1
         self._watch.expire(None)
         self._take_over()
+
+    def _look_at_frames(self) -> None:
+        """Frames alone: without the STT no pause can end, so that the first decision is the last."""
+        watch, over = self._watch, self.answer.over
+        for frame in range(self._first, self._mic.frames):
+            if (at := self._mic.arrived(frame)) >= over:
+                return
+            watch.frame(frame, at)
+            if watch.stopped is not None:
+                return
 
     def _goes_on(self, happens: Callable[[int, int], None], frame: int, at: int) -> bool:
         """Let something happen; False where the answer is over by then, or is given up because of it."""

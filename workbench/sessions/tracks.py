@@ -141,6 +141,7 @@ def agent_blocks(played: Iterable[tuple[int, Audio]], samples: int) -> Iterator[
 
 
 def _silence(samples: int) -> Iterator[npt.NDArray[np.int32]]:
+    block = np.zeros(10 * SAMPLE_RATE, dtype=np.int32)
     while samples > 0:
-        yield np.zeros(min(samples, SAMPLE_RATE), dtype=np.int32)
-        samples -= SAMPLE_RATE
+        yield block[:samples]
+        samples -= len(block)
