@@ -101,6 +101,16 @@ def test_a_second_answer_is_waited_for_as_well() -> None:
     assert abs(second.start - 11 * S) <= FRAME_SAMPLES // 2
 
 
+def test_an_agent_that_never_ends_is_not_waited_for() -> None:
+    placement = placed([FIRST, label(10, 11, turn=2)], [(3, 8)])
+    for number in range(20):
+        *_, second, end = answer(placement, number, 3.0 + 10 * number, 12.0 + 10 * number)
+    assert second.how == "late"
+    # It waits for what begins up to 38 s after its turn: 8 s as recorded, and 30 s.
+    assert 40 * S < second.start < 55 * S
+    assert end.start < 100 * S
+
+
 def test_without_an_agent_track_an_answer_is_assumed() -> None:
     labels = [FIRST, label(2.5, 2.7, "noise"), label(9, 10, turn=2)]
     assert [item.anchor.edge for item in passages(labels, [], 500)] == ["before", "before", "start", "start"]

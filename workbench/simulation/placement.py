@@ -16,6 +16,10 @@ PATIENCE = 10 * SAMPLE_RATE
 """From the end of a turn: so long a person waits for the answer that the next passage refers to. 10 s is the limit for
 keeping a user's attention (Nielsen, *Usability Engineering*, 1993, ch. 5)."""
 
+LONGER = 30 * SAMPLE_RATE
+"""So much longer than in the recording a person waits for the end of what the agent says, where one answer follows on
+the other: an agent that hears itself may answer itself for ever."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -87,7 +91,10 @@ class Placement:
         self._turn_end = max((place.start + _length(place) for place in begun if _is_turn(place)), default=0)
         for place in later:
             if place.passage.anchor.answer >= 0 and place.how != "left_out":
-                self._answer = place.passage.anchor.answer
+                if self._has_waited(place, begun, sound):
+                    self._replace(place, replace(place, how="late"))
+                else:
+                    self._answer = place.passage.anchor.answer
                 break
             if place.passage.kind == "turn":
                 # The recorded agent was silent here: the person had more to say.
@@ -97,6 +104,11 @@ class Placement:
             heard = max(sound, self._turn_end)  # an answer that begins too early is heard when the turn is over
             self.places = self._placed(reply, heard, None, first_frame_from(sound))
         self._begun = self.places
+
+    def _has_waited(self, place: Place, begun: Sequence[Place], sound: int) -> bool:
+        """Whether a passage waited through an answer already, and so long that no further one keeps it waiting."""
+        ended = next((item.passage.end for item in reversed(begun) if _is_turn(item)), 0)
+        return place.reply >= 0 and sound - self._turn_end > place.passage.start - ended + LONGER
 
     def end(self, reply: int, silence: int | None, now: int) -> None:
         """The answer was last heard before ``silence`` (None: nothing was heard); may be called again with another.
