@@ -42,7 +42,7 @@ SETTINGS = {
 }
 WORDS = {
     "nano": "the tiny models `nano`, trained for this project: a real STT and a synthesised voice, but no "
-    "yardstick for Kyutai's models: words are found less often",
+    "yardstick for Kyutai's models: it also hears words where nobody speaks",
     "scripted": "the stack `scripted`: words come from the labels, the agent's voice is a tone",
 }
 """The stack that spoke, for the page's head."""
