@@ -4,18 +4,19 @@ import numpy as np
 import pytest
 
 from workbench.cache import Store
+from workbench.sessions.echo_path import EchoPath
 from workbench.sessions.tracks import frame_rms
-from workbench.simulation.microphone import Microphone, Taps
+from workbench.simulation.microphone import Microphone
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE
 
 from ..conftest import MakeSession
 
-TAPS: Taps = ((700, 0.3), (2000, 0.1))
+TAPS = ((700, 0.3), (2000, 0.1))
 
 
 def test_echo_is_exact_and_that_of_long_ago_is_forgotten(make_session: MakeSession) -> None:
     session, _ = make_session([(1.0, 2.0, "speech", 1, "hello")], 150)
-    mic = Microphone(session, TAPS, Store(None))
+    mic = Microphone(session, EchoPath(TAPS), Store(None))
     expected = session.read(0, session.frames * FRAME_SAMPLES)
     random = np.random.default_rng(1)
     for second in (5, 6, 40, 90, 140):
@@ -36,7 +37,7 @@ def test_echo_is_exact_and_that_of_long_ago_is_forgotten(make_session: MakeSessi
 def test_decoded_minutes_are_kept_within_the_limit_of_the_store(make_session: MakeSession) -> None:
     session, _ = make_session([(1.0, 2.0, "speech", 1, "hello")], 200)
     store = Store(None, memory=2 * 60 * SAMPLE_RATE * 4)
-    mic = Microphone(session, (), store)
+    mic = Microphone(session, EchoPath(), store)
     for frame in (0, 800, 1600, 2400, 0):
         assert np.array_equal(mic.frame(frame), session.read(frame * FRAME_SAMPLES, (frame + 1) * FRAME_SAMPLES))
     assert store.usage().bytes <= 2 * 60 * SAMPLE_RATE * 4
