@@ -144,6 +144,32 @@ def test_a_filter_that_does_nothing_changes_nothing(
     assert with_filter.events == run(made, changes).trace.events
 
 
+@pytest.mark.parametrize("echo", [None, {"taps": [[40, -16], [95, -24]]}], ids=["dry", "echo"])
+@pytest.mark.parametrize("changes", [MATRIX[0], MATRIX[1], MATRIX[2], MATRIX[4], MATRIX[5]], ids=",".join)
+def test_a_filter_that_does_nothing_moves_nobody_who_reacts(
+    make_session: MakeSession,
+    changes: dict,
+    echo: object,
+    use: Use,  # type: ignore[type-arg]
+) -> None:
+    use(Nothing)
+    made = make_session(
+        [*TALK, (8.0, 8.5, "noise", None, "cough"), (33.0, 34.0, "speech", 3, "thank you")], 40, echo=echo
+    )
+    changes = {**changes, "timing": "reactive", "stt_silence_ms": 1200}
+    with_filter, store = run(made, {**changes, "canceller": "ratio"}), Store(None)
+    without = run(made, changes)
+    assert with_filter.trace.events == without.trace.events
+    assert with_filter.trace.header.samples == without.trace.header.samples
+    assert with_filter.mic is not None
+    assert without.mic is not None
+    assert np.array_equal(np.concatenate([*with_filter.mic()]), np.concatenate([*without.mic()]))
+    use(Mindful)
+    first = trace_digest(run(made, {**changes, "canceller": "ratio"}, store).trace)
+    assert trace_digest(run(made, {**changes, "canceller": "ratio"}, store).trace) == first
+    assert trace_digest(run(made, {**changes, "canceller": "ratio"}, Store(None)).trace) == first
+
+
 @pytest.mark.parametrize("changes", MATRIX[1:7:2], ids=lambda changes: ",".join(changes))
 def test_a_cost_moves_all_that_was_heard(make_session: MakeSession, changes: dict, use: Use) -> None:  # type: ignore[type-arg]
     made = make_session(TALK, 30)
@@ -194,10 +220,7 @@ def test_a_duplex_model_hears_what_comes_out(make_session: MakeSession, use: Use
     assert duplex(session, {"canceller": "ratio"}).events != plain.events
 
 
-def test_where_filters_do_not_act_they_are_refused(make_session: MakeSession) -> None:
-    made = make_session(TALK[:1], 10)
-    with pytest.raises(WorkbenchError, match="do not go together"):
-        run(made, {"canceller": "ratio", "timing": "reactive"})
+def test_where_filters_do_not_act_they_are_refused() -> None:
     knobs = knobs_of(override(Config(), {"filter": "speech"}))
     with pytest.raises(WorkbenchError, match="act in replays only"):
         check_live(knobs, ScriptedStack().stages(()))

@@ -91,15 +91,10 @@ def replay(
         return ReplayResult(_trace(session, knobs, costs, path, events), lambda: conversation.played, measured)
     events = []
     who = assistant(knobs.assistant)
-    placement = None
-    mic = FilteredMicrophone(session, path, store, knobs.filters) if knobs.filters else Microphone(session, path, store)
-    if knobs.reactive:
-        if knobs.filters:
-            raise WorkbenchError(
-                "timing is 'reactive' with a canceller or a filter, which do not go together; set canceller and filter "
-                "to none, or timing to fixed"
-            )
-        placement, mic = reacting(session, path, store)
+    placement, laid = reacting(session, path, store) if knobs.reactive else (None, None)
+    mic = laid or Microphone(session, path, store)
+    if knobs.filters:
+        mic = FilteredMicrophone(session, path, store, knobs.filters, laid)
     pauses: dict[int, float] = {}
     listening = UserTurnRunner(who, make_ears(knobs, stages.stt, mic, costs, store), events, pauses)
     answering = AgentTurnRunner(who, knobs, stages, mic, listening, store)
@@ -109,7 +104,7 @@ def replay(
         events += placement.events()
     trace = _trace(session, knobs, costs, path, events)
     trace = replace(trace, header=replace(trace.header, samples=mic.frames * FRAME_SAMPLES)) if placement else trace
-    return ReplayResult(trace, answering.all_sounds, measured, pauses, mic.blocks if placement is not None else None)
+    return ReplayResult(trace, answering.all_sounds, measured, pauses, laid.blocks if laid is not None else None)
 
 
 def _trace(session: Session, knobs: Knobs, costs: CostSource, path: EchoPath, events: list[Event]) -> Trace:

@@ -6,6 +6,7 @@ that was cut off earlier than it was looked at), all is filtered again from the 
 """
 
 import hashlib
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from workbench.sessions.tracks import frame_rms
 from workbench.simulation.energy_gate import EnergyGate, GrowingGate
 from workbench.simulation.filters import FilterChain
 from workbench.simulation.microphone import Microphone
+from workbench.simulation.reactive_microphone import ReactiveMicrophone
 from workbench.units import FRAME_SAMPLES, frame_end
 
 _VERSION = source_digest(__file__)
@@ -31,18 +33,18 @@ class FilteredGate(GrowingGate):
 
     Args:
         threshold: frame RMS from which a frame is loud.
-        total: frames of the session.
+        total: gives the frames of the session.
         cost: samples from a frame's end until it can be used.
     """
 
-    def __init__(self, threshold: float, total: int, cost: int) -> None:
+    def __init__(self, threshold: float, total: Callable[[], int], cost: int) -> None:
         super().__init__(threshold)
         self._total, self._cost = total, cost
 
     @property
     def total(self) -> int:
         """Frames of the session."""
-        return self._total
+        return self._total()
 
     def arrived(self, frames: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """First sample of the clock at which each frame can be used."""
@@ -50,7 +52,7 @@ class FilteredGate(GrowingGate):
 
     def come_by(self, moment: int) -> int:
         """How many frames can be used at a moment."""
-        return min(max(0, moment - self._cost) // FRAME_SAMPLES, self._total)
+        return min(max(0, moment - self._cost) // FRAME_SAMPLES, self._total())
 
 
 class FilteredMicrophone(Microphone):
@@ -61,6 +63,7 @@ class FilteredMicrophone(Microphone):
         path: echo path.
         store: cache of levels.
         knobs: of the filters.
+        laid: microphone of people who react, which is filtered then; None: the recording.
 
     Attributes:
         delay: samples by which sound in the frames is late.
@@ -71,9 +74,22 @@ class FilteredMicrophone(Microphone):
 
     is_lazy = True
 
-    def __init__(self, session: Session, path: EchoPath, store: Store, knobs: FilterKnobs) -> None:
+    def __init__(
+        self,
+        session: Session,
+        path: EchoPath,
+        store: Store,
+        knobs: FilterKnobs,
+        laid: ReactiveMicrophone | None = None,
+    ) -> None:
         super().__init__(session, path, store)
-        self._knobs = knobs
+        self._knobs, self._laid = knobs, laid
+        self._origins: list[int] = []
+        """Frames of the recording that were filtered, where people react."""
+        self._plain = 0
+        """The first so many of them are as recorded, where they were recorded."""
+        if laid is not None:
+            self.reacts, self.frames = True, laid.frames
         self._chain = FilterChain(knobs)
         self.delay = self._chain.delay
         self._cost = self._chain.cost
@@ -89,6 +105,41 @@ class FilteredMicrophone(Microphone):
     def has_echo(self) -> bool:
         """What the agent plays changes what is heard: a canceller hears it, too."""
         return True
+
+    def origin(self, index: int) -> int:
+        """See :class:`workbench.simulation.microphone.MicrophoneSource`."""
+        return index if self._laid is None else self._laid.origin(index)
+
+    def answer_coming(self) -> None:
+        """See :class:`workbench.simulation.microphone.Microphone`."""
+        if self._laid is not None:
+            self._laid.answer_coming()
+            self._lay_anew(self._laid)
+
+    def answer_begins(self, reply: int, sound: int) -> None:
+        """See :class:`workbench.simulation.microphone.Microphone`."""
+        if self._laid is not None:
+            self._laid.answer_begins(reply, sound)
+            self._lay_anew(self._laid)
+
+    def answer_ends(self, reply: int, silence: int | None, now: int) -> None:
+        """See :class:`workbench.simulation.microphone.Microphone`."""
+        if self._laid is not None:
+            self._laid.answer_ends(reply, silence, now)
+            self._lay_anew(self._laid)
+
+    def _lay_anew(self, laid: ReactiveMicrophone) -> None:
+        """Frames were laid elsewhere: where one of them was filtered already, all are filtered again."""
+        self.frames = laid.frames
+        if any(index >= laid.frames or laid.origin(index) != at for index, at in enumerate(self._origins)):
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._chain, self._plain = FilterChain(self._knobs), 0
+        self._frames.clear()
+        self._origins.clear()
+        self._far.clear()
+        self._gates.clear()
 
     def arrived(self, index: int) -> int:
         """First sample of the clock at which a frame can be used: its end, and the filters' cost."""
@@ -111,7 +162,8 @@ class FilteredMicrophone(Microphone):
     def mark(self, index: int) -> str:
         """Empty until the agent first plays: what is heard until then follows from the recording alone."""
         self._filter(index + 1)
-        if next(iter(self._far), self.frames) > index:  # frames are filtered in order
+        is_plain = self._laid is None or index < self._plain
+        if is_plain and next(iter(self._far), self.frames) > index:  # frames are filtered in order
             return ""
         return hashlib.sha256(self._frames[index][0].tobytes()).hexdigest()
 
@@ -135,10 +187,7 @@ class FilteredMicrophone(Microphone):
         begin = min([self._settled, *(at // FRAME_SAMPLES for at, _ in played[:1])])
         for frame in range(begin, len(self._frames)):
             if not np.array_equal(self._played_in(frame), self._far.get(frame, _SILENCE)):
-                self._chain = FilterChain(self._knobs)
-                self._frames.clear()
-                self._far.clear()
-                self._gates.clear()
+                self._begin_anew()
                 self._filter(frame)
                 break
         self._settled = len(self._frames)
@@ -146,7 +195,11 @@ class FilteredMicrophone(Microphone):
     def _filter(self, count: int) -> None:
         """Filter frames until there are so many."""
         for index in range(len(self._frames), count):
-            far, near = self._played_in(index), super().recorded(index)
+            far = self._played_in(index)
+            near = super().recorded(index) if self._laid is None else self._laid.recorded(index)
+            if self._laid is not None:
+                self._plain += self._plain == index and not self._laid.mark(index)
+                self._origins.append(self._laid.origin(index))
             if self._path and (sounds := self._audible(index)):
                 near = near + self._echo(sounds, index, index + 1)
             heard = self._chain.step(near, far)
@@ -177,7 +230,7 @@ class FilteredMicrophone(Microphone):
         """Where the microphone is loud, at a threshold, as far as frames are filtered."""
         gate = self._gates.get(threshold)
         if gate is None:
-            gate = self._gates[threshold] = FilteredGate(threshold, self.frames, self._cost)
+            gate = self._gates[threshold] = FilteredGate(threshold, lambda: self.frames, self._cost)
         assert isinstance(gate, FilteredGate)
         for index in range(len(gate.loud), len(self._frames)):
             gate.add(self._frames[index][1], self.arrived(index))
