@@ -94,7 +94,7 @@ def test_a_stand_in_that_is_far_off_is_said():
 
 def test_of_settings_that_the_stand_in_finds_equal_two_are_replayed():
     times = list(range(160, 160 + 80 * 12, 80))
-    guessed = dict.fromkeys(times, 1.0) | {time: 1.1 for time in times[8:]}
+    guessed = dict.fromkeys(times, 1.0) | dict.fromkeys(times[8:], 1.1)
     asked = []
 
     def exact(asked_config):
