@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from workbench.sessions.echo_path import EchoPath
 from workbench.sessions.heard_levels import heard_levels
 from workbench.sessions.tracks import frame_rms, read_track, write_track
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE
@@ -32,4 +33,4 @@ def test_heard_levels_by_the_minute_are_those_of_the_whole(
         reach = min(len(whole) - delay, len(played))
         whole[delay : delay + reach] += np.float32(gain) * played[:reach]
     expected = frame_rms(whole.reshape(-1, FRAME_SAMPLES)).astype(np.float64)
-    assert np.array_equal(heard_levels(session, agent, taps), expected)
+    assert np.array_equal(heard_levels(session, agent, EchoPath(taps)), expected)

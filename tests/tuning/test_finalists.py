@@ -86,7 +86,21 @@ def test_settings_that_act_alike_are_replayed_once():
 
 def test_a_stand_in_that_is_far_off_is_said():
     times = list(range(160, 160 + 80 * (MOST + 5), 80))
-    guessed = dict.fromkeys(times, 1.0) | {160: 9.0}
+    guessed = {time: 1.0 + time / 1e6 for time in times} | {160: 9.0}
     _, found = choose(GOAL, map(config, times), judge(guessed), judge(dict.fromkeys(times, 1.0)))
     assert (found.settings, found.settled, found.correlation) == (MOST, False, None)
     assert dataclasses.asdict(found)["difference"] == 8.0
+
+
+def test_of_settings_that_the_stand_in_finds_equal_two_are_replayed():
+    times = list(range(160, 160 + 80 * 12, 80))
+    guessed = dict.fromkeys(times, 1.0) | dict.fromkeys(times[8:], 1.1)
+    asked = []
+
+    def exact(asked_config):
+        asked.append(asked_config)
+        return judge(dict.fromkeys(times, 5.0) | {times[9]: 4.0})(asked_config)
+
+    best, found = choose(GOAL, map(config, times), judge(guessed), exact)
+    assert found.settings == 4
+    assert best == config(times[9])

@@ -15,14 +15,17 @@ from workbench.config import Config
 from workbench.tuning.objective import Goal, Outcome
 from workbench.tuning.sensitivity import Judge
 
-FEWEST, MOST = 4, 20
+FEWEST, MOST = 4, 10
 """Settings that are replayed exactly in any case, and at most."""
+
+ALIKE = 2
+"""Of settings that the stand-in finds equal, most of them neighbours on one plateau, so many are replayed exactly."""
 
 AS_GOOD = 0.005
 """The first finalist stays unless another is better by more than this share: it was simplified, the others were not."""
 
 
-HILLS = 3
+HILLS = 2
 """Best finalists that are improved by exact replays: the stand-in may have the wrong one of two hills higher."""
 
 
@@ -74,6 +77,8 @@ def choose(
             continue
         seen.add(key)
         guessed = guess(config)
+        if sum(guessed.values == other.values for _, other, _ in tried) >= ALIKE:
+            continue
         if len(tried) >= FEWEST and not _could_win(goal, guessed, tried):
             break
         if len(tried) == MOST:
