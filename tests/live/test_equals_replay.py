@@ -198,7 +198,7 @@ def test_every_placement_equals_the_replay(
     assert by_kind(as_far(live, replayed)) == by_kind(replayed)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
     talk=st.lists(st.tuples(st.integers(1, 40), st.integers(1, 25)), min_size=1, max_size=8),
     changes=st.fixed_dictionaries(

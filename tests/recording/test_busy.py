@@ -51,6 +51,7 @@ def test_a_device_busy_from_the_start_is_named_as_not_listed(lone: Sound, tmp_pa
     assert not (tmp_path / "recordings").exists()
 
 
+@pytest.mark.slow
 def test_a_device_that_becomes_busy_is_said_to_be(lone: Sound, tmp_path: Path) -> None:
     """PortAudio has listed it; then another program takes it."""
     script = (

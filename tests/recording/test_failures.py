@@ -135,6 +135,7 @@ def test_a_device_at_48_khz_in_stereo_is_fitted_and_says_so(sound: Sound, tmp_pa
     assert device["input"]["fit"] == "48 kHz to 24 kHz by soxr"
 
 
+@pytest.mark.slow
 def test_calibration_is_printed_and_stored(sound: Sound, tmp_path: Path) -> None:
     """Somebody who never stops talking."""
     voice = np.concatenate([read_track(RECORDINGS / name / "mic.flac", 60 * RATE) for name in ("reader", "questions")])
@@ -153,6 +154,7 @@ def test_calibration_is_printed_and_stored(sound: Sound, tmp_path: Path) -> None
     assert track(session.folder).any()
 
 
+@pytest.mark.slow
 def test_calibration_without_speech_suggests_nothing(sound: Sound, tmp_path: Path) -> None:
     arguments = ("record", "--name", "c", "--device", "room_mic", "--calibrate", "--seconds", "1")
     dead = sound.run(*arguments, where=tmp_path)

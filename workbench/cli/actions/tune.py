@@ -151,7 +151,7 @@ def tune_demo(folders: Sequence[Path], config: Config) -> tuple[Result, StudyAns
         result, (folder, found) = tune(
             spec,
             bar,
-            lambda result, evaluator: publish(result, evaluator),
+            lambda result, evaluator: publish(result, evaluator, with_rules=False),
             resume=known(spec.name, local_url(spec)),
             progress=bar.say,
         )

@@ -97,9 +97,9 @@ class ListenerComparison:
 
 
 def compare_listeners(
-    evaluator: Evaluator, config: Config, corrected: str, sessions: tuple[str, ...]
+    evaluator: Evaluator, config: Config, corrected: str, sessions: tuple[str, ...], with_rules: bool = True
 ) -> ListenerComparison:
-    """Replay a config under its assistant and under the one that ``corrected`` names."""
+    """Replay a config under its assistant and under the one that ``corrected`` names; there with other rules too."""
     sides = (config, override(config, {"workbench.listener": corrected, "workbench.chunker": corrected}))
     scored = [evaluator.scores(side, sessions) for side in sides]
     summaries = [evaluator.summary(side, sessions, bootstrap=True) for side in sides]
@@ -116,7 +116,7 @@ def compare_listeners(
             values = [summary.scores[key] for summary in summaries]
         return FaultCost(fault, key, texts[0], texts[1], (values[0], values[1]), differences.get(key))
 
-    rules = compare_rules(evaluator, config, corrected, sessions) if config.assistant.barge_in else ()
+    rules = compare_rules(evaluator, config, corrected, sessions) if with_rules and config.assistant.barge_in else ()
     return ListenerComparison(tuple(cost(fault, key) for fault, key in FAULTS), len(sessions), speech[0], rules)
 
 

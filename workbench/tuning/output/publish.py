@@ -31,7 +31,11 @@ CONFIGS = Path("configs")
 
 
 def publish(
-    result: Result, evaluator: Evaluator, own: Mapping[str, Any] | None = None, installed: str = HARMONY
+    result: Result,
+    evaluator: Evaluator,
+    own: Mapping[str, Any] | None = None,
+    installed: str = HARMONY,
+    with_rules: bool = True,
 ) -> tuple[Path, StudyAnswer]:
     """Write ``moshi.json``, ``tuned.toml``, ``checklist.md``, ``result.json``, and ``candidate.json`` if there is one.
 
@@ -40,6 +44,7 @@ def publish(
         evaluator: that the study ran on.
         own: the user's ``moshi.json``, as it was read; its paths are kept.
         installed: where the assistant has its file.
+        with_rules: whether to replay what other barge-in rules would do, where no setting kept the limit on false stops.
 
     Returns:
         The folder of the files for the assistant, and what was found in words.
@@ -50,7 +55,8 @@ def publish(
     folder.mkdir(parents=True, exist_ok=True)
     names = tuple(sorted(ref.name for ref in spec.sessions))
     corrected = assistant(result.config.workbench.listener).corrected
-    faults = compare_listeners(evaluator, result.config, corrected, names) if corrected else None
+    with_rules = with_rules and result.least.get(FALSE, 0.0) > spec.budget.get(FALSE, math.inf)
+    faults = compare_listeners(evaluator, result.config, corrected, names, with_rules) if corrected else None
     suggestions = [suggest(evaluator.material(name).session) for name in names]
     found = answer(result, suggestions, evaluator.summary(by_rule(spec.config, suggestions), spec.tuning))
     if faults and (words := advice(faults.rules, result.least.get(FALSE))):
