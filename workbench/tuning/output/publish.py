@@ -44,7 +44,7 @@ def publish(
         evaluator: that the study ran on.
         own: the user's ``moshi.json``, as it was read; its paths are kept.
         installed: where the assistant has its file.
-        with_rules: whether to replay what other barge-in rules would do, where no setting kept the limit on false stops.
+        with_rules: whether other barge-in rules are replayed, where no setting kept the limit on false stops.
 
     Returns:
         The folder of the files for the assistant, and what was found in words.
