@@ -8,8 +8,8 @@ hold on any machine. Exits with 1 if something is over budget.
     python benchmarks/startup.py                 the listed commands; a run of two demo sessions is made for `score`
     python benchmarks/startup.py --runs 11
 
-Measured on two x86-64 cores with other work (bare Python 0.01 s): --help 0.10 s and sessions 0.23 s at a load of 6,
-0.14 s and 0.44 s at a load of 13, where score took 0.89 s.
+Measured on two x86-64 cores whose speed varies: with bare Python at 0.011 s --help takes 0.11 s and sessions 0.43 s;
+with bare Python at 0.015 s --help takes 0.11 s, sessions 0.57 s and score 0.85 s.
 """
 
 import argparse
