@@ -72,7 +72,7 @@ class _AssistantThread(threading.Thread):
         """Until the microphone ends."""
         try:
             self._assistant.run()
-        except Exception as error:
+        except Exception as error:  # raised again where the thread is waited for
             self.error = error
 
 

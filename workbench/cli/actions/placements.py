@@ -14,7 +14,7 @@ from workbench.config import Config
 from workbench.files import shipped
 from workbench.metrics.loss import Prices
 from workbench.tuning.space import read_space
-from workbench.tuning.sweep import Sweep, SweepPoint, axis
+from workbench.tuning.sweep import SCORE_HEADINGS, Sweep, SweepPoint, axis
 from workbench.tuning.sweep_sessions import run_sweep
 
 WIDTH = 100
@@ -23,10 +23,8 @@ WIDTH = 100
 COLUMNS: Mapping[str, tuple[str, str]] = {
     "deadline_miss_rate": ("steps", "> 80 ms"),
     "late_frame_rate": ("speech", "late"),
-    "underrun_events": ("stutters", "count"),
-    "stall_ratio": ("stutter", "share"),
-    "voice_to_voice_ms_p50": ("answer", "p50 ms"),
-    "voice_to_voice_ms_p95": ("answer", "p95 ms"),
+    **{key: SCORE_HEADINGS[key] for key in ("underrun_events", "stall_ratio")},
+    **{key: SCORE_HEADINGS[key] for key in ("voice_to_voice_ms_p50", "voice_to_voice_ms_p95")},
     "bargein_reaction_ms_p50": ("stops", "p50 ms"),
     "bargein_reaction_ms_p95": ("stops", "p95 ms"),
 }
