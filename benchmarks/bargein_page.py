@@ -50,8 +50,8 @@ _BEST = """
 ## Best for each cause
 
 Fewest false stops among what misses at most {most} % of the interruptions of `barge-in-ladder` (of `echo-barge-in` and
-`far-field` in their rooms); of equals the one with nothing in front, then the faster one. Missed ones and reaction are
-those of the interruptions.
+`far-field` in their rooms), of what is measured; of equals the one with nothing in front, then the faster one. Missed
+ones and reaction are those of the interruptions.
 
 """
 
@@ -175,10 +175,11 @@ _RANK = ("energy", "vad", "words", "words_n", "pause_head")
 
 def page(table: Table) -> str:
     """The page, in Markdown."""
-    missing = '; "·": not measured' if table.lacks else ""
+    whole = len(table.specs) * len(table.rules) * len(FRONTS)
+    lacks = f'; "·": not measured ({whole - len(table.rows)} of {whole}: the script goes on with them)'
     return "".join(
         [
-            _HEAD.format(banner=BANNER, missing=missing),
+            _HEAD.format(banner=BANNER, missing=lacks if table.lacks else ""),
             finding(table),
             _BEST.format(most=_MOST_MISSED),
             *_best(table, table.specs),
@@ -249,8 +250,14 @@ _README = ("coughs", "keyboard", "wind", "backchannels", "second-talker", "echo"
 
 
 def finding(table: Table) -> str:
-    """What the table says, a sentence for each group of causes."""
-    return "".join(f"* {name}: {_sentence(table, specs)}\n" for name, specs in _GROUPS.items())
+    """What the table says: a sentence for each group of causes, and one for what cancellers and filters cost."""
+    lines = [f"* {name}: {_sentence(table, specs)}\n" for name, specs in _GROUPS.items()]
+    costs = [
+        f"{front} {row.p50.value} ms, {row.missed.value} % missed"
+        for front in FRONTS
+        if (row := table.rows.get((_LADDER, "vad", front))) and row.p50 and row.missed
+    ]
+    return "".join(lines) + f"* What stands in front costs, where there is no echo: `vad` behind {'; '.join(costs)}.\n"
 
 
 def _sentence(table: Table, specs: Sequence[str]) -> str:
