@@ -5,12 +5,14 @@ store. So a trial costs what its changed knobs change, and its traces are those 
 the store as well, under all that they depend on: what was replayed once, by any process, is not replayed again.
 """
 
+import json
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from copy import copy
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from workbench.assistants import knobs_of
 from workbench.cache import Store
@@ -37,8 +39,10 @@ from workbench.stacks import make_stack
 from workbench.stages.nearest_lm import NearestLm, given_replies
 from workbench.stages.protocols import Stages
 from workbench.stages.stand_in_stt import StandInStt, continuous_pass, hear_passes
-from workbench.trace import Steps
-from workbench.tuning.scored_replay import ScoredReplay, scores_key, session_digest
+from workbench.trace import Steps, Trace
+from workbench.tuning.scored_replay import ScoredReplay, replay_key, session_digest
+
+Plain = TypeVar("Plain")
 
 KEPT = 20_000
 """Scored sessions that one process remembers: some 100 MB of rows at ten turns a session."""
@@ -205,7 +209,7 @@ class Evaluator:
         if scored is not None:
             self._scored.move_to_end(key)
             return scored
-        place = scores_key(knobs, item.session, item.stages, item.digest, self._worth)
+        place = replay_key("scores", knobs, item.session, item.stages, item.digest, self._worth)
         found = self.store.get(place, ScoredReplay.unpack) if place else None
         if found is None:
             found = self._replay_and_score(config, item)
@@ -216,6 +220,25 @@ class Evaluator:
         if len(self._scored) > KEPT:
             self._scored.popitem(last=False)
         return found.scores
+
+    def of_trace(self, config: Config, name: str, what: str, work: Callable[[Trace], Plain]) -> Plain:
+        """What follows from the events of :meth:`replay`, kept in the store.
+
+        Args:
+            config: see :meth:`replay`.
+            name: of the session.
+            what: name of what follows.
+            work: works it out; what it gives is of JSON's types.
+        """
+        item = self._materials[name]
+        knobs = self._alike(knobs_of(config), item)
+        place = replay_key(what, knobs, item.session, item.stages, item.digest, self._worth)
+        found: Plain | None = self.store.get(place, json.loads) if place else None
+        if found is None:
+            found = work(self.replay(config, name).trace)
+            if place:
+                self.store.put(place, found, lambda value: json.dumps(value).encode())
+        return found
 
     def _replay_and_score(self, config: Config, item: SessionMaterial) -> ScoredReplay:
         self.replays += 1

@@ -47,10 +47,11 @@ def _labels_digest(session: Session) -> str:
     return sha256_file(session.labels_path) if session.has_labels else ""
 
 
-def scores_key(knobs: Knobs, session: Session, stages: Stages, digest: str, worth: list[Any]) -> str:
-    """Key of a session's scores in the store; empty where they are not kept.
+def replay_key(what: str, knobs: Knobs, session: Session, stages: Stages, digest: str, worth: list[Any]) -> str:
+    """Key in the store of what follows from a session's replay; empty where nothing is kept.
 
     Args:
+        what: name of what follows.
         knobs: that it is replayed with.
         session: that is replayed.
         stages: that hear and speak.
@@ -63,4 +64,4 @@ def scores_key(knobs: Knobs, session: Session, stages: Stages, digest: str, wort
     now = _labels_digest(session) if knobs.reactive else ""  # such a replay reads the labels by itself
     # As Python writes it, since a threshold may be infinite; the models are in their fingerprints.
     settings = repr(replace(knobs, stack=None, names=None))  # type: ignore[arg-type]
-    return key_of("scores", code_version(), models, digest, now, worth, settings)
+    return key_of("replay", what, code_version(), models, digest, now, worth, settings)

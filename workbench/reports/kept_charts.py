@@ -1,0 +1,33 @@
+"""Charts in the cache: bokeh, which takes longer to load than a page to write, is loaded for new ones only."""
+
+import json
+from collections.abc import Callable
+from functools import wraps
+from importlib.metadata import version
+from typing import Any, ParamSpec
+
+from workbench.cache import Store, code_version, default_folder, key_of
+
+Chart = dict[str, Any]
+"""A chart as JSON, as bokeh's script takes it."""
+
+Drawn = ParamSpec("Drawn")
+
+
+def kept_chart(draw: Callable[Drawn, Chart]) -> Callable[Drawn, Chart]:
+    """A function whose charts are kept in the cache, under what it draws and what draws it."""
+
+    @wraps(draw)
+    def chart(*given: Drawn.args, **named: Drawn.kwargs) -> Chart:
+        store = Store(default_folder())
+        try:
+            key = key_of("chart", code_version(), version("bokeh"), draw.__name__, repr((given, named)))
+            found = store.get(key, json.loads)
+            if found is None:
+                found = draw(*given, **named)
+                store.put(key, found, lambda value: json.dumps(value).encode())
+            return dict(found)
+        finally:
+            store.close()
+
+    return chart
