@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from workbench.cache_files import private_folder, raw_disk, remove_files, seal, unseal
 from workbench.errors import WorkbenchError
-from workbench.files import source_digest
+from workbench.files import sha256_file, source_digest
 
 if TYPE_CHECKING:
     from workbench.arrays import Audio
@@ -195,6 +195,13 @@ class Store:
         self._keep(key, value, len(data))
         if self._open() is not None:
             self._try("set", key, seal(key, data))
+
+    def write_file(self, path: Path, key: str, write: Callable[[Path], object]) -> None:
+        """Write a file, unless there is one with the checksum of what was written under this key before."""
+        known = self.get(key, bytes.decode)
+        if known is None or not path.is_file() or sha256_file(path) != known:
+            write(path)
+            self.put(key, sha256_file(path), str.encode)
 
     def in_memory(self, key: str, make: "Callable[[], Audio]") -> "Audio":
         """Audio that is made again where this process does not have it any more; it never goes to disk."""

@@ -14,7 +14,7 @@ from workbench.metrics import SessionScores
 from workbench.metrics.scores_json import pack, unpack
 from workbench.sessions.folders import MANIFEST
 from workbench.sessions.session import Session
-from workbench.stages.protocols import Stages
+from workbench.stages.protocols import Stages, fingerprints
 
 UNSTEADY_LMS = "http"
 """Beginning of ``[stack] lm`` of language models that may reply differently when they are asked again."""
@@ -60,8 +60,7 @@ def replay_key(what: str, knobs: Knobs, session: Session, stages: Stages, digest
     """
     if knobs.stack.lm.startswith(UNSTEADY_LMS):
         return ""
-    models = [stages.stt.fingerprint, stages.lm.fingerprint, stages.tts.fingerprint]
     now = _labels_digest(session) if knobs.reactive else ""  # such a replay reads the labels by itself
     # As Python writes it, since a threshold may be infinite; the models are in their fingerprints.
     settings = repr(replace(knobs, stack=None, names=None))  # type: ignore[arg-type]
-    return key_of("replay", what, code_version(), models, digest, now, worth, settings)
+    return key_of("replay", what, code_version(), fingerprints(stages), digest, now, worth, settings)
