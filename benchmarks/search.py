@@ -1,6 +1,6 @@
 """What TPE finds on the shipped space and budget, against a random search of ten times its trials.
 
-``python benchmarks/search.py [--trials N] [--seeds N] [--demo]``; prints tables in Markdown. The sessions are made with
+``python benchmarks/search.py [--trials N...] [--seeds N] [--known FILE] [--demo]``; prints tables in Markdown. The sessions are made with
 a region in which the whole budget is kept: pauses up to 0.56 s, knocks that are softer than speech or shorter than an
 interruption, an echo under both. Of random settings on the demo sessions none keeps the budget; ``--demo`` shows how
 often each limit is kept there, and how often it is the only one that is broken.
@@ -85,11 +85,14 @@ def broken(folders: list[Path], trials: int) -> None:
         print(f"| {key} | {kept[key]} | {alone[key]} |")
 
 
-def compare(folders: list[Path], trials: list[int], seeds: range, in_flight: int, known: Path) -> None:
-    """A random search of ten times the most trials, then TPE and random searches with several seeds.
+def compare(
+    folders: list[Path], samplers: list[str], trials: list[int], seeds: range, in_flight: int, known: Path
+) -> None:
+    """A random search of ten times the most trials, then searches with several seeds.
 
     Args:
         folders: sessions.
+        samplers: of the searches.
         trials: of the searches: each number with each seed.
         seeds: of the searches.
         in_flight: trials that are asked for before one is told.
@@ -104,7 +107,7 @@ def compare(folders: list[Path], trials: list[int], seeds: range, in_flight: int
     evaluator = Evaluator(folders, first.config, Store(None))
     names = tuple(evaluator.names)
     runs = [("random", 10 * max(trials), 0)]
-    runs += [(sampler, number, seed) for number in trials for sampler in ("tpe", "random") for seed in seeds]
+    runs += [(sampler, number, seed) for number in trials for sampler in samplers for seed in seeds]
     lines = [json.loads(line) for line in known.read_text().splitlines()] if known.exists() else []
     found = {
         (one, number, seed): (best, over) for one, number, seed, flight, best, over in lines if flight == in_flight
@@ -133,6 +136,7 @@ def compare(folders: list[Path], trials: list[int], seeds: range, in_flight: int
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--samplers", nargs="+", default=["tpe", "random"], choices=["tpe", "random"])
     parser.add_argument("--trials", type=int, nargs="+", default=[500], help="of each search")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
@@ -154,7 +158,8 @@ def main() -> None:
         from made_sessions import with_room
 
         seeds = range(options.first, options.first + options.seeds)
-        compare(with_room(Path(temporary), SESSIONS), options.trials, seeds, options.in_flight, options.known)
+        folders = with_room(Path(temporary), SESSIONS)
+        compare(folders, options.samplers, options.trials, seeds, options.in_flight, options.known)
 
 
 if __name__ == "__main__":
