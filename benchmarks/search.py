@@ -1,9 +1,9 @@
 """What TPE finds on the shipped space and budget, against a random search of ten times its trials.
 
-``python benchmarks/search.py [--trials N...] [--seeds N] [--known FILE] [--demo]``; prints tables in Markdown. The sessions are made with
-a region in which the whole budget is kept: pauses up to 0.56 s, knocks that are softer than speech or shorter than an
-interruption, an echo under both. Of random settings on the demo sessions none keeps the budget; ``--demo`` shows how
-often each limit is kept there, and how often it is the only one that is broken.
+``python benchmarks/search.py [--trials N...] [--seeds N] [--known FILE] [--demo]``; prints tables in Markdown. The
+sessions are made with a region in which the whole budget is kept: pauses up to 0.56 s, knocks that are softer than
+speech or shorter than an interruption, an echo under both. Of random settings on the demo sessions none keeps the
+budget; ``--demo`` shows how often each limit is kept there, and how often it is the only one that is broken.
 
 Eight sessions; least ``voice_to_voice_ms_p95`` within the budget, against 2566.1 ms by 5,000 random points; median and
 worst of so many seeds (those in brackets after 500 trials). TPE was set up jointly, then knob by knob, and takes turns
