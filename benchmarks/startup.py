@@ -5,11 +5,11 @@ and system time on a quiet machine. Other work on the machine makes processor ti
 Python is printed beside it. Packages that a command has no use for are looked for in its list of imports: those budgets
 hold on any machine. Exits with 1 if something is over budget.
 
-    python benchmarks/startup.py                 the listed commands; a run of the demo sessions is made for `score`, and
-    python benchmarks/startup.py --runs 11       an hour of them for `replay`, which is measured with a full cache
+    python benchmarks/startup.py                 the listed commands; the demo sessions are replayed for `score`, and an
+    python benchmarks/startup.py --runs 11       hour of them for `replay`, which is measured with a full cache
 
-Measured on two x86-64 cores whose speed varies: with bare Python at 0.011 s --help takes 0.11 s and sessions 0.43 s;
-with bare Python at 0.015 s --help takes 0.11 s, sessions 0.57 s and score 0.85 s.
+Measured on two x86-64 cores at a load of 11, where bare Python takes 0.018 s, 1.6 times what it takes when they are
+idle: --help 0.16 s, sessions 0.32 to 0.41 s, score 1.10 s, the hour 2.8 to 3.0 s, and 4.3 s where its audio is new.
 """
 
 import argparse
