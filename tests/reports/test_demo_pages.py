@@ -28,7 +28,7 @@ from workbench.units import SAMPLE_RATE
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-COMPARED = ("barge-in", "slow-talker", "questions")
+COMPARED = ("barge-in", "questions", "slow-talker")
 """Demo sessions that are compared under the demo's settings of before and after."""
 
 
