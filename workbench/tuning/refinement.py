@@ -1,19 +1,23 @@
 """The config that a study finds: its best trial refined; of a search on a stand-in, the best of its finalists."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Protocol
 
+import numpy as np
 import optuna
 from optuna.trial import FrozenTrial
 
-from workbench.config import Config
+from workbench.arrays import Floats
+from workbench.config import Config, get
 from workbench.errors import WorkbenchError
 from workbench.tuning.ablation import space_without
 from workbench.tuning.evaluator import Evaluator
-from workbench.tuning.finalists import Agreement, choose
+from workbench.tuning.finalists import Agreement, Correction, choose
 from workbench.tuning.search import Objective
-from workbench.tuning.sensitivity import DB, Judge, centre, climb, simplify
+from workbench.tuning.sensitivity import DB, Judge, around, centre, climb, importances, simplify
+from workbench.tuning.space import Space
 from workbench.tuning.spec import StudySpec
 from workbench.tuning.study import best, ranked
 
@@ -52,25 +56,40 @@ def find_best(
     if not spec.exact:
         exact = Objective(spec, evaluator, spec.tuning, exact=True).judge
         watch.step("exact replays of the finalists", 0, 1)
+        shares = _shares(study, spec)
+        correction = Correction(goal, objective.judge, exact, partial(_place, spec.space, shares))
         others = _finalists(found, study, spec, objective.judge)
-        better = partial(climb, spec.space, goal=goal, judge=exact, steps=(DB,))
-        found, agreement = choose(
-            goal, others, objective.judge, exact, lambda one: one if one == today else better(one)
-        )
+        found, agreement = choose(goal, others, correction, partial(around, spec.space, shares))
+        found = found if found == today else climb(spec.space, found, goal, exact, (DB,))
         watch.step("exact replays of the finalists", 1, 1)
     return found, agreement, exact
 
 
 def _finalists(found: Config, study: optuna.Study, spec: StudySpec, guess: Judge) -> list[Config]:
-    """What the search would choose, today's config, then others from the best on: trials, and what the best of them
-    lead to knob by knob, for a stand-in may have the wrong one of two hills higher.
+    """What the search would choose, today's config, then all trials, and what the best of them lead to knob by knob,
+    for a stand-in may have the wrong one of two hills higher.
     """
     others: list[Config] = []
     for trial in ranked(study, spec.goal):
         with suppress(WorkbenchError):
             others.append(spec.space.config(spec.config, trial.params))
     others += [climb(spec.space, config, spec.goal, guess) for config in others[:HILLS]]
-    return [found, spec.config, *sorted(others, key=lambda config: spec.goal.rank(guess(config)))]
+    return [found, spec.config, *others]
+
+
+def _shares(study: optuna.Study, spec: StudySpec) -> dict[str, float]:
+    """Share of each knob in what makes trials differ, the largest 1; all 1 where that cannot be known."""
+    shares = importances(study, spec.goal)
+    most = max(shares.values(), default=0.0)
+    return {item.name: shares.get(item.name, 0.0) / most if most else 1.0 for item in spec.space.parameters}
+
+
+def _place(space: Space, shares: Mapping[str, float], config: Config) -> Floats:
+    """Place of a setting: the range of each knob is as long as its share."""
+    parts: list[float] = []
+    for parameter in space.parameters:
+        parts += [shares[parameter.name] * part for part in parameter.place(get(config, parameter.path))]
+    return np.array(parts)
 
 
 def refine(spec: StudySpec, trial: FrozenTrial, objective: Objective) -> Config:
