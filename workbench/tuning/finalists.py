@@ -5,7 +5,7 @@ guesses of the settings near it (kriging of the difference), and the best by cor
 whole hill of the stand-in is wrong, one replay on it is enough.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +16,9 @@ from workbench.config import Config
 from workbench.tuning.objective import TIE, Goal, Outcome
 from workbench.tuning.sensitivity import Judge
 
-FEWEST, MOST = 4, 16
-"""Settings that are replayed exactly in any case, and at most."""
+FEWEST, SPREAD, MOST = 4, 4, 20
+"""Settings that are replayed exactly: the best by the stand-in in any case; then others far from those, for where it
+may be wrong; and at most."""
 
 AS_GOOD = 0.001
 """Settings whose first objective differs by less than this share are as good as each other."""
@@ -108,6 +109,14 @@ class Correction:
         broken = (violation > 0) + float(hoped[2]) > 0.5
         return max(TIE, violation + float(hoped[0])) if broken else 0.0, value + float(hoped[1])
 
+    def farthest(self, pool: Mapping[str, Config]) -> str:
+        """The one of a pool's better half that lies farthest from all that were replayed."""
+        ranked = sorted(pool, key=lambda key: self._goal.rank(self._guess(pool[key])))
+        half = ranked[: (len(ranked) + 1) // 2]
+        places = np.array([item.place for item in self.tried])
+        near = _near(np.array([self._place(pool[key]) for key in half]), places).max(axis=1)
+        return half[int(np.argmin(near))]
+
     def best(self) -> _Tried:
         """The best of those replayed; of equals the first."""
         return min(self.tried, key=lambda item: self._goal.rank(item.found))
@@ -150,6 +159,9 @@ def _replay(goal: Goal, pool: dict[str, Config], correction: Correction, more: M
         best = correction.best()
         limit = goal.rank(best.found)
         few = len(correction.tried) < FEWEST
+        if not few and len(correction.tried) < FEWEST + SPREAD and pool:
+            correction.replay(pool.pop(correction.farthest(pool)))
+            continue
         left = [key for key, config in pool.items() if few or _better(correction.rank(config, DOUBT), limit)]
         if left:
             key = min(left, key=lambda key: correction.rank(pool[key], LIKELY))

@@ -16,7 +16,7 @@ from workbench.tuning.ablation import space_without
 from workbench.tuning.evaluator import Evaluator
 from workbench.tuning.finalists import Agreement, Correction, choose
 from workbench.tuning.search import Objective
-from workbench.tuning.sensitivity import DB, Judge, around, centre, climb, importances, simplify
+from workbench.tuning.sensitivity import DB, Judge, around, centre, climb, grid, importances, simplify
 from workbench.tuning.space import Space
 from workbench.tuning.spec import StudySpec
 from workbench.tuning.study import best, ranked
@@ -59,6 +59,7 @@ def find_best(
         shares = _shares(study, spec)
         correction = Correction(goal, objective.judge, exact, partial(_place, spec.space, shares))
         others = _finalists(found, study, spec, objective.judge)
+        others += grid(spec.space, shares, found)
         found, agreement = choose(goal, others, correction, partial(around, spec.space, shares))
         found = found if found == today else climb(spec.space, found, goal, exact, (DB,))
         watch.step("exact replays of the finalists", 1, 1)

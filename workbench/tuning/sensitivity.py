@@ -35,6 +35,9 @@ RING = 4
 """Steps to either side in which two knobs are changed together; of a float, which has finer steps, twice as many, each
 of 1 dB: a third of a second of silence, and 8 dB of a threshold."""
 
+POINTS = 12
+"""Values of a knob on a grid of two, or up to twice as many where that leaves out none."""
+
 Judge = Callable[[Config], Outcome]
 
 
@@ -129,6 +132,14 @@ def _ring(parameter: Parameter, chosen: Knob) -> list[Knob]:
         values = _walk(parameter, _number(chosen), side, 2 * DB if wide else DB)
         found += [value if wide else int(value) for value in itertools.islice(values, 2 * RING if wide else RING)]
     return found
+
+
+def grid(space: Space, shares: Mapping[str, float], config: Config) -> Iterator[Config]:
+    """A setting with the two knobs of the largest shares all over their ranges."""
+    two = sorted(space.parameters, key=lambda parameter: -shares[parameter.name])[:2]
+    for values in itertools.product(*(parameter.grid()[:: max(1, parameter.count // POINTS)] for parameter in two)):
+        with suppress(WorkbenchError):
+            yield space.config(config, {item.name: value for item, value in zip(two, values, strict=True)})
 
 
 def simplify(space: Space, baseline: Config, config: Config, goal: Goal, judge: Judge) -> Config:
