@@ -1,11 +1,12 @@
 """Hours that the STT of the published size takes for a study: with every trial replayed exactly, and as it is done.
 
-``python benchmarks/hours.py [--trials N] [--stack NAME] [--frames N]``; prints both, and what they are made of. The
-study: listener ``mlx-harmony``, eight constructed sessions of five minutes in all, a search for each left out. What it
-hears is counted on a small stack (``passes``: frames that the STT is stepped by in replays, over frames recorded; what
-the cache gives back of a replay that began as another did is counted, too, in both ways). What a frame costs is
-measured on a generated model of the size of stt-1b with the published codec: it depends on the sizes, not on the
-weights. Answers are spoken once for either way, and are left out.
+``python benchmarks/hours.py --passes N [--trials N] [--stack NAME] [--frames N]``; prints both, and what they are made
+of. The study: listener ``mlx-harmony``, eight constructed sessions of five minutes in all, a search for each left out.
+``--passes`` is what such a study printed: how often the STT heard the recordings. For a study of exact replays the
+frames that the STT is stepped by in the trials of its search are counted on a small stack, and taken eight times: each
+of the eight searches without a session has as many trials, of seven eighths of the frames. The cache gives back part of
+them, where a trial begins as another did. What a frame costs is measured on a generated model of the size of stt-1b
+with the published codec: it depends on the sizes, not on the weights. Answers are spoken in either way, and left out.
 """
 
 import argparse
@@ -14,32 +15,37 @@ import platform
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from fidelity import REPOSITORY, Silent, constructed
+from fidelity import REPOSITORY, constructed
 
 SESSIONS, TURNS = 8, 4
 
 
-def passes(folders: list[Path], stack: str, trials: int, exact: bool) -> float:
-    """Passes of the STT over the recordings in a study."""
+def passes(folders: list[Path], stack: str, trials: int) -> float:
+    """Passes of the STT over the recordings in the trials of a search by exact replays, all sessions seen."""
+    import optuna
+
     from workbench.cli.options import build_config
     from workbench.files import shipped
     from workbench.metrics.budget import read_prices
     from workbench.tuning import plan as planning
+    from workbench.tuning.loading import settle
     from workbench.tuning.objective import Goal
+    from workbench.tuning.search import Objective, run_trials
     from workbench.tuning.space import read_space
-    from workbench.tuning.tune import tune
+    from workbench.tuning.study import create
 
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     baseline = build_config(REPOSITORY / "configs/baseline.toml", stack, None, "mlx-harmony", None, ())
     space = read_space(shipped(Path("configs/space.toml")))
     prices = read_prices(shipped(Path("configs/budget.toml")))
-    options = planning.SearchOptions(trials=trials, exact=exact)
-    name = "exact" if exact else "stand-in"
-    spec = planning.plan(name, folders, baseline, space, Goal(("loss_s_per_turn",), {}), options, prices)
-    return tune(replace(spec, exact=exact), Silent(), lambda result, evaluator: evaluator.passes)[1]
+    options = planning.SearchOptions(trials=trials, exact=True)
+    spec = planning.plan("exact", folders, baseline, space, Goal(("loss_s_per_turn",), {}), options, prices)
+    spec, evaluator = settle(spec)
+    run_trials(create(spec, optuna.storages.InMemoryStorage()), spec, Objective(spec, evaluator, spec.tuning))
+    return evaluator.passes
 
 
 def frame_cost(folder: Path, frames: int) -> tuple[float, float]:
@@ -64,6 +70,7 @@ def frame_cost(folder: Path, frames: int) -> tuple[float, float]:
 def main() -> int:
     """Count, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--passes", type=float, required=True, help="of the STT, as a study printed them")
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--stack", default="scripted", help="small stack on which the study is counted")
     parser.add_argument("--frames", type=int, default=50, help="frames heard by the model of the published size")
@@ -79,10 +86,11 @@ def main() -> int:
         folders = constructed(SESSIONS, TURNS)
         recorded = sum(open_session(folder).frames for folder in folders)
         print(f"recorded: {len(folders)} sessions, {recorded} frames, {recorded * 0.08 / 60:.1f} minutes")
-        for exact, name in ((False, "with the stand-in"), (True, "every trial exactly")):
-            heard = passes(folders, options.stack, options.trials, exact)
+        trials = passes(folders, options.stack, options.trials)
+        print(f"{options.trials} trials of one search, replayed exactly: {trials:.0f} passes", flush=True)
+        for name, heard in (("every trial exactly", trials * len(folders)), ("with the stand-in", options.passes)):
             hours = [heard * recorded * cost / 3600 for cost in (wall, processor)]
-            print(f"{name}: {heard:.1f} passes, {hours[0]:.1f} h, {hours[1]:.1f} h of processor time", flush=True)
+            print(f"{name}: {heard:.1f} passes, {hours[0]:.1f} h, {hours[1]:.1f} h of processor time")
         os.chdir(REPOSITORY)
     return 0
 

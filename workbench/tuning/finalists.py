@@ -30,7 +30,7 @@ LIKELY, DOUBT = 1.0, 3.0
 """Standard deviations of a correction by which settings may be better than is expected of them: as they are put in
 order, and until none could be better than the best."""
 
-Place = Callable[[Config], Floats]
+Locate = Callable[[Config], Floats]
 """Where a setting lies: one coordinate or more for each knob; what acts alike should lie close together."""
 
 More = Callable[[Config], Iterable[Config]]
@@ -79,7 +79,7 @@ class Correction:
         tried: settings that were replayed exactly.
     """
 
-    def __init__(self, goal: Goal, guess: Judge, exact: Judge, place: Place) -> None:
+    def __init__(self, goal: Goal, guess: Judge, exact: Judge, place: Locate) -> None:
         self.tried: list[_Tried] = []
         self._goal, self._guess, self._exact, self._place = goal, guess, exact, place
         self._inverse: Floats = np.zeros((0, 0))

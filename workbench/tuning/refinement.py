@@ -16,7 +16,7 @@ from workbench.tuning.ablation import space_without
 from workbench.tuning.evaluator import Evaluator
 from workbench.tuning.finalists import Agreement, Correction, choose
 from workbench.tuning.search import Objective
-from workbench.tuning.sensitivity import DB, Judge, around, centre, climb, grid, importances, simplify
+from workbench.tuning.sensitivity import DB, Judge, around, centre, climb, grid, importances, place, simplify
 from workbench.tuning.space import Space
 from workbench.tuning.spec import StudySpec
 from workbench.tuning.study import best, ranked
@@ -89,7 +89,7 @@ def _place(space: Space, shares: Mapping[str, float], config: Config) -> Floats:
     """Place of a setting: the range of each knob is as long as its share."""
     parts: list[float] = []
     for parameter in space.parameters:
-        parts += [shares[parameter.name] * part for part in parameter.place(get(config, parameter.path))]
+        parts += [shares[parameter.name] * part for part in place(parameter, get(config, parameter.path))]
     return np.array(parts)
 
 

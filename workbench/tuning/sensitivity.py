@@ -142,6 +142,15 @@ def grid(space: Space, shares: Mapping[str, float], config: Config) -> Iterator[
             yield space.config(config, {item.name: value for item, value in zip(two, values, strict=True)})
 
 
+def place(parameter: Parameter, value: Knob) -> list[float]:
+    """Where a value lies in the range of its knob, 0 to 1; choices are all as far apart."""
+    if parameter.type == "categorical":
+        return [math.sqrt(0.5) * (choice == value) for choice in parameter.choices]
+    if parameter.log:
+        return [math.log(_number(value) / parameter.low) / math.log(parameter.high / parameter.low)]
+    return [(_number(value) - parameter.low) / (parameter.high - parameter.low)]
+
+
 def simplify(space: Space, baseline: Config, config: Config, goal: Goal, judge: Judge) -> Config:
     """Put every knob back to the baseline's value that does no good where the search left it.
 

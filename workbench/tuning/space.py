@@ -105,15 +105,6 @@ class Parameter:
             values = [self.low + (self.high - self.low) * part for part in share]
         return [min(max(short(value), self.low), self.high) for value in values]
 
-    def place(self, value: Knob) -> list[float]:
-        """Where a value lies in the range, 0 to 1; choices are all as far apart."""
-        if self.type == "categorical":
-            return [math.sqrt(0.5) * (choice == value) for choice in self.choices]
-        assert isinstance(value, int | float)
-        if self.log:
-            return [math.log(value / self.low) / math.log(self.high / self.low)]
-        return [(value - self.low) / (self.high - self.low)]
-
     def fit(self, value: Knob) -> Knob:
         """The nearest value that the search can express.
 
