@@ -1,5 +1,7 @@
 """Sessions that tests are made of: noise for a room, louder noise for speech, exact labels."""
 
+import gc
+import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +16,8 @@ from workbench.sessions.session import Session, open_session, write_manifest
 from workbench.sessions.tracks import write_track
 from workbench.units import SAMPLE_RATE
 
+from .installed import install_once
+
 # Started in the background of a shell, Python ignores Ctrl-C, and so would what the tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -24,6 +28,13 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 # The same examples every time, however busy the machine is.
 settings.register_profile("workbench", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("workbench")
+
+
+def pytest_collection_finish() -> None:
+    """Take what collecting made, which lasts to the end, off the garbage collector's rounds: they were a sixth."""
+    gc.collect()
+    gc.freeze()
+
 
 ROOM, SPEECH, COUGH = 0.001, 0.05, 0.1
 """RMS of the room, of speech and of a cough."""
@@ -65,6 +76,13 @@ def make_session(tmp_path: Path) -> MakeSession:
         return session, read_labels(folder / "labels.csv", session.samples)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with the wheel of this tree; all workers of a run share one."""
+    own = tmp_path_factory.getbasetemp()
+    return install_once((own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "wheel")
 
 
 class SmallDisk:

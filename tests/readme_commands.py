@@ -39,6 +39,8 @@ eval "$(_WORKBENCH_COMPLETE=zsh_source workbench)"
 whence -v _workbench_completion
 """
 KITCHEN = "--stack moshi --models models --listener mlx-harmony"
+SHORT = "--set tts_padding_max=1"
+"""Generated models pause after each word for as long as they may."""
 
 STEPS = (
     Step(". .venv/bin/activate", ". .venv/bin/activate && command -v workbench", "/env/bin/workbench"),
@@ -57,12 +59,13 @@ STEPS = (
     Step("workbench label SESSION", "workbench label kitchen --import kitchen.txt --replace", "source human"),
     Step(
         f"workbench replay kitchen {KITCHEN}",
-        f"workbench replay kitchen {KITCHEN} --step-costs fixed",
+        f"workbench replay kitchen {KITCHEN} --step-costs fixed {SHORT}",
         "1 session, moshi",
     ),
     Step(
         f"workbench tune kitchen --name mine {KITCHEN}",
-        f"workbench tune kitchen --name mine {KITCHEN} --set step_costs.source=fixed --trials 2 --space space.toml",
+        f"workbench tune kitchen --name mine {KITCHEN} --set step_costs.source=fixed {SHORT} --trials 2 "
+        "--space space.toml",
         "mine: ",
         1,  # no setting of generated models keeps the budget
         "configs/mine/moshi.json",
@@ -168,7 +171,8 @@ APART = {
     "workbench record --name kitchen --calibrate": "test_a_room_is_calibrated_and_recorded_until_q",
     "workbench dashboard": "test_the_dashboard_serves_the_study",
 }
-"""Commands that take a terminal, a server or the user's own cache, each with its test in tests/test_wheel.py."""
+"""Commands that take a terminal, a server or the user's own cache, each with its test in tests/test_wheel.py or
+tests/reports/test_demo_pages.py."""
 
 
 def commands_of(text: str) -> list[str]:

@@ -63,7 +63,8 @@ def test_every_command_and_option_of_the_readme_is_run() -> None:
     assert not_run(README) == []
     assert {step.shown for step in STEPS} | set(APART) <= set(commands_of(README)), "README no longer shows it"
     assert [step.line for step in STEPS if not is_the_command_shown(step)] == []
-    wheel = (ROOT / "tests" / "test_wheel.py").read_text(encoding="utf-8")
+    apart = [ROOT / "tests" / name for name in ("test_wheel.py", "reports/test_demo_pages.py")]
+    wheel = "".join(path.read_text(encoding="utf-8") for path in apart)
     assert all(f"def {test}(" in wheel for test in APART.values())
     gate = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     blocks = re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)

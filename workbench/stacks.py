@@ -1,6 +1,8 @@
 """Stacks by name: the stages of each. Constructors are lazy: naming a stack loads nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
@@ -112,6 +114,19 @@ def warnings(config: Config, is_generated: bool) -> tuple[str, ...]:
     return words
 
 
+_shared: ContextVar[dict[object, Stack] | None] = ContextVar("_shared", default=None)
+
+
+@contextmanager
+def shared_stacks() -> Iterator[None]:
+    """Within this, configs that name the same models get one stack, loaded once; its users take turns."""
+    token = _shared.set({})
+    try:
+        yield
+    finally:
+        _shared.reset(token)
+
+
 def make_stack(config: Config) -> Stack:
     """The stack the config names.
 
@@ -126,4 +141,11 @@ def make_stack(config: Config) -> Stack:
             f"[stack] lm is {config.stack.lm!r}, which has no effect with stack {name}: "
             f"{WITHOUT_LM[name]}; leave lm out"
         )
-    return STACKS[name](config)
+    made = _shared.get()
+    if made is None:
+        return STACKS[name](config)
+    read = {item.name for item in fields(StackKnobs)} | {"stt_vad"}
+    key = (config.stack, *(value for knob, value in sorted(vars(config.assistant).items()) if knob in read))
+    if key not in made:
+        made[key] = STACKS[name](config)
+    return made[key]

@@ -3,10 +3,13 @@
 import json
 import shutil
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
-from ..command_line import workbench
+from workbench.tuning import evaluator
+
+from ..command_line import snapshot, workbench
 from ..conftest import MakeSession
 
 PROJECT = Path(__file__).parents[2]
@@ -45,3 +48,30 @@ def test_the_users_own_recordings_stay_out_of_it(own: Path, monkeypatch: pytest.
     assert done.stdout.startswith("Replaying 1 demo session on the scripted stack.\n")
     run = json.loads((own / "reports" / "demo" / "run.json").read_text(encoding="utf-8"))
     assert [entry["name"] for entry in run["sessions"]] == ["questions"]
+
+
+def test_the_demo_again_searches_nothing_and_writes_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages and console too; and in a folder whose cache was empty it is the same again."""
+    monkeypatch.setattr("workbench.cli.actions.tune.DEMO_TRIALS", 2)
+    for where in ("a", "b"):
+        shutil.copytree(PROJECT / "recordings" / "questions", tmp_path / where / "recordings" / "questions")
+    monkeypatch.setenv("WORKBENCH_STORE", str(tmp_path / "store"))
+    first = workbench(DEMO[:-1], tmp_path / "a")
+    written = results(tmp_path / "a")
+    counted = Mock(wraps=evaluator.replay)
+    monkeypatch.setattr(evaluator, "replay", counted)
+    again = workbench(DEMO[:-1], tmp_path / "a")
+    assert counted.call_count == 0
+    assert again == first
+    assert again.returncode == 0, again.stderr
+    assert results(tmp_path / "a") == written
+    monkeypatch.setenv("WORKBENCH_STORE", str(tmp_path / "other"))
+    cold = workbench(DEMO[:-1], tmp_path / "b")
+    assert counted.call_count > 0
+    assert cold == first
+    assert results(tmp_path / "b") == written
+
+
+def results(folder: Path) -> dict[str, bytes]:
+    """All files but the study's journal, in which Optuna keeps when things happened."""
+    return {name: data for name, data in snapshot(folder).items() if not name.endswith("journal.log")}

@@ -64,7 +64,7 @@ ENDS: dict[str, dict[str, object]] = {
 }
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(
     talk=st.lists(st.tuples(st.integers(1, 30), st.integers(1, 25)), min_size=1, max_size=8),
     kind=st.tuples(st.sampled_from(sorted(INTERRUPTS)), st.sampled_from(sorted(ENDS))),

@@ -1,5 +1,7 @@
 import itertools
 import json
+import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +11,8 @@ from workbench.errors import WorkbenchError
 from workbench.metrics import compare, evaluate, read_scores, shown, summarise, write_scores
 from workbench.metrics.compare import NO_DIFFERENCE
 from workbench.metrics.definitions import BY_KEY, MEASURES, keys_of
-from workbench.metrics.rows import HoldRow, SessionScores, TurnRow, Waterfall
+from workbench.metrics.rows import BargeInRow, HoldRow, ReasonRow, SessionScores, TurnRow, Waterfall
+from workbench.metrics.scores_json import pack, unpack
 from workbench.metrics.summary import too_few
 from workbench.trace import BargeIn, Commit, Heard, Steps, Underrun
 
@@ -79,6 +82,16 @@ def test_scores_json_round_trip(tmp_path):
     assert read_scores(tmp_path / "scores.json") == ((*found, empty), result)
     sessions, _ = read_scores(tmp_path / "scores.json")
     assert summarise(sessions) == result
+
+
+def test_scores_come_back_from_the_cache_as_they_were():
+    reason = ReasonRow("cut-in", 7, 1, "pause", "waited 720 ms", "stt_silence_ms", math.inf)
+    resumed = BargeInRow(3, 1, 2, "noise", None, -5, 240)
+    empty = evaluate(Made(session="c").trace(), ())
+    for scores in (session("a"), empty, replace(session("b"), reasons=(reason,), barge_ins=(resumed,))):
+        again = unpack(pack(scores))
+        assert again == scores
+        assert repr(again) == repr(scores)
 
 
 @pytest.mark.parametrize(

@@ -29,18 +29,18 @@ def make_session(folder, seconds, *rows, source="constructed", echo=None):
     return folder
 
 
-HOUR_TURNS = 200
-"""Turns of :func:`make_hour`: one in 18 s, as when two people talk."""
+QUARTER_TURNS = 50
+"""Turns of :func:`make_quarter`: one in 18 s, as when two people talk."""
 
 
-def make_hour(folder):
-    """An hour of one session in which no second sounds like another; every tenth turn is cut in on."""
+def make_quarter(folder):
+    """A quarter of an hour of one session in which no second sounds like another; every tenth turn is cut in on."""
     rng = np.random.default_rng(0)
     length = 18 * SAMPLE_RATE
     labels = []
 
     def blocks():
-        for turn in range(HOUR_TURNS):
+        for turn in range(QUARTER_TURNS):
             start = int(rng.integers(SAMPLE_RATE // 2, SAMPLE_RATE))
             spans = [(start, start + int(rng.integers(1 * SAMPLE_RATE, 2 * SAMPLE_RATE)))]
             again = spans[0][1] + seconds_to_samples(0.9 if turn % 10 == 0 else 0.5)
@@ -55,7 +55,7 @@ def make_hour(folder):
 
     folder.mkdir(parents=True)
     write_track(folder / "mic.flac", blocks())
-    write_labels(folder / "labels.csv", validate(labels, HOUR_TURNS * length, folder.name))
+    write_labels(folder / "labels.csv", validate(labels, QUARTER_TURNS * length, folder.name))
     write_manifest(folder, tracks={"mic": "mic.flac"}, labels_source="constructed")
     return folder
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from made_runs import HOUR_TURNS, make_hour, make_report, make_session, questions
+from made_runs import QUARTER_TURNS, make_quarter, make_report, make_session, questions
 from page_reader import page_data, size_without_sound
 from soundfile import SoundFile
 
@@ -46,16 +46,17 @@ def test_a_page_without_sound_has_at_most_two_megabytes(tmp_path):
 
 
 def test_an_hour_takes_two_megabytes_without_its_sound(tmp_path):
-    """With all of it, at the constant rate of its clips, it takes at most thirty."""
-    path = write_run_page(make_report(tmp_path, [make_hour(tmp_path / "hour")]))
+    """With all of it, at the constant rate of its clips, it takes at most thirty. From a quarter of an hour."""
+    small = size_without_sound(write_run_page(make_report(tmp_path / "small", questions(tmp_path / "small"))))
+    path = write_run_page(make_report(tmp_path, [make_quarter(tmp_path / "quarter")]))
     page = page_data(path)
-    seconds = page["sessions"][0]["samples"] / SAMPLE_RATE
-    assert seconds >= 3600
-    assert len(page["tables"]["turns"]["rows"]) == len(page["tables"]["holds"]["rows"]) == HOUR_TURNS
-    assert len(page["sounds"]) >= HOUR_TURNS / 10
-    assert size_without_sound(path) <= 2_000_000
+    assert page["sessions"][0]["samples"] >= 900 * SAMPLE_RATE
+    assert len(page["tables"]["turns"]["rows"]) == len(page["tables"]["holds"]["rows"]) == QUARTER_TURNS
+    assert len(page["sounds"]) >= QUARTER_TURNS / 10
+    hour = small + 4 * (size_without_sound(path) - small)
+    assert hour <= 2_000_000
     rate = max(len(sound) / (SoundFile(io.BytesIO(sound)).frames / SAMPLE_RATE) for sound in page["sounds"])
-    assert size_without_sound(path) + rate * seconds * 4 / 3 <= 30_000_000
+    assert hour + rate * 3600 * 4 / 3 <= 30_000_000
 
 
 def test_timeline_holds_the_events_of_the_trace(tmp_path):

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
+from scipy.linalg import toeplitz
 
 from workbench.sessions.echo_estimate import EchoEstimate, estimate_echo
+from workbench.sessions.echo_fit import toeplitz_inverse
 from workbench.sessions.echo_path import EchoPath, parse_echo
 from workbench.sessions.labels import Label, write_labels
 from workbench.sessions.noises import room_noise
@@ -93,6 +95,12 @@ def test_delay_gain_and_erle_are_those_of_the_session(
     assert found.erle_db == pytest.approx(allowed, abs=1.0)
     assert found.left_dbfs == pytest.approx(noise, abs=0.5)
     assert found.drift_ppm == 0
+
+
+def test_a_toeplitz_matrix_times_its_inverse_changes_nothing() -> None:
+    column = 0.9 ** np.arange(50) + (np.arange(50) == 0)
+    wave = np.random.default_rng(3).normal(size=50)
+    assert toeplitz_inverse(column)(toeplitz(column) @ wave) == pytest.approx(wave)
 
 
 def test_without_echo_nothing_is_found(tmp_path: Path) -> None:

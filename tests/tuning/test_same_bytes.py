@@ -137,7 +137,11 @@ def storage(kind: str) -> Iterator[str]:
         yield {"journal": JOURNAL, "sqlite": "sqlite:///trials.db"}[kind]
 
 
-@pytest.mark.parametrize(("kind", "kills"), [("journal", 10), ("sqlite", 3), ("postgresql", 3)])
+TEN = pytest.param("journal", 10, marks=pytest.mark.fuzz)
+"""Ten moments, outside the gate: ``pytest -m fuzz -n 0 tests/tuning/test_same_bytes.py``."""
+
+
+@pytest.mark.parametrize(("kind", "kills"), [("journal", 4), ("sqlite", 3), ("postgresql", 3), TEN])
 def test_the_same_after_the_owner_was_killed(files, recordings, undisturbed, kind, kills):
     """At random moments, each time resumed by the same command."""
     draw = random.Random(kind)

@@ -87,10 +87,10 @@ def test_optuna_finds_what_enumeration_finds(planted, here):
     assert learned.params["stt_silence_ms"] == everything.params["stt_silence_ms"] == 720
 
 
-def test_tpe_needs_a_tenth_of_the_trials_of_a_random_search(tmp_path, here):
+def test_tpe_needs_a_fifth_of_the_trials_of_a_random_search(tmp_path, here):
     """Must show 2, second half, in small (benchmarks/search.py is the whole): the shipped space and budget."""
     configs = REPOSITORY / "configs"
-    config = load(configs / "baseline.toml", {"stack.name": "scripted"})
+    config = load(configs / "baseline.toml", {"stack.name": "scripted", "echo.path": "off"})
     space, budget = read_space(configs / "space.toml"), read_budget(configs / "budget.toml")
     folders = with_room(tmp_path / "made", 1)
     spec = plan("small", folders, config, space, Goal(("voice_to_voice_ms_p95",), budget))
@@ -103,10 +103,10 @@ def test_tpe_needs_a_tenth_of_the_trials_of_a_random_search(tmp_path, here):
         outcomes = [outcome_of(trial) for trial in study.trials]
         return [outcome.values[0] if outcome.feasible else np.inf for outcome in outcomes]
 
-    wide = found("random", 1000, 0)
-    assert sorted(min(found("tpe", 100, seed)) for seed in range(5))[2] <= 1.02 * min(wide)
-    # As few at random do not get there, in most of ten hundreds: the target is no gift.
-    assert sorted(min(wide[at : at + 100]) for at in range(0, 1000, 100))[4] > 1.02 * min(wide)
+    wide = found("random", 500, 0)
+    assert sorted(min(found("tpe", 100, seed)) for seed in range(3))[1] <= 1.02 * min(wide)
+    # As few at random do not get there, in most of five hundreds: the target is no gift.
+    assert sorted(min(wide[at : at + 100]) for at in range(0, 500, 100))[2] > 1.02 * min(wide)
 
 
 def test_knobs_that_do_nothing_stay_as_they_were(planted, here):

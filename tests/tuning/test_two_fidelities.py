@@ -104,6 +104,20 @@ def test_workers_change_nothing(here, made, recordings):
         assert Path(name).read_bytes() == (made / name).read_bytes()
 
 
+def test_a_finished_study_is_written_again_without_a_replay(copied, made, recordings, monkeypatch):
+    """Its scores are in the cache; the files are those of the study that ran."""
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("something is replayed")
+
+    monkeypatch.setattr(evaluator, "replay", refuse)
+    for path in (*Path("configs/one").iterdir(), Path("studies/one/result.json"), Path("studies/one/study.toml")):
+        path.unlink()
+    tuned(recordings, "--resume")
+    for path in (*Path("configs/one").iterdir(), Path("studies/one/result.json"), Path("studies/one/study.toml")):
+        assert path.read_bytes() == (made / path).read_bytes()
+
+
 def test_exact_replays_every_trial(here, recordings):
     assert tuned(recordings, "--exact")["stand_in"] is None
     assert read_spec(Path("studies/one")).exact

@@ -252,10 +252,11 @@ def plays(answer: Answer, reply: int, playout: int) -> list[Play]:
 
 def audible_span(answer: Answer, playout: int) -> tuple[int, int] | None:
     """First sample of an answer that is heard, and the first after the last frame that is; None where nothing is."""
-    heard = [index for index in range(len(answer.at)) if _sounds(answer, index)]
-    if not heard:
+    frames = range(len(answer.at))
+    first = next((frame for frame in frames if _sounds(answer, frame)), None)
+    if first is None:
         return None
-    first, last = heard[0], heard[-1]
+    last = next(frame for frame in reversed(frames) if _sounds(answer, frame))
     silent = answer.chunks[int(answer.chunk_of[first])].audio.speech.lead - int(answer.frame_of[first]) * FRAME_SAMPLES
     begun = int(answer.at[first]) + playout
     return begun + max(0, silent), int(answer.at[last]) + playout + FRAME_SAMPLES

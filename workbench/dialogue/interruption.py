@@ -117,6 +117,7 @@ class AnswerWatch:
     ) -> None:
         self._knobs, self._threshold, self._ears, self._playing = knobs, threshold, ears, playing
         self._rule = make_rule(knobs, threshold)
+        self._rule_asks_stt = knobs.rule_asks_stt
         self._is_fresh = True
         self._word = -1
         """Frame in which the sound of the latest word ended."""
@@ -140,14 +141,14 @@ class AnswerWatch:
 
     def frame(self, number: int, at: int) -> None:
         """A frame has come, at this moment."""
-        if self.paused is None and not self._knobs.rule_asks_stt:
+        if self.paused is None and not self._rule_asks_stt:
             self._ask(number, at)
 
     def step(self, number: int, at: int) -> None:
         """The STT's step on a frame ended, at this moment."""
         if self._ears.step(number).piece.strip():
             self._word = number - self._ears.delay
-        if self.paused is None and self._knobs.rule_asks_stt:
+        if self.paused is None and self._rule_asks_stt:
             self._ask(number, at)
         elif self.paused is not None:
             self._confirm(self.paused, at)

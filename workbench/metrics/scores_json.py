@@ -6,6 +6,7 @@ Format history:
 """
 
 import dataclasses
+import json
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -16,7 +17,7 @@ from workbench.errors import WorkbenchError
 from workbench.files import canonical_json, pretty_json, read_json, write_text
 from workbench.metrics.definitions import BY_KEY
 from workbench.metrics.loss import DEFAULT, Prices
-from workbench.metrics.rows import ROWS, SessionScores, Waterfall
+from workbench.metrics.rows import ROWS, SessionScores, TurnRow, Waterfall
 from workbench.metrics.summary import Summary
 
 FORMAT = 2
@@ -79,6 +80,35 @@ def read_scores(path: Path) -> tuple[tuple[SessionScores, ...], Summary]:
     if unknown := sorted(set(summary.scores) - set(BY_KEY)):
         raise WorkbenchError(f"{path}: unknown score {unknown[0]!r}; score the run again")
     return sessions, summary
+
+
+def pack(scores: SessionScores) -> bytes:
+    """Scores of a session for the cache: values in the order of their fields, without names."""
+    return json.dumps(_values(scores), separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def unpack(data: bytes) -> SessionScores:
+    """The inverse of :func:`pack`."""
+    values = dict(zip(_types(SessionScores), json.loads(data), strict=True))
+    for row in values["turns"]:
+        row[_WATERFALL] = row[_WATERFALL] and Waterfall(*row[_WATERFALL])
+    for name, value in values.items():
+        if name in ROWS:
+            values[name] = tuple(ROWS[name](*row) for row in value)
+        elif isinstance(value, list):
+            values[name] = tuple(map(tuple, value) if value and isinstance(value[0], list) else value)
+    return SessionScores(**values)
+
+
+_WATERFALL = [field.name for field in dataclasses.fields(TurnRow)].index("waterfall")
+
+
+def _values(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_values(item) for item in value]
+    if dataclasses.is_dataclass(value):
+        return [_values(getattr(value, field.name)) for field in dataclasses.fields(value)]
+    return value
 
 
 def _session(data: dict[str, Any], where: str) -> SessionScores:

@@ -1,6 +1,7 @@
 """Charts of the page, by bokeh: parts of the latency, shares of turns answered within a time, and fronts.
 
 A chart leaves here as JSON; bokeh's own script, which is put into the page from where bokeh is installed, draws it.
+Bokeh takes long to load, so that functions here load it when they draw what is not in the cache.
 
 Conventions:
     Colours of text and lines are :data:`INK` and :data:`GRID`, which the page replaces by those of its light or dark
@@ -12,18 +13,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
-
-import bokeh
-from bokeh.embed import json_item
-from bokeh.models import ColumnDataSource, HoverTool
-from bokeh.models.annotations import Span
-from bokeh.plotting import figure as bokeh_figure
 
 from workbench.metrics.rows import PARTS, TurnRow, Waterfall
 from workbench.metrics.stats import percentile
 from workbench.reports.colours import BLUE, GREEN, GREY, ORANGE, OWNER_COLOURS
+from workbench.reports.kept_charts import Chart, kept_chart
 from workbench.reports.material import Material, early
 from workbench.reports.parts import PART_WORDS, edges
 from workbench.units import samples_to_ms
@@ -33,9 +28,6 @@ INK, GRID = "#010203", "#040506"
 
 MOST_TURNS = 30
 """Most turns in the waterfall; of more, the slowest are shown, and the table has all."""
-
-SCRIPT = Path(bokeh.__file__).parent / "server" / "static" / "js" / "bokeh.min.js"
-"""Bokeh's own script."""
 
 _ID = re.compile(r'"p(\d+)"')
 
@@ -80,13 +72,17 @@ def run_charts(data: Material, owners: Mapping[str, str]) -> dict[str, Any]:
     return charts
 
 
-def waterfall_chart(answered: Sequence[tuple[str, TurnRow, Waterfall]], owners: Mapping[str, str]) -> dict[str, Any]:
+@kept_chart
+def waterfall_chart(answered: Sequence[tuple[str, TurnRow, Waterfall]], owners: Mapping[str, str]) -> Chart:
     """Bars from the end of the user's speech to the answer, cut into parts: mean, median, then the slowest turns first.
 
     Args:
         answered: (session, turn, parts).
         owners: part → its cause.
     """
+    from bokeh.models import ColumnDataSource, HoverTool
+    from bokeh.models.annotations import Span
+
     waited = [fall for _, _, fall in answered if not early(fall)] or [fall for _, _, fall in answered]
     bars: dict[str, list[float]] = {
         "mean": [sum(samples_to_ms(getattr(fall, part)) for fall in waited) / len(waited) for part in PARTS]
@@ -117,12 +113,15 @@ def waterfall_chart(answered: Sequence[tuple[str, TurnRow, Waterfall]], owners: 
     return _item(drawn)
 
 
-def ecdf_chart(curves: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+@kept_chart
+def ecdf_chart(curves: Mapping[str, Sequence[float]]) -> Chart:
     """Share of turns within a time, a curve each; dots mark p50 and p95.
 
     Args:
         curves: name → milliseconds.
     """
+    from bokeh.models import ColumnDataSource, HoverTool
+
     drawn = _figure(280, "ms after the end of the user's speech")
     drawn.yaxis.axis_label = "share of turns, %"
     drawn.y_range.start, drawn.y_range.end = 0, 103
@@ -143,12 +142,15 @@ def ecdf_chart(curves: Mapping[str, Sequence[float]]) -> dict[str, Any]:
     return _item(drawn)
 
 
-def front_chart(points: Sequence[SettingPoint]) -> dict[str, Any]:
+@kept_chart
+def front_chart(points: Sequence[SettingPoint]) -> Chart:
     """Answer time against cut-ins, a dot a setting; settings that never answer stand grey at the right edge.
 
     Args:
         points: of settings, in any order.
     """
+    from bokeh.models import ColumnDataSource, HoverTool
+
     drawn = _figure(320, "answer time, median, ms")
     drawn.yaxis.axis_label = "cut-ins, % of pauses"
     right = max([point.answer_ms for point in points if point.answer_ms is not None], default=0.0) * 1.05
@@ -176,7 +178,8 @@ def front_chart(points: Sequence[SettingPoint]) -> dict[str, Any]:
     return _item(drawn)
 
 
-def sweep_chart(names: Sequence[str], scores: Mapping[str, Sequence[float | None]], recommended: str) -> dict[str, Any]:
+@kept_chart
+def sweep_chart(names: Sequence[str], scores: Mapping[str, Sequence[float | None]], recommended: str) -> Chart:
     """The first score over the values of one knob; the others are shown where the pointer is.
 
     Args:
@@ -184,6 +187,8 @@ def sweep_chart(names: Sequence[str], scores: Mapping[str, Sequence[float | None
         scores: name → a figure for each value, None where there was nothing to measure.
         recommended: which of ``names`` is recommended.
     """
+    from bokeh.models import ColumnDataSource, HoverTool
+
     key = next(iter(scores))
     drawn = _figure(200, "", x_range=list(names))
     drawn.yaxis.axis_label = key
@@ -203,7 +208,8 @@ def sweep_chart(names: Sequence[str], scores: Mapping[str, Sequence[float | None
     return _item(drawn)
 
 
-def bar_chart(shares: Mapping[str, float]) -> dict[str, Any]:
+@kept_chart
+def bar_chart(shares: Mapping[str, float]) -> Chart:
     """Shares in percent, a bar each, in the order given."""
     names = list(shares)
     drawn = _figure(50 + 22 * len(names), "%", y_range=names[::-1])
@@ -211,7 +217,8 @@ def bar_chart(shares: Mapping[str, float]) -> dict[str, Any]:
     return _item(drawn)
 
 
-def course_chart(trials: Sequence[tuple[int, float, bool]], more_is_better: bool) -> dict[str, Any]:
+@kept_chart
+def course_chart(trials: Sequence[tuple[int, float, bool]], more_is_better: bool) -> Chart:
     """Objective of each trial, and the best so far among those that keep every limit.
 
     Args:
@@ -238,7 +245,9 @@ def course_chart(trials: Sequence[tuple[int, float, bool]], more_is_better: bool
 
 
 def _figure(height: int, label: str, **options: Any) -> Any:
-    drawn = bokeh_figure(height=height, sizing_mode="stretch_width", toolbar_location=None, tools="", **options)
+    from bokeh.plotting import figure
+
+    drawn = figure(height=height, sizing_mode="stretch_width", toolbar_location=None, tools="", **options)
     drawn.background_fill_color = drawn.border_fill_color = None
     drawn.outline_line_color = None
     drawn.xaxis.axis_label = label
@@ -266,9 +275,11 @@ def _place_legend(drawn: Any, columns: int) -> None:
     legend.spacing = 4
 
 
-def _item(drawn: Any) -> dict[str, Any]:
+def _item(drawn: Any) -> Chart:
     """A chart as JSON. Its numbers, which bokeh counts up as long as Python runs, begin anew in each chart."""
+    from bokeh.embed import json_item
+
     text = json.dumps(json_item(drawn))
     numbers = {found: str(new) for new, found in enumerate(dict.fromkeys(_ID.findall(text)), 1)}
-    item: dict[str, Any] = json.loads(_ID.sub(lambda match: f'"p{numbers[match[1]]}"', text))
+    item: Chart = json.loads(_ID.sub(lambda match: f'"p{numbers[match[1]]}"', text))
     return item

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +56,9 @@ def write_page(path: Path, template: str, values: Mapping[str, Any], data: PageD
     scripts, drawer = [asset(name) for name in SCRIPTS], []
     later = {name: pack(value) for name, value in data.later.items()}
     if data.charts:
-        from workbench.reports.charts import SCRIPT
-
-        drawer = [SCRIPT.read_text(encoding="utf-8")]
-        later |= {"charts": pack(data.charts), "bokeh": _compressed(drawer[0].encode("utf-8"))}
+        script, compressed = _bokeh()
+        drawer = [script]
+        later |= {"charts": pack(data.charts), "bokeh": compressed}
     page = _environment().get_template(template)
     text = page.render(
         **values,
@@ -75,6 +75,14 @@ def write_page(path: Path, template: str, values: Mapping[str, Any], data: PageD
     )
     write_text(path, text)
     return path
+
+
+@cache
+def _bokeh() -> tuple[str, str]:
+    """Bokeh's own script, as it is and compressed, from where it is installed; bokeh is not loaded for it."""
+    (folder,) = find_spec("bokeh").submodule_search_locations  # type: ignore[union-attr,misc]
+    script = (Path(folder) / "server" / "static" / "js" / "bokeh.min.js").read_text(encoding="utf-8")
+    return script, _compressed(script.encode("utf-8"))
 
 
 def policy(scripts: Sequence[str]) -> str:

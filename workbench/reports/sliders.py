@@ -16,6 +16,7 @@ from workbench.errors import WorkbenchError
 from workbench.files import canonical_json, read_json, write_text
 from workbench.reports.material import Material
 from workbench.tuning.evaluator import Evaluator
+from workbench.tuning.objective import pooled
 from workbench.units import SAMPLE_RATE
 
 SILENCES_MS = (240, 400, 560, 720, 880, 1040, 1280, 1600)
@@ -86,8 +87,8 @@ def write_grid(data: Material, watch: Callable[[int, int], None] = lambda _done,
         for silence in silences:
             for threshold in thresholds:
                 watch(len(points), len(silences) * len(thresholds))
-                summary = evaluator.summary(point_config(run.config, silence, threshold), evaluator.names)
-                points.append([summary.scores[key] for key in KEYS])
+                scored = evaluator.scores(point_config(run.config, silence, threshold), evaluator.names)
+                points.append(list(pooled(KEYS, scored).values()))
     finally:
         store.close()
     own = _own_point(run.config, silences, thresholds)

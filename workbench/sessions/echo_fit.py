@@ -1,5 +1,6 @@
 """Least-squares fit of an echo's impulse response to stretches in which only the agent speaks."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,13 +57,34 @@ class Convolver:
         return np.fft.irfft(np.sum(spectra * np.conj(self._spectra), axis=0), self._size)[: self._taps]
 
 
+def toeplitz_inverse(column: Floats) -> Callable[[Floats], Floats]:
+    """Multiply by the inverse of a symmetric Toeplitz matrix, given its first column, in n log n each time.
+
+    The inverse's first column makes the whole of it (Gohberg & Semencul 1972): two products of triangular Toeplitz
+    matrices, which are convolutions.
+    """
+    from scipy.linalg import solve_toeplitz
+
+    taps = len(column)
+    size = 1 << (2 * taps - 1).bit_length()
+    first = solve_toeplitz(column, np.eye(1, taps)[0])
+    spectra = np.fft.rfft([first, np.append(0.0, first[:0:-1])], size, axis=1)
+
+    def product(wave: Floats) -> Floats:
+        upper = np.fft.irfft(np.conj(spectra) * np.fft.rfft(wave, size), size, axis=1)[:, :taps]
+        lower = np.fft.irfft(spectra * np.fft.rfft(upper, size, axis=1), size, axis=1)[:, :taps]
+        both: Floats = (lower[0] - lower[1]) / first[0]
+        return both
+
+    return product
+
+
 def fit_response(found: AgentOnly, rows: npt.NDArray[np.bool_], agent: Convolver) -> Floats:
     """Least-squares response on some of the samples, by conjugate gradients on the normal equations.
 
     The agent's autocorrelation, which is what the normal equations are but for the edges of stretches, preconditions
     them, so that a few steps do.
     """
-    from scipy.linalg import solve_toeplitz
     from scipy.sparse.linalg import LinearOperator, cg
 
     auto = agent.correlated(found.agent) * rows.sum() / found.counts.sum()
@@ -70,15 +92,11 @@ def fit_response(found: AgentOnly, rows: npt.NDArray[np.bool_], agent: Convolver
     taps = len(wanted)
     response, prior = np.zeros(taps), auto[0] * 1e-4
     for _ in range(2):
-        column = auto + prior * (np.arange(taps) == 0)
 
         def normal(h: Floats, prior: float = prior) -> Floats:
             return agent.correlated(rows * agent.echo(h)) + prior * h
 
-        def nearly(r: Floats, column: Floats = column) -> Floats:
-            solved: Floats = solve_toeplitz(column, r)
-            return solved
-
+        nearly = toeplitz_inverse(auto + prior * (np.arange(taps) == 0))
         matrix, inverse = (LinearOperator((taps, taps), matvec=function) for function in (normal, nearly))
         response = cg(matrix, wanted, x0=response, rtol=1e-4, maxiter=20, M=inverse)[0]
         noise = float(np.mean(np.square(found.mic - agent.echo(response))[rows]))

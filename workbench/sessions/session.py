@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +21,9 @@ from workbench.errors import WorkbenchError, quoted
 from workbench.files import check_file, pretty_json, read_json, sha256_file, write_text
 from workbench.sessions.echo_path import check_echo
 from workbench.sessions.folders import LABELS, LIVE_TRACE, MANIFEST, PARTIAL, check_name, why_unfinished
+from workbench.sessions.manifest import LiveEntry, TrackEntry, parse_manifest
 from workbench.sessions.tracks import Track, frame_rms, read_part
 from workbench.units import FRAME_SAMPLES, SAMPLE_RATE
-
-if TYPE_CHECKING:
-    from workbench.file_forms import LiveForm, TrackForm
 
 FORMAT = 1
 LABEL_SOURCES = ("human", "constructed", "auto")
@@ -138,17 +136,15 @@ def open_session(folder: Path) -> Session:
 
 
 def _parse(folder: Path, data: Any) -> Session:
-    from workbench.file_forms import SessionForm, check_form
-
     where = folder / MANIFEST
-    form = check_form(SessionForm, data, str(where), "restore it, or import the audio again")
+    form = parse_manifest(data, str(where))
     if "mic" not in form.tracks:
         raise WorkbenchError(f"{where}: tracks must hold 'mic'")
     return Session(
         folder=folder,
         name=check_name(data.get("name", folder.name), str(where)),
         samples=form.samples,
-        tracks={key: _track(folder, key, value, form.samples) for key, value in sorted(form.tracks.items())},
+        tracks={key: _track(folder, key, value, form.samples) for key, value in form.tracks.items()},
         device=form.device,
         calibration=form.calibration,
         echo=check_echo(form.echo, str(where)),
@@ -158,7 +154,7 @@ def _parse(folder: Path, data: Any) -> Session:
     )
 
 
-def _track(folder: Path, key: str, entry: "TrackForm", samples: int) -> Track:
+def _track(folder: Path, key: str, entry: TrackEntry, samples: int) -> Track:
     where = f"{folder / MANIFEST}: tracks.{key}"
     path = folder / _inside(folder, entry.file, where)
     if not path.exists():
@@ -188,7 +184,7 @@ def _inside(folder: Path, file: str, where: str) -> PurePosixPath:
     return inside
 
 
-def _live(folder: Path, entry: "LiveForm | None") -> Live | None:
+def _live(folder: Path, entry: LiveEntry | None) -> Live | None:
     if entry is None:
         return None
     _inside(folder, LIVE_TRACE, f"{folder / MANIFEST}: live")

@@ -237,3 +237,10 @@ class Stack(Protocol):
     def stages(self, labels: tuple[Label, ...]) -> Stages | DuplexModel:
         """Stages for a session, or the one model that is all of them; only the scripted stack looks at the labels."""
         ...
+
+
+def fingerprints(stages: Stages | DuplexModel) -> list[str]:
+    """Fingerprints of all that hears and speaks in a session."""
+    if not isinstance(stages, Stages):
+        return [stages.fingerprint]
+    return [stages.stt.fingerprint, stages.lm.fingerprint, stages.tts.fingerprint]

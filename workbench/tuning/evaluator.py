@@ -1,15 +1,18 @@
 """Evaluator of configs: the exact replay of each session, scored; configs that act alike are replayed once.
 
 Stack, sessions, labels, stages and drawn costs are loaded once a process and stay; what the stages said is in the
-store. So a trial costs what its changed knobs change, and its traces are those of ``workbench replay``.
+store. So a trial costs what its changed knobs change, and its traces are those of ``workbench replay``. Scores are in
+the store as well, under all that they depend on: what was replayed once, by any process, is not replayed again.
 """
 
+import json
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from workbench.assistants import knobs_of
 from workbench.cache import Store
@@ -36,7 +39,10 @@ from workbench.stacks import make_stack
 from workbench.stages.nearest_lm import NearestLm, given_replies
 from workbench.stages.protocols import Stages
 from workbench.stages.stand_in_stt import StandInStt, continuous_pass, hear_passes
-from workbench.trace import Steps
+from workbench.trace import Steps, Trace
+from workbench.tuning.scored_replay import ScoredReplay, replay_key, session_digest
+
+Plain = TypeVar("Plain")
 
 KEPT = 20_000
 """Scored sessions that one process remembers: some 100 MB of rows at ten turns a session."""
@@ -55,6 +61,7 @@ class SessionMaterial:
     reference: Reference
     stages: Stages
     recorded_agent: tuple[tuple[int, int], ...]
+    digest: str
 
     @property
     def name(self) -> str:
@@ -114,6 +121,7 @@ class Evaluator:
         self.profile = profile or stack_profile(self._stack, baseline, opened, store, progress)
         self._materials = {session.name: self._load(session, labels) for session, labels in opened}
         self._costs: dict[tuple[str, StepCostKnobs, int], CostSource] = {}
+        self._worth = [self.profile.digest if self.profile else "", asdict(prices)]
         self._scored: OrderedDict[Hashable, SessionScores] = OrderedDict()
         self._mics: dict[str, Microphone] = {}
         self.replays = 0
@@ -125,7 +133,7 @@ class Evaluator:
         if not isinstance(stages, Stages):
             raise WorkbenchError(f"stack {self._stack.name!r} has no listener and no chunker: there is nothing to tune")
         known = only_known(labels, self._stack.vocabulary)[0]
-        return SessionMaterial(session, known, Reference(known), stages, agent)
+        return SessionMaterial(session, known, Reference(known), stages, agent, session_digest(session))
 
     @cached_property
     def stand_in(self) -> "Evaluator":
@@ -195,33 +203,63 @@ class Evaluator:
     def score(self, config: Config, name: str) -> SessionScores:
         """Raw values of one session: those of :meth:`replay`, worked out as far as no other config has shown them."""
         item = self._materials[name]
-        key = self._key(knobs_of(config), item)
+        knobs = self._alike(knobs_of(config), item)
+        key = item.name, knobs
         scored = self._scored.get(key)
         if scored is not None:
             self._scored.move_to_end(key)
             return scored
-        self.replays += 1
-        trace = self.replay(config, name).trace
-        steps = (event for event in trace.events if isinstance(event, Steps) and event.stage == "stt")
-        self.heard += sum(len(event.costs) for event in steps)
-        reference = Reference(labels_as_replayed(trace, item.labels)) if knobs_of(config).reactive else item.reference
-        scored = score_parts(trace.header, [condense(index(trace))], reference, item.recorded_agent, self._prices)
-        self._scored[key] = scored
+        place = replay_key("scores", knobs, item.session, item.stages, item.digest, self._worth)
+        found = self.store.get(place, ScoredReplay.unpack) if place else None
+        if found is None:
+            found = self._replay_and_score(config, item)
+            if place:
+                self.store.put(place, found, ScoredReplay.pack)
+        self.heard += found.heard
+        self._scored[key] = found.scores
         if len(self._scored) > KEPT:
             self._scored.popitem(last=False)
-        return scored
+        return found.scores
 
-    def _key(self, knobs: Knobs, item: SessionMaterial) -> Hashable:
-        """What tells configs apart on a session: without echo, two thresholds that call the same frames loud act
-        alike.
+    def of_trace(self, config: Config, name: str, what: str, work: Callable[[Trace], Plain]) -> Plain:
+        """What follows from the events of :meth:`replay`, kept in the store.
+
+        Args:
+            config: see :meth:`replay`.
+            name: of the session.
+            what: name of what follows.
+            work: works it out; what it gives is of JSON's types.
+        """
+        item = self._materials[name]
+        knobs = self._alike(knobs_of(config), item)
+        place = replay_key(what, knobs, item.session, item.stages, item.digest, self._worth)
+        found: Plain | None = self.store.get(place, json.loads) if place else None
+        if found is None:
+            found = work(self.replay(config, name).trace)
+            if place:
+                self.store.put(place, found, lambda value: json.dumps(value).encode())
+        return found
+
+    def _replay_and_score(self, config: Config, item: SessionMaterial) -> ScoredReplay:
+        self.replays += 1
+        trace = self.replay(config, item.name).trace
+        steps = (event for event in trace.events if isinstance(event, Steps) and event.stage == "stt")
+        heard = sum(len(event.costs) for event in steps)
+        reference = Reference(labels_as_replayed(trace, item.labels)) if knobs_of(config).reactive else item.reference
+        scored = score_parts(trace.header, [condense(index(trace))], reference, item.recorded_agent, self._prices)
+        return ScoredReplay(heard, scored)
+
+    def _alike(self, knobs: Knobs, item: SessionMaterial) -> Knobs:
+        """Knobs that act as these on a session, the same for all that do: without echo, two thresholds that call the
+        same frames loud act alike.
         """
         if item.hears_itself(knobs) or knobs.reactive:
-            return item.name, knobs
+            return knobs
         mic = self._mics.get(item.name)
         if mic is None:
             mic = self._mics[item.name] = Microphone(item.session, EchoPath(), self.store)
         same = mic.same_gate(knobs.listen.threshold)
-        return item.name, replace(knobs, listen=replace(knobs.listen, threshold=same))
+        return replace(knobs, listen=replace(knobs.listen, threshold=same))
 
     @property
     def passes(self) -> float:

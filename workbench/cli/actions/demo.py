@@ -17,6 +17,7 @@ from workbench.reports.incidents import Incident, incidents
 from workbench.reports.material import Material, clock
 from workbench.reports.study_page import write_study_page
 from workbench.sessions.folders import MANIFEST, find_sessions
+from workbench.stacks import shared_stacks
 from workbench.tuning.objective import LOSS
 from workbench.tuning.output.checklist import WIDTH
 from workbench.tuning.spec import StudySpec
@@ -38,6 +39,7 @@ POINTS = 10
 """Most values of the sweep that fit a line."""
 
 
+@shared_stacks()
 def run_demo(config: Config, out: Path, page: bool) -> int:
     """Replay every demo session, tune on them where the stack has a listener to tune, and tell what was found.
 

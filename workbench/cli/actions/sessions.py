@@ -12,7 +12,7 @@ from workbench.errors import WorkbenchError, in_one_line, printable
 from workbench.files import RECORDINGS
 from workbench.sessions.folders import find_sessions, is_recording
 from workbench.sessions.labels import is_labelled, read_labels, turns
-from workbench.sessions.session import open_session
+from workbench.sessions.session import Session, open_session
 from workbench.units import samples_to_seconds
 
 
@@ -44,7 +44,7 @@ def list_sessions(where: Sequence[str], verify: bool, as_json: bool) -> int:
             continue
         try:
             session = open_session(path)
-            rows.append(_row(path))
+            rows.append(_row(session))
             changed += session.verify() if verify else []
         except WorkbenchError as error:
             broken.append(str(error))
@@ -83,12 +83,13 @@ def _named(names: Sequence[str]) -> tuple[list[Path], list[str]]:
     return list(found.values()), problems
 
 
-def _row(folder: Path) -> SessionRow:
-    session = open_session(folder)
+def _row(session: Session) -> SessionRow:
     labels = read_labels(session.labels_path, session.samples) if session.has_labels else ()
     source = (session.labels_source or "unmarked") if is_labelled(labels) else None
     seconds = samples_to_seconds(session.samples)
-    return SessionRow(folder.name, seconds, tuple(session.tracks), source, len(turns(labels)), session.echo is not None)
+    return SessionRow(
+        session.folder.name, seconds, tuple(session.tracks), source, len(turns(labels)), session.echo is not None
+    )
 
 
 def _print_rows(rows: Iterable[SessionRow], verified: bool) -> None:

@@ -6,13 +6,15 @@ noise. The 90th percentile of the last 400 blocks, silent ones included, is the 
 setting, 300, whatever was heard.
 """
 
+import json
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 
 from workbench.arrays import Audio
+from workbench.cache import Store, code_version, key_of
 from workbench.config import Config, override
 from workbench.recording.calibrate import hotmic_rule
 from workbench.sessions.session import Session
@@ -53,6 +55,16 @@ def suggest(session: Session) -> Suggestion:
         rest = rest[whole:]
     rule = hotmic_rule(levels[:CALIBRATION_BLOCKS], levels[CALIBRATION_BLOCKS:])
     return Suggestion(session.name, *rule)
+
+
+def kept_suggestion(session: Session, store: Store) -> Suggestion:
+    """The same, kept in the store."""
+    key = key_of("hotmic", code_version(), session.name, session.mic.sha256)
+    found = store.get(key, lambda data: Suggestion(*json.loads(data)))
+    if found is None:
+        found = suggest(session)
+        store.put(key, found, lambda value: json.dumps(astuple(value)).encode())
+    return found
 
 
 def by_rule(config: Config, suggestions: Sequence[Suggestion]) -> Config:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from workbench.config import Config, override
 from workbench.metrics import Difference, compare, shown
@@ -103,7 +103,7 @@ def compare_listeners(
     sides = (config, override(config, {"workbench.listener": corrected, "workbench.chunker": corrected}))
     scored = [evaluator.scores(side, sessions) for side in sides]
     summaries = [evaluator.summary(side, sessions, bootstrap=True) for side in sides]
-    speech = [spoken(evaluator.replay(side, name).trace for name in sessions) for side in sides]
+    speech = [_spoken_in(evaluator, side, sessions) for side in sides]
     tested = [key for _, key in FAULTS if key != BORDERS and not isinstance(BY_KEY[key], Total)]
     differences = {item.key: item for item in compare(scored[0], scored[1], tested)}
 
@@ -118,6 +118,14 @@ def compare_listeners(
 
     rules = compare_rules(evaluator, config, corrected, sessions) if with_rules and config.assistant.barge_in else ()
     return ListenerComparison(tuple(cost(fault, key) for fault, key in FAULTS), len(sessions), speech[0], rules)
+
+
+def _spoken_in(evaluator: Evaluator, config: Config, sessions: Iterable[str]) -> SpeechHeard:
+    """What became of the agent's speech in sessions, under a config."""
+    total = Counter[str]()
+    for name in sessions:
+        total.update(evaluator.of_trace(config, name, "speech", lambda trace: asdict(spoken([trace]))))
+    return SpeechHeard(**total)
 
 
 def spoken(traces: Iterable[Trace]) -> SpeechHeard:

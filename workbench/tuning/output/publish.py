@@ -18,7 +18,7 @@ from workbench.tuning.output.answer import StudyAnswer, answer
 from workbench.tuning.output.checklist import checklist
 from workbench.tuning.output.checklist_checks import run_checks
 from workbench.tuning.output.checklist_commands import HARMONY, budget_path
-from workbench.tuning.output.hotmic import by_rule, suggest
+from workbench.tuning.output.hotmic import by_rule, kept_suggestion
 from workbench.tuning.output.listener_comparison import ListenerComparison, compare_listeners
 from workbench.tuning.output.rule_comparison import FALSE, advice
 from workbench.tuning.result import Result
@@ -57,7 +57,7 @@ def publish(
     corrected = assistant(result.config.workbench.listener).corrected
     with_rules = with_rules and result.least.get(FALSE, 0.0) > spec.budget.get(FALSE, math.inf)
     faults = compare_listeners(evaluator, result.config, corrected, names, with_rules) if corrected else None
-    suggestions = [suggest(evaluator.material(name).session) for name in names]
+    suggestions = [kept_suggestion(evaluator.material(name).session, evaluator.store) for name in names]
     found = answer(result, suggestions, evaluator.summary(by_rule(spec.config, suggestions), spec.tuning))
     if faults and (words := advice(faults.rules, result.least.get(FALSE))):
         found = replace(found, unfixable=(*found.unfixable, words))
