@@ -8,6 +8,13 @@ loses more than 1 % more in any case, or anything more in over one of twenty.
 
 With ``--folder`` cache, sessions and findings stay there, and cases that are done are skipped; delete ``exact.jsonl``
 or ``stand-in.jsonl`` to have that half anew.
+
+Measured with 60 trials, stand-in against exact. ``scripted``, 20 cases of 4 turns (39 to 44 s):
+11 the same loss, 8 less, 1 more (0.3%); median passes 4.0 against 12.8.
+``nano``, 20 cases of 3 turns (31 to 36 s, ``--turns 3``):
+9 the same loss, 7 less, 4 more (36.6%, 12.5%, 6.0%, 2.3%); median passes 3.6 against 13.1.
+In the worst one the best exact setting lies in a region of 2 dB by 200 ms, to which the stand-in gives five times its
+loss: 20 replays do not meet it by chance.
 """
 
 import argparse

@@ -7,6 +7,10 @@ frames that the STT is stepped by in the trials of its search are counted on a s
 of the eight searches without a session has as many trials, of seven eighths of the frames. The cache gives back part of
 them, where a trial begins as another did. What a frame costs is measured on a generated model of the size of stt-1b
 with the published codec: it depends on the sizes, not on the weights. Answers are spoken in either way, and left out.
+
+Measured on two shared x86-64 cores without a GPU, bf16, in processor time: 1.17 s a frame; 200 trials of one exact
+search heard the recordings (4,247 frames) 55 times, the whole study 438 times: 605 h. With the stand-in 7.4 passes (of
+which 20 trials instead of 200 in each search without a session, which hear nothing anew but their result): 10 h.
 """
 
 import argparse
