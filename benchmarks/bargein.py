@@ -1,24 +1,25 @@
 """Barge-in by rule, canceller and cause: false stops, missed ones and reaction, on the specs that come with workbench.
 
-``python benchmarks/bargein.py [--stack NAME] [--spec NAME...] [--all] [--write]``. Makes the sessions of each spec
-(``workbench synth --list``), replays them with every single barge-in rule, and where there is echo with every canceller
-in front of the listener as well. ``--all`` adds combined rules and filters, and puts everything before every spec.
-Prints a table in Markdown for each spec; ``--write`` puts all into ``docs/bargein-table.md``. Rules, cancellers and
-filters are read from the choices of their knobs, so that a new one is in the table when it is written anew.
+``python benchmarks/bargein.py [--spec NAME...] [--rule NAME...] [--front NAME...] [--anew] [--write]``. Makes the
+sessions of each spec (``workbench synth --list``) and replays them with every rule that is asked for, behind each
+canceller and filter. Each row goes to ``docs/bargein-table.csv`` as soon as it is there, and what stands there is not
+measured again: a run that was stopped goes on. Rows of several runs at once may go there. ``--write`` makes
+``docs/bargein-table.md`` and the part of the README from the file, so that twice gives the same bytes.
 
 Timing is reactive: what a spec lays over the agent's speech lies there in each replay, whatever a rule did before.
 Costs are fixed, the listener is ``workbench``, and a turn ends after 1.3 s of silence, so that no pause in a spec is
 taken for its end. Intervals are at 95 %: Garwood's for a rate, Wilson's for a share, a bootstrap over sessions for a
-reaction.
+reaction. With ``OMP_NUM_THREADS=1`` it takes half the processor time: the networks are too small for two threads.
 """
 
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.bargein_page import Cell, Row, add_row, read_rows, write_page
 from workbench.assistants import knobs_of
 from workbench.cache import Store
 from workbench.config import Config, knobs, override
@@ -32,7 +33,10 @@ from workbench.sessions.synth_spec import read_spec, shipped_specs
 from workbench.stacks import make_stack
 from workbench.stages.protocols import Stack
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "bargein-table.md"
+STACK = "nano"
+RULES = ("energy", "vad", "words", "words_n", "pause_head", "vad+words_n")
+"""Every single rule, and LiveKit's pair of two. The others of the knob's choices can be asked for by name."""
+
 SETTINGS = {
     "step_costs.source": "fixed",
     "timing": "reactive",
@@ -40,32 +44,11 @@ SETTINGS = {
     "stt_silence_ms": 1300,
     "placement": "split",  # rules that ask the STT need it while the agent speaks
 }
-WORDS = {
-    "nano": "the tiny models `nano`, trained for this project: a real STT and a synthesised voice, but no "
-    "yardstick for Kyutai's models: it also hears words where nobody speaks",
-    "scripted": "the stack `scripted`: words come from the labels, the agent's voice is a tone",
-}
-"""The stack that spoke, for the page's head."""
-
-HEAD = """# Barge-in by rule, canceller and cause
-
-Spoken and heard by {words}.
-Written by `python benchmarks/bargein.py --stack {stack} --write`, which says how; `--all` adds combined rules and
-filters. Each table is one
-[spec that comes with workbench](synth.md#specs-that-come-with-it); what the figures mean stands in
-[metrics.md](metrics.md#barge-in), what the rules and cancellers do in [bargein.md](bargein.md) and [echo.md](echo.md).
-Brackets hold 95 % intervals; "–": nothing to measure.
-"""
-
-COLUMNS = """| rule | in front | false per agent hour | missed | reaction p50 | reaction p95 |
-|---|---|---|---|---|---|
-"""
 
 
-def choices(path: str, default: str) -> tuple[str, ...]:
-    """Choices of a knob; the default alone where there is no such knob."""
-    found = knobs().get(path)
-    return tuple(found.metadata["choices"]) if found is not None else (default,)
+def choices(path: str) -> tuple[str, ...]:
+    """Choices of a knob."""
+    return tuple(knobs()[path].metadata["choices"])
 
 
 @dataclass(frozen=True)
@@ -80,7 +63,7 @@ def fronts() -> list[Front]:
     """Nothing, then each canceller and each filter by itself."""
     found = [Front("none")]
     for path in ("echo.canceller", "echo.filter"):
-        found += [Front(name, ((path, name),)) for name in choices(path, "none") if name != "none"]
+        found += [Front(name, ((path, name),)) for name in choices(path) if name != "none"]
     return found
 
 
@@ -100,57 +83,57 @@ def scored(sessions: Sequence[Session], stack: Stack, rule: str, front: Front, s
         yield evaluate(trace, labels_as_replayed(trace, labels))
 
 
-def cells(summary: Summary) -> list[str]:
-    """False stops per hour of agent speech, share missed, reaction at p50 and p95."""
-    return [
-        _cell(summary, "false_bargein_per_agent_hour", 1, 0),
-        _cell(summary, "missed_bargein_rate", 100, 0, " %"),
-        _cell(summary, "bargein_reaction_ms_p50", 1, 0, " ms"),
-        _cell(summary, "bargein_reaction_ms_p95", 1, 0, " ms"),
-    ]
+def row_of(spec: str, rule: str, front: str, summary: Summary) -> Row:
+    """False stops per hour of agent speech, share missed in percent, reaction in ms at p50 and p95."""
+    return Row(
+        spec,
+        rule,
+        front,
+        _cell(summary, "false_bargein_per_agent_hour", 1),
+        _cell(summary, "missed_bargein_rate", 100),
+        _cell(summary, "bargein_reaction_ms_p50", 1),
+        _cell(summary, "bargein_reaction_ms_p95", 1),
+    )
 
 
-def _cell(summary: Summary, key: str, scale: int, digits: int, unit: str = "") -> str:
+def _cell(summary: Summary, key: str, scale: int) -> Cell | None:
     value = summary.scores[key]
     if value is None:
-        return "–"
-    low, high = summary.intervals.get(key, (None, None))
-    span = f" ({low * scale:.{digits}f} to {high * scale:.{digits}f})" if low is not None and high is not None else ""
-    return f"{value * scale:.{digits}f}{unit}{span}"
+        return None
+    low, high = summary.intervals.get(key, (value, value))
+    return Cell(round(value * scale), round(low * scale), round(high * scale))
 
 
-def rows(spec: str, folder: Path, stack: Stack, everything: bool, store: Store) -> Iterator[str]:
-    """The rows of a spec's table."""
-    sessions = make(spec, folder)
-    rules = choices("workbench.barge_in_rule", "energy")
-    cancellers = choices("echo.canceller", "none")
-    for rule in rules if everything else [rule for rule in rules if not set(rule) & set("+/")]:
-        for front in fronts():
-            if not everything and (front.name not in cancellers or (front.changes and sessions[0].echo is None)):
-                continue
-            summary = summarise(list(scored(sessions, stack, rule, front, store)))
-            print(f"{spec}: {rule}, {front.name}", file=sys.stderr)
-            yield f"| `{rule}` | {front.name} | {' | '.join(cells(summary))} |"
+def measure(
+    specs: Iterable[str], rules: Sequence[str], asked: Sequence[Front], known: set[tuple[str, str, str]]
+) -> None:
+    """Measure the rows that are not known, and add each to the file."""
+    stack = make_stack(override(Config(), {"stack.name": STACK}))
+    for spec in specs:
+        with tempfile.TemporaryDirectory() as folder:
+            sessions: list[Session] = []
+            for front in asked:
+                store = Store(None)
+                for rule in rules:
+                    if (spec, rule, front.name) not in known:
+                        sessions = sessions or make(spec, Path(folder))
+                        summary = summarise(list(scored(sessions, stack, rule, front, store)))
+                        add_row(row_of(spec, rule, front.name, summary))
+                        print(f"{spec}: {rule}, {front.name}", file=sys.stderr, flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Barge-in by rule, canceller and cause.")
-    parser.add_argument("--stack", default="nano")
-    parser.add_argument("--spec", nargs="+", default=sorted(shipped_specs()))
-    parser.add_argument("--all", action="store_true", help="combined rules and filters, too, for every spec")
-    parser.add_argument("--write", action="store_true", help="put the tables into docs/bargein-table.md")
+    parser.add_argument("--spec", nargs="+", default=sorted(shipped_specs()), choices=sorted(shipped_specs()))
+    parser.add_argument("--rule", nargs="+", default=RULES, choices=choices("workbench.barge_in_rule"))
+    parser.add_argument("--front", nargs="+", default=[front.name for front in fronts()])
+    parser.add_argument("--anew", action="store_true", help="measure also what stands in the file")
+    parser.add_argument("--write", action="store_true", help="write the page and the README's part when all is there")
     asked = parser.parse_args()
-    stack, store = make_stack(override(Config(), {"stack.name": asked.stack})), Store(None)
-    parts = [HEAD.format(stack=asked.stack, words=WORDS.get(asked.stack, f"the stack `{asked.stack}`"))]
-    with tempfile.TemporaryDirectory() as folder:
-        for spec in asked.spec:
-            shows = read_spec(shipped_specs()[spec]).head.shows
-            table = "\n".join(rows(spec, Path(folder), stack, asked.all, store))
-            parts.append(f"\n## {spec}\n{shows[0].upper()}{shows[1:]}.\n\n{COLUMNS}{table}\n")
-    text = "".join(parts)
-    print(text)
+    known = set() if asked.anew else {(row.spec, row.rule, row.front) for row in read_rows()}
+    measure(asked.spec, asked.rule, [front for front in fronts() if front.name in asked.front], known)
     if asked.write:
-        PAGE.write_text(text, encoding="utf-8")
+        write_page()
 
 
 if __name__ == "__main__":

@@ -116,6 +116,26 @@ def test_an_answer_that_was_cut_off_is_heard_as_it_was(make_session: MakeSession
         assert np.array_equal(np.stack([mic.frame(i) for i in range(100)]), whole(session, PATH, given)[:100])
 
 
+def test_what_another_replay_heard_is_not_filtered_again(make_session: MakeSession, use: Use) -> None:
+    taken = []
+
+    class Counting(Mindful):
+        def step(self, near: np.ndarray, far: np.ndarray) -> np.ndarray:
+            taken.append(1)
+            return super().step(near, far)
+
+    use(Counting)
+    session, _ = make_session(TALK, 28)
+    store, once, other = Store(None), [(30_000, SOUND)], [(30_000, SOUND[:15_000])]
+    for played, steps in ((once, 100), (once, 0), (other, 100), (once, 0)):
+        taken.clear()
+        mic = FilteredMicrophone(session, PATH, store, RATIO)
+        mic.hear(played)
+        heard = [mic.frame(i) for i in range(100)]
+        assert len(taken) == steps
+        assert np.array_equal(np.stack(heard), whole(session, PATH, played)[:100])
+
+
 def test_frames_come_one_by_one_and_late_by_the_cost(make_session: MakeSession, use: Use) -> None:
     use(Slow)
     session, _ = make_session([], 4)

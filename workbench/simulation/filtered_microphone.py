@@ -2,7 +2,8 @@
 
 A canceller remembers all that it heard, so a frame is filtered when a listener first asks for it or for one after it,
 with what the agent has played until then. Where what was played turns out to be something else after all (an answer
-that was cut off earlier than it was looked at), all is filtered again from the session's start.
+that was cut off earlier than it was looked at), all is filtered again from the session's start. Frames that came out
+are kept in memory by all that went in, so that another replay in which the same was heard need not filter at all.
 """
 
 import hashlib
@@ -96,6 +97,12 @@ class FilteredMicrophone(Microphone):
         self.sha256 = key_of("filtered", _VERSION, session.mic.sha256, canonical_json(vars(knobs)))
         self._frames: list[tuple[Audio, float]] = []
         """Frames as heard, and their levels."""
+        self._taken: list[tuple[Audio, Audio]] = []
+        """Frames that went in: of the microphone, and what was played."""
+        self._stepped = 0
+        """How many of them the filters have taken."""
+        self._inputs = hashlib.sha256(self.sha256.encode())
+        """Names all that went in."""
         self._far: dict[int, Audio] = {}
         """What was played in the frames that were filtered, where it was anything."""
         self._settled = 0
@@ -135,7 +142,9 @@ class FilteredMicrophone(Microphone):
             self._begin_anew()
 
     def _begin_anew(self) -> None:
-        self._chain, self._plain = FilterChain(self._knobs), 0
+        self._chain, self._plain, self._stepped = FilterChain(self._knobs), 0, 0
+        self._inputs = hashlib.sha256(self.sha256.encode())
+        self._taken.clear()
         self._frames.clear()
         self._origins.clear()
         self._far.clear()
@@ -202,10 +211,19 @@ class FilteredMicrophone(Microphone):
                 self._origins.append(self._laid.origin(index))
             if self._path and (sounds := self._audible(index)):
                 near = near + self._echo(sounds, index, index + 1)
-            heard = self._chain.step(near, far)
+            self._taken.append((near, far))
+            self._inputs.update(near.tobytes() + far.tobytes())
+            heard = self._store.in_memory(self._inputs.hexdigest(), self._step)
             if far is not _SILENCE:
                 self._far[index] = far
             self._frames.append((heard, float(frame_rms(heard[None])[0])))
+
+    def _step(self) -> Audio:
+        """What comes out for the last frame that went in; the filters take those first that they have not had."""
+        for near, far in self._taken[self._stepped :]:
+            heard = self._chain.step(near, far)
+        self._stepped = len(self._taken)
+        return heard
 
     def _audible(self, index: int) -> list[tuple[int, Audio]]:
         """Sounds that may reach a frame, in order."""
