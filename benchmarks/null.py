@@ -139,7 +139,7 @@ def judged(options: argparse.Namespace) -> Iterator[tuple[bool, Any]]:
     from workbench.tuning.evaluator import Evaluator
     from workbench.tuning.objective import SHOWN, Goal
     from workbench.tuning.plan import SearchOptions, plan
-    from workbench.tuning.result import refine
+    from workbench.tuning.refinement import refine
     from workbench.tuning.search import Objective, search
     from workbench.tuning.space import parse
     from workbench.tuning.split import split

@@ -9,7 +9,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "workbench"
 
-MOST_CODE_LINES = 28_120
+MOST_CODE_LINES = 28_230
 MOST_PARAMETERS = 7
 LONGEST_MODULE = 300
 REASON = "Longer than 300 lines because"

@@ -1,11 +1,10 @@
 """Finalists: exact replays decide what a search on a stand-in recommends."""
 
-import dataclasses
-
+import numpy as np
 import pytest
 
 from workbench.config import Config, override
-from workbench.tuning.finalists import FEWEST, MOST, choose
+from workbench.tuning.finalists import FEWEST, MOST, SPREAD, Correction, choose
 from workbench.tuning.objective import Goal, Outcome
 
 GOAL = Goal(("loss_s_per_turn",), {})
@@ -15,92 +14,93 @@ def config(ms):
     return override(Config(), {"assistant.stt_silence_ms": ms})
 
 
-def judge(values, asked=None):
-    def outcome(setting):
-        ms = setting.assistant.stt_silence_ms
-        if asked is not None and ms not in asked:
-            asked.append(ms)
-        return Outcome((values[ms],), {}, {})
-
-    return outcome
+def ms_of(setting):
+    return setting.assistant.stt_silence_ms
 
 
-TIMES = [160, 240, 320, 400, 480, 560, 640]
-GUESSED = dict(zip(TIMES, [1.0, 1.1, 1.2, 1.3, 2.0, 3.0, 4.0], strict=True))
+def judge(value, broken=lambda ms: False):
+    return lambda setting: Outcome((value(ms_of(setting)),), {"wer": 1.0 if broken(ms_of(setting)) else -1.0}, {})
+
+
+def chosen(times, guess, exact, near=lambda ms: ()):
+    """Silence of the best of some settings, agreement, and what was replayed, in order."""
+    correction = Correction(GOAL, guess, exact, lambda setting: np.array([ms_of(setting) / 1600]))
+    best, found = choose(GOAL, [config(ms) for ms in times], correction, lambda one: map(config, near(ms_of(one))))
+    return ms_of(best), found, [ms_of(item.config) for item in correction.tried]
+
+
+TIMES = list(range(160, 1680, 80))
+
+
+def slope(ms):
+    return 1 + ms / 1600
 
 
 def test_where_guesses_are_true_few_settings_are_replayed():
-    asked = []
-    best, found = choose(GOAL, map(config, TIMES), judge(GUESSED), judge(GUESSED, asked))
-    assert best == config(160)
-    assert asked == TIMES[:FEWEST]
-    assert (found.settings, found.correlation, found.difference, found.settled) == (FEWEST, 1.0, 0.0, True)
+    best, found, tried = chosen(TIMES, judge(slope), judge(slope))
+    assert best == 160
+    assert tried[:FEWEST] == TIMES[:FEWEST]
+    assert (found.settings, found.correlation, found.difference) == (FEWEST + SPREAD, pytest.approx(1.0), 0.0)
+    assert found.settled
 
 
 def test_an_exact_replay_overrules_the_guess():
-    best, found = choose(GOAL, map(config, TIMES), judge(GUESSED), judge(GUESSED | {320: 0.7}))
-    assert best == config(320)
+    best, found, _ = chosen(TIMES, judge(slope), judge(lambda ms: slope(ms) - (0.5 if ms == 320 else 0)))
+    assert best == 320
     assert found.difference == pytest.approx(0.5)
-    assert found.correlation < 1
 
 
-def test_more_settings_are_replayed_while_one_of_them_could_win():
-    """One guess was too bad by 0.8: the setting guessed at 2.0 may be 1.2, and 1.0 is the best; 3.0 cannot win."""
-    asked = []
-    exact = GUESSED | {400: 0.5, 480: 1.9}
-    choose(GOAL, map(config, TIMES), judge(GUESSED), judge(exact, asked))
-    assert asked == TIMES[:4]  # 2.0 less 0.8 is worse than 0.5
-    asked.clear()
-    exact = {ms: value + 1 for ms, value in GUESSED.items()} | {240: 1.0, 400: 1.3, 320: 0.9}
-    choose(GOAL, map(config, TIMES), judge(GUESSED), judge(exact, asked))
-    assert asked == TIMES[:4]
-    asked.clear()
-    exact = GUESSED | {160: 2.0, 240: 2.0, 320: 2.0, 400: 0.6 + 1.4}
-    choose(GOAL, map(config, TIMES), judge(GUESSED | {160: 3.1}), judge(exact, asked))
-    assert asked == TIMES[:6]  # a guess was too bad by 1.1: 3.0 may be 1.9, and 4.0 no less than 2.9
+def test_a_wrong_hill_is_left_after_a_few_replays():
+    """All up to 800 ms lose 3 more than the stand-in says: the best of the others is found, not the rest replayed."""
+
+    def truth(ms):
+        return slope(ms) + 3 * (ms <= 800)
+
+    best, found, tried = chosen(TIMES, judge(slope), judge(truth))
+    assert best == 880
+    assert found.settled
+    assert len(tried) <= FEWEST + SPREAD + 3
+
+
+def test_a_hill_that_the_stand_in_finds_bad_is_found():
+    """From 960 ms on the stand-in finds all 3 too bad; some settings far from its best are replayed in any case."""
+    wide = [ms for ms in TIMES if ms <= 800 or ms >= 1200]
+    best, _, _ = chosen(wide, judge(lambda ms: slope(ms) + 3 * (ms >= 960)), judge(lambda ms: slope(ms) - (ms >= 960)))
+    assert best == 1200
+
+
+def test_limits_that_only_exact_replays_break_are_learnt():
+    best, found, tried = chosen(TIMES, judge(slope), judge(slope, lambda ms: ms <= 800))
+    assert best == 880
+    assert found.settled
+    assert len(tried) < MOST
+
+
+def test_neighbours_of_the_best_are_replayed_where_they_may_be_better():
+    best, _, tried = chosen([800, 1600, 720, 640], judge(slope), judge(slope), lambda ms: (ms - 80, ms + 80))
+    assert best == 80
+    assert 1520 not in tried
 
 
 def test_the_first_finalist_stays_where_another_is_hardly_better():
-    best, _ = choose(GOAL, map(config, TIMES), judge(GUESSED), judge(GUESSED | {240: 0.998}))
-    assert best == config(160)
-    best, _ = choose(GOAL, map(config, TIMES), judge(GUESSED), judge(GUESSED | {240: 0.98}))
-    assert best == config(240)
+    def better(by):
+        return judge(lambda ms: slope(ms) if ms == 160 else slope(160) * (1 - by))
 
-
-def test_limits_come_before_the_objective():
-    over = {160: 0.5}
-
-    def exact(setting):
-        ms = setting.assistant.stt_silence_ms
-        return Outcome((GUESSED[ms],), {"wer": over.get(ms, -1.0)}, {})
-
-    best, _ = choose(GOAL, map(config, TIMES), exact, exact)
-    assert best == config(240)
+    assert chosen(TIMES, judge(slope), better(0.0005))[0] == 160
+    assert chosen(TIMES, judge(slope), better(0.02))[0] != 160
 
 
 def test_settings_that_act_alike_are_replayed_once():
-    asked = []
-    choose(GOAL, map(config, [160, 159, *TIMES]), judge(GUESSED | {159: 1.0}), judge(GUESSED | {159: 1.0}, asked))
-    assert asked == TIMES[:FEWEST]
+    _, _, tried = chosen([160, 159, *TIMES], judge(slope), judge(slope))
+    assert tried[:FEWEST] == TIMES[:FEWEST]
+    assert len(set(tried)) == len(tried)
+    assert 159 not in tried
 
 
 def test_a_stand_in_that_is_far_off_is_said():
-    times = list(range(160, 160 + 80 * (MOST + 5), 80))
-    guessed = {time: 1.0 + time / 1e6 for time in times} | {160: 9.0}
-    _, found = choose(GOAL, map(config, times), judge(guessed), judge(dict.fromkeys(times, 1.0)))
-    assert (found.settings, found.settled, found.correlation) == (MOST, False, None)
-    assert dataclasses.asdict(found)["difference"] == 8.0
-
-
-def test_of_settings_that_the_stand_in_finds_equal_two_are_replayed():
-    times = list(range(160, 160 + 80 * 12, 80))
-    guessed = dict.fromkeys(times, 1.0) | dict.fromkeys(times[8:], 1.1)
-    asked = []
-
-    def exact(asked_config):
-        asked.append(asked_config)
-        return judge(dict.fromkeys(times, 5.0) | {times[9]: 4.0})(asked_config)
-
-    best, found = choose(GOAL, map(config, times), judge(guessed), exact)
-    assert found.settings == 4
-    assert best == config(times[9])
+    """Guesses that are too bad by much here and there: any setting may be the best, and the most are replayed."""
+    wide = range(160, 160 + 80 * 40, 80)
+    _, found, tried = chosen(wide, judge(lambda ms: slope(ms) + 8 * (ms % 240 == 0)), judge(slope))
+    assert (found.settings, found.settled) == (MOST, False) == (len(tried), False)
+    assert found.difference == 8.0
+    assert found.correlation < 1

@@ -17,7 +17,7 @@ from workbench.metrics.rows import HoldRow, SessionScores, TurnRow, Waterfall
 from workbench.tuning.evaluator import Evaluator
 from workbench.tuning.objective import Goal, Outcome
 from workbench.tuning.plan import SearchOptions, plan
-from workbench.tuning.result import refine
+from workbench.tuning.refinement import refine
 from workbench.tuning.search import Objective, run_trials, search
 from workbench.tuning.space import parse, read_space
 from workbench.tuning.split import content, split

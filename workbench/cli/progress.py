@@ -61,7 +61,7 @@ class Bar(AbstractContextManager["Bar"]):
         self._live.__exit__(kind, error, traceback)
 
     def step(self, what: str, done: int, total: int) -> None:
-        """See :class:`workbench.tuning.result.StudyWatch`."""
+        """See :class:`workbench.tuning.refinement.StudyWatch`."""
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, description=what, completed=done, total=total)
         else:

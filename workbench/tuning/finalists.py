@@ -1,10 +1,11 @@
 """Finalists of a search that rested on a stand-in: replayed exactly, the best first, until the order is sure.
 
-The stand-in orders the settings; exact replays decide. Further settings are replayed as long as one of them could be
-the best, were its guess as much too bad as the worst guess so far.
+The stand-in orders the settings; exact replays decide. What a replay shows the stand-in to be wrong by corrects its
+guesses of the settings near it (kriging of the difference), and the best by corrected guesses is replayed next: where a
+whole hill of the stand-in is wrong, one replay on it is enough.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,26 +13,28 @@ import numpy as np
 from workbench.arrays import Floats
 from workbench.assistants import knobs_of
 from workbench.config import Config
-from workbench.tuning.objective import Goal, Outcome
+from workbench.tuning.objective import TIE, Goal, Outcome
 from workbench.tuning.sensitivity import Judge
 
-FEWEST, MOST = 4, 10
-"""Settings that are replayed exactly in any case, and at most."""
+FEWEST, SPREAD, MOST = 4, 4, 20
+"""Settings that are replayed exactly: the best by the stand-in in any case; then others far from those, for where it
+may be wrong; and at most."""
 
-ALIKE = 2
-"""Of settings that the stand-in finds equal, most of them neighbours on one plateau, so many are replayed exactly."""
+AS_GOOD = 0.001
+"""Settings whose first objective differs by less than this share are as good as each other."""
 
-AS_GOOD = 0.005
-"""The first finalist stays unless another is better by more than this share: it was simplified, the others were not."""
+REACH = 0.2
+"""Distance, as a share of the range of the most important knob, at which a correction has fallen to a third (1/e)."""
 
+LIKELY, DOUBT = 1.0, 3.0
+"""Standard deviations of a correction by which settings may be better than is expected of them: as they are put in
+order, and until none could be better than the best."""
 
-HILLS = 2
-"""Best finalists that are improved by exact replays: the stand-in may have the wrong one of two hills higher."""
+Locate = Callable[[Config], Floats]
+"""Where a setting lies: one coordinate or more for each knob; what acts alike should lie close together."""
 
-
-def same(config: Config) -> Config:
-    """The setting as it is."""
-    return config
+More = Callable[[Config], Iterable[Config]]
+"""From the best setting so far to others near it."""
 
 
 @dataclass(frozen=True)
@@ -53,63 +56,137 @@ class Agreement:
     passes: float = 0.0
 
 
-def choose(
-    goal: Goal, candidates: Iterable[Config], guess: Judge, exact: Judge, improve: Callable[[Config], Config] = same
-) -> tuple[Config, Agreement]:
-    """Replay finalists exactly, improve the best of them, and take the best.
+@dataclass(frozen=True)
+class _Tried:
+    """A setting replayed exactly: where it lies, its guess and what is true."""
+
+    config: Config
+    place: Floats
+    guessed: Outcome
+    found: Outcome
+
+
+class Correction:
+    """Guesses of the stand-in, corrected by exact replays of settings near by.
 
     Args:
         goal: objectives and limits.
-        candidates: settings, the one that the search would choose first, today's second, then the others from the best
-            on; those that act alike count once.
         guess: outcome with the stand-in.
         exact: outcome of the exact replay.
-        improve: from a setting to a neighbour that is better in exact replays, or itself.
+        place: of a setting.
+
+    Attributes:
+        tried: settings that were replayed exactly.
+    """
+
+    def __init__(self, goal: Goal, guess: Judge, exact: Judge, place: Locate) -> None:
+        self.tried: list[_Tried] = []
+        self._goal, self._guess, self._exact, self._place = goal, guess, exact, place
+        self._inverse: Floats = np.zeros((0, 0))
+        self._off: Floats = np.zeros((0, 3))
+
+    def replay(self, config: Config) -> None:
+        """Replay a setting exactly, and learn from it."""
+        self.tried.append(_Tried(config, self._place(config), self._guess(config), self._exact(config)))
+        off = [np.subtract(self._goal.rank(item.found), self._goal.rank(item.guessed)) for item in self.tried]
+        flips = [float(item.found.violation > 0) - float(item.guessed.violation > 0) for item in self.tried]
+        self._off = np.nan_to_num(np.column_stack([np.array(off), flips]), nan=0.0, posinf=0.0, neginf=0.0)
+        places = np.array([item.place for item in self.tried])
+        inverse: Floats = np.linalg.inv(_near(places, places) + 1e-6 * np.eye(len(places))).astype(np.float64)
+        self._inverse = inverse
+
+    def rank(self, config: Config, doubt: float) -> tuple[float, float]:
+        """What a setting is ordered by, corrected: so many standard deviations better than expected, but no guess is
+        taken to be too bad by more than any was so far.
+        """
+        violation, value = self._goal.rank(self._guess(config))
+        near = _near(self._place(config)[None], np.array([item.place for item in self.tried]))[0]
+        weights = near @ self._inverse
+        unknown = max(0.0, 1 - float(weights @ near)) ** 0.5
+        spread = np.sqrt(np.mean(self._off**2, axis=0))
+        hoped = np.maximum(weights @ self._off - doubt * spread * unknown, np.minimum(0.0, self._off.min(axis=0)))
+        # A limit is kept or broken, there is nothing between: whether it is broken is corrected by itself.
+        broken = (violation > 0) + float(hoped[2]) > 0.5
+        return max(TIE, violation + float(hoped[0])) if broken else 0.0, value + float(hoped[1])
+
+    def farthest(self, pool: Mapping[str, Config]) -> str:
+        """The one of a pool's better half that lies farthest from all that were replayed."""
+        ranked = sorted(pool, key=lambda key: self._goal.rank(self._guess(pool[key])))
+        half = ranked[: (len(ranked) + 1) // 2]
+        places = np.array([item.place for item in self.tried])
+        near = _near(np.array([self._place(pool[key]) for key in half]), places).max(axis=1)
+        return half[int(np.argmin(near))]
+
+    def best(self) -> _Tried:
+        """The best of those replayed; of equals the first."""
+        return min(self.tried, key=lambda item: self._goal.rank(item.found))
+
+
+def _near(a: Floats, b: Floats) -> Floats:
+    """How near places are, 1 to 0: (n, d) and (m, d) to (n, m)."""
+    apart = np.sqrt(3) * np.linalg.norm(a[:, None] - b[None], axis=-1) / REACH
+    nearness: Floats = (1 + apart) * np.exp(-apart)  # Matérn's, once differentiable: steps are met half-way
+    return nearness
+
+
+def choose(goal: Goal, candidates: Sequence[Config], correction: Correction, more: More) -> tuple[Config, Agreement]:
+    """Replay finalists exactly until none that is left could be better, and take the best.
+
+    Args:
+        goal: objectives and limits.
+        candidates: settings, the one that the search would choose first, today's second; those that act alike count
+            once.
+        correction: with nothing replayed yet.
+        more: asked for further settings once no candidate could be better.
 
     Returns:
         The best setting, and how far both agree.
     """
-    tried: list[tuple[Config, Outcome, Outcome]] = []
-    seen: set[str] = set()
-    settled = True
-    for config in candidates:
-        if (key := knobs_of(config).key) in seen:
+    pool = {knobs_of(config).key: config for config in reversed(candidates)}
+    for config in candidates[:2]:
+        if pool.pop(knobs_of(config).key, None) is not None:
+            correction.replay(config)
+    settled = _replay(goal, pool, correction, more)
+    first, best = correction.tried[0], correction.best()
+    same = not _better(goal.rank(best.found), goal.rank(first.found))
+    return (first if same else best).config, _agreement(correction.tried, settled)
+
+
+def _replay(goal: Goal, pool: dict[str, Config], correction: Correction, more: More) -> bool:
+    """Replay settings of a pool, which grows, until none could be better; False where the most were replayed before."""
+    asked: Config | None = None
+    while len(correction.tried) < MOST:
+        best = correction.best()
+        limit = goal.rank(best.found)
+        few = len(correction.tried) < FEWEST
+        if not few and len(correction.tried) < FEWEST + SPREAD and pool:
+            correction.replay(pool.pop(correction.farthest(pool)))
             continue
-        seen.add(key)
-        guessed = guess(config)
-        if sum(guessed.values == other.values for _, other, _ in tried) >= ALIKE:
-            continue
-        if len(tried) >= FEWEST and not _could_win(goal, guessed, tried):
-            break
-        if len(tried) == MOST:
-            settled = False
-            break
-        tried.append((config, guessed, exact(config)))
-    ranked = sorted(tried, key=lambda item: goal.rank(item[2]))
-    first = [tried[0]] if _as_good(tried[0][2], ranked[0][2]) else []
-    improved = [improve(config) for config, _, _ in [*first, *ranked[:HILLS]]]
-    best = min(improved, key=lambda config: goal.rank(exact(config)))
-    chosen = improved[0] if _as_good(exact(improved[0]), exact(best)) else best
-    return chosen, _agreement(tried, settled)
+        left = [key for key, config in pool.items() if few or _better(correction.rank(config, DOUBT), limit)]
+        if left:
+            key = min(left, key=lambda key: correction.rank(pool[key], LIKELY))
+            correction.replay(pool.pop(key))
+        elif asked == best.config:
+            return True
+        else:
+            asked = best.config
+            seen = {knobs_of(item.config).key for item in correction.tried}
+            near = {knobs_of(config).key: config for config in more(asked)}
+            pool |= {key: config for key, config in near.items() if key not in seen}
+    return False
 
 
-def _as_good(outcome: Outcome, best: Outcome) -> bool:
-    a, b = outcome.values[0], best.values[0]
-    return outcome.violation <= best.violation and (a == b or abs(a - b) <= AS_GOOD * abs(b))
+def _better(a: tuple[float, float], b: tuple[float, float]) -> bool:
+    """Whether one rank is better than another by more than :data:`AS_GOOD`, in either of its parts."""
+    for one, other in zip(a, b, strict=True):
+        if one != other and not abs(one - other) <= AS_GOOD * abs(other):
+            return one < other
+    return False
 
 
-def _could_win(goal: Goal, guessed: Outcome, tried: Sequence[tuple[Config, Outcome, Outcome]]) -> bool:
-    """Whether a setting could be better than all that were tried, were its guess as bad as the worst of theirs."""
-    best = min(goal.rank(item[2]) for item in tried)
-    violation, value = goal.rank(guessed)
-    too_bad = [np.subtract(goal.rank(item[1]), goal.rank(item[2])) for item in tried]
-    off = np.nanmax(too_bad, axis=0, initial=0.0)
-    return (violation - off[0], value - off[1]) < best
-
-
-def _agreement(tried: Sequence[tuple[Config, Outcome, Outcome]], settled: bool) -> Agreement:
-    guesses = np.array([guessed.values[0] for _, guessed, _ in tried])
-    truths = np.array([found.values[0] for _, _, found in tried])
+def _agreement(tried: Sequence[_Tried], settled: bool) -> Agreement:
+    guesses = np.array([item.guessed.values[0] for item in tried])
+    truths = np.array([item.found.values[0] for item in tried])
     finite = np.isfinite(guesses) & np.isfinite(truths)
     guesses, truths = guesses[finite], truths[finite]
     differ = len(set(guesses)) > 1 and len(set(truths)) > 1

@@ -2,11 +2,8 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import optuna
 from optuna.trial import FrozenTrial
@@ -18,15 +15,16 @@ from workbench.files import shipped
 from workbench.metrics import SessionScores, compare, summarise
 from workbench.metrics.budget import certify
 from workbench.metrics.definitions import BY_KEY, Points, Rate
-from workbench.tuning.ablation import Ablation, ablate, directions, space_without
+from workbench.tuning.ablation import Ablation, ablate, directions
 from workbench.tuning.evaluator import Evaluator
-from workbench.tuning.finalists import Agreement, choose
+from workbench.tuning.finalists import Agreement
 from workbench.tuning.front import Front, find_front, replayed
 from workbench.tuning.inactive_knobs import find_inactive_knobs
 from workbench.tuning.objective import SHOWN, Outcome, Scorer, at_fidelity
 from workbench.tuning.recommendation import Comparison, Recommendation, recommend
+from workbench.tuning.refinement import StudyWatch, find_best, refine
 from workbench.tuning.search import Objective, search
-from workbench.tuning.sensitivity import DB, Judge, Sensitivity, centre, climb, simplify, survey
+from workbench.tuning.sensitivity import Sensitivity, survey
 from workbench.tuning.space import Space, read_space
 from workbench.tuning.spec import StudySpec
 from workbench.tuning.study import best, finished, ranked
@@ -35,18 +33,6 @@ from workbench.tuning.unkept import Unkept, find_unkept, least_of
 
 PATIENCE = ("stt_silence_threshold", "stt_silence_ms")
 """Knobs that decide how long to wait for more speech: swept in every study."""
-
-
-HILLS = 10
-"""Best trials of a search on a stand-in from which neighbours are climbed to, for more finalists."""
-
-
-class StudyWatch(Protocol):
-    """Shows how a study gets on."""
-
-    def step(self, what: str, done: int, total: int) -> None:
-        """``done`` of ``total`` of something."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -115,19 +101,7 @@ def summarise_study(
     goal, today = spec.goal, spec.config
     chosen = best(study, goal)
     _check_measured(spec, chosen)
-    watch.step("neighbours of the best", 0, 1)
-    found = refine(spec, chosen, objective)
-    watch.step("neighbours of the best", 1, 1)
-    exact, agreement = objective.judge, None
-    if not spec.exact:
-        exact = Objective(spec, evaluator, spec.tuning, exact=True).judge
-        watch.step("exact replays of the finalists", 0, 1)
-        others = _finalists(found, study, spec, objective.judge)
-        better = partial(climb, spec.space, goal=goal, judge=exact, steps=(DB,))
-        found, agreement = choose(
-            goal, others, objective.judge, exact, lambda one: one if one == today else better(one)
-        )
-        watch.step("exact replays of the finalists", 1, 1)
+    found, agreement, exact = find_best(study, spec, evaluator, objective, watch)
     held = None
     if spec.held_out and found != today:
         held = _compare(spec, today, _unseen(spec, evaluator, found, objective, watch), evaluator, spec.held_out)
@@ -164,18 +138,6 @@ def summarise_study(
         least=least_of(study, goal),
         agreement=agreement,
     )
-
-
-def _finalists(found: Config, study: optuna.Study, spec: StudySpec, guess: Judge) -> list[Config]:
-    """What the search would choose, today's config, then others from the best on: trials, and what the best of them
-    lead to knob by knob, for a stand-in may have the wrong one of two hills higher.
-    """
-    others: list[Config] = []
-    for trial in ranked(study, spec.goal):
-        with suppress(WorkbenchError):
-            others.append(spec.space.config(spec.config, trial.params))
-    others += [climb(spec.space, config, spec.goal, guess) for config in others[:HILLS]]
-    return [found, spec.config, *sorted(others, key=lambda config: spec.goal.rank(guess(config)))]
 
 
 def _check_measured(spec: StudySpec, trial: FrozenTrial) -> None:
@@ -222,22 +184,6 @@ def _unseen(
         scored.append(evaluator.score(found, name))
     watch.step("trials with one session left out", total, total)
     return scored
-
-
-def refine(spec: StudySpec, trial: FrozenTrial, objective: Objective) -> Config:
-    """From the best trial to the config: no neighbour is better, no change brings nothing, and floats lie in the middle
-    of their range.
-    """
-    config = spec.space.config(spec.config, trial.params)
-    if objective.judge(spec.config).no_worse(objective.judge(config), spec.goal):
-        config = spec.config
-    before = None
-    while config != before:
-        before = config
-        climbed = climb(spec.space, config, spec.goal, objective.judge)
-        config = simplify(spec.space, spec.config, climbed, spec.goal, objective.judge)
-    moved = space_without(spec.space, spec.config, config)
-    return centre(moved, config, objective.judge)
 
 
 def _sweeps(

@@ -4,8 +4,10 @@ The chosen value of a float is moved to the middle of the range over which nothi
 on the recordings, the one farthest from where something does change is the safest.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import optuna
@@ -28,6 +30,13 @@ FINE_DB = 0.1
 
 STEPS = 40
 """Most steps to either side of the chosen value."""
+
+RING = 4
+"""Steps to either side in which two knobs are changed together; of a float, which has finer steps, twice as many, each
+of 1 dB: a third of a second of silence, and 8 dB of a threshold."""
+
+POINTS = 12
+"""Values of a knob on a grid of two, or up to twice as many where that leaves out none."""
 
 Judge = Callable[[Config], Outcome]
 
@@ -93,6 +102,53 @@ def _neighbours(parameter: Parameter, chosen: Knob, steps: Sequence[float]) -> I
             value = next(_walk(parameter, _number(chosen), side, db), None)
             if value is not None:
                 yield value if parameter.type == "float" else int(value)
+
+
+def around(space: Space, shares: Mapping[str, float], config: Config) -> Iterator[Config]:
+    """Neighbours of a setting: each knob a step away, and the two with the largest shares together, a few steps.
+
+    Two knobs together, since a good setting often lies in a valley across both: a lower threshold allows less silence.
+    """
+    changes = [
+        {parameter.name: value}
+        for parameter in space.parameters
+        for value in _neighbours(parameter, get(config, parameter.path), (DB, FINE_DB))
+    ]
+    two = sorted(space.parameters, key=lambda parameter: -shares[parameter.name])[:2]
+    rings = [[(item.name, value) for value in _ring(item, get(config, item.path))] for item in two]
+    changes += [dict(pair) for pair in itertools.product(*rings)]
+    for change in changes:
+        with suppress(WorkbenchError):
+            yield space.config(config, change)
+
+
+def _ring(parameter: Parameter, chosen: Knob) -> list[Knob]:
+    """Values up to :data:`RING` steps away, the chosen one among them."""
+    if parameter.type == "categorical":
+        return list(parameter.choices)
+    found = [chosen]
+    wide = parameter.type == "float"
+    for side in (-1, 1):
+        values = _walk(parameter, _number(chosen), side, 2 * DB if wide else DB)
+        found += [value if wide else int(value) for value in itertools.islice(values, 2 * RING if wide else RING)]
+    return found
+
+
+def grid(space: Space, shares: Mapping[str, float], config: Config) -> Iterator[Config]:
+    """A setting with the two knobs of the largest shares all over their ranges."""
+    two = sorted(space.parameters, key=lambda parameter: -shares[parameter.name])[:2]
+    for values in itertools.product(*(parameter.grid()[:: max(1, parameter.count // POINTS)] for parameter in two)):
+        with suppress(WorkbenchError):
+            yield space.config(config, {item.name: value for item, value in zip(two, values, strict=True)})
+
+
+def place(parameter: Parameter, value: Knob) -> list[float]:
+    """Where a value lies in the range of its knob, 0 to 1; choices are all as far apart."""
+    if parameter.type == "categorical":
+        return [math.sqrt(0.5) * (choice == value) for choice in parameter.choices]
+    if parameter.log:
+        return [math.log(_number(value) / parameter.low) / math.log(parameter.high / parameter.low)]
+    return [(_number(value) - parameter.low) / (parameter.high - parameter.low)]
 
 
 def simplify(space: Space, baseline: Config, config: Config, goal: Goal, judge: Judge) -> Config:

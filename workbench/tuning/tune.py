@@ -15,7 +15,8 @@ from workbench.tuning.evaluator import Evaluator, hear
 from workbench.tuning.interrupts import Patience
 from workbench.tuning.loading import make_evaluator, settle, setup_elsewhere, setup_here
 from workbench.tuning.owner import leased, locked
-from workbench.tuning.result import Result, StudyWatch, summarise_study
+from workbench.tuning.refinement import StudyWatch
+from workbench.tuning.result import Result, summarise_study
 from workbench.tuning.search import Objective, run_trials
 from workbench.tuning.spec import StudySpec, local_url
 from workbench.tuning.storage import answering, open_storage
